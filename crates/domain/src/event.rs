@@ -1,0 +1,104 @@
+//! What happened in a workspace, in the order in which it became durable. Streams read these.
+
+use crate::{ApprovalId, CallId, SourceId, TaskId, Timestamp};
+
+/// Severity of a line that a program logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// `console.debug`
+    Debug,
+    /// `console.log`
+    Log,
+    /// `console.info`
+    Info,
+    /// `console.warn`
+    Warn,
+    /// `console.error`
+    Error,
+}
+
+impl LogLevel {
+    /// The stable name, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Log => "log",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Something that happened. Serialized as `{ "type": …, … }` in the events table and on streams.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum EventKind {
+    /// A task was submitted, began, was suspended or ended; `status` as people see it.
+    #[serde(rename = "task")]
+    Task {
+        /// The status the task went to.
+        status: String,
+    },
+    /// The program logged a line.
+    #[serde(rename = "log")]
+    Log {
+        /// The line's place among the task's lines, from 1.
+        line: u32,
+        /// Its severity.
+        level: LogLevel,
+        /// Its text.
+        text: String,
+    },
+    /// A call changed its status.
+    #[serde(rename = "call")]
+    Call {
+        /// The call.
+        call_id: CallId,
+        /// Its place in the task.
+        sequence: u32,
+        /// The tool.
+        tool: String,
+        /// The status it went to.
+        status: String,
+    },
+    /// An approval was asked for or resolved.
+    #[serde(rename = "approval")]
+    Approval {
+        /// The approval.
+        approval_id: ApprovalId,
+        /// The tool it is about.
+        tool: String,
+        /// The status it went to.
+        status: String,
+    },
+    /// A source was added, refreshed, changed or removed.
+    #[serde(rename = "source")]
+    Source {
+        /// The source.
+        source_id: SourceId,
+        /// What happened: `added`, `refreshed`, `changed`, `removed`.
+        change: String,
+    },
+    /// The policy changed.
+    #[serde(rename = "policy")]
+    Policy {
+        /// Its new version.
+        version: i64,
+    },
+}
+
+/// An event as recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its number in the workspace: rises by one with each event, without gaps.
+    pub sequence: i64,
+    /// The task it is about, if any.
+    pub task_id: Option<TaskId>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+}

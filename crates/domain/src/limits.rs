@@ -1,0 +1,56 @@
+//! Every limit a task lives under: its name, default and maximum (`contract.md` section 3).
+
+/// The limits of one task. Made by [`Limits::default`] and narrowed by whoever submits it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of program text.
+    pub source_bytes: u64,
+    /// Milliseconds of computing, waiting not counted.
+    pub compute_ms: u64,
+    /// Bytes of memory of the program's heap.
+    pub memory_bytes: u64,
+    /// Milliseconds from start to end, not counting the time a person is asked.
+    pub wall_ms: u64,
+    /// Calls in all.
+    pub calls: u32,
+    /// Calls under way at once.
+    pub calls_in_flight: u32,
+    /// Bytes of log text.
+    pub log_bytes: u64,
+    /// Bytes of a result that is carried inline; a larger one becomes a handle.
+    pub inline_result_bytes: u64,
+    /// Bytes of what one tool may answer.
+    pub tool_result_bytes: u64,
+    /// Milliseconds an approval waits for its answer.
+    pub approval_wait_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            source_bytes: 256 << 10,
+            compute_ms: 30_000,
+            memory_bytes: 64 << 20,
+            wall_ms: 300_000,
+            calls: 1_000,
+            calls_in_flight: 32,
+            log_bytes: 1 << 20,
+            inline_result_bytes: 1 << 20,
+            tool_result_bytes: 10 << 20,
+            approval_wait_ms: 30 * 60_000,
+        }
+    }
+}
+
+/// Longest wait for an answer that a rule may set: 30 days.
+pub const APPROVAL_WAIT_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// Longest wall time that `execute` may ask for.
+pub const TIMEOUT_MS_MAX: u64 = 600_000;
+
+/// How long a sandbox is kept for a task whose only business is waiting for a person.
+pub const HOLD_WINDOW_MS: u64 = 10_000;
+
+/// How long a server may be silent before its tasks are taken over.
+pub const LEASE_MS: i64 = 15_000;

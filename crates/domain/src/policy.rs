@@ -1,0 +1,279 @@
+//! The policy decision: ordered rules on three levels, and what risk says where no rule does.
+//!
+//! Within a level the first match decides; across levels the strictest wins. [`decide`] is a pure
+//! function of a request and the rules; the gate is its only caller. Conditions are total: where
+//! an argument is missing, a rule that allows does not match and one that asks or denies does.
+
+use crate::access::Channel;
+use crate::tenancy::Role;
+use crate::tool::Risk;
+use crate::{AccountId, RuleId, Timestamp};
+use serde_json::Value;
+
+mod condition;
+mod pattern;
+
+pub use condition::{Condition, ConditionError, Operator};
+pub use pattern::{Pattern, PatternError};
+
+/// Who made a rule and for whom it holds. Later ones cannot weaken earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Every workspace of the organization.
+    Organization,
+    /// One workspace.
+    Workspace,
+    /// One person in one workspace.
+    Personal,
+}
+
+impl Level {
+    /// All levels, the widest first.
+    pub const ALL: [Self; 3] = [Self::Organization, Self::Workspace, Self::Personal];
+
+    /// The stable name, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Workspace => "workspace",
+            Self::Personal => "personal",
+        }
+    }
+
+    /// Reads the stable name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|l| l.as_str() == text)
+    }
+}
+
+/// What a rule says about a call. Ordered from the mildest to the strictest.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase", tag = "effect")]
+pub enum Effect {
+    /// Let it through.
+    Allow,
+    /// Ask a person.
+    Ask(Ask),
+    /// Refuse it.
+    Deny,
+}
+
+impl Effect {
+    /// The stable name, as stored and shown.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask(_) => "ask",
+            Self::Deny => "deny",
+        }
+    }
+
+    fn strictness(&self) -> u8 {
+        match self {
+            Self::Allow => 0,
+            Self::Ask(_) => 1,
+            Self::Deny => 2,
+        }
+    }
+}
+
+/// How a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Ask {
+    /// Who may answer besides administrators; empty means administrators alone.
+    pub approvers: Vec<AccountId>,
+    /// Whether whoever runs the task may answer.
+    pub requester_may: bool,
+    /// Milliseconds until the question expires; none means the limit of the task.
+    pub wait_ms: Option<u64>,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self { approvers: Vec::new(), requester_may: true, wait_ms: None }
+    }
+}
+
+/// What a rule applies to. An empty list stands for everything.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Match {
+    /// Tool paths.
+    pub tools: Vec<Pattern>,
+    /// Tool paths that the rule leaves out.
+    pub except: Vec<Pattern>,
+    /// Names of sources.
+    pub sources: Vec<String>,
+    /// Risks.
+    pub risks: Vec<Risk>,
+    /// People whose task it is.
+    pub persons: Vec<AccountId>,
+    /// Roles of the person whose task it is.
+    pub roles: Vec<Role>,
+    /// Names of clients, as the client calls itself.
+    pub clients: Vec<String>,
+    /// Ways the request came in.
+    pub channels: Vec<Channel>,
+    /// What must hold of the arguments: all of these.
+    pub conditions: Vec<Condition>,
+}
+
+/// One rule of a policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Its identifier.
+    pub id: RuleId,
+    /// Whom it binds.
+    pub level: Level,
+    /// The person, on the personal level.
+    pub account_id: Option<AccountId>,
+    /// Its place among the rules of its level, the lowest first.
+    pub position: i64,
+    /// What it applies to.
+    pub matches: Match,
+    /// What it says.
+    pub effect: Effect,
+    /// When it stops to hold.
+    pub until: Option<Timestamp>,
+    /// Why it is there, in the words of whoever made it.
+    pub note: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// All rules that bear on one caller, and the version of the policy they are.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Policy {
+    /// Rises by one with every change in the workspace or its organization.
+    pub version: i64,
+    /// The rules of every level, in order of position within each level.
+    pub rules: Vec<Rule>,
+}
+
+/// A call to decide about.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The tool's path.
+    pub tool: &'a str,
+    /// The name of its source.
+    pub source: &'a str,
+    /// Its risk.
+    pub risk: Risk,
+    /// Its arguments; none to ask about the tool in general.
+    pub arguments: Option<&'a Value>,
+    /// The person whose task it is.
+    pub account_id: &'a AccountId,
+    /// That person's role.
+    pub role: Role,
+    /// What the client calls itself.
+    pub client: &'a str,
+    /// Through what the task came in.
+    pub channel: Channel,
+    /// The time of the decision.
+    pub now: Timestamp,
+}
+
+/// What was decided, and by what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The strictest of what the levels said.
+    pub effect: Effect,
+    /// The rule that said it; none means the default for the risk.
+    pub rule_id: Option<RuleId>,
+    /// The level of that rule.
+    pub level: Option<Level>,
+    /// The policy it was decided under.
+    pub policy_version: i64,
+    /// Every rule that was looked at, with whether it matched, in order.
+    pub looked_at: Vec<(RuleId, bool)>,
+}
+
+impl Decision {
+    /// One sentence that says why.
+    #[must_use]
+    pub fn explain(&self, risk: Risk) -> String {
+        let verb = match self.effect {
+            Effect::Allow => "allows it",
+            Effect::Ask(_) => "asks a person",
+            Effect::Deny => "denies it",
+        };
+        match (&self.rule_id, self.level) {
+            (Some(rule), Some(level)) => format!(
+                "rule {rule} of the {} {verb} (policy version {})",
+                level.as_str(),
+                self.policy_version
+            ),
+            _ => format!(
+                "no rule matches; the default for {} tools {verb} (policy version {})",
+                risk.as_str(),
+                self.policy_version
+            ),
+        }
+    }
+}
+
+/// What happens where no rule matches: reading is allowed, everything else asks.
+#[must_use]
+pub fn default_effect(risk: Risk) -> Effect {
+    match risk {
+        Risk::Read => Effect::Allow,
+        Risk::Write | Risk::Destructive | Risk::Unknown => Effect::Ask(Ask::default()),
+    }
+}
+
+/// Decides about one call.
+#[must_use]
+pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
+    let mut looked_at = Vec::new();
+    let mut strictest: Option<&Rule> = None;
+    for level in Level::ALL {
+        for rule in policy.rules.iter().filter(|r| r.level == level) {
+            let matched = rule_matches(rule, request);
+            looked_at.push((rule.id.clone(), matched));
+            if matched {
+                let stricter =
+                    strictest.is_none_or(|s| rule.effect.strictness() > s.effect.strictness());
+                if stricter {
+                    strictest = Some(rule);
+                }
+                break;
+            }
+        }
+    }
+    Decision {
+        effect: strictest.map_or_else(|| default_effect(request.risk), |r| r.effect.clone()),
+        rule_id: strictest.map(|r| r.id.clone()),
+        level: strictest.map(|r| r.level),
+        policy_version: policy.version,
+        looked_at,
+    }
+}
+
+fn rule_matches(rule: &Rule, request: &Request<'_>) -> bool {
+    fn any_or_empty<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
+        list.is_empty() || list.iter().any(holds)
+    }
+    let m = &rule.matches;
+    let when_missing = !matches!(rule.effect, Effect::Allow);
+    let personal = rule.level != Level::Personal
+        || rule.account_id.as_ref().is_some_and(|a| a == request.account_id);
+    personal
+        && rule.until.is_none_or(|until| request.now < until)
+        && any_or_empty(&m.tools, |p| p.matches(request.tool))
+        && !m.except.iter().any(|p| p.matches(request.tool))
+        && any_or_empty(&m.sources, |s| s.eq_ignore_ascii_case(request.source))
+        && any_or_empty(&m.risks, |r| *r == request.risk)
+        && any_or_empty(&m.persons, |p| p == request.account_id)
+        && any_or_empty(&m.roles, |r| *r == request.role)
+        && any_or_empty(&m.clients, |c| c.eq_ignore_ascii_case(request.client))
+        && any_or_empty(&m.channels, |c| *c == request.channel)
+        && m.conditions.iter().all(|c| c.holds(request.arguments, when_missing))
+}
+
+#[cfg(test)]
+mod tests;

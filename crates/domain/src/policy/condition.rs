@@ -1,0 +1,291 @@
+//! Conditions on arguments: typed predicates over argument paths, total by construction.
+//!
+//! `amount > 5000`, `labels contains "prod"`, `owner in ["a", "b"]`, `note exists`. A comparison of
+//! unlike types, like a missing argument, answers what keeps the rule safe: no for a rule that
+//! allows, yes for one that asks or denies.
+
+use serde_json::Value;
+
+/// How an argument is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Operator {
+    /// `=`
+    #[serde(rename = "=")]
+    Equal,
+    /// `!=`
+    #[serde(rename = "!=")]
+    NotEqual,
+    /// `in`: the operand is a list.
+    #[serde(rename = "in")]
+    In,
+    /// `not in`
+    #[serde(rename = "not in")]
+    NotIn,
+    /// `<`: numbers, or texts in code point order.
+    #[serde(rename = "<")]
+    Less,
+    /// `<=`
+    #[serde(rename = "<=")]
+    AtMost,
+    /// `>`
+    #[serde(rename = ">")]
+    Greater,
+    /// `>=`
+    #[serde(rename = ">=")]
+    AtLeast,
+    /// `exists`: without operand.
+    #[serde(rename = "exists")]
+    Exists,
+    /// `absent`: without operand.
+    #[serde(rename = "absent")]
+    Absent,
+    /// `glob`: a text with `*` for any characters.
+    #[serde(rename = "glob")]
+    Glob,
+    /// `contains`: a part of a text, or an item of a list.
+    #[serde(rename = "contains")]
+    Contains,
+}
+
+const OPERATORS: [(&str, Operator); 12] = [
+    ("not in", Operator::NotIn),
+    ("contains", Operator::Contains),
+    ("exists", Operator::Exists),
+    ("absent", Operator::Absent),
+    ("glob", Operator::Glob),
+    ("in", Operator::In),
+    ("!=", Operator::NotEqual),
+    ("<=", Operator::AtMost),
+    (">=", Operator::AtLeast),
+    ("=", Operator::Equal),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+];
+
+/// One predicate over one argument.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Names and list places joined by dots: `items.0.price`.
+    pub path: String,
+    /// How to compare.
+    pub op: Operator,
+    /// What to compare with; absent for `exists` and `absent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+}
+
+/// Why a text or document is no condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not a condition: {why}")]
+pub struct ConditionError {
+    /// The text as given, cut to 128 characters.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+impl Condition {
+    /// Reads `path operator value`, the value in JSON; a bare word stands for a text.
+    ///
+    /// # Errors
+    /// When there is no operator, the path is empty, or the operand does not fit the operator.
+    pub fn parse(text: &str) -> Result<Self, ConditionError> {
+        let refuse = |why| ConditionError { text: text.chars().take(128).collect(), why };
+        let trimmed = text.trim();
+        let end = trimmed
+            .find(|c: char| c.is_whitespace() || "=!<>".contains(c))
+            .ok_or_else(|| refuse("expected 'path operator value', such as 'amount > 5000'"))?;
+        let (path, rest) = trimmed.split_at(end);
+        let rest = rest.trim_start();
+        let (name, op) = OPERATORS
+            .into_iter()
+            .find(|(name, _)| {
+                rest.strip_prefix(name).is_some_and(|tail| {
+                    !name.ends_with(|c: char| c.is_ascii_alphabetic())
+                        || tail.is_empty()
+                        || tail.starts_with(|c: char| c.is_whitespace() || c == '[' || c == '"')
+                })
+            })
+            .ok_or_else(|| {
+                refuse("the operator is one of = != in 'not in' < <= > >= exists absent glob contains")
+            })?;
+        let operand = rest[name.len()..].trim();
+        let value = (!operand.is_empty()).then(|| {
+            serde_json::from_str(operand).unwrap_or_else(|_| Value::String(operand.to_owned()))
+        });
+        let condition = Self { path: path.to_owned(), op, value };
+        condition.validate().map_err(refuse)?;
+        Ok(condition)
+    }
+
+    /// Checks that the operand fits the operator; conditions from outside pass through here.
+    ///
+    /// # Errors
+    /// A sentence saying what does not fit.
+    pub fn validate(&self) -> Result<(), &'static str> {
+        if self.path.is_empty() || self.path.split('.').any(str::is_empty) {
+            return Err("the argument path is empty or has an empty part");
+        }
+        match (self.op, &self.value) {
+            (Operator::Exists | Operator::Absent, None)
+            | (Operator::In | Operator::NotIn, Some(Value::Array(_)))
+            | (Operator::Glob, Some(Value::String(_)))
+            | (
+                Operator::Less | Operator::AtMost | Operator::Greater | Operator::AtLeast,
+                Some(Value::Number(_) | Value::String(_)),
+            )
+            | (Operator::Equal | Operator::NotEqual | Operator::Contains, Some(_)) => Ok(()),
+            (Operator::Exists | Operator::Absent, Some(_)) => {
+                Err("'exists' and 'absent' take no value")
+            }
+            (Operator::In | Operator::NotIn, _) => Err("'in' takes a list, such as [\"a\", \"b\"]"),
+            (Operator::Glob, _) => Err("'glob' takes a text, such as \"prod-*\""),
+            (Operator::Less | Operator::AtMost | Operator::Greater | Operator::AtLeast, _) => {
+                Err("an order comparison takes a number or a text")
+            }
+            (Operator::Equal | Operator::NotEqual | Operator::Contains, None) => {
+                Err("the operator takes a value")
+            }
+        }
+    }
+
+    /// Whether it holds of some arguments. `when_undecided` is the answer where the argument is
+    /// missing (and the operator does not ask about that) or the types cannot be compared.
+    #[must_use]
+    pub fn holds(&self, arguments: Option<&Value>, when_undecided: bool) -> bool {
+        let Some(arguments) = arguments else { return when_undecided };
+        let found = find(arguments, &self.path);
+        match self.op {
+            Operator::Exists => return found.is_some(),
+            Operator::Absent => return found.is_none(),
+            Operator::Equal
+            | Operator::NotEqual
+            | Operator::In
+            | Operator::NotIn
+            | Operator::Less
+            | Operator::AtMost
+            | Operator::Greater
+            | Operator::AtLeast
+            | Operator::Glob
+            | Operator::Contains => {}
+        }
+        let (Some(found), Some(operand)) = (found, &self.value) else { return when_undecided };
+        self.compare(found, operand).unwrap_or(when_undecided)
+    }
+
+    fn compare(&self, found: &Value, operand: &Value) -> Option<bool> {
+        use std::cmp::Ordering;
+        let ordered = |accept: fn(Ordering) -> bool| order(found, operand).map(accept);
+        match self.op {
+            Operator::Exists | Operator::Absent => None,
+            Operator::Equal => Some(equal(found, operand)),
+            Operator::NotEqual => Some(!equal(found, operand)),
+            Operator::In => operand.as_array().map(|l| l.iter().any(|o| equal(found, o))),
+            Operator::NotIn => operand.as_array().map(|l| !l.iter().any(|o| equal(found, o))),
+            Operator::Less => ordered(Ordering::is_lt),
+            Operator::AtMost => ordered(Ordering::is_le),
+            Operator::Greater => ordered(Ordering::is_gt),
+            Operator::AtLeast => ordered(Ordering::is_ge),
+            Operator::Glob => match (found, operand) {
+                (Value::String(text), Value::String(glob)) => Some(glob_matches(glob, text)),
+                _ => None,
+            },
+            Operator::Contains => match (found, operand) {
+                (Value::String(text), Value::String(part)) => Some(text.contains(part.as_str())),
+                (Value::Array(items), item) => Some(items.iter().any(|i| equal(i, item))),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn find<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.').try_fold(value, |value, part| match value {
+        Value::Object(map) => map.get(part),
+        Value::Array(items) => part.parse::<usize>().ok().and_then(|i| items.get(i)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
+}
+
+fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(_), Value::Number(_)) => order(a, b) == Some(std::cmp::Ordering::Equal),
+        _ => a == b,
+    }
+}
+
+fn order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
+            (Some(x), Some(y)) => Some(x.cmp(&y)),
+            _ => x.as_f64()?.partial_cmp(&y.as_f64()?),
+        },
+        (Value::String(x), Value::String(y)) => Some(x.cmp(y)),
+        _ => None,
+    }
+}
+
+/// `*` stands for any characters, also none. Linear memory, at most quadratic time.
+fn glob_matches(glob: &str, text: &str) -> bool {
+    let parts: Vec<&str> = glob.split('*').collect();
+    let [first, middle @ .., last] = parts.as_slice() else {
+        return glob == text;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn table() {
+        let args = json!({"amount": 5000, "to": "prod-eu", "tags": ["a"], "n": {"x": [1.5]}, "z": null});
+        for (text, expected) in [
+            ("amount > 4999", Some(true)),
+            ("amount>5000", Some(false)),
+            ("amount >= 5000.0", Some(true)),
+            ("amount = 5000.0", Some(true)),
+            ("amount < \"a\"", None),
+            ("to glob prod-*", Some(true)),
+            ("to glob *-us", Some(false)),
+            ("to in [\"prod-eu\", \"x\"]", Some(true)),
+            ("to not in [\"prod-eu\"]", Some(false)),
+            ("tags contains a", Some(true)),
+            ("to contains od-e", Some(true)),
+            ("amount contains 5", None),
+            ("n.x.0 = 1.5", Some(true)),
+            ("n.x.1 = 1.5", None),
+            ("missing != 1", None),
+            ("missing absent", Some(true)),
+            ("z exists", Some(true)),
+            ("to != prod-eu", Some(false)),
+        ] {
+            let condition = Condition::parse(text).expect(text);
+            assert_eq!(condition.holds(Some(&args), true), expected.unwrap_or(true), "{text}");
+            assert_eq!(condition.holds(Some(&args), false), expected.unwrap_or(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for bad in ["", "amount", "amount ~ 5", "a in 5", "a glob 5", "a exists 5", "a =", "a..b = 1", "> 5"] {
+            assert!(Condition::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn glob_parts_may_not_overlap() {
+        assert!(!glob_matches("ab*ba", "aba"));
+        assert!(glob_matches("ab*ba", "abba"));
+        assert!(glob_matches("*", ""));
+        assert!(!glob_matches("", "x"));
+    }
+}

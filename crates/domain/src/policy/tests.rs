@@ -1,0 +1,117 @@
+use super::*;
+use serde_json::json;
+
+fn rule(n: u8, level: Level, tools: &str, effect: Effect) -> Rule {
+    Rule {
+        id: RuleId::from_bits([n; 16]),
+        level,
+        account_id: (level == Level::Personal).then(|| AccountId::from_bits([9; 16])),
+        position: i64::from(n),
+        matches: Match {
+            tools: vec![Pattern::parse(tools).expect("a pattern")],
+            ..Match::default()
+        },
+        effect,
+        until: None,
+        note: String::new(),
+        created_at: Timestamp(0),
+    }
+}
+
+fn run(rules: Vec<Rule>, tool: &str, risk: Risk, arguments: Option<&Value>) -> Decision {
+    let account = AccountId::from_bits([9; 16]);
+    let request = Request {
+        tool,
+        source: tool.split('.').next().expect("a segment"),
+        risk,
+        arguments,
+        account_id: &account,
+        role: Role::Member,
+        client: "claude-code",
+        channel: Channel::Mcp,
+        now: Timestamp(1_000),
+    };
+    decide(&request, &Policy { version: 7, rules })
+}
+
+#[test]
+fn defaults_follow_risk() {
+    for (risk, effect) in
+        [(Risk::Read, "allow"), (Risk::Write, "ask"), (Risk::Destructive, "ask"), (Risk::Unknown, "ask")]
+    {
+        let decision = run(vec![], "a.b", risk, None);
+        assert_eq!(decision.effect.as_str(), effect);
+        assert_eq!((decision.rule_id, decision.policy_version), (None, 7));
+    }
+}
+
+#[test]
+fn first_match_within_a_level_strictest_across() {
+    let allow = || rule(1, Level::Workspace, "a.b", Effect::Allow);
+    let deny = || rule(2, Level::Workspace, "a.*", Effect::Deny);
+    assert_eq!(run(vec![allow(), deny()], "a.b", Risk::Write, None).effect.as_str(), "allow");
+    assert_eq!(run(vec![deny(), allow()], "a.b", Risk::Write, None).effect.as_str(), "deny");
+    let org_ask = rule(3, Level::Organization, "**", Effect::Ask(Ask::default()));
+    let mine = rule(4, Level::Personal, "**", Effect::Allow);
+    let decision = run(vec![org_ask, allow(), mine], "a.b", Risk::Read, None);
+    assert_eq!(decision.effect.as_str(), "ask");
+    assert_eq!(decision.level, Some(Level::Organization));
+    assert_eq!(decision.looked_at.len(), 3);
+}
+
+#[test]
+fn a_missing_argument_never_opens_and_always_closes() {
+    let with = |effect, condition: &str| {
+        let mut r = rule(1, Level::Workspace, "**", effect);
+        r.matches.conditions.push(Condition::parse(condition).expect("a condition"));
+        r
+    };
+    let args = json!({});
+    let allow = with(Effect::Allow, "amount < 10");
+    assert_eq!(run(vec![allow.clone()], "a.b", Risk::Write, Some(&args)).effect.as_str(), "ask");
+    let small = json!({"amount": 5});
+    assert_eq!(run(vec![allow], "a.b", Risk::Write, Some(&small)).effect.as_str(), "allow");
+    let deny = with(Effect::Deny, "amount > 10");
+    assert_eq!(run(vec![deny.clone()], "a.b", Risk::Read, Some(&args)).effect.as_str(), "deny");
+    assert_eq!(run(vec![deny], "a.b", Risk::Read, Some(&small)).effect.as_str(), "allow");
+}
+
+#[test]
+fn except_until_and_other_people() {
+    let mut r = rule(1, Level::Workspace, "a.**", Effect::Deny);
+    r.matches.except.push(Pattern::parse("a.ok").expect("a pattern"));
+    assert_eq!(run(vec![r.clone()], "a.ok", Risk::Read, None).effect.as_str(), "allow");
+    assert_eq!(run(vec![r.clone()], "a.no", Risk::Read, None).effect.as_str(), "deny");
+    r.until = Some(Timestamp(1_000));
+    assert_eq!(run(vec![r.clone()], "a.no", Risk::Read, None).effect.as_str(), "allow");
+    let mut other = rule(1, Level::Personal, "**", Effect::Deny);
+    other.account_id = Some(AccountId::from_bits([8; 16]));
+    assert_eq!(run(vec![other], "a.no", Risk::Read, None).effect.as_str(), "allow");
+}
+
+/// Every set of up to three rules out of a small alphabet: adding a deny never widens access, and
+/// no lower level weakens a higher one.
+#[test]
+fn adding_a_deny_never_widens() {
+    let effects = [Effect::Allow, Effect::Ask(Ask::default()), Effect::Deny];
+    let mut alphabet = Vec::new();
+    for level in Level::ALL {
+        for effect in &effects {
+            for tools in ["a.b", "**", "c.**"] {
+                alphabet.push((level, effect.clone(), tools));
+            }
+        }
+    }
+    for (la, ea, ta) in &alphabet {
+        for (lb, eb, tb) in &alphabet {
+            let base = vec![rule(2, *la, ta, ea.clone()), rule(3, *lb, tb, eb.clone())];
+            let before = run(base.clone(), "a.b", Risk::Write, None).effect.strictness();
+            for level in Level::ALL {
+                let mut more = base.clone();
+                more.insert(0, rule(1, level, "a.b", Effect::Deny));
+                let after = run(more, "a.b", Risk::Write, None).effect.strictness();
+                assert!(after >= before && after == 2);
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Organizations, workspaces and the roles of their members.
+
+use crate::{AccountId, OrganizationId, Timestamp, WorkspaceId};
+
+/// A customer: the owner of workspaces, members and the audit chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// Its identifier.
+    pub id: OrganizationId,
+    /// The name people see.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What holds tasks, sources, policies and credentials; nothing crosses its border.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its identifier.
+    pub id: WorkspaceId,
+    /// The organization it belongs to.
+    pub organization_id: OrganizationId,
+    /// A short name for addresses, unique in the organization.
+    pub slug: String,
+    /// The name people see.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A person who can sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its identifier.
+    pub id: AccountId,
+    /// The name people see.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a member is in an organization (`contract.md` section 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything, organization rules and deletion included.
+    Owner,
+    /// Everything but organization rules, ownership and deletion.
+    Admin,
+    /// A member who also sees billing.
+    BillingAdmin,
+    /// Runs tasks and sees their own.
+    Member,
+}
+
+impl Role {
+    /// The stable name, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::BillingAdmin => "billing_admin",
+            Self::Member => "member",
+        }
+    }
+
+    /// Reads the stable name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Owner, Self::Admin, Self::BillingAdmin, Self::Member]
+            .into_iter()
+            .find(|r| r.as_str() == text)
+    }
+}
