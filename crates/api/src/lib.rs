@@ -1,1 +1,31 @@
-//! api
+//! The public JSON shapes of `/api/v1`: requests, responses, events and errors.
+//!
+//! A difference here is a change of the API. Nothing of the inside is imported: the server converts
+//! by hand, so renaming a field inside never breaks a client. Times are RFC 3339 in UTC.
+
+#![warn(missing_docs)]
+
+pub mod approvals;
+pub mod audit;
+pub mod credentials;
+pub mod error;
+pub mod events;
+pub mod policies;
+pub mod sources;
+pub mod system;
+pub mod tasks;
+pub mod tools;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One page of a list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// The objects, newest first unless the route says otherwise.
+    pub items: Vec<T>,
+    /// Give this as `cursor` to get the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}

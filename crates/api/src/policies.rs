@@ -1,0 +1,166 @@
+//! Policy rules, and what they would say.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What a rule applies to; an empty list stands for everything.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RuleMatch {
+    /// Tool path patterns: `*` for one segment, `**` for any number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// Patterns that the rule leaves out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+    /// Names of sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// `read`, `write`, `destructive`, `unknown`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub risks: Vec<String>,
+    /// People, as `acct_…`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub persons: Vec<String>,
+    /// `owner`, `admin`, `billing_admin`, `member`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// Names of clients.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
+    /// `dashboard`, `cli`, `api`, `mcp`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
+    /// Conditions on arguments, such as `amount > 5000`; all must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
+}
+
+/// How a rule asks.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RuleAsk {
+    /// Who may answer besides administrators, as `acct_…`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
+    /// Whether whoever runs the task may answer.
+    pub requester_may: bool,
+    /// Milliseconds until the question expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}
+
+impl Default for RuleAsk {
+    fn default() -> Self {
+        Self { approvers: Vec::new(), requester_may: true, wait_ms: None }
+    }
+}
+
+/// A rule to add, or the new text of one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewRule {
+    /// `allow`, `ask` or `deny`.
+    pub effect: String,
+    /// What it applies to.
+    #[serde(default, rename = "match")]
+    pub matches: RuleMatch,
+    /// How it asks; for `ask` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<RuleAsk>,
+    /// `organization`, `workspace` (the default) or `personal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// When it stops to hold, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Why it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A rule.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// `rule_…`
+    pub id: String,
+    /// `organization`, `workspace` or `personal`.
+    pub level: String,
+    /// Its place in its level, from 1; the first match decides.
+    pub position: usize,
+    /// `allow`, `ask` or `deny`.
+    pub effect: String,
+    /// What it applies to.
+    #[serde(rename = "match")]
+    pub matches: RuleMatch,
+    /// How it asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<RuleAsk>,
+    /// When it stops to hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Why it is there.
+    pub note: String,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// All rules, in the order in which they are looked at.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// Rises with every change.
+    pub version: i64,
+    /// The rules.
+    pub rules: Vec<Rule>,
+}
+
+/// Where to move a rule.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuleMove {
+    /// Its new place in its level, from 1.
+    pub position: usize,
+}
+
+/// A call to ask about.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyTest {
+    /// The tool's path.
+    pub tool: String,
+    /// Its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub arguments: Option<Value>,
+}
+
+/// What policy says to a call.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// `allow`, `ask` or `deny`.
+    pub decision: String,
+    /// The rule that said so; null where it is the default.
+    pub rule: Option<String>,
+    /// The level of that rule.
+    pub level: Option<String>,
+    /// The version of the policy.
+    pub policy_version: i64,
+    /// The reason in a sentence.
+    pub explanation: String,
+    /// Every rule that was looked at.
+    pub looked_at: Vec<LookedAt>,
+}
+
+/// One rule that was looked at.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LookedAt {
+    /// The rule.
+    pub rule: String,
+    /// Whether it matched.
+    pub matched: bool,
+}

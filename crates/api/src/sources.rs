@@ -1,0 +1,104 @@
+//! Sources of tools.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A source to add: either `url`, or `document` with `fileName`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewSource {
+    /// The address of a description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The text of a description, JSON or YAML.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// The file the text came from, for showing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// The name its tools begin with; made from the title by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `openapi`; detected by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The address to send calls to, where the description's own is missing or not wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Headers to send with every call and when reading the description.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+    /// Whether this source's own host and port may be on a private network.
+    #[serde(default)]
+    pub allow_private: bool,
+}
+
+/// One header.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A change of a source: what is absent stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SourceChange {
+    /// Whether its tools are in the catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// A source of tools.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// `src_…`
+    pub id: String,
+    /// The name its tools begin with.
+    pub name: String,
+    /// `openapi`
+    pub kind: String,
+    /// The title its description gives itself.
+    pub title: String,
+    /// `ready`, `degraded` or `disabled`.
+    pub status: String,
+    /// Why it is degraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where its description came from: an address, or the name of an uploaded file.
+    pub origin: String,
+    /// Where its calls go.
+    pub base_url: String,
+    /// How it lets callers in.
+    #[schema(value_type = Vec<Object>)]
+    pub auth: Vec<Value>,
+    /// Whether its host and port may be on a private network.
+    pub allow_private: bool,
+    /// How many tools it yields.
+    pub tool_count: u32,
+    /// What could not be imported.
+    pub warnings: Vec<String>,
+    /// When it was added.
+    pub created_at: String,
+    /// When its description was last read.
+    pub refreshed_at: String,
+}
+
+/// What a refresh changed, or would change.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshReport {
+    /// The source after the refresh; before it with `dryRun`.
+    pub source: Source,
+    /// Paths that are new.
+    pub added: Vec<String>,
+    /// Paths that are gone.
+    pub removed: Vec<String>,
+    /// Paths whose definition differs.
+    pub changed: Vec<String>,
+}

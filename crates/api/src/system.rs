@@ -1,0 +1,69 @@
+//! The server itself: who is asking, how it is.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Who the request is taken for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    /// `acct_…`
+    pub account_id: String,
+    /// The person's name.
+    pub name: String,
+    /// The person's role.
+    pub role: String,
+    /// The workspace the request is about.
+    pub workspace: Workspace,
+}
+
+/// A workspace.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Workspace {
+    /// `ws_…`
+    pub id: String,
+    /// Its short name for addresses.
+    pub slug: String,
+    /// The name people see.
+    pub name: String,
+    /// The organization it belongs to.
+    pub organization_id: String,
+}
+
+/// How the server and its parts are.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Whether everything that is required works.
+    pub ready: bool,
+    /// The program's version.
+    pub version: String,
+    /// The parts.
+    pub checks: Vec<Check>,
+}
+
+/// One part that was looked at.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// Its name, such as `database` or `sandbox.seccomp`.
+    pub name: String,
+    /// `ok`, `warning` or `problem`.
+    pub status: String,
+    /// What was found, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_step: Option<String>,
+}
+
+/// A one-time link that signs a browser in.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignInLink {
+    /// The address to open, once, within its time.
+    pub url: String,
+    /// When it stops to work.
+    pub expires_at: String,
+}

@@ -1,0 +1,164 @@
+//! Tasks, their calls and logs.
+
+use crate::approvals::Approval;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A program to run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewTask {
+    /// TypeScript or JavaScript: the body of an async function.
+    pub code: String,
+    /// Wall time in milliseconds, not counting the time a person is asked; at most 600000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The runtime; `isolate` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_id: Option<String>,
+    /// An object to keep with the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Value>,
+    /// How long to wait for the end before answering, in milliseconds, 0 to 60000; 0 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}
+
+/// One run of one program.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Task {
+    /// `task_…`
+    pub id: String,
+    /// `queued`, `running`, `waiting`, `completed`, `failed`, `timed_out`, `denied` or `canceled`.
+    pub status: String,
+    /// The workspace it runs in.
+    pub workspace_id: String,
+    /// The person whose task it is.
+    pub requested_by: String,
+    /// Through what it came: `dashboard`, `cli`, `api` or `mcp`.
+    pub channel: String,
+    /// What the client calls itself.
+    pub client: String,
+    /// The runtime it runs in.
+    pub runtime_id: String,
+    /// The program as sent.
+    pub code: String,
+    /// What the submitter attached.
+    #[schema(value_type = Object)]
+    pub metadata: Value,
+    /// What the program returned, once completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// Why it did not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<TaskError>,
+    /// The approvals it is or was asked about, the oldest first.
+    pub approvals: Vec<Approval>,
+    /// How many lines it has logged.
+    pub log_lines: u32,
+    /// When it was submitted.
+    pub created_at: String,
+    /// When a server first began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+}
+
+/// Why a task did not complete.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskError {
+    /// A stable code.
+    pub code: String,
+    /// What went wrong.
+    pub message: String,
+    /// The line of the program, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The program's stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+/// One call of a task.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// `call_…`
+    pub id: String,
+    /// Its place in the task, from 1.
+    pub sequence: u32,
+    /// The tool's path.
+    pub tool: String,
+    /// The arguments.
+    pub arguments: Value,
+    /// `waiting`, `running`, `succeeded`, `failed`, `denied` or `unknown`.
+    pub status: String,
+    /// The tool's risk.
+    pub risk: String,
+    /// What policy said: `allow`, `ask` or `deny`.
+    pub decision: String,
+    /// The rule that said so; absent where it was the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The version of the policy that decided.
+    pub policy_version: i64,
+    /// The line of the program that made it, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The column, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The tool's data, once succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// The error, once failed or denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<Value>,
+    /// When the program made it.
+    pub started_at: String,
+    /// When it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<String>,
+    /// When its outcome was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+}
+
+/// A line that a program logged.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogLine {
+    /// Its place among the task's lines, from 1.
+    pub line: u32,
+    /// `debug`, `log`, `info`, `warn` or `error`.
+    pub level: String,
+    /// The text.
+    pub text: String,
+    /// When it was recorded.
+    pub at: String,
+}
+
+/// A part of a value that was too large to be carried whole.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultPart {
+    /// The part: text of the value's JSON from `offset`.
+    pub text: String,
+    /// Where the part begins, in bytes.
+    pub offset: u64,
+    /// How long the whole JSON is, in bytes.
+    pub bytes: u64,
+    /// Where to read on; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<u64>,
+}
