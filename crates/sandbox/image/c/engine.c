@@ -10,7 +10,11 @@
  * QuickJS is included as source, not linked, so that the position of a call
  * can be read from the interpreter's own frames.
  */
+#include <string.h>
+#include "absent.c"
 #include "quickjs.c"
+
+size_t malloc_usable_size(void *p);
 
 #define IMPORT(name) __attribute__((import_module("host"), import_name(name)))
 #define EXPORT(name) __attribute__((export_name(name), used))
@@ -31,6 +35,7 @@ enum { FAILED_THROWN = 0, FAILED_NEVER_SETTLES = 1 };
 #define PRELUDE_FILE "executor"
 #define JSON_DEPTH_MAX 100
 #define TIMERS_MAX 10000
+#define PATH_BYTES_MAX 512
 /* Of the 1 MiB shadow stack; the rest is room for native code above the check. */
 #define SCRIPT_STACK_BYTES (768 * 1024)
 
@@ -40,7 +45,7 @@ struct params {
     uint32_t memory_bytes, calls_max, calls_in_flight_max, log_bytes_max, result_bytes_max, message_bytes_max;
 };
 
-struct pending_call { uint32_t seq; JSValue settle[2]; };
+struct pending_call { uint32_t seq, line, column; JSValue settle[2]; };
 struct timer { uint32_t id; double due_ms, interval_ms; JSValue callback; };
 
 double virtual_now_ms;
@@ -354,11 +359,8 @@ EXPORT("deliver") void guest_deliver(uint32_t seq, uint32_t ok, char *json, uint
         __builtin_trap(); /* the host answered a call that was never made */
     JSValue value = JS_ParseJSON(ctx, json, len, PRELUDE_FILE);
     free(json);
-    if (!JS_IsException(value) && !ok) {
-        JSValue fields = value;
-        value = JS_Call(ctx, hook_tool_error, JS_UNDEFINED, 1, vc(&fields));
-        JS_FreeValue(ctx, fields);
-    }
+    if (!JS_IsException(value) && !ok)
+        value = make_tool_error(value, call.line, call.column);
     if (JS_IsException(value)) {
         value = JS_GetException(ctx);
         ok = 0;

@@ -28,39 +28,15 @@ static JSValue rejected(JSValue reason)
     return promise;
 }
 
-/* A promise rejected with a ToolError made here; the host never hears of the call. */
-static JSValue rejected_tool_error(const char *code, JSValueConst path, const char *format, ...)
+static JSValue make_tool_error(JSValue fields, uint32_t line, uint32_t column)
 {
-    char message[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    JSValue fields = JS_NewObject(ctx);
-    JS_SetPropertyStr(ctx, fields, "code", JS_NewString(ctx, code));
-    JS_SetPropertyStr(ctx, fields, "message", JS_NewString(ctx, message));
-    JS_SetPropertyStr(ctx, fields, "tool", js_dup(path));
-    JS_SetPropertyStr(ctx, fields, "retryable", JS_FALSE);
-    JSValue error = JS_Call(ctx, hook_tool_error, JS_UNDEFINED, 1, vc(&fields));
+    JSValue argv[3] = { fields, js_uint32(line), js_uint32(column) };
+    JSValue error = JS_Call(ctx, hook_tool_error, JS_UNDEFINED, 3, vc(argv));
     JS_FreeValue(ctx, fields);
-    return rejected(error);
+    return error;
 }
 
-/* ---- calls ---- */
-
-static bool take_call(uint32_t seq, struct pending_call *out)
-{
-    for (uint32_t i = 0; i < calls_len; i++) {
-        if (calls[i].seq == seq) {
-            *out = calls[i];
-            calls[i] = calls[--calls_len];
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Where in the program the innermost running line of it stands. */
+/* Where in the program the innermost running line of it stands; zero when no line of it runs. */
 static void program_position(uint32_t *line, uint32_t *column)
 {
     *line = *column = 0;
@@ -76,6 +52,38 @@ static void program_position(uint32_t *line, uint32_t *column)
         *column = col;
         return;
     }
+}
+
+/* A promise rejected with a ToolError made here; the host never hears of the call. */
+static JSValue rejected_tool_error(const char *code, JSValueConst path, const char *format, ...)
+{
+    char message[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    JSValue fields = JS_NewObject(ctx);
+    JS_SetPropertyStr(ctx, fields, "code", JS_NewString(ctx, code));
+    JS_SetPropertyStr(ctx, fields, "message", JS_NewString(ctx, message));
+    JS_SetPropertyStr(ctx, fields, "tool", js_dup(path));
+    JS_SetPropertyStr(ctx, fields, "retryable", JS_FALSE);
+    uint32_t line, column;
+    program_position(&line, &column);
+    return rejected(make_tool_error(fields, line, column));
+}
+
+/* ---- calls ---- */
+
+static bool take_call(uint32_t seq, struct pending_call *out)
+{
+    for (uint32_t i = 0; i < calls_len; i++) {
+        if (calls[i].seq == seq) {
+            *out = calls[i];
+            calls[i] = calls[--calls_len];
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Writes a value as JSON text of an object, mended and measured. Returns NULL with *problem set. */
@@ -112,18 +120,21 @@ static JSValue issue(JSValueConst path, const char *arguments, size_t arguments_
     if (arguments_len + options_len > params.message_bytes_max)
         return rejected_tool_error("invalid_arguments", path,
             "the arguments are %u bytes, over the limit of %u bytes", (unsigned)(arguments_len + options_len), params.message_bytes_max);
+    size_t path_len;
+    const char *path_text = text_of(path, &path_len);
+    if (!path_text)
+        return JS_EXCEPTION;
+    if (path_len > PATH_BYTES_MAX)
+        return rejected_tool_error("tool_not_found", JS_UNDEFINED, "no tool has a path of %u bytes", (unsigned)path_len);
     struct pending_call call = { .seq = last_seq + 1 };
     JSValue promise = JS_NewPromiseCapability(ctx, call.settle);
     if (JS_IsException(promise))
         return promise;
-    size_t path_len;
-    const char *path_text = text_of(path, &path_len);
-    uint32_t line, column;
-    program_position(&line, &column);
+    program_position(&call.line, &call.column);
     calls = grown(calls, calls_len, &calls_room, sizeof(*calls));
     calls[calls_len++] = call;
     last_seq = call.seq;
-    host_call(call.seq, line, column, path_text, path_len, arguments, arguments_len, options, options_len);
+    host_call(call.seq, call.line, call.column, path_text, path_len, arguments, arguments_len, options, options_len);
     JS_FreeCString(ctx, path_text);
     return promise;
 }
@@ -147,6 +158,17 @@ static JSValue native_call(JSContext *c, JSValueConst this_val, int argc, JSValu
     }
     JS_FreeCString(ctx, arguments);
     JS_FreeValue(ctx, held_arguments);
+    return promise;
+}
+
+/* reject(path, message): a call refused before it is made. */
+static JSValue native_reject(JSContext *c, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    const char *message = JS_ToCString(ctx, argv[1]);
+    if (!message)
+        return JS_EXCEPTION;
+    JSValue promise = rejected_tool_error("invalid_arguments", argv[0], "%s", message);
+    JS_FreeCString(ctx, message);
     return promise;
 }
 
@@ -356,7 +378,7 @@ static JSValue native_decode(JSContext *c, JSValueConst this_val, int argc, JSVa
 static JSValue make_natives(void)
 {
     static const struct { const char *name; JSCFunction *function; int length; } list[] = {
-        { "call", native_call, 3 }, { "log", native_log, 2 },
+        { "call", native_call, 3 }, { "reject", native_reject, 2 }, { "log", native_log, 2 },
         { "timer", native_timer, 3 }, { "clear", native_clear, 1 },
         { "elapsed", native_elapsed, 0 }, { "now", native_now, 0 },
         { "random", native_random, 0 }, { "fill", native_fill, 1 },
