@@ -1,1 +1,70 @@
-fn main() {}
+//! `cargo xtask`: the one tool of the project. It checks, tests, measures and runs; it holds no
+//! product code and links none, so that it builds in seconds on a bare machine.
+//! What the server of the project runs on every push is exactly `cargo xtask ci`.
+//! Next: `ci.rs` for the stages, `tidy.rs` for the rules a compiler cannot check.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line tool talks on standard output"
+)]
+
+mod bench;
+mod ci;
+mod dev;
+mod project;
+mod setup;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Checks, tests, measures and runs this project"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must hold before a change is taken, cheapest first.
+    Ci {
+        /// One stage alone; all of them by default.
+        #[arg(value_enum)]
+        stage: Option<ci::Stage>,
+    },
+    /// The rules a compiler cannot check: arrows between crates, headers, sizes, words, documents.
+    Tidy,
+    /// Builds and runs the tests of every crate and of the product.
+    Test {
+        /// Runs only the tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Installs what the tests need and this machine lacks (Debian, as root), or names it.
+    Setup,
+    /// Runs a development server from source on port 4312 and rebuilds it when a file changes.
+    Dev,
+    /// Builds the release binary and measures it against the budgets.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Ci { stage } => ci::run(stage),
+        Command::Tidy => tidy::run(),
+        Command::Test { filter } => ci::test(filter.as_deref()),
+        Command::Setup => setup::run(),
+        Command::Dev => dev::run(),
+        Command::Bench(options) => bench::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

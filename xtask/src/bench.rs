@@ -1,0 +1,141 @@
+//! `cargo xtask bench`: the release binary on a data directory of its own, measured from outside
+//! against the budgets. It warms up, repeats and prints medians; it judges only with `--strict`,
+//! because a busy machine is no defect of the program.
+//! Next: `bench/measure.rs` for how each figure is taken.
+
+mod http;
+mod mcp;
+mod measure;
+mod postgres;
+mod process;
+mod upstream;
+
+use crate::project;
+use anyhow::{Context, Result, bail};
+use process::{Database, Program};
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Measures on a PostgreSQL server of its own too.
+    #[arg(long)]
+    postgres: bool,
+    /// Measures on this PostgreSQL database too (it must be empty, and it is not cleaned).
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Fails where a budget is not met.
+    #[arg(long)]
+    strict: bool,
+    /// Takes target/release/executor as it is.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// A measured figure and the most (or least) it may be.
+struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    budget: Budget,
+    /// How it was taken, or what it is made of.
+    note: String,
+}
+
+enum Budget {
+    AtMost(f64),
+    AtLeast(f64),
+    None,
+}
+
+impl Figure {
+    fn is_met(&self) -> bool {
+        match self.budget {
+            Budget::AtMost(most) => self.value <= most,
+            Budget::AtLeast(least) => self.value >= least,
+            Budget::None => true,
+        }
+    }
+
+    fn line(&self) -> String {
+        let digits = if self.value < 10.0 {
+            2
+        } else {
+            usize::from(self.value < 1000.0)
+        };
+        let (budget, verdict) = match self.budget {
+            Budget::AtMost(most) => (
+                format!("<= {most}"),
+                if self.is_met() { "ok" } else { "OVER" },
+            ),
+            Budget::AtLeast(least) => (
+                format!(">= {least}"),
+                if self.is_met() { "ok" } else { "UNDER" },
+            ),
+            Budget::None => (String::new(), ""),
+        };
+        let (name, value, unit, note) = (self.name, self.value, self.unit, &self.note);
+        format!("{name:<34} {value:>9.digits$} {unit:<8} {budget:>8} {verdict:<5}  {note}")
+    }
+}
+
+/// Builds, measures, prints.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if !options.no_build {
+        project::run(project::cargo().args(["build", "--release", "--package", "executor"]))?;
+    }
+    let path = project::root().join("target/release/executor");
+    let size = path
+        .metadata()
+        .context("target/release/executor is missing")?
+        .len();
+    let program = Program { path };
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!(
+        "\n{cores} cores, load before: {}",
+        load.split(' ').next().unwrap_or("unknown")
+    );
+
+    let mut missed = report(
+        "the program",
+        &[Figure {
+            name: "release binary",
+            value: megabytes(size),
+            unit: "MB",
+            budget: Budget::AtMost(45.0),
+            note: format!("{size} bytes, symbols stripped"),
+        }],
+    );
+    missed += report("SQLite", &measure::all(&program, &Database::Sqlite)?);
+    if options.postgres {
+        let cluster = postgres::Cluster::start()?;
+        let database = Database::Cluster(cluster);
+        missed += report(
+            "PostgreSQL, own cluster, fsync on",
+            &measure::all(&program, &database)?,
+        );
+    }
+    if let Some(url) = &options.database_url {
+        let database = Database::Url(url.clone());
+        missed += report("PostgreSQL as given", &measure::all(&program, &database)?);
+    }
+    match missed {
+        0 => println!("\nbench: every budget is met"),
+        missed if options.strict => bail!("bench: {missed} budget(s) missed, marked above"),
+        missed => println!("\nbench: {missed} budget(s) missed, marked above"),
+    }
+    Ok(())
+}
+
+/// Prints the figures; how many missed their budget.
+fn report(title: &str, figures: &[Figure]) -> usize {
+    println!("\n{title}");
+    for figure in figures {
+        println!("  {}", figure.line());
+    }
+    figures.iter().filter(|figure| !figure.is_met()).count()
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
+}
