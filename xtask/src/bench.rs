@@ -20,9 +20,6 @@ pub(crate) struct Options {
     /// Measures on a PostgreSQL server of its own too.
     #[arg(long)]
     postgres: bool,
-    /// Measures on this PostgreSQL database too (it must be empty, and it is not cleaned).
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
     /// Fails where a budget is not met.
     #[arg(long)]
     strict: bool,
@@ -108,16 +105,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     );
     missed += report("SQLite", &measure::all(&program, &Database::Sqlite)?);
     if options.postgres {
-        let cluster = postgres::Cluster::start()?;
-        let database = Database::Cluster(cluster);
+        let database = Database::Postgres(postgres::Cluster::start()?);
         missed += report(
             "PostgreSQL, own cluster, fsync on",
             &measure::all(&program, &database)?,
         );
-    }
-    if let Some(url) = &options.database_url {
-        let database = Database::Url(url.clone());
-        missed += report("PostgreSQL as given", &measure::all(&program, &database)?);
     }
     match missed {
         0 => println!("\nbench: every budget is met"),

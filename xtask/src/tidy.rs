@@ -5,6 +5,7 @@
 
 mod arrows;
 mod documents;
+mod places;
 mod text;
 
 use crate::project;
@@ -72,6 +73,7 @@ fn findings(root: &Path) -> Result<Vec<Finding>> {
     let files = files(root)?;
     let mut findings = arrows::check(&members);
     findings.extend(files.iter().flat_map(text::check));
+    findings.extend(files.iter().flat_map(places::check));
     findings.extend(documents::check(&files, &members));
     Ok(findings)
 }

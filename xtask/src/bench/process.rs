@@ -21,9 +21,7 @@ pub(crate) enum Database {
     /// The embedded one, in the data directory.
     Sqlite,
     /// A new database of this cluster for each home.
-    Cluster(Cluster),
-    /// One given database for all.
-    Url(String),
+    Postgres(Cluster),
 }
 
 /// A data directory and the database that belongs to it.
@@ -38,11 +36,10 @@ impl Home {
         thread_local!(static NEXT: Cell<u32> = const { Cell::new(0) });
         let database_url = match database {
             Database::Sqlite => None,
-            Database::Cluster(cluster) => {
+            Database::Postgres(cluster) => {
                 let number = NEXT.replace(NEXT.get() + 1);
                 Some(cluster.new_database(&format!("bench{number}"))?)
             }
-            Database::Url(url) => Some(url.clone()),
         };
         Ok(Self {
             folder: Folder::new("home")?,
