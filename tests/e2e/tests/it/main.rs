@@ -1,0 +1,40 @@
+//! The product from outside: every test starts the built binary on an empty home and data directory
+//! of its own, and judges it by what a person, a client or an upstream sees.
+//!
+//! No product code is linked. `EXECUTOR_BIN` names the binary to try; without it the development
+//! build is made first. What holds must hold on both databases, so most cases run twice.
+//! Read on in `server.rs` (the binary as a child) and `upstream.rs` (the API that counts).
+
+/// Runs each case on SQLite and on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($case:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { super::$case(crate::database::Database::sqlite()).await; })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { super::$case(crate::database::Database::postgres()).await; })+
+        }
+    };
+}
+
+mod binary;
+mod database;
+mod ledger;
+mod server;
+mod stream;
+mod upstream;
+
+mod access;
+mod clients;
+mod crash;
+mod documents;
+mod faults;
+mod gate;
+mod programs;
+mod record;
+mod secrets;
+mod start;
+mod storage;
+mod waiting;

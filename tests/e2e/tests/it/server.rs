@@ -1,0 +1,411 @@
+//! One server under test: a home and data directory of its own, a port, the binary as a child, and
+//! the API as a client sees it.
+//!
+//! Everything the server ever said is kept in `heard`, so that a test can look for what must never
+//! be said. Waiting is polling with a deadline; nothing here sleeps in the hope that it is enough.
+
+use crate::binary::{self, Ran};
+use crate::database::Database;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+
+/// How long anything may take before a test gives up: far more than it ever needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+const STATUSES_FINAL: [&str; 5] = ["completed", "failed", "timed_out", "denied", "canceled"];
+
+/// What the API answered.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: Value,
+}
+
+/// A server with what belongs to it.
+pub(crate) struct Server {
+    home: tempfile::TempDir,
+    data: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) database: Database,
+    pub(crate) environment: Vec<(String, String)>,
+    child: Option<Child>,
+    http: reqwest::Client,
+    heard: Mutex<Vec<u8>>,
+}
+
+impl Server {
+    /// A server that is ready.
+    pub(crate) async fn start(database: Database) -> Self {
+        let mut server = Self::prepare(database);
+        server.launch().await;
+        server
+    }
+
+    /// An empty home and a free port; nothing runs yet.
+    pub(crate) fn prepare(database: Database) -> Self {
+        let home = tempfile::Builder::new()
+            .prefix("executor-e2e-")
+            .tempdir()
+            .expect("a home");
+        std::fs::create_dir(home.path().join("home")).expect("a home directory");
+        Self {
+            data: home.path().join("data"),
+            home,
+            port: free_port(),
+            database,
+            environment: Vec::new(),
+            child: None,
+            http: client(),
+            heard: Mutex::default(),
+        }
+    }
+
+    /// Its data directory.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A place for a test's own files, outside the data directory.
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// `http://127.0.0.1:<port>`
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Process id of the running server.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child
+            .as_ref()
+            .and_then(Child::id)
+            .expect("the server runs")
+    }
+
+    /// The command that starts it.
+    pub(crate) fn serve_command(&self) -> Command {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path());
+        let log = log.expect("the server's log opens");
+        let mut command = self.command();
+        command.args(["serve", "--port", &self.port.to_string()]);
+        if let Some(url) = &self.database.url {
+            command.args(["--database-url", url]);
+        }
+        command
+            .stdout(log.try_clone().expect("the log opens twice"))
+            .stderr(log);
+        command
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn launch(&mut self) {
+        let mut child = self.serve_command().spawn().expect("the server starts");
+        self.http = client();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = child.try_wait().expect("the server can be asked") {
+                panic!(
+                    "the server ended ({status}) before it was ready:\n{}",
+                    self.log()
+                );
+            }
+            let ready = self.http.get(format!("{}/readyz", self.url())).send().await;
+            if ready.is_ok_and(|r| r.status().is_success()) {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the server is not ready:\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.child = Some(child);
+    }
+
+    /// Starts it where it must refuse to start, and gives back what it said.
+    pub(crate) async fn launch_refused(&self) -> Ran {
+        let mut command = self.serve_command();
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let ran = binary::finish(command, None).await;
+        assert_ne!(
+            ran.code, 0,
+            "the server should have refused to start: {ran:#?}"
+        );
+        assert!(
+            !ran.err.contains("panicked"),
+            "a refusal is no panic: {ran:#?}"
+        );
+        ran
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        child.kill().await.expect("the server can be killed");
+    }
+
+    /// SIGTERM, and waits until it has ended by itself.
+    pub(crate) async fn stop(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        let pid = child.id().expect("the server runs").to_string();
+        let sent = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .expect("kill runs");
+        assert!(sent.success(), "SIGTERM could not be sent");
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        let status = ended
+            .expect("the server ends when asked")
+            .expect("it can be waited for");
+        assert!(
+            status.success(),
+            "asked to end, the server ended with {status}:\n{}",
+            self.log()
+        );
+    }
+
+    /// What it wrote to stdout and stderr so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.home.path().join("server.log")
+    }
+
+    /// Everything it ever said: answers of the API, output of commands, its own log.
+    pub(crate) fn heard(&self) -> Vec<u8> {
+        let mut all = self.heard.lock().expect("no test panicked here").clone();
+        all.extend_from_slice(self.log().as_bytes());
+        all
+    }
+
+    /// Notes what came out of it by another way.
+    pub(crate) fn hear(&self, bytes: &[u8]) {
+        let mut heard = self.heard.lock().expect("no test panicked here");
+        heard.extend_from_slice(bytes);
+        heard.push(b'\n');
+    }
+
+    /// A command of the binary with this server's home.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = binary::command(binary::path(), self.home.path());
+        command.env("EXECUTOR_HOME", &self.data);
+        command.envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command
+    }
+
+    /// Runs a command line to its end.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> Ran {
+        self.cli_with(arguments, None).await
+    }
+
+    /// Runs a command line to its end, giving it `input`.
+    pub(crate) async fn cli_with(&self, arguments: &[&str], input: Option<&str>) -> Ran {
+        let mut command = self.command();
+        command.args(arguments);
+        let ran = binary::finish(command, input).await;
+        self.hear(ran.out.as_bytes());
+        self.hear(ran.err.as_bytes());
+        ran
+    }
+
+    /// Sends one request to the API and gives back whatever it answers.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        let method = method.parse::<reqwest::Method>().expect("a method");
+        let mut request = self
+            .http
+            .request(method, format!("{}/api/v1{path}", self.url()));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|e| panic!("{path}: {e:?}\n{}", self.log()));
+        let status = answer.status().as_u16();
+        let header = answer
+            .headers()
+            .get("content-type")
+            .and_then(|v| v.to_str().ok());
+        let content_type = header.unwrap_or_default().to_owned();
+        let text = answer.bytes().await.expect("the answer is whole");
+        self.hear(&text);
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&text)
+                .unwrap_or_else(|e| panic!("{path}: {e}: {}", String::from_utf8_lossy(&text)))
+        };
+        Reply {
+            status,
+            content_type,
+            body,
+        }
+    }
+
+    /// A read that must succeed.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let reply = self.send("GET", path, None).await;
+        assert_eq!(reply.status, 200, "GET {path}: {reply:#?}\n{}", self.log());
+        reply.body
+    }
+
+    /// A write that must succeed.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
+        let reply = self.send("POST", path, Some(&body)).await;
+        assert!(
+            (200..300).contains(&reply.status),
+            "POST {path}: {reply:#?}\n{}",
+            self.log()
+        );
+        reply.body
+    }
+
+    /// Submits a program and gives back the task's identifier.
+    pub(crate) async fn submit(&self, code: &str) -> String {
+        let task = self.post("/tasks", json!({ "code": code })).await;
+        task["id"].as_str().expect("a task has an id").to_owned()
+    }
+
+    /// Runs a program to its end and gives back the finished task.
+    pub(crate) async fn run(&self, code: &str) -> Value {
+        let id = self.submit(code).await;
+        self.finished(&id).await
+    }
+
+    /// Runs a program that must complete and gives back its result.
+    pub(crate) async fn value(&self, code: &str) -> Value {
+        let task = self.run(code).await;
+        assert_eq!(task["status"], "completed", "{task:#}\n{}", self.log());
+        task["result"].clone()
+    }
+
+    /// The task as it stands.
+    pub(crate) async fn task(&self, id: &str) -> Value {
+        self.get(&format!("/tasks/{id}")).await
+    }
+
+    /// The task once it has ended.
+    pub(crate) async fn finished(&self, id: &str) -> Value {
+        self.task_until(id, |task| {
+            STATUSES_FINAL.iter().any(|s| task["status"] == *s)
+        })
+        .await
+    }
+
+    /// The task once `holds` is true of it.
+    pub(crate) async fn task_until(&self, id: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let task = self.task(id).await;
+            if holds(&task) {
+                return task;
+            }
+            assert!(Instant::now() < deadline, "still {task:#}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The pending approvals, the oldest first, once there are `count` of them.
+    pub(crate) async fn pending(&self, count: usize) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let page = self.get("/approvals?status=pending").await;
+            let mut items = page["items"].as_array().expect("a page has items").clone();
+            assert!(
+                items.len() <= count,
+                "more than {count} approvals: {page:#}"
+            );
+            if items.len() == count {
+                items.sort_by_key(|a| a["sequence"].as_u64());
+                return items;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} of {count}: {page:#}",
+                items.len()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Approves, and gives back the approval.
+    pub(crate) async fn approve(&self, approval: &Value) -> Value {
+        let id = approval["id"].as_str().expect("an approval has an id");
+        self.post(&format!("/approvals/{id}/approve"), json!({}))
+            .await
+    }
+
+    /// Denies with a reason, and gives back the approval.
+    pub(crate) async fn deny(&self, approval: &Value, reason: &str) -> Value {
+        let id = approval["id"].as_str().expect("an approval has an id");
+        self.post(
+            &format!("/approvals/{id}/deny"),
+            json!({ "reason": reason }),
+        )
+        .await
+    }
+
+    /// The calls of a task.
+    pub(crate) async fn calls(&self, task: &str) -> Vec<Value> {
+        items(self.get(&format!("/tasks/{task}/calls")).await)
+    }
+
+    /// The texts a task has logged.
+    pub(crate) async fn logs(&self, task: &str) -> Vec<String> {
+        let lines = items(self.get(&format!("/tasks/{task}/logs")).await);
+        lines
+            .iter()
+            .map(|l| l["text"].as_str().expect("a line has text").to_owned())
+            .collect()
+    }
+}
+
+/// The items of a list, whether it comes as a page or bare.
+pub(crate) fn items(list: Value) -> Vec<Value> {
+    match list {
+        Value::Array(items) => items,
+        Value::Object(mut page) => match page.remove("items") {
+            Some(Value::Array(items)) => items,
+            other => panic!("a page without items: {other:?} {page:?}"),
+        },
+        other => panic!("not a list: {other}"),
+    }
+}
+
+/// A client that keeps no cookies and knows no proxy.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .expect("an HTTP client")
+}
+
+/// A port that nobody in this process was given before and nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut given = GIVEN.lock().expect("no test panicked here");
+    let given = given.get_or_insert_default();
+    loop {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        if given.insert(port) {
+            return port;
+        }
+    }
+}
