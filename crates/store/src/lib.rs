@@ -1,1 +1,33 @@
-//! store
+//! Rows in, domain values out: the only crate that knows SQL.
+//!
+//! [`Store::write`] and [`Store::read`] run functions of the modules below inside one transaction.
+//! Every tenant statement takes a [`domain::access::Scope`] and filters on it; the few that cross
+//! tenants take a [`domain::access::System`]; what a worker writes about its task takes the
+//! [`domain::task::Lease`] and is refused once another server holds the task.
+//! Nothing here decides: it keeps, compares and swaps. Modules stand in suggested reading order.
+
+mod db;
+mod door;
+mod error;
+mod migrate;
+mod threads;
+
+pub mod tenancy;
+pub mod accounts;
+pub mod sessions;
+pub mod tasks;
+pub mod calls;
+pub mod approvals;
+pub mod events;
+pub mod audit;
+pub mod policies;
+pub mod sources;
+pub mod credentials;
+pub mod handles;
+pub mod idempotency;
+pub mod meta;
+pub mod health;
+
+pub use db::{Reader, Tx};
+pub use door::{Location, Store};
+pub use error::Error;

@@ -1,0 +1,150 @@
+//! The audit chain of an organization: written with the change it tells of, never altered.
+//!
+//! Whoever appends holds the organization's head row until the commit, so the chain has no fork.
+
+use crate::db::{Param, Row, Select, params};
+use crate::{Error, Reader, Tx};
+use domain::access::Scope;
+use domain::audit::{AuditDraft, AuditEntry};
+
+/// Puts an entry at the end of the chain.
+///
+/// # Errors
+/// Those of the database.
+pub fn append(tx: &mut Tx<'_>, scope: &Scope, draft: AuditDraft) -> Result<AuditEntry, Error> {
+    let (sequence, previous_hash) = tx
+        .one(
+            "select audit_sequence, audit_hash
+             from organization_heads
+             where organization_id = $1
+             for update",
+            &params![scope.organization_id()],
+            |r| Ok((r.int()?, r.text()?)),
+        )?
+        .ok_or_else(|| Error::Conflict("organization_heads_organization".to_owned()))?;
+    let organization_id = scope.organization_id().clone();
+    let entry = AuditEntry::chain(organization_id, sequence + 1, previous_hash, draft);
+    let draft = &entry.draft;
+    tx.execute(
+        "insert into audit
+             (organization_id, sequence, id, workspace_id, account_id, via, action, subject, detail,
+              at, previous_hash, hash)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        &params![
+            &entry.organization_id,
+            entry.sequence,
+            &draft.id,
+            &draft.workspace_id,
+            draft.account_id.as_ref(),
+            &draft.via,
+            &draft.action,
+            &draft.subject,
+            &draft.detail,
+            draft.at,
+            &entry.previous_hash,
+            &entry.hash,
+        ],
+    )?;
+    tx.execute(
+        "update organization_heads
+         set audit_sequence = $2, audit_hash = $3
+         where organization_id = $1",
+        &params![&entry.organization_id, entry.sequence, &entry.hash],
+    )?;
+    Ok(entry)
+}
+
+const COLUMNS: &str = "sequence, organization_id, id, workspace_id, account_id, via, action, \
+     subject, detail, at, previous_hash, hash";
+
+fn read(r: &mut Row<'_>) -> Result<AuditEntry, Error> {
+    Ok(AuditEntry {
+        sequence: r.int()?,
+        organization_id: r.id()?,
+        draft: AuditDraft {
+            id: r.id()?,
+            workspace_id: r.id()?,
+            account_id: r.opt_id()?,
+            via: r.text()?,
+            action: r.text()?,
+            subject: r.text()?,
+            detail: r.text()?,
+            at: r.time()?,
+        },
+        previous_hash: r.text()?,
+        hash: r.text()?,
+    })
+}
+
+/// The chain after a place, in order: the whole organization's, because no part can be verified.
+///
+/// # Errors
+/// Those of the database.
+pub fn page(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    after_sequence: i64,
+    limit: u32,
+) -> Result<Vec<AuditEntry>, Error> {
+    conn.all(
+        &format!(
+            "select {COLUMNS} from audit
+             where organization_id = $1 and sequence > $2
+             order by sequence
+             limit $3"
+        ),
+        &params![scope.organization_id(), after_sequence, limit],
+        read,
+    )
+}
+
+/// The place and hash of the last entry, as the chain's head has it: entries cut off the end show
+/// by it. Place 0 before the first.
+///
+/// # Errors
+/// Those of the database.
+pub fn head(conn: &mut Reader<'_>, scope: &Scope) -> Result<Option<(i64, String)>, Error> {
+    conn.one(
+        "select audit_sequence, audit_hash from organization_heads where organization_id = $1",
+        &params![scope.organization_id()],
+        |r| Ok((r.int()?, r.text()?)),
+    )
+}
+
+/// Which entries to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// What their action begins with.
+    pub action_prefix: Option<String>,
+    /// What they are about.
+    pub subject: Option<String>,
+    /// Only those before this place.
+    pub before: Option<i64>,
+}
+
+/// The entries of the workspace that fit a filter, the newest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn list(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    filter: &AuditFilter,
+    limit: u32,
+) -> Result<Vec<AuditEntry>, Error> {
+    let mut select = Select::new(
+        format!("select {COLUMNS} from audit where organization_id = $1 and workspace_id = $2"),
+        params![scope.organization_id(), scope.workspace_id()],
+    );
+    if let Some(prefix) = &filter.action_prefix {
+        let length = Param::from(prefix.chars().count() as u64);
+        select = select.and("substr(action, 1, ?) = ?", [length, Param::from(prefix)]);
+    }
+    if let Some(subject) = &filter.subject {
+        select = select.and("subject = ?", params![subject]);
+    }
+    if let Some(before) = filter.before {
+        select = select.and("sequence < ?", params![before]);
+    }
+    select.all(conn, "order by sequence desc", limit, read)
+}

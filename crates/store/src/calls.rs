@@ -1,0 +1,393 @@
+//! The journal: every call of a task, in order, with what came of it and when the program was told.
+//!
+//! It is chained by hashes. A call's hash covers the one before and all that never changes about
+//! the call; the first is chained to what replay must find unchanged. A delivery's hash covers the
+//! call's hash, its outcome, order and time. So whatever was edited shows when the journal is read.
+
+use crate::db::{Row, json, params};
+use crate::tasks::{self, Header};
+use crate::{Error, Reader, Tx};
+use domain::access::Scope;
+use domain::call::{Binding, Call, CallStatus, Delivery};
+use domain::canonical::sha256_parts;
+use domain::task::Lease;
+use domain::tool::{Risk, ToolError};
+use domain::{RuleId, SourceId, TaskId, Timestamp};
+
+/// Records a call. Calls of a task are recorded in the order of their sequence, without gaps.
+///
+/// # Errors
+/// [`Error::LostLease`]; [`Error::Conflict`] if the call is there, or the one before is not; those
+/// of the database.
+pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Result<(), Error> {
+    let binding = &call.binding;
+    let (header, before) = tasks::check_chain(tx, lease, binding.sequence.saturating_sub(1))?;
+    let before = match before {
+        Some(chain) => chain,
+        None if binding.sequence == 1 => genesis(&lease.task_id, &header),
+        None => return Err(Error::Conflict("calls_in_order".to_owned())),
+    };
+    let chain = chain(&before, call);
+    let outcome = outcome(&call.status)?;
+    let delivery = call.delivery.as_ref();
+    let delivery_hash =
+        delivery.map(|d| delivery_hash(&chain, d, call.status.as_str(), outcome.as_deref()));
+    tx.execute(
+        "insert into calls
+             (task_id, sequence, organization_id, workspace_id, id, tool, definition_digest,
+              arguments_digest, policy_version, source_id, arguments, options, risk, decision,
+              rule_id, line, position, status, outcome, started_at, sent_at, finished_at,
+              delivery_order, delivery_now, delivery_elapsed_ms, chain, delivery_hash)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                 $20, $21, $22, $23, $24, $25, $26, $27)",
+        &params![
+            &lease.task_id,
+            binding.sequence,
+            scope.organization_id(),
+            scope.workspace_id(),
+            &call.id,
+            &binding.tool,
+            &binding.definition_digest,
+            &binding.arguments_digest,
+            binding.policy_version,
+            call.source_id.as_ref(),
+            &call.arguments,
+            &call.options,
+            call.risk.as_str(),
+            call.decision,
+            call.rule_id.as_ref(),
+            call.position.map(|(line, _)| line),
+            call.position.map(|(_, column)| column),
+            call.status.as_str(),
+            outcome,
+            call.started_at,
+            call.sent_at,
+            call.finished_at,
+            delivery.map(|d| d.order),
+            delivery.map(|d| d.now),
+            delivery.map(|d| d.elapsed_ms),
+            chain,
+            delivery_hash,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Records that a call is about to be sent: the intent, durable before the sending.
+///
+/// # Errors
+/// [`Error::LostLease`]; [`Error::Conflict`] unless the call waits or its outcome is unknown; those
+/// of the database.
+pub fn mark_sent(
+    tx: &mut Tx<'_>,
+    lease: &Lease,
+    sequence: u32,
+    at: Timestamp,
+) -> Result<(), Error> {
+    tasks::check(tx, lease)?;
+    let marked = tx.execute(
+        "update calls
+         set status = 'running', sent_at = $3
+         where task_id = $1 and sequence = $2
+           and status in ('waiting', 'unknown') and delivery_order is null",
+        &params![&lease.task_id, sequence, at],
+    )?;
+    changed(marked, "calls_waiting")
+}
+
+/// Records that nobody knows whether a sent call happened, until a person says.
+///
+/// # Errors
+/// [`Error::LostLease`]; [`Error::Conflict`] unless the call is under way; those of the database.
+pub fn mark_unknown(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<(), Error> {
+    tasks::check(tx, lease)?;
+    let marked = tx.execute(
+        "update calls
+         set status = 'unknown'
+         where task_id = $1 and sequence = $2 and status = 'running'",
+        &params![&lease.task_id, sequence],
+    )?;
+    changed(marked, "calls_running")
+}
+
+/// Records what came of a call, and when the program is told: once for ever.
+///
+/// # Errors
+/// [`Error::LostLease`]; [`Error::Conflict`] if an outcome was recorded before, or another one was
+/// delivered at that place; those of the database.
+pub fn record_outcome(
+    tx: &mut Tx<'_>,
+    lease: &Lease,
+    sequence: u32,
+    status: &CallStatus,
+    finished_at: Timestamp,
+    delivery: Delivery,
+) -> Result<(), Error> {
+    let (_, chain) = tasks::check_chain(tx, lease, sequence)?;
+    let chain = chain.ok_or_else(|| Error::Conflict("calls_in_order".to_owned()))?;
+    let outcome = outcome(status)?;
+    let hash = delivery_hash(&chain, &delivery, status.as_str(), outcome.as_deref());
+    let recorded = tx.execute(
+        "update calls
+         set status = $3, outcome = $4, finished_at = $5, delivery_order = $6, delivery_now = $7,
+             delivery_elapsed_ms = $8, delivery_hash = $9
+         where task_id = $1 and sequence = $2 and delivery_order is null",
+        &params![
+            &lease.task_id,
+            sequence,
+            status.as_str(),
+            outcome,
+            finished_at,
+            delivery.order,
+            delivery.now,
+            delivery.elapsed_ms,
+            hash,
+        ],
+    )?;
+    changed(recorded, "calls_delivery")
+}
+
+fn changed(rows: u64, constraint: &str) -> Result<(), Error> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(Error::Conflict(constraint.to_owned()))
+    }
+}
+
+/// The journal of a task of the workspace, in order, with every hash verified. Empty for a task
+/// that made no call, or is none of the workspace's.
+///
+/// # Errors
+/// [`Error::JournalBroken`], naming the first call that does not fit; those of the database.
+pub fn list(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result<Vec<Call>, Error> {
+    let Some(header) = tasks::header(conn, scope, task_id)? else {
+        return Ok(Vec::new());
+    };
+    let rows = conn.all(
+        &format!(
+            "select {COLUMNS} from calls
+             where task_id = $1 and workspace_id = $2
+             order by sequence"
+        ),
+        &params![task_id, scope.workspace_id()],
+        read,
+    )?;
+    verify(task_id, &header, &rows)?;
+    Ok(rows.into_iter().map(|row| row.call).collect())
+}
+
+/// One call of a task of the workspace.
+///
+/// # Errors
+/// Those of the database.
+pub fn get(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    task_id: &TaskId,
+    sequence: u32,
+) -> Result<Option<Call>, Error> {
+    conn.one(
+        &format!(
+            "select {COLUMNS} from calls
+             where task_id = $1 and workspace_id = $2 and sequence = $3"
+        ),
+        &params![task_id, scope.workspace_id(), sequence],
+        read,
+    )
+    .map(|row| row.map(|row| row.call))
+}
+
+const COLUMNS: &str = "id, task_id, sequence, tool, definition_digest, arguments_digest, \
+     policy_version, source_id, arguments, options, risk, decision, rule_id, line, position, status, \
+     outcome, started_at, sent_at, finished_at, delivery_order, delivery_now, delivery_elapsed_ms, \
+     chain, delivery_hash";
+
+/// A call with what proves it.
+struct Journaled {
+    call: Call,
+    outcome: Option<String>,
+    chain: String,
+    delivery_hash: Option<String>,
+}
+
+fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
+    let id = r.id()?;
+    let binding = Binding {
+        task_id: r.id()?,
+        sequence: r.u32()?,
+        tool: r.text()?,
+        definition_digest: r.text()?,
+        arguments_digest: r.text()?,
+        policy_version: r.int()?,
+    };
+    let (source_id, arguments, options) = (r.opt_id()?, r.text()?, r.text()?);
+    let (risk, decision, rule_id) = (r.named(Risk::parse)?, r.named(parse_decision)?, r.opt_id()?);
+    let position = match (r.opt_int()?, r.opt_int()?) {
+        (Some(line), Some(column)) => u32::try_from(line).ok().zip(u32::try_from(column).ok()),
+        (None, _) | (_, None) => None,
+    };
+    let (status, outcome) = (r.text()?, r.opt_text()?);
+    let (started_at, sent_at, finished_at) = (r.time()?, r.opt_time()?, r.opt_time()?);
+    let delivery = match (r.opt_int()?, r.opt_time()?, r.opt_int()?) {
+        (Some(order), Some(now), Some(elapsed)) => {
+            u32::try_from(order).ok().map(|order| Delivery {
+                order,
+                now,
+                elapsed_ms: elapsed.unsigned_abs(),
+            })
+        }
+        (None, _, _) | (_, None, _) | (_, _, None) => None,
+    };
+    let call = Call {
+        id,
+        binding,
+        source_id,
+        arguments,
+        options,
+        risk,
+        decision,
+        rule_id,
+        position,
+        status: parse_status(&status, outcome.as_deref())?,
+        started_at,
+        sent_at,
+        finished_at,
+        delivery,
+    };
+    Ok(Journaled {
+        call,
+        outcome,
+        chain: r.text()?,
+        delivery_hash: r.opt_text()?,
+    })
+}
+
+fn parse_decision(text: &str) -> Option<&'static str> {
+    ["allow", "ask", "deny", "none"]
+        .into_iter()
+        .find(|d| *d == text)
+}
+
+fn parse_status(status: &str, outcome: Option<&str>) -> Result<CallStatus, Error> {
+    let damaged = || Error::Corrupt(format!("a call that is {status} lacks its outcome"));
+    let error = || -> Result<ToolError, Error> {
+        serde_json::from_str(outcome.ok_or_else(damaged)?).map_err(|_| damaged())
+    };
+    Ok(match status {
+        "waiting" => CallStatus::Waiting,
+        "running" => CallStatus::Running,
+        "succeeded" => CallStatus::Succeeded(outcome.ok_or_else(damaged)?.to_owned()),
+        "failed" => CallStatus::Failed(error()?),
+        "denied" => CallStatus::Denied(error()?),
+        "unknown" => CallStatus::Unknown,
+        _ => {
+            return Err(Error::Corrupt(format!(
+                "a call has an unknown status, {status}"
+            )));
+        }
+    })
+}
+
+fn outcome(status: &CallStatus) -> Result<Option<String>, Error> {
+    Ok(match status {
+        CallStatus::Succeeded(value) => Some(value.clone()),
+        CallStatus::Failed(error) | CallStatus::Denied(error) => Some(json(error)?),
+        CallStatus::Waiting | CallStatus::Running | CallStatus::Unknown => None,
+    })
+}
+
+fn genesis(task_id: &TaskId, header: &Header) -> String {
+    sha256_parts(&[
+        b"executor-journal-1",
+        task_id.as_str().as_bytes(),
+        header.seed.as_bytes(),
+        header.pins.source.as_bytes(),
+        header.pins.code.as_bytes(),
+        header.pins.engine.as_bytes(),
+    ])
+}
+
+fn chain(before: &str, call: &Call) -> String {
+    let binding = &call.binding;
+    let (line, column) = call.position.unwrap_or_default();
+    sha256_parts(&[
+        b"executor-call-1",
+        before.as_bytes(),
+        call.id.as_str().as_bytes(),
+        &binding.sequence.to_be_bytes(),
+        binding.tool.as_bytes(),
+        binding.definition_digest.as_bytes(),
+        binding.arguments_digest.as_bytes(),
+        &binding.policy_version.to_be_bytes(),
+        call.source_id
+            .as_ref()
+            .map_or("", SourceId::as_str)
+            .as_bytes(),
+        call.arguments.as_bytes(),
+        call.options.as_bytes(),
+        call.risk.as_str().as_bytes(),
+        call.decision.as_bytes(),
+        call.rule_id.as_ref().map_or("", RuleId::as_str).as_bytes(),
+        &line.to_be_bytes(),
+        &column.to_be_bytes(),
+        &call.started_at.0.to_be_bytes(),
+    ])
+}
+
+fn delivery_hash(chain: &str, delivery: &Delivery, status: &str, outcome: Option<&str>) -> String {
+    sha256_parts(&[
+        b"executor-delivery-1",
+        chain.as_bytes(),
+        &delivery.order.to_be_bytes(),
+        &delivery.now.0.to_be_bytes(),
+        &delivery.elapsed_ms.to_be_bytes(),
+        status.as_bytes(),
+        outcome.unwrap_or_default().as_bytes(),
+    ])
+}
+
+fn verify(task_id: &TaskId, header: &Header, rows: &[Journaled]) -> Result<(), Error> {
+    let mut before = genesis(task_id, header);
+    let mut orders: Vec<u32> = Vec::new();
+    for (expected, row) in (1u32..).zip(rows) {
+        let broken = |what| {
+            Err(Error::JournalBroken {
+                task_id: task_id.clone(),
+                sequence: expected,
+                what,
+            })
+        };
+        if row.call.binding.sequence != expected {
+            return broken("the call is missing");
+        }
+        if chain(&before, &row.call) != row.chain {
+            return broken("the call, or one before it, was changed after it was written");
+        }
+        let told = row.call.delivery.map(|d| {
+            orders.push(d.order);
+            delivery_hash(
+                &row.chain,
+                &d,
+                row.call.status.as_str(),
+                row.outcome.as_deref(),
+            )
+        });
+        if told != row.delivery_hash {
+            return broken("its outcome or delivery was changed after it was written");
+        }
+        before.clone_from(&row.chain);
+    }
+    orders.sort_unstable();
+    match (1u32..)
+        .zip(&orders)
+        .find(|(expected, order)| expected != *order)
+    {
+        None => Ok(()),
+        Some((sequence, _)) => Err(Error::JournalBroken {
+            task_id: task_id.clone(),
+            sequence,
+            what: "a delivery is missing; the number is its place in the order",
+        }),
+    }
+}

@@ -1,0 +1,162 @@
+//! Credentials, each with its ciphertext. This crate never sees what is inside one.
+
+use crate::db::{Row, json, params};
+use crate::{Error, Reader, Tx};
+use domain::access::Scope;
+use domain::credential::{Credential, CredentialScope, Sealed};
+use domain::{AccountId, CredentialId, SourceId, Timestamp};
+
+/// Sets a credential, or replaces the value of the one with its identifier.
+///
+/// # Errors
+/// [`Error::Conflict`] (`credentials_one`) if the source has another credential of that scheme for
+/// the same people; those of the database.
+pub fn upsert(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    credential: &Credential,
+    sealed: &Sealed,
+) -> Result<(), Error> {
+    let person = match credential.scope {
+        CredentialScope::Personal => credential.account_id.as_str(),
+        CredentialScope::Workspace | CredentialScope::Organization => "",
+    };
+    // The condition keeps an identifier of another workspace from being written over.
+    let set = tx.execute(
+        "insert into credentials
+             (id, organization_id, workspace_id, source_id, scope, account_id, person, scheme,
+              version, sealed, created_at, rotated_at, last_used_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         on conflict (id) do update
+         set scheme = excluded.scheme, version = excluded.version, sealed = excluded.sealed,
+             rotated_at = excluded.rotated_at
+         where credentials.workspace_id = excluded.workspace_id
+           and credentials.source_id = excluded.source_id",
+        &params![
+            &credential.id,
+            scope.organization_id(),
+            scope.workspace_id(),
+            &credential.source_id,
+            credential.scope.as_str(),
+            &credential.account_id,
+            person,
+            json(&credential.scheme)?,
+            credential.version,
+            &sealed.0,
+            credential.created_at,
+            credential.rotated_at,
+            credential.last_used_at,
+        ],
+    )?;
+    if set == 1 {
+        Ok(())
+    } else {
+        Err(Error::Conflict("credentials_pk".to_owned()))
+    }
+}
+
+const COLUMNS: &str = "id, source_id, scope, account_id, scheme, version, created_at, rotated_at, \
+     last_used_at";
+
+fn read(r: &mut Row<'_>) -> Result<Credential, Error> {
+    Ok(Credential {
+        id: r.id()?,
+        source_id: r.id()?,
+        scope: r.named(CredentialScope::parse)?,
+        account_id: r.id()?,
+        scheme: r.json()?,
+        version: r.u32()?,
+        created_at: r.time()?,
+        rotated_at: r.time()?,
+        last_used_at: r.opt_time()?,
+    })
+}
+
+/// The credentials of the workspace that a person may know of: the shared ones and the person's
+/// own, without their values.
+///
+/// # Errors
+/// Those of the database.
+pub fn list(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    account: &AccountId,
+) -> Result<Vec<Credential>, Error> {
+    conn.all(
+        &format!(
+            "select {COLUMNS} from credentials
+             where workspace_id = $1 and person in ('', $2)
+             order by created_at, id"
+        ),
+        &params![scope.workspace_id(), account],
+        read,
+    )
+}
+
+/// The credentials that may open a source for a person: the person's own first, then the
+/// workspace's, then the organization's.
+///
+/// # Errors
+/// Those of the database.
+pub fn for_source(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    source_id: &SourceId,
+    account: &AccountId,
+) -> Result<Vec<(Credential, Sealed)>, Error> {
+    conn.all(
+        &format!(
+            "select {COLUMNS}, sealed from credentials
+             where source_id = $1 and workspace_id = $2 and person in ('', $3)
+             order by case scope when 'personal' then 0 when 'workspace' then 1 else 2 end,
+                      created_at, id"
+        ),
+        &params![source_id, scope.workspace_id(), account],
+        |r| Ok((read(r)?, Sealed(r.text()?))),
+    )
+}
+
+/// A credential of the workspace, without its value.
+///
+/// # Errors
+/// Those of the database.
+pub fn get(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &CredentialId,
+) -> Result<Option<Credential>, Error> {
+    conn.one(
+        &format!("select {COLUMNS} from credentials where id = $1 and workspace_id = $2"),
+        &params![id, scope.workspace_id()],
+        read,
+    )
+}
+
+/// Removes a credential. False if there is no such credential.
+///
+/// # Errors
+/// Those of the database.
+pub fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &CredentialId) -> Result<bool, Error> {
+    let removed = tx.execute(
+        "delete from credentials where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+    )?;
+    Ok(removed == 1)
+}
+
+/// Records that a call has used a credential.
+///
+/// # Errors
+/// Those of the database.
+pub fn touch(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &CredentialId,
+    at: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(
+        "update credentials set last_used_at = $3 where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id(), at],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Opening a store, and the only two ways into it: a read and a write.
+//!
+//! Statements are synchronous and run on the store's own threads (`threads.rs`): a transaction
+//! never waits for anything but the database.
+
+use crate::threads::{self, Item, Look, Message, Work};
+use crate::{Error, Reader, Tx};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{mpsc, oneshot};
+
+/// Where a database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// An SQLite file; made, readable by its owner alone, where it is missing.
+    File(PathBuf),
+    /// An SQLite database that is gone when the store is dropped.
+    Memory,
+    /// `postgres://user:password@host:port/database`, with `?sslmode=require` for TLS.
+    Postgres(String),
+}
+
+/// Writers that may be queued before the next must wait.
+const WRITES_QUEUED_MAX: usize = 1_024;
+
+/// Readers that may be queued before the next must wait.
+const READS_QUEUED_MAX: usize = 1_024;
+
+/// Connections that read.
+const READERS: usize = 4;
+
+/// An open database. Cloning it is cheap; all clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    kind: &'static str,
+    writes: mpsc::Sender<Message<dyn Work>>,
+    /// None where only the writing connection sees the database: in memory.
+    reads: Option<mpsc::Sender<Message<dyn Look>>>,
+}
+
+impl Store {
+    /// Connects, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// Every way a database can refuse: see [`Error`]. Nothing is changed by a refusal.
+    #[must_use]
+    pub fn open(location: Location) -> BoxFuture<'static, Result<Self, Error>> {
+        async move {
+            let kind = match location {
+                Location::File(_) | Location::Memory => "sqlite",
+                Location::Postgres(_) => "postgres",
+            };
+            let location = Arc::new(location);
+            let (writes, write_queue) = mpsc::channel(WRITES_QUEUED_MAX);
+            let (ready, opened) = oneshot::channel();
+            let place = Arc::clone(&location);
+            thread("store-writer", move || {
+                threads::writer(place, write_queue, ready)
+            })?;
+            opened.await.map_err(|_| Error::Closed)??;
+            let reads = if matches!(*location, Location::Memory) {
+                None
+            } else {
+                let (reads, read_queue) = mpsc::channel(READS_QUEUED_MAX);
+                let read_queue = Arc::new(Mutex::new(read_queue));
+                for _ in 0..READERS {
+                    let (place, queue) = (Arc::clone(&location), Arc::clone(&read_queue));
+                    thread("store-reader", move || threads::reader(place, queue))?;
+                }
+                Some(reads)
+            };
+            Ok(Self {
+                kind,
+                writes,
+                reads,
+            })
+        }
+        .boxed()
+    }
+
+    /// Runs a function in a transaction that may write, and answers once it is durable. If the
+    /// function fails, nothing it did remains. It may be run more than once, so it changes nothing
+    /// but the database. Once queued it runs to its end, even if the future is dropped.
+    ///
+    /// # Errors
+    /// The function's own, or the database's.
+    pub fn write<T, E>(
+        &self,
+        run: impl Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let work: Box<dyn Work> = Box::new(Item {
+            run,
+            result: None,
+            reply,
+        });
+        submit(self.writes.clone(), work, answer)
+    }
+
+    /// Runs a function that reads one state of the database, everything committed before included.
+    ///
+    /// # Errors
+    /// The function's own, or the database's.
+    pub fn read<T, E>(
+        &self,
+        run: impl Fn(&mut Reader<'_>) -> Result<T, E> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let Some(reads) = &self.reads else {
+            return self.write(move |tx| run(tx));
+        };
+        let (reply, answer) = oneshot::channel();
+        let look: Box<dyn Look> = Box::new(Item {
+            run,
+            result: None,
+            reply,
+        });
+        submit(reads.clone(), look, answer)
+    }
+
+    /// `sqlite` or `postgres`, to show.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Finishes everything queued and closes every connection. Whatever comes later is refused with
+    /// [`Error::Closed`].
+    #[must_use]
+    pub fn close(&self) -> BoxFuture<'static, ()> {
+        let Self { writes, reads, .. } = self.clone();
+        async move {
+            if let Some(reads) = reads {
+                for _ in 0..READERS {
+                    // An error says that the readers have gone, which is what was wanted.
+                    let _ = reads.send(Message::Stop).await;
+                }
+                reads.closed().await;
+            }
+            let _ = writes.send(Message::Stop).await;
+            writes.closed().await;
+        }
+        .boxed()
+    }
+}
+
+fn submit<Q: ?Sized + Send + 'static, T: Send + 'static, E: From<Error> + Send + 'static>(
+    queue: mpsc::Sender<Message<Q>>,
+    item: Box<Q>,
+    answer: oneshot::Receiver<Result<T, E>>,
+) -> BoxFuture<'static, Result<T, E>> {
+    async move {
+        queue
+            .send(Message::Do(item))
+            .await
+            .map_err(|_| Error::Closed)?;
+        answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+    .boxed()
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map(|_| ())
+        .map_err(|e| Error::Internal(format!("a thread cannot be started: {e}")))
+}

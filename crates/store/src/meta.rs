@@ -1,0 +1,46 @@
+//! A few facts about the installation itself: wrapped data keys, the master key's check value.
+
+use crate::db::params;
+use crate::{Error, Reader, Tx};
+use domain::access::System;
+
+/// A fact by its name.
+///
+/// # Errors
+/// Those of the database.
+pub fn get(conn: &mut Reader<'_>, _: System, name: &str) -> Result<Option<String>, Error> {
+    conn.one(
+        "select value from meta where name = $1",
+        &params![name],
+        |r| r.text(),
+    )
+}
+
+/// Sets or replaces a fact.
+///
+/// # Errors
+/// Those of the database.
+pub fn set(tx: &mut Tx<'_>, _: System, name: &str, value: &str) -> Result<(), Error> {
+    tx.execute(
+        "insert into meta (name, value)
+         values ($1, $2)
+         on conflict (name) do update set value = excluded.value",
+        &params![name, value],
+    )?;
+    Ok(())
+}
+
+/// Sets a fact unless it is set; false if somebody was first. For what several servers make at
+/// once and only one may have made.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_first(tx: &mut Tx<'_>, _: System, name: &str, value: &str) -> Result<bool, Error> {
+    let set = tx.execute(
+        "insert into meta (name, value)
+         values ($1, $2)
+         on conflict (name) do nothing",
+        &params![name, value],
+    )?;
+    Ok(set == 1)
+}

@@ -1,0 +1,62 @@
+//! The schema, as a list of steps that only goes forward.
+//!
+//! Each step begins with a sentence of intent and is never changed once released: its digest is
+//! recorded with it. A database that knows a step this program does not is left alone.
+
+use crate::Error;
+use crate::db::{Connection, Control, Reader, Tx, params};
+use domain::canonical::sha256_hex;
+
+/// The steps, in order; the first has number 1.
+const STEPS: &[&str] = &[include_str!("../migrations/0001_spine.sql")];
+
+/// Brings the schema up to date, in one transaction.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    connection.control(Control::BeginWrite)?;
+    let done = steps(connection, STEPS);
+    let end = if done.is_ok() {
+        Control::Commit
+    } else {
+        Control::Rollback
+    };
+    let ended = connection.control(end);
+    done.and(ended)
+}
+
+fn steps(connection: &mut Connection, known: &[&str]) -> Result<(), Error> {
+    connection.lock_migrations()?;
+    connection.script(
+        "create table if not exists migrations (
+             number bigint not null,
+             digest text not null,
+             constraint migrations_pk primary key (number)
+         )",
+    )?;
+    let applied = Reader::new(connection).all(
+        "select number, digest from migrations order by number",
+        &[],
+        |r| Ok((r.int()?, r.text()?)),
+    )?;
+    let newest_known = known.len() as i64;
+    if let Some((found, _)) = applied.last().filter(|(n, _)| *n > newest_known) {
+        return Err(Error::Newer {
+            found: *found,
+            known: newest_known,
+        });
+    }
+    for (number, step) in (1i64..).zip(known) {
+        let digest = sha256_hex(step.as_bytes());
+        match applied.iter().find(|(n, _)| *n == number) {
+            Some((_, recorded)) if *recorded == digest => {}
+            Some(_) => return Err(Error::Altered(number)),
+            None => {
+                connection.script(step)?;
+                Tx::new(connection).execute(
+                    "insert into migrations (number, digest) values ($1, $2)",
+                    &params![number, digest],
+                )?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,524 @@
+//! Tasks: their one row each, the claim that hands them to a server, and their one outcome.
+//!
+//! Every transition is a compare-and-set on the state before. What a worker writes is checked
+//! against its lease with the row locked, so a server that lost a task cannot write about it.
+//! `waiting` is not stored: it is counted from approvals and calls when a task is read.
+
+use crate::db::{Row, Select, json, params};
+use crate::{Error, Reader, Tx};
+use domain::access::{Channel, Scope, System};
+use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
+use domain::tenancy::Role;
+use domain::{AccountId, TaskId, Timestamp};
+
+/// Records a task that waits for a server.
+///
+/// # Errors
+/// Those of the database.
+pub fn insert(tx: &mut Tx<'_>, scope: &Scope, task: &Task) -> Result<(), Error> {
+    insert_row(tx, scope, task, None)
+}
+
+/// Records a task that this server begins at once: queued and claimed in one write.
+///
+/// # Errors
+/// Those of the database.
+pub fn insert_claimed(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    task: &Task,
+    owner: &str,
+    lease_until: Timestamp,
+) -> Result<Lease, Error> {
+    insert_row(tx, scope, task, Some((owner, lease_until)))?;
+    Ok(Lease {
+        task_id: task.id.clone(),
+        fence: 1,
+    })
+}
+
+fn insert_row(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    task: &Task,
+    claim: Option<(&str, Timestamp)>,
+) -> Result<(), Error> {
+    let begun = u32::from(claim.is_some());
+    tx.execute(
+        "insert into tasks
+             (id, organization_id, workspace_id, account_id, role, channel, client, code, runtime_id,
+              metadata, limits, seed, pins, state, log_lines, attempts, fence, owner, lease_until,
+              created_at, started_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, $15, $15, $16, $17,
+                 $18, $19)",
+        &params![
+            &task.id,
+            scope.organization_id(),
+            scope.workspace_id(),
+            &task.account_id,
+            task.role.as_str(),
+            task.channel.as_str(),
+            &task.client,
+            &task.code,
+            &task.runtime_id,
+            &task.metadata,
+            json(&task.limits)?,
+            &task.seed,
+            json(&task.pins)?,
+            if claim.is_some() { "running" } else { "queued" },
+            begun,
+            claim.map(|(owner, _)| owner),
+            claim.map(|(_, until)| until),
+            task.created_at,
+            claim.map(|_| task.created_at),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The columns of a task, with its activity counted. The conditions on status are literal, so that
+/// the partial indexes serve them.
+const COLUMNS: &str = "tasks.id, tasks.organization_id, tasks.workspace_id, tasks.account_id, \
+     tasks.role, tasks.channel, tasks.client, tasks.code, tasks.runtime_id, tasks.metadata, \
+     tasks.limits, tasks.seed, tasks.pins, tasks.state, tasks.result, tasks.error, \
+     (select count(*) from approvals \
+      where approvals.task_id = tasks.id and approvals.status = 'pending'), \
+     (select count(*) from calls where calls.task_id = tasks.id and calls.status = 'running'), \
+     tasks.log_lines, tasks.attempts, tasks.created_at, tasks.started_at, tasks.finished_at";
+
+fn read(r: &mut Row<'_>) -> Result<Task, Error> {
+    Ok(Task {
+        id: r.id()?,
+        organization_id: r.id()?,
+        workspace_id: r.id()?,
+        account_id: r.id()?,
+        role: r.named(Role::parse)?,
+        channel: r.named(Channel::parse)?,
+        client: r.text()?,
+        code: r.text()?,
+        runtime_id: r.text()?,
+        metadata: r.text()?,
+        limits: r.json()?,
+        seed: r.text()?,
+        pins: r.json()?,
+        state: read_state(r)?,
+        activity: Activity {
+            approvals_pending: r.u32()?,
+            calls_running: r.u32()?,
+        },
+        log_lines: r.u32()?,
+        attempts: r.u32()?,
+        created_at: r.time()?,
+        started_at: r.opt_time()?,
+        finished_at: r.opt_time()?,
+    })
+}
+
+fn read_state(r: &mut Row<'_>) -> Result<TaskState, Error> {
+    let (state, result, error) = (r.text()?, r.opt_text()?, r.opt_text()?);
+    let damaged = || Error::Corrupt(format!("a task that is {state} lacks its outcome"));
+    let error = || -> Result<TaskError, Error> {
+        let text = error.as_deref().ok_or_else(damaged)?;
+        serde_json::from_str(text).map_err(|_| damaged())
+    };
+    Ok(match state.as_str() {
+        "queued" => TaskState::Queued,
+        "running" => TaskState::Running,
+        "suspended" => TaskState::Suspended,
+        "completed" => TaskState::Finished(Outcome::Completed(result.ok_or_else(damaged)?)),
+        "failed" => TaskState::Finished(Outcome::Failed(error()?)),
+        "timed_out" => TaskState::Finished(Outcome::TimedOut(error()?)),
+        "denied" => TaskState::Finished(Outcome::Denied(error()?)),
+        "canceled" => TaskState::Finished(Outcome::Canceled),
+        _ => {
+            return Err(Error::Corrupt(format!(
+                "a task is in an unknown state, {state}"
+            )));
+        }
+    })
+}
+
+/// A task of the workspace.
+///
+/// # Errors
+/// Those of the database.
+pub fn get(conn: &mut Reader<'_>, scope: &Scope, id: &TaskId) -> Result<Option<Task>, Error> {
+    conn.one(
+        &format!("select {COLUMNS} from tasks where id = $1 and workspace_id = $2"),
+        &params![id, scope.workspace_id()],
+        read,
+    )
+}
+
+/// Which tasks to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    /// The status as people see it, `waiting` included.
+    pub status: Option<String>,
+    /// Whose they are.
+    pub account: Option<AccountId>,
+    /// Only those made before this one: its time and identifier.
+    pub before: Option<(Timestamp, TaskId)>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A live task that only waits for people.
+const WAITING: &str = "tasks.state in ('running', 'suspended') \
+     and exists (select 1 from approvals \
+                 where approvals.task_id = tasks.id and approvals.status = 'pending') \
+     and not exists (select 1 from calls \
+                     where calls.task_id = tasks.id and calls.status = 'running')";
+
+/// The tasks of the workspace that fit a filter, the newest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn list(conn: &mut Reader<'_>, scope: &Scope, filter: &TaskFilter) -> Result<Vec<Task>, Error> {
+    let mut select = Select::new(
+        format!("select {COLUMNS} from tasks where tasks.workspace_id = $1"),
+        params![scope.workspace_id()],
+    );
+    match filter.status.as_deref() {
+        None => {}
+        Some("waiting") => select = select.and(WAITING, []),
+        Some("running") => {
+            let running = format!("tasks.state in ('running', 'suspended') and not ({WAITING})");
+            select = select.and(&running, []);
+        }
+        // A state that only the inside knows: nobody sees it.
+        Some("suspended") => return Ok(Vec::new()),
+        Some(state) => select = select.and("tasks.state = ?", params![state]),
+    }
+    if let Some(account) = &filter.account {
+        select = select.and("tasks.account_id = ?", params![account]);
+    }
+    if let Some((at, id)) = &filter.before {
+        select = select.and("(tasks.created_at, tasks.id) < (?, ?)", params![*at, id]);
+    }
+    select.all(
+        conn,
+        "order by tasks.created_at desc, tasks.id desc",
+        filter.limit,
+        read,
+    )
+}
+
+/// How many tasks of the workspace have each status that people see; those with none are left out.
+///
+/// # Errors
+/// Those of the database.
+pub fn counts(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<(String, u64)>, Error> {
+    conn.all(
+        &format!(
+            "select status, count(*)
+             from (select case when {WAITING} then 'waiting'
+                               when tasks.state = 'suspended' then 'running'
+                               else tasks.state end as status
+                   from tasks
+                   where tasks.workspace_id = $1) as seen
+             group by status
+             order by status"
+        ),
+        &params![scope.workspace_id()],
+        |r| Ok((r.text()?, r.int()?.unsigned_abs())),
+    )
+}
+
+/// Hands the oldest task that nobody runs to a server: one that is queued, or whose server has let
+/// its lease run out.
+///
+/// # Errors
+/// Those of the database.
+pub fn claim_next(
+    tx: &mut Tx<'_>,
+    _: System,
+    owner: &str,
+    now: Timestamp,
+    lease_until: Timestamp,
+) -> Result<Option<(Task, Lease)>, Error> {
+    tx.one(
+        &format!(
+            "update tasks
+             set state = 'running', owner = $1, lease_until = $3, fence = fence + 1,
+                 attempts = attempts + 1, started_at = coalesce(started_at, $2)
+             where id = (select id from tasks
+                         where state in ('queued', 'running')
+                           and (state = 'queued' or lease_until <= $2)
+                         order by created_at, id
+                         limit 1
+                         for update skip locked)
+             returning {COLUMNS}, tasks.fence"
+        ),
+        &params![owner, now, lease_until],
+        |r| {
+            let task = read(r)?;
+            let lease = Lease {
+                task_id: task.id.clone(),
+                fence: r.int()?,
+            };
+            Ok((task, lease))
+        },
+    )
+}
+
+/// Keeps everything that a server runs; answers how many tasks that is.
+///
+/// # Errors
+/// Those of the database.
+pub fn renew(
+    tx: &mut Tx<'_>,
+    _: System,
+    owner: &str,
+    lease_until: Timestamp,
+) -> Result<u64, Error> {
+    tx.execute(
+        "update tasks
+         set lease_until = $2
+         where state in ('queued', 'running') and state = 'running' and owner = $1",
+        &params![owner, lease_until],
+    )
+}
+
+/// Puts every running task back in the queue. Only for a start at which it is certain that no other
+/// server lives: on SQLite, where the data directory is locked.
+///
+/// # Errors
+/// Those of the database.
+pub fn abandon(tx: &mut Tx<'_>, _: System) -> Result<u64, Error> {
+    tx.execute(
+        "update tasks
+         set state = 'queued', owner = null, lease_until = null
+         where state in ('queued', 'running') and state = 'running'",
+        &[],
+    )
+}
+
+/// Checks that a lease still holds, and keeps it so until the transaction ends.
+///
+/// # Errors
+/// [`Error::LostLease`] if it does not; those of the database.
+pub fn check(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), Error> {
+    tx.one(
+        "select fence from tasks where id = $1 and fence = $2 and state = 'running' for update",
+        &params![&lease.task_id, lease.fence],
+        |r| r.int(),
+    )?
+    .map(|_| ())
+    .ok_or_else(|| Error::LostLease(lease.task_id.clone()))
+}
+
+/// What the first call of a task is chained to.
+pub(crate) struct Header {
+    pub(crate) seed: String,
+    pub(crate) pins: Pins,
+}
+
+/// Checks a lease as [`check`] does; yields the task's header and the chain value of one call.
+pub(crate) fn check_chain(
+    tx: &mut Tx<'_>,
+    lease: &Lease,
+    sequence: u32,
+) -> Result<(Header, Option<String>), Error> {
+    tx.one(
+        "select seed, pins,
+                (select chain from calls where calls.task_id = tasks.id and calls.sequence = $3)
+         from tasks
+         where id = $1 and fence = $2 and state = 'running'
+         for update",
+        &params![&lease.task_id, lease.fence, sequence],
+        |r| {
+            Ok((
+                Header {
+                    seed: r.text()?,
+                    pins: r.json()?,
+                },
+                r.opt_text()?,
+            ))
+        },
+    )?
+    .ok_or_else(|| Error::LostLease(lease.task_id.clone()))
+}
+
+/// The header of a task of the workspace.
+pub(crate) fn header(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &TaskId,
+) -> Result<Option<Header>, Error> {
+    conn.one(
+        "select seed, pins from tasks where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+        |r| {
+            Ok(Header {
+                seed: r.text()?,
+                pins: r.json()?,
+            })
+        },
+    )
+}
+
+/// Lets go of a task whose every open call waits for a person. False, and nothing is changed, if
+/// that is not so: an answer may have come between the worker's last look and this.
+///
+/// # Errors
+/// [`Error::LostLease`]; those of the database.
+pub fn suspend(tx: &mut Tx<'_>, lease: &Lease) -> Result<bool, Error> {
+    // With the row locked: whoever answers wakes the task after the answer, and `wake` locks it too.
+    check(tx, lease)?;
+    let suspended = tx.execute(
+        "update tasks
+         set state = 'suspended', owner = null, lease_until = null
+         where id = $1 and fence = $2 and state = 'running'
+           and exists (select 1 from approvals
+                       where approvals.task_id = $1 and approvals.status = 'pending')
+           and not exists (select 1 from calls
+                           where calls.task_id = $1 and calls.delivery_order is null
+                             and not exists (select 1 from approvals
+                                             where approvals.task_id = calls.task_id
+                                               and approvals.sequence = calls.sequence
+                                               and approvals.status = 'pending'))",
+        &params![&lease.task_id, lease.fence],
+    )?;
+    Ok(suspended == 1)
+}
+
+/// Queues a suspended task again, in the transaction that resolves its approval. False if it is
+/// not suspended: then a server runs it, and sees the answer.
+///
+/// # Errors
+/// Those of the database.
+pub fn wake(tx: &mut Tx<'_>, _: System, id: &TaskId) -> Result<bool, Error> {
+    // Waits for a server that is just suspending it; without the lock this would look too early.
+    tx.one(
+        "select fence from tasks where id = $1 for update",
+        &params![id],
+        |r| r.int(),
+    )?;
+    let woken = tx.execute(
+        "update tasks set state = 'queued' where id = $1 and state = 'suspended'",
+        &params![id],
+    )?;
+    Ok(woken == 1)
+}
+
+/// Ends a task that this server runs.
+///
+/// # Errors
+/// [`Error::LostLease`] if another server has it or it has ended; those of the database.
+pub fn finish(
+    tx: &mut Tx<'_>,
+    lease: &Lease,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (result, error) = columns_of(outcome)?;
+    let finished = tx.execute(
+        "update tasks
+         set state = $3, result = $4, error = $5, finished_at = $6, owner = null, lease_until = null
+         where id = $1 and fence = $2 and state = 'running'",
+        &params![
+            &lease.task_id,
+            lease.fence,
+            outcome.as_str(),
+            result,
+            error,
+            now
+        ],
+    )?;
+    if finished == 1 {
+        Ok(())
+    } else {
+        Err(Error::LostLease(lease.task_id.clone()))
+    }
+}
+
+/// Ends a task that no server runs: queued or suspended. False if it is neither.
+///
+/// # Errors
+/// Those of the database.
+pub fn finish_unclaimed(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &TaskId,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let (result, error) = columns_of(outcome)?;
+    let finished = tx.execute(
+        "update tasks
+         set state = $3, result = $4, error = $5, finished_at = $6
+         where id = $1 and workspace_id = $2 and state in ('queued', 'suspended')",
+        &params![
+            id,
+            scope.workspace_id(),
+            outcome.as_str(),
+            result,
+            error,
+            now
+        ],
+    )?;
+    Ok(finished == 1)
+}
+
+fn columns_of(outcome: &Outcome) -> Result<(Option<&str>, Option<String>), Error> {
+    let result = match outcome {
+        Outcome::Completed(result) => Some(result.as_str()),
+        Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Denied(_) | Outcome::Canceled => None,
+    };
+    Ok((result, outcome.error().map(json).transpose()?))
+}
+
+/// Asks whichever server runs a task to end it. False if the task has ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn request_cancel(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &TaskId,
+    by: &AccountId,
+) -> Result<bool, Error> {
+    let live = tx.execute(
+        "update tasks
+         set cancel_by = coalesce(cancel_by, $3)
+         where id = $1 and workspace_id = $2 and state in ('queued', 'running', 'suspended')",
+        &params![id, scope.workspace_id(), by],
+    )?;
+    Ok(live == 1)
+}
+
+/// The tasks of a server that somebody wants ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn cancel_requested(
+    conn: &mut Reader<'_>,
+    _: System,
+    owner: &str,
+) -> Result<Vec<TaskId>, Error> {
+    conn.all(
+        "select id
+         from tasks
+         where state in ('queued', 'running') and state = 'running'
+           and owner = $1 and cancel_by is not null",
+        &params![owner],
+        |r| r.id(),
+    )
+}
+
+/// Records how many lines the program has logged.
+///
+/// # Errors
+/// [`Error::LostLease`]; those of the database.
+pub fn set_log_lines(tx: &mut Tx<'_>, lease: &Lease, lines: u32) -> Result<(), Error> {
+    let set = tx.execute(
+        "update tasks set log_lines = $3 where id = $1 and fence = $2 and state = 'running'",
+        &params![&lease.task_id, lease.fence, lines],
+    )?;
+    if set == 1 {
+        Ok(())
+    } else {
+        Err(Error::LostLease(lease.task_id.clone()))
+    }
+}

@@ -1,0 +1,217 @@
+//! Organizations, workspaces and members. Knows no permission: it keeps roles, `domain` reads them.
+
+use crate::db::{Row, params};
+use crate::{Error, Reader, Tx, meta};
+use domain::access::{Scope, System};
+use domain::audit::GENESIS;
+use domain::tenancy::{Account, Organization, Role, Workspace};
+use domain::{AccountId, OrganizationId, WorkspaceId};
+
+/// What the first start would make.
+#[derive(Debug, Clone)]
+pub struct NewLocal {
+    /// The local organization.
+    pub organization: Organization,
+    /// Its one workspace.
+    pub workspace: Workspace,
+    /// Its owner.
+    pub account: Account,
+}
+
+/// What stands in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// The local organization.
+    pub organization: Organization,
+    /// Its one workspace.
+    pub workspace: Workspace,
+    /// Its owner.
+    pub account: Account,
+}
+
+const LOCAL: &str = "local_workspace";
+
+/// The local workspace with its organization and owner: made by whichever server comes first, and
+/// found by all that come later.
+///
+/// # Errors
+/// Those of the database.
+pub fn ensure_local(tx: &mut Tx<'_>, system: System, new: &NewLocal) -> Result<Local, Error> {
+    let place = format!("{} {}", new.workspace.id, new.account.id);
+    if meta::set_first(tx, system, LOCAL, &place)? {
+        insert(tx, system, &new.organization, &new.workspace)?;
+        insert_account(tx, system, &new.account)?;
+        set_role(
+            tx,
+            system,
+            &new.organization.id,
+            &new.account.id,
+            Role::Owner,
+        )?;
+    }
+    let missing = || Error::Corrupt("the local workspace is recorded but missing".to_owned());
+    let place = meta::get(tx, system, LOCAL)?.ok_or_else(missing)?;
+    let (workspace_id, account_id) = place.split_once(' ').ok_or_else(missing)?;
+    let workspace = tx
+        .one(
+            &format!("select {WORKSPACE} from workspaces where id = $1"),
+            &params![workspace_id],
+            read_workspace,
+        )?
+        .ok_or_else(missing)?;
+    let organization = tx
+        .one(
+            "select id, name, created_at from organizations where id = $1",
+            &params![&workspace.organization_id],
+            |r| {
+                Ok(Organization {
+                    id: r.id()?,
+                    name: r.text()?,
+                    created_at: r.time()?,
+                })
+            },
+        )?
+        .ok_or_else(missing)?;
+    let account_id: AccountId = account_id.parse().map_err(|_| missing())?;
+    let account = crate::accounts::get(tx, system, &account_id)?.ok_or_else(missing)?;
+    Ok(Local {
+        organization,
+        workspace,
+        account,
+    })
+}
+
+/// Adds a workspace, and its organization unless that is there already.
+///
+/// # Errors
+/// [`Error::Conflict`] on a slug that the organization has already; those of the database.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    _: System,
+    organization: &Organization,
+    workspace: &Workspace,
+) -> Result<(), Error> {
+    tx.execute(
+        "insert into organizations (id, name, created_at)
+         values ($1, $2, $3)
+         on conflict (id) do nothing",
+        &params![
+            &organization.id,
+            &organization.name,
+            organization.created_at
+        ],
+    )?;
+    tx.execute(
+        "insert into organization_heads (organization_id, policy_version, audit_sequence, audit_hash)
+         values ($1, 0, 0, $2)
+         on conflict (organization_id) do nothing",
+        &params![&organization.id, GENESIS],
+    )?;
+    tx.execute(
+        "insert into workspaces (id, organization_id, slug, name, created_at)
+         values ($1, $2, $3, $4, $5)",
+        &params![
+            &workspace.id,
+            &workspace.organization_id,
+            &workspace.slug,
+            &workspace.name,
+            workspace.created_at,
+        ],
+    )?;
+    tx.execute(
+        "insert into workspace_heads
+             (workspace_id, organization_id, event_sequence, policy_version, catalog_version)
+         values ($1, $2, 0, 1, 1)",
+        &params![&workspace.id, &workspace.organization_id],
+    )?;
+    Ok(())
+}
+
+/// Adds a person.
+///
+/// # Errors
+/// Those of the database.
+pub fn insert_account(tx: &mut Tx<'_>, _: System, account: &Account) -> Result<(), Error> {
+    tx.execute(
+        "insert into accounts (id, name, created_at) values ($1, $2, $3)",
+        &params![&account.id, &account.name, account.created_at],
+    )?;
+    Ok(())
+}
+
+/// Makes a person a member of an organization, or changes the role of one.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_role(
+    tx: &mut Tx<'_>,
+    _: System,
+    organization_id: &OrganizationId,
+    account_id: &AccountId,
+    role: Role,
+) -> Result<(), Error> {
+    tx.execute(
+        "insert into members (organization_id, account_id, role)
+         values ($1, $2, $3)
+         on conflict (organization_id, account_id) do update set role = excluded.role",
+        &params![organization_id, account_id, role.as_str()],
+    )?;
+    Ok(())
+}
+
+/// The role of a person in the organization; none if the person is no member.
+///
+/// # Errors
+/// Those of the database.
+pub fn role(
+    conn: &mut Reader<'_>,
+    _: System,
+    organization_id: &OrganizationId,
+    account_id: &AccountId,
+) -> Result<Option<Role>, Error> {
+    conn.one(
+        "select role from members where organization_id = $1 and account_id = $2",
+        &params![organization_id, account_id],
+        |r| r.named(Role::parse),
+    )
+}
+
+const WORKSPACE: &str = "id, organization_id, slug, name, created_at";
+
+fn read_workspace(r: &mut Row<'_>) -> Result<Workspace, Error> {
+    Ok(Workspace {
+        id: r.id()?,
+        organization_id: r.id()?,
+        slug: r.text()?,
+        name: r.text()?,
+        created_at: r.time()?,
+    })
+}
+
+/// The workspace of a scope.
+///
+/// # Errors
+/// Those of the database.
+pub fn workspace(conn: &mut Reader<'_>, scope: &Scope) -> Result<Option<Workspace>, Error> {
+    conn.one(
+        &format!("select {WORKSPACE} from workspaces where id = $1 and organization_id = $2"),
+        &params![scope.workspace_id(), scope.organization_id()],
+        read_workspace,
+    )
+}
+
+/// A workspace by its identifier, before anybody's right to it is known.
+///
+/// # Errors
+/// Those of the database.
+pub fn find(
+    conn: &mut Reader<'_>,
+    _: System,
+    id: &WorkspaceId,
+) -> Result<Option<Workspace>, Error> {
+    conn.one(
+        &format!("select {WORKSPACE} from workspaces where id = $1"),
+        &params![id],
+        read_workspace,
+    )
+}

@@ -1,0 +1,314 @@
+//! The threads that own the connections: one that writes, a few that read.
+//!
+//! The writer takes what is queued, runs it in one transaction and commits once (group commit):
+//! it never waits for company. Each writer of a group has its own savepoint, so a failure undoes
+//! that part alone. No answer leaves before its commit is durable.
+
+use crate::db::{Connection, Control, Reader, Tx, postgres::Postgres, sqlite::Sqlite};
+use crate::{Error, Location, migrate};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// Writers that may share one commit.
+const GROUP_MAX: usize = 128;
+
+/// How often a writer is run again after it met another server's transaction.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// How long a failed attempt to connect answers everybody, before the next attempt.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Something to be run in a transaction, which keeps its own answer until the commit.
+pub(crate) trait Work: Send {
+    /// Runs it; false if it wants to be undone.
+    fn write(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Replaces its answer by an error of the database.
+    fn fail(&mut self, error: Error);
+    /// Whether it has an answer of its own that is an error.
+    fn has_failed(&self) -> bool;
+    /// Sends its answer.
+    fn answer(self: Box<Self>);
+}
+
+/// Something to be run on a reading connection.
+pub(crate) trait Look: Send {
+    fn read(&mut self, reader: &mut Reader<'_>);
+    fn fail(&mut self, error: Error);
+    fn answer(self: Box<Self>);
+}
+
+/// What a thread takes from its queue.
+pub(crate) enum Message<T: ?Sized> {
+    Do(Box<T>),
+    Stop,
+}
+
+/// A [`Work`] or [`Look`] made of a function.
+pub(crate) struct Item<F, T, E> {
+    pub(crate) run: F,
+    pub(crate) result: Option<Result<T, E>>,
+    pub(crate) reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E: From<Error>> Item<F, T, E> {
+    fn send(self) {
+        if let Some(result) = self.result {
+            // Whoever asked may have gone; what is durable stays so.
+            let _ = self.reply.send(result);
+        }
+    }
+
+    fn keep(&mut self, run: impl FnOnce(&F) -> Result<T, E>) {
+        self.result = Some(
+            catch_unwind(AssertUnwindSafe(|| run(&self.run))).unwrap_or_else(|_| {
+                Err(Error::Internal("it panicked; the log has the place".to_owned()).into())
+            }),
+        );
+    }
+}
+
+impl<F, T: Send, E: From<Error> + Send> Work for Item<F, T, E>
+where
+    F: Fn(&mut Tx<'_>) -> Result<T, E> + Send,
+{
+    fn write(&mut self, tx: &mut Tx<'_>) -> bool {
+        self.keep(|run| run(tx));
+        !self.has_failed()
+    }
+    fn fail(&mut self, error: Error) {
+        self.result = Some(Err(error.into()));
+    }
+    fn has_failed(&self) -> bool {
+        matches!(self.result, Some(Err(_)))
+    }
+    fn answer(self: Box<Self>) {
+        self.send();
+    }
+}
+
+impl<F, T: Send, E: From<Error> + Send> Look for Item<F, T, E>
+where
+    F: Fn(&mut Reader<'_>) -> Result<T, E> + Send,
+{
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        self.keep(|run| run(reader));
+    }
+    fn fail(&mut self, error: Error) {
+        self.result = Some(Err(error.into()));
+    }
+    fn answer(self: Box<Self>) {
+        self.send();
+    }
+}
+
+/// A connection that is made when it is first wanted, and again when it was lost.
+struct Link {
+    location: Arc<Location>,
+    writes: bool,
+    connection: Option<Connection>,
+    failed: Option<(Instant, Error)>,
+}
+
+impl Link {
+    fn new(location: Arc<Location>, writes: bool) -> Self {
+        Self {
+            location,
+            writes,
+            connection: None,
+            failed: None,
+        }
+    }
+
+    fn connect(&self) -> Result<Connection, Error> {
+        Ok(match (&*self.location, self.writes) {
+            (Location::File(path), true) => Connection::Sqlite(Sqlite::writer(path)?),
+            (Location::File(path), false) => Connection::Sqlite(Sqlite::reader(path)?),
+            (Location::Memory, _) => Connection::Sqlite(Sqlite::memory()?),
+            (Location::Postgres(url), _) => Connection::Postgres(Box::new(Postgres::connect(url)?)),
+        })
+    }
+
+    /// A connection with a transaction begun on it. A connection found dead is replaced once:
+    /// nothing was asked of it yet.
+    fn begin(&mut self, control: Control) -> Result<&mut Connection, Error> {
+        if let Some(connection) = &mut self.connection
+            && let Err(error) = connection.control(control)
+        {
+            if !connection.is_lost() {
+                return Err(error);
+            }
+            self.connection = None;
+        } else if self.connection.is_some() {
+            return Ok(self.connection.as_mut().expect("it was just seen"));
+        }
+        if let Some((at, error)) = &self.failed
+            && at.elapsed() < RECONNECT_PAUSE
+        {
+            return Err(error.clone());
+        }
+        match self.connect() {
+            Ok(connection) => {
+                self.failed = None;
+                let connection = self.connection.insert(connection);
+                connection.control(control)?;
+                Ok(connection)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the database cannot be reached");
+                self.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The writing thread: connects and migrates, says so through `ready`, then works until stopped.
+pub(crate) fn writer(
+    location: Arc<Location>,
+    mut queue: mpsc::Receiver<Message<dyn Work>>,
+    ready: oneshot::Sender<Result<(), Error>>,
+) {
+    let mut link = Link::new(location, true);
+    let opened = link.connect().and_then(|mut connection| {
+        migrate::migrate(&mut connection)?;
+        link.connection = Some(connection);
+        Ok(())
+    });
+    let failed = opened.is_err();
+    if ready.send(opened).is_err() || failed {
+        return;
+    }
+    let mut stopping = false;
+    while !stopping {
+        let Some(first) = queue.blocking_recv() else {
+            return;
+        };
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Do(work) => group.push(work),
+                Message::Stop => stopping = true,
+            }
+            // Once told to stop, it finishes everything that was queued.
+            next = if group.len() < GROUP_MAX || stopping {
+                queue.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        write_group(&mut link, group);
+    }
+}
+
+fn write_group(link: &mut Link, mut group: Vec<Box<dyn Work>>) {
+    if group.len() == 1 {
+        write_alone(link, &mut group[0]);
+    } else if !group.is_empty() {
+        match together(link, &mut group) {
+            Ok(again) => again
+                .into_iter()
+                .for_each(|i| write_alone(link, &mut group[i])),
+            Err(error) => {
+                for work in group.iter_mut().filter(|w| !w.has_failed()) {
+                    work.fail(error.clone());
+                }
+            }
+        }
+    }
+    group.into_iter().for_each(Work::answer);
+}
+
+/// Runs a group in one transaction; answers which of it must be run again alone. An error means
+/// that nothing of the group happened, unless the connection broke during the commit.
+fn together(link: &mut Link, group: &mut [Box<dyn Work>]) -> Result<Vec<usize>, Error> {
+    let connection = link.begin(Control::BeginWrite)?;
+    let ran = parts(connection, group);
+    if ran.is_err() {
+        // The error that led here is the one to tell; a rollback that fails ends with the connection.
+        let _ = connection.control(Control::Rollback);
+    }
+    let again = connection.take_retryable();
+    match ran {
+        // The commit itself lost against another server: nothing happened, all may run again.
+        Err(_) if again && !connection.is_lost() => Ok((0..group.len()).collect()),
+        other => other,
+    }
+}
+
+fn parts(connection: &mut Connection, group: &mut [Box<dyn Work>]) -> Result<Vec<usize>, Error> {
+    let mut again = Vec::new();
+    connection.control(Control::Savepoint)?;
+    for (i, work) in group.iter_mut().enumerate() {
+        if work.write(&mut Tx::new(connection)) {
+            connection.control(Control::NextSavepoint)?;
+        } else {
+            connection.control(Control::RollbackToSavepoint)?;
+            if connection.take_retryable() {
+                again.push(i);
+            }
+        }
+    }
+    connection.control(Control::Commit)?;
+    Ok(again)
+}
+
+fn write_alone(link: &mut Link, work: &mut Box<dyn Work>) {
+    for _ in 0..ATTEMPTS_MAX {
+        let connection = match link.begin(Control::BeginWrite) {
+            Ok(connection) => connection,
+            Err(error) => return work.fail(error),
+        };
+        let wanted = work.write(&mut Tx::new(connection));
+        let committed = if wanted {
+            connection.control(Control::Commit)
+        } else {
+            Ok(())
+        };
+        if !wanted || committed.is_err() {
+            let _ = connection.control(Control::Rollback);
+        }
+        if let Err(error) = committed {
+            work.fail(error);
+        }
+        if !connection.take_retryable() {
+            return;
+        }
+    }
+}
+
+/// A reading thread; several share one queue.
+pub(crate) fn reader(
+    location: Arc<Location>,
+    queue: Arc<Mutex<mpsc::Receiver<Message<dyn Look>>>>,
+) {
+    let mut link = Link::new(location, false);
+    loop {
+        let next = queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .blocking_recv();
+        let Some(Message::Do(mut look)) = next else {
+            return;
+        };
+        // A read may be repeated: once, on a new connection, if the old one broke under it.
+        for _ in 0..2 {
+            match link.begin(Control::BeginRead) {
+                Ok(connection) => {
+                    look.read(&mut Reader::new(connection));
+                    let ended = connection.control(Control::Rollback);
+                    if ended.is_ok() || !connection.is_lost() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    look.fail(error);
+                    break;
+                }
+            }
+        }
+        look.answer();
+    }
+}
