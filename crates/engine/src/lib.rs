@@ -1,1 +1,185 @@
-//! engine
+//! The order of things: every operation a person or agent can ask for, and the worker that runs
+//! tasks through the one gate.
+//!
+//! Knows no HTTP, no MCP and no SQL text. Nothing here keeps truth in memory: what is live can be
+//! rebuilt from the journal at any instant. Modules stand in suggested reading order.
+
+mod approvals;
+mod audit;
+mod builtin;
+mod catalog;
+mod clock;
+mod credentials;
+mod entropy;
+mod error;
+mod events;
+mod feed;
+mod gate;
+mod health;
+mod live;
+mod policies;
+mod run;
+mod sign_in;
+mod sources;
+mod tasks;
+mod tools_view;
+mod worker;
+
+use domain::access::{Caller, Channel, Scope, System};
+use domain::tenancy::Role;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+pub use approvals::{ApprovalQuery, approval_digest};
+pub use audit::{AuditQuery, AuditVerification};
+pub use clock::{Clock, SystemClock};
+pub use credentials::{CredentialTest, CredentialView, NewCredential};
+pub use error::Error;
+pub use events::Watch;
+pub use health::{Check, CheckStatus};
+pub use policies::RuleDraft;
+pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
+pub use tasks::{NewTask, TaskQuery, TaskView, Until};
+pub use tools_view::{Discovery, ToolDescription, ToolHit};
+
+/// Who the request is taken for.
+#[derive(Debug, Clone)]
+pub struct Me {
+    /// The person.
+    pub account: domain::tenancy::Account,
+    /// The workspace.
+    pub workspace: domain::tenancy::Workspace,
+    /// The person's role.
+    pub role: Role,
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The database.
+    pub store: store::Store,
+    /// What seals credentials.
+    pub vault: vault::Vault,
+    /// The default runtime.
+    pub sandbox: Arc<dyn sandbox::Sandbox>,
+    /// The one client for everything that leaves.
+    pub egress: tools::Egress,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The right to act for the server itself.
+    pub system: System,
+    /// What links to approvals begin with.
+    pub public_url: String,
+}
+
+/// The engine. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: store::Store,
+    credentials: credentials::Keys,
+    sandbox: Arc<dyn sandbox::Sandbox>,
+    egress: tools::Egress,
+    invoker: tools::Invoker,
+    clock: Arc<dyn Clock>,
+    system: System,
+    public_url: String,
+    local: store::tenancy::Local,
+    feed: feed::Feed,
+    live: live::Registry,
+    catalogs: catalog::Cache,
+    worker: worker::Worker,
+}
+
+impl Engine {
+    /// Finds or makes the local workspace, takes back the tasks of a server that is gone, and
+    /// starts the workers.
+    ///
+    /// # Errors
+    /// When the database cannot be used, or the master key is not the one that sealed it.
+    pub fn start(parts: Parts) -> BoxFuture<'static, Result<Self, Error>> {
+        Box::pin(async move {
+            let system = parts.system;
+            let now = parts.clock.now();
+            let local = tasks::local_workspace(&parts.store, system, now).await?;
+            let keys = credentials::Keys::open(&parts.store, parts.vault, system, &local).await?;
+            let inner = Inner {
+                invoker: tools::Invoker::new(parts.egress.clone()),
+                egress: parts.egress,
+                store: parts.store,
+                credentials: keys,
+                sandbox: parts.sandbox,
+                clock: parts.clock,
+                system,
+                public_url: parts.public_url.trim_end_matches('/').to_owned(),
+                local,
+                feed: feed::Feed::default(),
+                live: live::Registry::default(),
+                catalogs: catalog::Cache::default(),
+                worker: worker::Worker::new(),
+            };
+            let engine = Self { inner: Arc::new(inner) };
+            engine.recover().await?;
+            engine.start_workers();
+            Ok(engine)
+        })
+    }
+
+    /// Stops claiming, releases every sandbox and closes the database. Live tasks stay as they are
+    /// recorded and are rebuilt by the next server.
+    pub fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.stop_workers().await;
+            self.inner.store.close().await;
+        })
+    }
+
+    /// What links to approvals begin with, without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.inner.public_url
+    }
+
+    /// The owner of the one local workspace, for `local` sign-in.
+    #[must_use]
+    pub fn local_caller(&self, channel: Channel, client: String) -> Caller {
+        let local = &self.inner.local;
+        Caller {
+            organization_id: local.organization.id.clone(),
+            workspace_id: local.workspace.id.clone(),
+            account_id: local.account.id.clone(),
+            role: Role::Owner,
+            channel,
+            client: client.chars().take(128).collect(),
+        }
+    }
+
+    /// Who a caller is.
+    ///
+    /// # Errors
+    /// When the caller may not run tasks here.
+    pub fn me(&self, caller: &Caller) -> BoxFuture<'_, Result<Me, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            caller.scope(domain::access::Permission::RunTasks)?;
+            Ok(Me {
+                account: self.inner.local.account.clone(),
+                workspace: self.inner.local.workspace.clone(),
+                role: caller.role,
+            })
+        })
+    }
+
+    /// Writes to the database and wakes whoever watches the workspace.
+    async fn commit<T: Send + 'static>(
+        &self,
+        scope: &Scope,
+        job: impl Fn(&mut store::Tx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = self.inner.store.write(job).await;
+        self.inner.feed.wake(scope.workspace_id());
+        done
+    }
+}

@@ -1,0 +1,273 @@
+//! What a program finds out without asking anybody: `tools.discover`, `tools.catalog.*`,
+//! `tools.describe`, `tools.results.read`.
+//!
+//! Answers are journaled like any call's, because the catalog may differ when the task is rebuilt.
+
+use crate::gate::{Checked, Target, Wanted, forecast};
+use crate::{Engine, Error};
+use domain::access::{Caller, Scope};
+use domain::call::CallStatus;
+use domain::policy::{Effect, Policy};
+use domain::task::Task;
+use domain::tool::{Tool, ToolError, ToolErrorCode};
+use domain::{HandleId, Timestamp};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use tools::{Catalog, Query};
+
+/// Most results of `tools.discover`.
+pub(crate) const DISCOVER_MAX: usize = 50;
+/// Most results of `tools.catalog.tools`.
+pub(crate) const LIST_MAX: usize = 200;
+/// Most bytes that one `tools.results.read` gives.
+const READ_BYTES_MAX: u64 = 256 << 10;
+
+/// Everything that a look-up depends on, taken once for a batch of calls.
+pub(crate) struct View<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) scope: &'a Scope,
+    pub(crate) caller: &'a Caller,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) policy: &'a Policy,
+    pub(crate) now: Timestamp,
+}
+
+/// The caller that a task acts for.
+pub(crate) fn caller_of(task: &Task) -> Caller {
+    Caller {
+        organization_id: task.organization_id.clone(),
+        workspace_id: task.workspace_id.clone(),
+        account_id: task.account_id.clone(),
+        role: task.role,
+        channel: task.channel,
+        client: task.client.clone(),
+    }
+}
+
+impl View<'_> {
+    /// Looks a call up and checks its arguments. Sends and asks nothing.
+    pub(crate) async fn check(&self, wanted: &Wanted) -> Checked {
+        match self.try_check(wanted).await {
+            Ok(checked) => checked,
+            Err(error) => Checked::Settled(CallStatus::from_error(error)),
+        }
+    }
+
+    async fn try_check(&self, wanted: &Wanted) -> Result<Checked, ToolError> {
+        let arguments: Value = serde_json::from_str(&wanted.arguments)
+            .map_err(|e| invalid(&wanted.path, format!("the arguments are not JSON: {e}")))?;
+        if let Some(answer) = self.answer(&wanted.path, &named(&wanted.path, &arguments)).await {
+            return Ok(Checked::Settled(CallStatus::Succeeded(answer?.to_string())));
+        }
+        self.target(&wanted.path, arguments).map(|t| Checked::Sendable(Box::new(t)))
+    }
+
+    /// What a path and arguments lead to.
+    pub(crate) fn target(&self, path: &str, arguments: Value) -> Result<Target, ToolError> {
+        let Some((tool, source)) = self.catalog.lookup(path) else {
+            let near = self.catalog.suggestions(path, &|t| self.visible(t));
+            let hint = if near.is_empty() {
+                "tools.discover({ query }) finds what there is".to_owned()
+            } else {
+                format!("did you mean {}?", near.join(", "))
+            };
+            return Err(ToolError::new(
+                ToolErrorCode::ToolNotFound,
+                path,
+                format!("there is no tool '{path}'; {hint}"),
+            )
+            .with_details(json!({ "suggestions": near })));
+        };
+        tools::check_arguments(tool, source, &arguments)?;
+        let prepared = tools::prepare(tool, source, &arguments)?;
+        Ok(Target { tool: tool.clone(), source: source.clone(), arguments, prepared })
+    }
+
+    /// Whether the caller may know of a tool.
+    pub(crate) fn visible(&self, tool: &Tool) -> bool {
+        !matches!(self.decision(tool), Effect::Deny)
+    }
+
+    fn decision(&self, tool: &Tool) -> Effect {
+        forecast(self.caller, self.policy, tool, None, self.now).effect
+    }
+
+    async fn answer(&self, path: &str, arguments: &Value) -> Option<Result<Value, ToolError>> {
+        Some(match path {
+            "discover" => self.discover(path, arguments),
+            "catalog.namespaces" => only(path, arguments, &[]).map(|()| self.namespaces()),
+            "catalog.tools" => self.list(path, arguments),
+            "describe" => self.describe(path, arguments),
+            "results.read" => self.read(path, arguments).await,
+            _ => return None,
+        })
+    }
+
+    fn discover(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
+        only(path, arguments, &["query", "namespace", "limit", "offset"])?;
+        let query = self.query(path, arguments, 8, DISCOVER_MAX)?;
+        let found = self.found(&query);
+        let mut out = json!({ "bestPath": found.0.first().map(|h| h["path"].clone()) });
+        out["results"] = Value::Array(found.0);
+        out["total"] = found.1.into();
+        out["hasMore"] = found.2.into();
+        Ok(out)
+    }
+
+    fn list(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
+        only(path, arguments, &["namespace", "query", "limit", "offset"])?;
+        let query = self.query(path, arguments, 50, LIST_MAX)?;
+        let (results, total, has_more) = self.found(&query);
+        Ok(json!({ "results": results, "total": total, "hasMore": has_more }))
+    }
+
+    fn found(&self, query: &Query) -> (Vec<Value>, usize, bool) {
+        let found = self.catalog.search(query, &|t| self.visible(t));
+        let has_more = query.offset + found.hits.len() < found.total;
+        let hits = found.hits.iter().map(|tool| {
+            json!({
+                "path": tool.path,
+                "source": tool.source_name(),
+                "description": tool.description,
+                "risk": tool.risk.as_str(),
+                "decision": self.decision(tool).as_str(),
+                "signature": self.catalog.signature(tool),
+            })
+        });
+        (hits.collect(), found.total, has_more)
+    }
+
+    fn namespaces(&self) -> Value {
+        let namespaces: Vec<Value> = self
+            .catalog
+            .namespaces(&|t| self.visible(t))
+            .into_iter()
+            .map(|n| {
+                json!({
+                    "namespace": n.namespace,
+                    "toolCount": n.tool_count,
+                    "samplePaths": n.sample_paths,
+                })
+            })
+            .collect();
+        json!({ "total": namespaces.len(), "namespaces": namespaces })
+    }
+
+    fn describe(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
+        only(path, arguments, &["path"])?;
+        let Some(wanted) = arguments["path"].as_str() else {
+            return Err(invalid(path, "tools.describe(path) takes the path of a tool, a string"));
+        };
+        let found = self
+            .catalog
+            .lookup(wanted)
+            .filter(|(tool, _)| self.visible(tool))
+            .and_then(|(tool, _)| Some((tool, self.catalog.describe(wanted)?)));
+        let Some((tool, description)) = found else {
+            let near = self.catalog.suggestions(wanted, &|t| self.visible(t));
+            return Err(ToolError::new(
+                ToolErrorCode::ToolNotFound,
+                wanted,
+                format!("there is no tool '{wanted}'"),
+            )
+            .with_details(json!({ "suggestions": near })));
+        };
+        Ok(json!({
+            "path": description.path,
+            "description": description.description,
+            "risk": description.risk.as_str(),
+            "decision": self.decision(tool).as_str(),
+            "input": description.input,
+            "output": description.output,
+        }))
+    }
+
+    async fn read(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
+        only(path, arguments, &["handle", "offset", "length"])?;
+        // The whole `{ $handle, … }` may be given as well as its identifier.
+        let handle = arguments["handle"].as_str().or(arguments["handle"]["$handle"].as_str());
+        let handle = handle
+            .and_then(|h| HandleId::parse(h).ok())
+            .ok_or_else(|| invalid(path, "handle must be the $handle of a large result"))?;
+        let offset = count(path, arguments, "offset", 0, u64::MAX)?;
+        let length = count(path, arguments, "length", READ_BYTES_MAX, READ_BYTES_MAX)?;
+        let (text, bytes) = self
+            .engine
+            .handle_part(self.scope, &handle, offset, length)
+            .await
+            .map_err(|e| match e {
+                Error::NotFound { .. } => invalid(path, e.to_string()),
+                other => ToolError::new(ToolErrorCode::Internal, path, other.to_string()),
+            })?;
+        let end = offset + text.len() as u64;
+        let mut out = json!({ "text": text, "offset": offset, "bytes": bytes });
+        if end < bytes {
+            out["nextOffset"] = end.into();
+        }
+        Ok(out)
+    }
+
+    fn query(
+        &self,
+        path: &str,
+        arguments: &Value,
+        limit: usize,
+        limit_max: usize,
+    ) -> Result<Query, ToolError> {
+        let text = |name: &str| match &arguments[name] {
+            Value::Null => Ok(None),
+            Value::String(s) => Ok(Some(s.clone())),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                Err(invalid(path, format!("{name} must be a string")))
+            }
+        };
+        let limit = count(path, arguments, "limit", limit as u64, limit_max as u64)?;
+        Ok(Query {
+            text: text("query")?.unwrap_or_default(),
+            namespace: text("namespace")?,
+            limit: usize::try_from(limit).unwrap_or(limit_max),
+            offset: usize::try_from(count(path, arguments, "offset", 0, u64::MAX)?)
+                .unwrap_or(usize::MAX),
+        })
+    }
+}
+
+/// A bare string stands for the one argument that matters most.
+fn named<'a>(path: &str, arguments: &'a Value) -> Cow<'a, Value> {
+    match (path, arguments) {
+        ("discover" | "catalog.tools", Value::String(text)) => Cow::Owned(json!({ "query": text })),
+        ("describe", Value::String(text)) => Cow::Owned(json!({ "path": text })),
+        _ => Cow::Borrowed(arguments),
+    }
+}
+
+fn invalid(path: &str, message: impl Into<String>) -> ToolError {
+    ToolError::new(ToolErrorCode::InvalidArguments, path, message)
+}
+
+fn only(path: &str, arguments: &Value, known: &[&str]) -> Result<(), ToolError> {
+    let Some(map) = arguments.as_object() else {
+        return Err(invalid(path, format!("tools.{path} takes one plain object")));
+    };
+    let unknown: Vec<&str> =
+        map.keys().map(String::as_str).filter(|k| !known.contains(k)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let takes = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+    Err(invalid(path, format!("tools.{path} does not know {}; it takes {takes}", unknown.join(", ")))
+        .with_details(json!({ "unknown": unknown })))
+}
+
+fn count(path: &str, arguments: &Value, name: &str, default: u64, max: u64) -> Result<u64, ToolError> {
+    match &arguments[name] {
+        Value::Null => Ok(default),
+        given => match given.as_u64() {
+            Some(n) if n <= max => Ok(n),
+            _ if max == u64::MAX => {
+                Err(invalid(path, format!("{name} must be a whole number from 0")))
+            }
+            _ => Err(invalid(path, format!("{name} must be a whole number from 0 to {max}"))),
+        },
+    }
+}

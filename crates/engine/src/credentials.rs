@@ -1,0 +1,438 @@
+//! Credentials: set, rotate, test, remove; and opening them for the one call that needs them.
+//!
+//! A value goes in and never comes out: it is opened here at the last moment and handed to the
+//! client that sends it.
+
+use crate::audit::by_person;
+use crate::tasks::{NewTask, Until};
+use crate::{Engine, Error, entropy};
+use domain::access::{Caller, Permission, Scope, System};
+use domain::credential::{Credential, CredentialScope, Secret};
+use domain::source::AuthScheme;
+use domain::task::{Outcome, TaskState};
+use domain::tool::{Risk, Tool};
+use domain::{AccountId, CredentialId, SourceId, Timestamp};
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+use store::tenancy::Local;
+use tools::Attachment;
+use vault::Vault;
+
+/// Longest value in bytes.
+const VALUE_BYTES_MAX: usize = 64 << 10;
+/// How often it is noted that a credential is in use.
+const TOUCH_MS: u64 = 60_000;
+
+/// A credential to set.
+#[derive(Clone)]
+pub struct NewCredential {
+    /// The source it opens: its name or identifier.
+    pub source: String,
+    /// The value.
+    pub value: Secret,
+    /// Who it serves.
+    pub scope: CredentialScope,
+    /// How it is attached; the source's own way if absent.
+    pub auth: Option<AuthScheme>,
+}
+
+/// A credential with the name of its source.
+#[derive(Debug, Clone)]
+pub struct CredentialView {
+    /// The credential without its value.
+    pub credential: Credential,
+    /// The name of the source it opens.
+    pub source_name: String,
+}
+
+/// What a test of a credential found.
+#[derive(Debug, Clone)]
+pub struct CredentialTest {
+    /// Whether the source let it in; none where that could not be told.
+    pub accepted: Option<bool>,
+    /// The tool that was called.
+    pub tool: Option<String>,
+    /// What came back, in a sentence.
+    pub message: String,
+}
+
+/// The vault with the data key of the organization.
+pub(crate) struct Keys {
+    vault: Vault,
+    wrapped: String,
+    touched: Mutex<HashMap<CredentialId, Timestamp>>,
+}
+
+impl Keys {
+    /// Checks that the master key is the one that this database was made with, and makes what is
+    /// missing on first start.
+    pub(crate) async fn open(
+        store: &store::Store,
+        vault: Vault,
+        system: System,
+        local: &Local,
+    ) -> Result<Self, Error> {
+        let key_name = format!("data_key/{}", local.organization.id);
+        let (check, wrapped) = {
+            let key_name = key_name.clone();
+            store
+                .read(move |r| {
+                    let check = store::meta::get(r, system, "vault_check")?;
+                    Ok::<_, Error>((check, store::meta::get(r, system, &key_name)?))
+                })
+                .await?
+        };
+        if let Some(check) = &check {
+            vault.verify_check(check).map_err(|_| {
+                Error::invalid(
+                    "wrong_master_key",
+                    "the master key is not the one that this database was sealed with. Give the \
+                     right one with EXECUTOR_MASTER_KEY or EXECUTOR_MASTER_KEY_FILE, or put the \
+                     file master.key back; nothing was changed",
+                )
+            })?;
+        }
+        let wrapped = match wrapped {
+            Some(wrapped) => wrapped,
+            None => {
+                let check = vault.check_value().map_err(|e| Error::internal(&e))?;
+                let made = vault
+                    .new_data_key(local.organization.id.as_str())
+                    .map_err(|e| Error::internal(&e))?;
+                let (kept, name) = (made.clone(), key_name);
+                store
+                    .write(move |tx| {
+                        store::meta::set(tx, system, "vault_check", &check)?;
+                        store::meta::set(tx, system, &name, &kept)?;
+                        Ok::<_, Error>(())
+                    })
+                    .await?;
+                made
+            }
+        };
+        Ok(Self { vault, wrapped, touched: Mutex::new(HashMap::new()) })
+    }
+
+    fn seal(&self, scope: &Scope, credential: &Credential, value: &Secret) -> Result<domain::credential::Sealed, Error> {
+        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
+        self.vault
+            .seal(scope.organization_id().as_str(), &self.wrapped, &binding, value)
+            .map_err(|e| Error::internal(&e))
+    }
+
+    fn due_for_touch(&self, id: &CredentialId, now: Timestamp) -> bool {
+        let mut touched = self.touched.lock().unwrap_or_else(|e| e.into_inner());
+        let due = touched.get(id).is_none_or(|t| now.since(*t) >= TOUCH_MS);
+        if due {
+            touched.insert(id.clone(), now);
+        }
+        due
+    }
+}
+
+fn permission(scope: CredentialScope) -> Permission {
+    match scope {
+        CredentialScope::Personal => Permission::RunTasks,
+        CredentialScope::Workspace => Permission::ManageWorkspace,
+        CredentialScope::Organization => Permission::ManageOrganization,
+    }
+}
+
+impl Engine {
+    /// What to attach to a call of a source: the narrowest credential that there is.
+    pub(crate) async fn attachments(
+        &self,
+        scope: &Scope,
+        source: &SourceId,
+        account: &AccountId,
+    ) -> Result<Vec<Attachment>, Error> {
+        let (wanted, id, person) = (scope.clone(), source.clone(), account.clone());
+        let found = self
+            .inner
+            .store
+            .read(move |r| Ok::<_, Error>(store::credentials::for_source(r, &wanted, &id, &person)?))
+            .await?;
+        let Some((credential, sealed)) = found.into_iter().next() else { return Ok(Vec::new()) };
+        let keys = &self.inner.credentials;
+        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
+        let secret = keys
+            .vault
+            .open(scope.organization_id().as_str(), &keys.wrapped, &binding, &sealed)
+            .map_err(|e| Error::internal(&e))?;
+        let now = self.inner.clock.now();
+        if keys.due_for_touch(&credential.id, now) {
+            let (scope, id) = (scope.clone(), credential.id.clone());
+            self.inner
+                .store
+                .write(move |tx| Ok::<_, Error>(store::credentials::touch(tx, &scope, &id, now)?))
+                .await?;
+        }
+        Ok(vec![Attachment { scheme: credential.scheme, secret }])
+    }
+
+    /// Sets a credential; one of the same source, scope and person is rotated.
+    ///
+    /// # Errors
+    /// `not_found` for the source, `forbidden`, `invalid_credential`.
+    pub fn set_credential(
+        &self,
+        caller: &Caller,
+        new: NewCredential,
+    ) -> BoxFuture<'_, Result<CredentialView, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(permission(new.scope))?;
+            let source = self.source(&caller, &new.source).await?;
+            let scheme = match (new.auth, source.auth.as_slice()) {
+                (Some(scheme), _) => scheme,
+                (None, [only]) => only.clone(),
+                (None, []) => AuthScheme::Bearer,
+                (None, [first, ..]) => {
+                    // Several ways are alternatives: bearer is what people hold most often.
+                    let bearer = source.auth.iter().find(|s| matches!(s, AuthScheme::Bearer));
+                    bearer.unwrap_or(first).clone()
+                }
+            };
+            check_value(&scheme, &new.value)?;
+            let known = self.own_credentials(&scope, &caller).await?.into_iter().find(|c| {
+                c.source_id == source.id
+                    && c.scope == new.scope
+                    && (c.scope != CredentialScope::Personal || c.account_id == caller.account_id)
+            });
+            let now = self.inner.clock.now();
+            let (credential, action) = match known {
+                Some(old) => {
+                    let next = Credential { scheme, version: old.version + 1, rotated_at: now, ..old };
+                    (next, "credential.rotated")
+                }
+                None => {
+                    let first = Credential {
+                        id: CredentialId::from_bits(entropy::bits()),
+                        source_id: source.id.clone(),
+                        scope: new.scope,
+                        account_id: caller.account_id.clone(),
+                        scheme,
+                        version: 1,
+                        created_at: now,
+                        rotated_at: now,
+                        last_used_at: None,
+                    };
+                    (first, "credential.set")
+                }
+            };
+            self.put_credential(&caller, &scope, &credential, &new.value, action).await?;
+            Ok(CredentialView { credential, source_name: source.name })
+        })
+    }
+
+    async fn put_credential(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        credential: &Credential,
+        value: &Secret,
+        action: &'static str,
+    ) -> Result<(), Error> {
+        let sealed = self.inner.credentials.seal(scope, credential, value)?;
+        let now = credential.rotated_at;
+        let (scope_in, caller, credential) = (scope.clone(), caller.clone(), credential.clone());
+        self.commit(scope, move |tx| {
+            store::credentials::upsert(tx, &scope_in, &credential, &sealed)?;
+            let draft = audit(&caller, &scope_in, &credential, action, now);
+            store::audit::append(tx, &scope_in, draft)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn own_credentials(&self, scope: &Scope, caller: &Caller) -> Result<Vec<Credential>, Error> {
+        let wanted = scope.clone();
+        let mut found = self
+            .inner
+            .store
+            .read(move |r| Ok::<_, Error>(store::credentials::list(r, &wanted)?))
+            .await?;
+        found.retain(|c| {
+            c.scope != CredentialScope::Personal || c.account_id == caller.account_id
+        });
+        Ok(found)
+    }
+
+    /// The credentials a caller may use, without their values.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn credentials(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<CredentialView>, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(Permission::RunTasks)?;
+            let names: HashMap<SourceId, String> =
+                self.sources(&caller).await?.into_iter().map(|s| (s.id, s.name)).collect();
+            let found = self.own_credentials(&scope, &caller).await?;
+            Ok(found
+                .into_iter()
+                .map(|credential| CredentialView {
+                    source_name: names.get(&credential.source_id).cloned().unwrap_or_default(),
+                    credential,
+                })
+                .collect())
+        })
+    }
+
+    async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<CredentialView, Error> {
+        self.credentials(caller)
+            .await?
+            .into_iter()
+            .find(|v| v.credential.id == *id)
+            .ok_or_else(|| Error::not_found("credential", id))
+    }
+
+    /// Gives a credential a new value.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `invalid_credential`.
+    pub fn rotate_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+        value: Secret,
+    ) -> BoxFuture<'_, Result<CredentialView, Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            let view = self.credential(&caller, &id).await?;
+            let scope = caller.scope(permission(view.credential.scope))?;
+            check_value(&view.credential.scheme, &value)?;
+            let now = self.inner.clock.now();
+            let version = view.credential.version + 1;
+            let credential = Credential { version, rotated_at: now, ..view.credential };
+            self.put_credential(&caller, &scope, &credential, &value, "credential.rotated").await?;
+            Ok(CredentialView { credential, source_name: view.source_name })
+        })
+    }
+
+    /// Removes a credential.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`.
+    pub fn remove_credential(&self, caller: &Caller, id: &CredentialId) -> BoxFuture<'_, Result<(), Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            let credential = self.credential(&caller, &id).await?.credential;
+            let scope = caller.scope(permission(credential.scope))?;
+            let now = self.inner.clock.now();
+            self.commit(&scope.clone(), move |tx| {
+                store::credentials::remove(tx, &scope, &credential.id)?;
+                let draft = audit(&caller, &scope, &credential, "credential.removed", now);
+                store::audit::append(tx, &scope, draft)?;
+                Ok(())
+            })
+            .await
+        })
+    }
+
+    /// Tries a credential by calling a tool of its source that only reads and needs no arguments,
+    /// as a task like any other.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn test_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+    ) -> BoxFuture<'_, Result<CredentialTest, Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            let view = self.credential(&caller, &id).await?;
+            let scope = caller.scope(Permission::RunTasks)?;
+            let (wanted, source) = (scope.clone(), view.credential.source_id.clone());
+            let tools = self
+                .inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::sources::tools(r, &wanted, &source)?))
+                .await?;
+            let harmless = tools.iter().find(|t| t.risk == Risk::Read && needs_nothing(t));
+            let Some(tool) = harmless else {
+                return Ok(CredentialTest {
+                    accepted: None,
+                    tool: None,
+                    message: format!(
+                        "{} has no tool that only reads and needs no arguments; call one yourself",
+                        view.source_name
+                    ),
+                });
+            };
+            let new = NewTask {
+                code: format!(
+                    "await tools[{}]({{}}); return true",
+                    serde_json::Value::String(tool.path.clone())
+                ),
+                timeout_ms: Some(30_000),
+                metadata: Some(json!({ "purpose": "credential test" })),
+                ..NewTask::default()
+            };
+            let until = Until::FinishedOrWaiting;
+            let done = self.run_task(&caller, new, until, Duration::from_secs(35)).await?;
+            Ok(judge(tool, &done.task.state))
+        })
+    }
+}
+
+fn judge(tool: &Tool, state: &TaskState) -> CredentialTest {
+    let (accepted, message) = match state {
+        TaskState::Finished(Outcome::Completed(_)) => {
+            (Some(true), format!("{} answered", tool.path))
+        }
+        TaskState::Finished(outcome) => match outcome.error() {
+            Some(error) if matches!(error.code.as_str(), "credential_rejected" | "credential_missing") => {
+                (Some(false), error.message.clone())
+            }
+            Some(error) => (None, error.message.clone()),
+            None => (None, "the test was canceled".to_owned()),
+        },
+        TaskState::Queued | TaskState::Running | TaskState::Suspended => {
+            (None, format!("{} asks a person first, or did not answer in time", tool.path))
+        }
+    };
+    CredentialTest { accepted, tool: Some(tool.path.clone()), message }
+}
+
+fn needs_nothing(tool: &Tool) -> bool {
+    tool.input_schema["required"].as_array().is_none_or(Vec::is_empty)
+}
+
+fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
+    let text = value.expose();
+    let refuse = |why: &str| Err(Error::invalid("invalid_credential", why));
+    if text.is_empty() {
+        return refuse("the value is empty");
+    }
+    if text.len() > VALUE_BYTES_MAX {
+        return refuse("the value is longer than 64 KiB");
+    }
+    if text.chars().any(char::is_control) {
+        return refuse("the value has a line break or another control character in it; a header cannot carry it");
+    }
+    if *scheme == AuthScheme::Basic && !text.contains(':') {
+        return refuse("basic authentication takes user:password; the value has no colon");
+    }
+    Ok(())
+}
+
+fn audit(
+    caller: &Caller,
+    scope: &Scope,
+    credential: &Credential,
+    action: &str,
+    now: Timestamp,
+) -> domain::audit::AuditDraft {
+    let detail = json!({
+        "source": credential.source_id,
+        "scope": credential.scope.as_str(),
+        "scheme": credential.scheme,
+        "version": credential.version,
+    });
+    by_person(caller, scope, action, credential.id.as_str(), &detail, now)
+}

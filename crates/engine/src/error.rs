@@ -1,0 +1,125 @@
+//! Why an operation of the engine did not succeed, in words for whoever asked.
+
+use serde_json::Value;
+
+/// Why an operation did not succeed. The text is for people; [`Error::code`] is for programs.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// It does not exist, or belongs to somebody else.
+    #[error("there is no {what} '{id}' here")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// By what.
+        id: String,
+    },
+    /// It does not exist, but something like it does.
+    #[error("there is no {what} '{id}' here; did you mean {}?", near.join(", "))]
+    NotFoundNear {
+        /// What was looked for.
+        what: &'static str,
+        /// By what.
+        id: String,
+        /// The nearest ones, the best first.
+        near: Vec<String>,
+    },
+    /// The caller may not.
+    #[error(transparent)]
+    Forbidden(#[from] domain::access::Forbidden),
+    /// What was given does not fit.
+    #[error("{message}")]
+    Invalid {
+        /// A stable code.
+        code: &'static str,
+        /// What was wrong, where, and what to do.
+        message: String,
+        /// What else is known.
+        details: Option<Value>,
+    },
+    /// It cannot be done as things stand.
+    #[error("{message}")]
+    Conflict {
+        /// A stable code.
+        code: &'static str,
+        /// What stands in the way.
+        message: String,
+    },
+    /// The database or the sandbox cannot be used at the moment.
+    #[error("{message}")]
+    Unavailable {
+        /// What cannot be used, and why.
+        message: String,
+    },
+    /// A fault of Executor; the cause is in its log under the id.
+    #[error("something went wrong inside Executor; its log names the cause under {id}")]
+    Internal {
+        /// Names the failure in the log.
+        id: String,
+    },
+    /// The task changed hands while this server worked on it; the other server goes on.
+    #[error("the task is run by another server now")]
+    LostLease,
+}
+
+impl Error {
+    /// A stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NotFound { .. } | Self::NotFoundNear { .. } => "not_found",
+            Self::Forbidden(_) => "forbidden",
+            Self::Invalid { code, .. } | Self::Conflict { code, .. } => code,
+            Self::Unavailable { .. } => "unavailable",
+            Self::Internal { .. } => "internal",
+            Self::LostLease => "lost_lease",
+        }
+    }
+
+    /// What to do next, where there is something to do.
+    #[must_use]
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Self::NotFound { what, .. } => {
+                Some(format!("List what there is, and check the {what}'s identifier."))
+            }
+            Self::Forbidden(_) => Some("Ask an administrator of the workspace.".into()),
+            Self::Unavailable { .. } => Some("Run `executor doctor` to see what is wrong.".into()),
+            Self::NotFoundNear { .. }
+            | Self::Invalid { .. }
+            | Self::Conflict { .. }
+            | Self::Internal { .. }
+            | Self::LostLease => None,
+        }
+    }
+
+    pub(crate) fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { code, message: message.into(), details: None }
+    }
+
+    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Conflict { code, message: message.into() }
+    }
+
+    pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
+        Self::NotFound { what, id: id.to_string() }
+    }
+
+    /// Logs a cause that nobody outside may see, and names it.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        let id = crate::entropy::short_id();
+        tracing::error!(failure.id = %id, "internal failure: {cause}");
+        Self::Internal { id }
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::LostLease => Self::LostLease,
+            store::Error::Full(_) | store::Error::Unavailable(_) | store::Error::Closed => {
+                Self::Unavailable { message: error.to_string() }
+            }
+            other => Self::internal(&other),
+        }
+    }
+}

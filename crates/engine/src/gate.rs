@@ -1,0 +1,473 @@
+//! The one gate: every call of every mode is looked up, checked, decided and recorded here.
+//!
+//! The only caller of [`domain::policy::decide`], and the only place that asks for an
+//! [`Admission`]. The decision is made inside the transaction that records the call, on the policy
+//! as it stands there, so no call is sent under a policy that was already replaced.
+
+use crate::Error;
+use crate::entropy;
+use domain::access::{Caller, Scope};
+use domain::approval::{Approval, ApprovalStatus, Question};
+use domain::audit::AuditDraft;
+use domain::call::{Admission, Binding, Call, CallStatus};
+use domain::canonical::sha256_hex;
+use domain::event::EventKind;
+use domain::limits::APPROVAL_WAIT_MS_MAX;
+use domain::policy::{self, Ask, Decision, Effect, Policy, Request};
+use domain::task::{Lease, Task};
+use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
+use domain::{ApprovalId, AuditId, CallId, SourceId, Timestamp};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::Tx;
+use tools::{Prepared, SourceTools};
+
+/// A call as the program made it.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    pub(crate) sequence: u32,
+    pub(crate) path: String,
+    /// Canonical text.
+    pub(crate) arguments: String,
+    pub(crate) options: String,
+    pub(crate) position: Option<(u32, u32)>,
+}
+
+/// What a call goes to.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) tool: Arc<Tool>,
+    pub(crate) source: Arc<SourceTools>,
+    pub(crate) arguments: Value,
+    pub(crate) prepared: Prepared,
+}
+
+/// A call after the look-up and the check of its arguments.
+#[derive(Clone)]
+pub(crate) enum Checked {
+    /// It ends here: nothing to send and nobody to ask.
+    Settled(CallStatus),
+    /// It can be sent, if it may.
+    Sendable(Box<Target>),
+}
+
+/// What became of a call at the gate.
+pub(crate) enum Verdict {
+    /// Ended here.
+    Settled(CallStatus),
+    /// May be sent; the intent is durable.
+    Admitted(Admission, Box<Target>),
+    /// A person is asked.
+    Asked(Box<Approval>),
+}
+
+/// The person and client that a task's calls are decided for.
+pub(crate) fn request<'a>(
+    task: &'a Task,
+    tool: &'a Tool,
+    arguments: Option<&'a Value>,
+    now: Timestamp,
+) -> Request<'a> {
+    Request {
+        tool: &tool.path,
+        source: tool.source_name(),
+        risk: tool.risk,
+        arguments,
+        account_id: &task.account_id,
+        role: task.role,
+        client: &task.client,
+        channel: task.channel,
+        now,
+    }
+}
+
+/// What policy says to a caller about a tool in general, for showing. Admits nothing.
+pub(crate) fn forecast(
+    caller: &Caller,
+    policy: &Policy,
+    tool: &Tool,
+    arguments: Option<&Value>,
+    now: Timestamp,
+) -> Decision {
+    let request = Request {
+        tool: &tool.path,
+        source: tool.source_name(),
+        risk: tool.risk,
+        arguments,
+        account_id: &caller.account_id,
+        role: caller.role,
+        client: &caller.client,
+        channel: caller.channel,
+        now,
+    };
+    policy::decide(&request, policy)
+}
+
+/// Decides about calls in their order and records them, all in one transaction.
+pub(crate) fn admit(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    lease: &Lease,
+    task: &Task,
+    calls: &[(Wanted, Checked)],
+    now: Timestamp,
+) -> Result<Vec<(Call, Verdict)>, Error> {
+    let policy = store::policies::policy(tx, scope, Some(&task.account_id))?;
+    calls
+        .iter()
+        .map(|(wanted, checked)| {
+            let door = Door { scope, lease, task, wanted, policy: &policy, now };
+            match checked {
+                Checked::Settled(status) => door.settle(tx, status.clone()),
+                Checked::Sendable(target) => door.decide(tx, target),
+            }
+        })
+        .collect()
+}
+
+struct Door<'a> {
+    scope: &'a Scope,
+    lease: &'a Lease,
+    task: &'a Task,
+    wanted: &'a Wanted,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+impl Door<'_> {
+    fn settle(&self, tx: &mut Tx<'_>, status: CallStatus) -> Result<(Call, Verdict), Error> {
+        let call = self.call(None, Risk::Read, "none", None, status.clone());
+        store::calls::insert(tx, self.lease, self.scope, &call)?;
+        self.call_event(tx, &call)?;
+        Ok((call, Verdict::Settled(status)))
+    }
+
+    fn decide(&self, tx: &mut Tx<'_>, target: &Target) -> Result<(Call, Verdict), Error> {
+        let tool = &*target.tool;
+        let decision =
+            policy::decide(&request(self.task, tool, Some(&target.arguments), self.now), self.policy);
+        let rule_id = decision.rule_id.clone();
+        match &decision.effect {
+            Effect::Deny => {
+                let status = CallStatus::Denied(denied_by_policy(tool, &decision));
+                let call = self.call(Some(tool), tool.risk, "deny", rule_id, status.clone());
+                store::calls::insert(tx, self.lease, self.scope, &call)?;
+                self.audit_decision(tx, &call, tool, &decision)?;
+                self.call_event(tx, &call)?;
+                Ok((call, Verdict::Settled(status)))
+            }
+            Effect::Allow => {
+                let mut call =
+                    self.call(Some(tool), tool.risk, "allow", rule_id, CallStatus::Running);
+                call.sent_at = Some(self.now);
+                store::calls::insert(tx, self.lease, self.scope, &call)?;
+                self.audit_decision(tx, &call, tool, &decision)?;
+                audit_sent(tx, self.scope, self.task, &call, None, self.now)?;
+                self.call_event(tx, &call)?;
+                let admission = Admission::by_policy(&decision, call.binding.clone())
+                    .ok_or_else(|| Error::internal(&"an allowed call got no admission"))?;
+                Ok((call, Verdict::Admitted(admission, Box::new(target.clone()))))
+            }
+            Effect::Ask(ask) => {
+                let call = self.call(Some(tool), tool.risk, "ask", rule_id, CallStatus::Waiting);
+                store::calls::insert(tx, self.lease, self.scope, &call)?;
+                self.audit_decision(tx, &call, tool, &decision)?;
+                self.call_event(tx, &call)?;
+                let why = decision.explain(tool.risk);
+                let asked = ask_person(
+                    tx,
+                    &Asking {
+                        scope: self.scope,
+                        task: self.task,
+                        call: &call,
+                        prepared: &target.prepared,
+                        question: Question::Send,
+                        now: self.now,
+                    },
+                    ask,
+                    why,
+                )?;
+                Ok((call, Verdict::Asked(Box::new(asked))))
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        tool: Option<&Tool>,
+        risk: Risk,
+        decision: &'static str,
+        rule_id: Option<domain::RuleId>,
+        status: CallStatus,
+    ) -> Call {
+        let finished = !matches!(status, CallStatus::Waiting | CallStatus::Running);
+        Call {
+            id: CallId::from_bits(entropy::bits()),
+            binding: Binding {
+                task_id: self.task.id.clone(),
+                sequence: self.wanted.sequence,
+                tool: tool.map_or_else(|| self.wanted.path.clone(), |t| t.path.clone()),
+                definition_digest: tool.map_or_else(String::new, |t| t.digest.clone()),
+                arguments_digest: sha256_hex(self.wanted.arguments.as_bytes()),
+                policy_version: self.policy.version,
+            },
+            source_id: tool.map(|t| -> SourceId { t.source_id.clone() }),
+            arguments: self.wanted.arguments.clone(),
+            options: self.wanted.options.clone(),
+            risk,
+            decision,
+            rule_id,
+            position: self.wanted.position,
+            status,
+            started_at: self.now,
+            sent_at: None,
+            finished_at: finished.then_some(self.now),
+            delivery: None,
+        }
+    }
+
+    fn audit_decision(
+        &self,
+        tx: &mut Tx<'_>,
+        call: &Call,
+        tool: &Tool,
+        decision: &Decision,
+    ) -> Result<(), Error> {
+        let detail = json!({
+            "task": self.task.id,
+            "sequence": call.binding.sequence,
+            "tool": call.binding.tool,
+            "decision": decision.effect.as_str(),
+            "rule": decision.rule_id,
+            "policyVersion": decision.policy_version,
+            "risk": tool.risk.as_str(),
+            "definition": call.binding.definition_digest,
+            "arguments": call.binding.arguments_digest,
+        });
+        append_audit(tx, self.scope, self.task, "decision", call.id.as_str(), &detail, self.now)
+    }
+
+    fn call_event(&self, tx: &mut Tx<'_>, call: &Call) -> Result<(), Error> {
+        call_event(tx, self.scope, call, call.status.as_str(), self.now)
+    }
+}
+
+/// An approval that is about to be used.
+pub(crate) struct Consuming<'a> {
+    pub(crate) scope: &'a Scope,
+    pub(crate) lease: &'a Lease,
+    pub(crate) task: &'a Task,
+    pub(crate) call: &'a Call,
+    pub(crate) approval: &'a Approval,
+    /// What the path leads to today; none if it leads nowhere any more.
+    pub(crate) target: Option<&'a Target>,
+    pub(crate) now: Timestamp,
+}
+
+/// Uses an approval up, once: the call goes from waiting to sent in the same transaction. Where the
+/// tool's definition or the policy has changed since it was asked, the call is decided afresh; the
+/// answer stands only if the very same question would be asked again.
+pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Verdict, Error> {
+    let Some(target) = c.target else {
+        let gone = ToolError::new(
+            ToolErrorCode::ToolNotFound,
+            &c.call.binding.tool,
+            format!("{} was removed while a person was asked; nothing was sent", c.call.binding.tool),
+        );
+        return Ok(Verdict::Settled(CallStatus::Failed(gone)));
+    };
+    let tool = &*target.tool;
+    let policy = store::policies::policy(tx, c.scope, Some(&c.task.account_id))?;
+    let decision = policy::decide(&request(c.task, tool, Some(&target.arguments), c.now), &policy);
+    let same_definition = tool.digest == c.approval.binding.definition_digest;
+    let same_question = matches!(&decision.effect, Effect::Ask(ask) if *ask == c.approval.ask)
+        && decision.rule_id == c.approval.rule_id;
+    match &decision.effect {
+        Effect::Deny => Ok(Verdict::Settled(CallStatus::Denied(denied_by_policy(tool, &decision)))),
+        Effect::Ask(ask) if !(same_definition && same_question) => {
+            let why = format!(
+                "{}; it is asked again because {} since the last answer",
+                decision.explain(tool.risk),
+                if same_definition { "the policy changed" } else { "the tool's definition changed" }
+            );
+            let mut call = c.call.clone();
+            call.binding.definition_digest.clone_from(&tool.digest);
+            call.binding.policy_version = policy.version;
+            call.rule_id = decision.rule_id;
+            store::calls::rebind(tx, c.lease, &call)?;
+            let asking = Asking {
+                scope: c.scope,
+                task: c.task,
+                call: &call,
+                prepared: &target.prepared,
+                question: c.approval.question,
+                now: c.now,
+            };
+            Ok(Verdict::Asked(Box::new(ask_person(tx, &asking, ask, why)?)))
+        }
+        Effect::Ask(_) | Effect::Allow => {
+            if !store::calls::mark_sent(tx, c.lease, c.call.binding.sequence, c.now)? {
+                return Err(Error::internal(&"an approval was about to be used twice"));
+            }
+            audit_sent(tx, c.scope, c.task, c.call, Some(&c.approval.id), c.now)?;
+            call_event(tx, c.scope, c.call, "running", c.now)?;
+            let admission = if same_definition {
+                Admission::by_approval(c.approval, c.approval.binding.clone())
+            } else {
+                // The new definition is allowed outright; the old answer is not what lets it pass.
+                let binding = Binding {
+                    definition_digest: tool.digest.clone(),
+                    policy_version: policy.version,
+                    ..c.approval.binding.clone()
+                };
+                Admission::by_policy(&decision, binding)
+            };
+            let admission = admission
+                .ok_or_else(|| Error::internal(&"a granted approval got no admission"))?;
+            let mut target = target.clone();
+            if same_definition {
+                // What the reviewer saw is what is sent: the stored bytes.
+                target.prepared = serde_json::from_str(&c.approval.request)
+                    .map_err(|e| Error::internal(&e))?;
+            }
+            Ok(Verdict::Admitted(admission, Box::new(target)))
+        }
+    }
+}
+
+/// What is needed to ask a person about a call.
+pub(crate) struct Asking<'a> {
+    pub(crate) scope: &'a Scope,
+    pub(crate) task: &'a Task,
+    pub(crate) call: &'a Call,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) question: Question,
+    pub(crate) now: Timestamp,
+}
+
+/// Records a question to a person.
+pub(crate) fn ask_person(
+    tx: &mut Tx<'_>,
+    asking: &Asking<'_>,
+    ask: &Ask,
+    why: String,
+) -> Result<Approval, Error> {
+    let Asking { scope, task, call, prepared, question, now } = asking;
+    let wait_ms = ask.wait_ms.unwrap_or(task.limits.approval_wait_ms).min(APPROVAL_WAIT_MS_MAX);
+    let approval = Approval {
+        id: ApprovalId::from_bits(entropy::bits()),
+        call_id: call.id.clone(),
+        binding: call.binding.clone(),
+        question: *question,
+        arguments: call.arguments.clone(),
+        request: serde_json::to_string(prepared).map_err(|e| Error::internal(&e))?,
+        risk: call.risk,
+        rule_id: call.rule_id.clone(),
+        why,
+        ask: ask.clone(),
+        requested_by: task.account_id.clone(),
+        status: ApprovalStatus::Pending,
+        created_at: *now,
+        expires_at: now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
+    };
+    store::approvals::insert(tx, scope, &approval)?;
+    approval_event(tx, scope, &approval, *now)?;
+    let detail = json!({
+        "task": task.id,
+        "call": call.id,
+        "tool": approval.binding.tool,
+        "question": question.as_str(),
+        "expiresAt": approval.expires_at.to_rfc3339(),
+    });
+    append_audit(tx, scope, task, "approval.asked", approval.id.as_str(), &detail, *now)?;
+    Ok(approval)
+}
+
+/// Tells watchers where an approval stands.
+pub(crate) fn approval_event(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    approval: &Approval,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let kind = EventKind::Approval {
+        approval_id: approval.id.clone(),
+        tool: approval.binding.tool.clone(),
+        status: approval.status.as_str().to_owned(),
+    };
+    store::events::append(tx, scope, Some(&approval.binding.task_id), now, &kind)?;
+    Ok(())
+}
+
+/// Tells watchers where a call stands.
+pub(crate) fn call_event(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    call: &Call,
+    status: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let kind = EventKind::Call {
+        call_id: call.id.clone(),
+        sequence: call.binding.sequence,
+        tool: call.binding.tool.clone(),
+        status: status.to_owned(),
+    };
+    store::events::append(tx, scope, Some(&call.binding.task_id), now, &kind)?;
+    Ok(())
+}
+
+/// Records that a call is about to be sent: no audit, no action.
+pub(crate) fn audit_sent(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    task: &Task,
+    call: &Call,
+    approval: Option<&ApprovalId>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let detail = json!({
+        "task": task.id,
+        "sequence": call.binding.sequence,
+        "tool": call.binding.tool,
+        "arguments": call.binding.arguments_digest,
+        "approval": approval,
+    });
+    append_audit(tx, scope, task, "call.sent", call.id.as_str(), &detail, now)
+}
+
+fn append_audit(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    task: &Task,
+    action: &str,
+    subject: &str,
+    detail: &Value,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let draft = AuditDraft {
+        id: AuditId::from_bits(entropy::bits()),
+        workspace_id: scope.workspace_id().clone(),
+        account_id: Some(task.account_id.clone()),
+        via: task.channel.as_str().to_owned(),
+        action: action.to_owned(),
+        subject: subject.to_owned(),
+        detail: detail.to_string(),
+        at: now,
+    };
+    store::audit::append(tx, scope, draft)?;
+    Ok(())
+}
+
+fn denied_by_policy(tool: &Tool, decision: &Decision) -> ToolError {
+    ToolError::new(
+        ToolErrorCode::DeniedByPolicy,
+        &tool.path,
+        format!("{} is denied: {}", tool.path, decision.explain(tool.risk)),
+    )
+    .with_details(json!({
+        "rule": decision.rule_id,
+        "level": decision.level.map(domain::policy::Level::as_str),
+        "policyVersion": decision.policy_version,
+    }))
+}

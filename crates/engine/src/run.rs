@@ -1,0 +1,660 @@
+//! One task, run once: drives its sandbox, passes its calls through the gate, records and delivers
+//! their outcomes, waits for people, and writes its end.
+//!
+//! The order of writes is `durability.md`'s. A task that was run before is rebuilt by the same
+//! loop: its program runs again and the journal answers. Calls are in `run/calls.rs`, what was
+//! recorded in `run/journal.rs`, the task's own time in `run/task_clock.rs`.
+
+mod calls;
+mod end;
+mod journal;
+mod task_clock;
+
+use crate::gate::Wanted;
+use crate::live::{Doing, Live};
+use crate::tasks::TaskView;
+use crate::{Engine, Error};
+use calls::CallState;
+use domain::access::Scope;
+use domain::approval::{Approval, ApprovalStatus};
+use domain::call::{Call, CallStatus};
+use domain::canonical::canonical;
+use domain::event::{EventKind, LogLevel};
+use domain::limits::HOLD_WINDOW_MS;
+use domain::task::{Lease, Outcome, Task, TaskError};
+use domain::Timestamp;
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use journal::Journal;
+use sandbox::{Command, Event, Session};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use task_clock::TaskClock;
+
+/// How long a logged line may wait for others before it is written.
+const LOG_FLUSH_MS: u64 = 20;
+/// How often a waiting task looks whether it was answered without a notice.
+const LOOK_AGAIN_MS: u64 = 1_000;
+/// How many lost sandboxes one run survives.
+const SANDBOXES_MAX: u32 = 3;
+
+/// How a run left its task.
+enum End {
+    /// With its last word.
+    Outcome(Outcome),
+    /// Suspended until an approval is answered; its sandbox is released.
+    Suspended,
+    /// As it is recorded: the server stops, or another has taken over.
+    LeftAsRecorded,
+}
+
+/// Runs a claimed task. Faults of the database leave it as recorded, to be claimed again.
+pub(crate) async fn run(
+    engine: &Engine,
+    task: Task,
+    lease: Lease,
+    live: &Arc<Live>,
+    program: Option<Arc<sandbox::Program>>,
+) {
+    let id = task.id.clone();
+    let scope = engine
+        .inner
+        .system
+        .scope(task.organization_id.clone(), task.workspace_id.clone());
+    let doing = match Run::begin(engine, scope, task, lease, live, program).await {
+        Ok(doing) => doing,
+        Err(Error::LostLease) => {
+            tracing::info!(task.id = %id, "another server runs the task now");
+            Doing::Released
+        }
+        Err(error) => {
+            tracing::error!(task.id = %id, "the task is left as recorded: {error}");
+            Doing::Released
+        }
+    };
+    live.doing.send_replace(doing);
+}
+
+struct Run<'e> {
+    engine: &'e Engine,
+    scope: Scope,
+    task: Task,
+    lease: Lease,
+    live: Arc<Live>,
+    program: Arc<sandbox::Program>,
+    session: Session,
+    clock: TaskClock,
+    journal: Journal,
+    /// Calls that the program has made and that have not been answered to it.
+    calls: BTreeMap<u32, CallState>,
+    /// Every call the program has made, as recorded when it was made.
+    made: HashMap<u32, Call>,
+    /// New calls made while recorded answers are still being given again.
+    held: Vec<Wanted>,
+    /// Calls that were under way when a server died.
+    uncertain: Vec<Call>,
+    look_at_answers: bool,
+    in_flight: FuturesUnordered<BoxFuture<'static, (u32, CallStatus)>>,
+    /// Outcomes to record and deliver.
+    ready: Vec<(u32, CallStatus)>,
+    approvals: Vec<Approval>,
+    deliveries: u32,
+    /// Turns that the sandbox has been given and not ended.
+    turns_open: u32,
+    next_timer_ms: Option<u64>,
+    logs: Logs,
+    sandboxes: u32,
+    waiting_since: Option<Timestamp>,
+    shown_waiting: bool,
+    ended: Option<Outcome>,
+}
+
+/// Lines that the program logged and that are not written yet.
+#[derive(Default)]
+struct Logs {
+    /// Lines the program has logged in this run.
+    lines: u32,
+    buffer: Vec<(u32, LogLevel, String)>,
+    since: Option<Timestamp>,
+}
+
+impl<'e> Run<'e> {
+    async fn begin(
+        engine: &'e Engine,
+        scope: Scope,
+        task: Task,
+        lease: Lease,
+        live: &Arc<Live>,
+        program: Option<Arc<sandbox::Program>>,
+    ) -> Result<Doing, Error> {
+        let program = match program {
+            Some(program) => Ok(program),
+            None => rebuild_program(engine, &task),
+        };
+        let (journal, approvals) = if task.attempts > 1 {
+            recorded(engine, &scope, &task).await?
+        } else {
+            (Journal::new(Vec::new()), Vec::new())
+        };
+        let program = match program {
+            Ok(program) => program,
+            Err(error) => {
+                let outcome = Outcome::Failed(error);
+                let view = end::finish_without_run(engine, &scope, task, &lease, outcome);
+                return Ok(Doing::Finished(Arc::new(view.await?)));
+            }
+        };
+        let session = match start_session(engine, &task, &program).await {
+            Ok(session) => session,
+            Err(error) => {
+                let outcome = Outcome::Failed(sandbox_unavailable(&error));
+                let view = end::finish_without_run(engine, &scope, task, &lease, outcome);
+                return Ok(Doing::Finished(Arc::new(view.await?)));
+            }
+        };
+        let mut run = Self {
+            engine,
+            scope,
+            clock: TaskClock::standing(0, task.created_at),
+            deliveries: journal.last_order(),
+            task,
+            lease,
+            live: Arc::clone(live),
+            program,
+            session,
+            journal,
+            calls: BTreeMap::new(),
+            made: HashMap::new(),
+            held: Vec::new(),
+            uncertain: Vec::new(),
+            look_at_answers: false,
+            in_flight: FuturesUnordered::new(),
+            ready: Vec::new(),
+            approvals,
+            turns_open: 1,
+            next_timer_ms: None,
+            logs: Logs::default(),
+            sandboxes: 1,
+            waiting_since: None,
+            shown_waiting: false,
+            ended: None,
+        };
+        let end = run.drive().await?;
+        run.close(end).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.engine.inner.clock.now()
+    }
+
+    async fn drive(&mut self) -> Result<End, Error> {
+        let mut signals = self.live.signals.subscribe();
+        let mut answers_seen = 0;
+        loop {
+            if let Some(end) = self.settle().await? {
+                return Ok(end);
+            }
+            let sleep = self.engine.inner.clock.sleep(self.wake_in_ms());
+            tokio::select! {
+                biased;
+                _ = signals.changed() => {
+                    let said = *signals.borrow_and_update();
+                    if said.shutdown {
+                        return Ok(End::LeftAsRecorded);
+                    }
+                    if said.cancel && self.ended.is_none() {
+                        self.ended = Some(Outcome::Canceled);
+                    }
+                    if said.answers != answers_seen {
+                        answers_seen = said.answers;
+                        self.look_for_answers().await?;
+                    }
+                }
+                Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                    self.ready.push(done);
+                    while let Some(Some(done)) = self.in_flight.next().now_or_never() {
+                        self.ready.push(done);
+                    }
+                }
+                event = self.session.next(), if self.ended.is_none() => self.on_events(event).await?,
+                () = sleep => {
+                    if self.has_pending_approval() {
+                        self.look_for_answers().await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting. Yields the end once it has come.
+    async fn settle(&mut self) -> Result<Option<End>, Error> {
+        if self.ended.is_some() {
+            return self.settle_ended().await;
+        }
+        self.replay_next().await?;
+        if !self.journal.is_replaying() && self.ended.is_none() {
+            self.after_replay().await?;
+            self.deliver_ready().await?;
+            self.keep_time();
+            self.fire_timer().await;
+        }
+        self.flush_logs_if_due().await?;
+        let now = self.now();
+        if self.ended.is_none() && self.clock.elapsed_ms(now) >= self.task.limits.wall_ms {
+            self.ended = Some(Outcome::TimedOut(wall_limit(self.task.limits.wall_ms)));
+        }
+        if self.ended.is_some() {
+            return self.settle_ended().await;
+        }
+        self.show_waiting();
+        let held_for = self.waiting_since.map_or(0, |since| now.since(since));
+        if self.waiting_since.is_some() && held_for >= HOLD_WINDOW_MS && self.suspend().await? {
+            return Ok(Some(End::Suspended));
+        }
+        Ok(None)
+    }
+
+    /// Gives the next recorded answer again, once the program has come to rest.
+    async fn replay_next(&mut self) -> Result<(), Error> {
+        while self.journal.is_replaying() && self.turns_open == 0 && self.ended.is_none() {
+            let timers = self.next_timer_ms.is_some();
+            let Some((delivery, call)) = self.journal.next() else { break };
+            let sequence = call.binding.sequence;
+            if !self.calls.contains_key(&sequence) && !timers {
+                self.ended = Some(Outcome::Failed(self.journal.stopped_short()));
+                break;
+            }
+            let outcome = sandbox_outcome(&call.binding.tool, &call.status);
+            self.clock.replay_to(delivery.elapsed_ms, delivery.now);
+            let command = Command::Deliver {
+                seq: sequence,
+                now_ms: delivery.now.0,
+                elapsed_ms: delivery.elapsed_ms,
+                outcome,
+            };
+            self.calls.remove(&sequence);
+            self.command(command).await;
+        }
+        let at_rest = self.turns_open == 0 && !self.journal.is_replaying();
+        if at_rest && self.journal.owes_calls() && self.next_timer_ms.is_none() {
+            self.ended.get_or_insert(Outcome::Failed(self.journal.stopped_short()));
+        }
+        Ok(())
+    }
+
+    /// Goes on where the record ends, once the program has come to rest there.
+    async fn after_replay(&mut self) -> Result<(), Error> {
+        if self.turns_open > 0 {
+            return Ok(());
+        }
+        if !self.held.is_empty() {
+            let held = std::mem::take(&mut self.held);
+            self.make_calls(held).await?;
+        }
+        if !self.uncertain.is_empty() {
+            self.settle_uncertain().await?;
+        }
+        if self.look_at_answers {
+            self.look_for_answers().await?;
+        }
+        Ok(())
+    }
+
+    /// The task's time runs while it owes work to nobody but itself.
+    fn keep_time(&mut self) {
+        let now = self.now();
+        if self.has_pending_approval() {
+            self.clock.stand(now);
+        } else {
+            self.clock.run(now);
+        }
+    }
+
+    async fn fire_timer(&mut self) {
+        let now = self.now();
+        let due = self.next_timer_ms.filter(|t| {
+            self.turns_open == 0 && self.clock.is_running() && self.clock.elapsed_ms(now) >= *t
+        });
+        if due.is_some() {
+            self.next_timer_ms = None;
+            let now_ms = self.clock.show(now).0;
+            let elapsed_ms = self.clock.elapsed_ms(now);
+            self.command(Command::Advance { now_ms, elapsed_ms }).await;
+        }
+    }
+
+    /// Gives the sandbox a turn. A sandbox that is gone says so by its next event.
+    async fn command(&mut self, command: Command) {
+        self.turns_open += 1;
+        drop(self.session.send(command).await);
+    }
+
+    /// Milliseconds until something is due that nobody announces.
+    fn wake_in_ms(&self) -> u64 {
+        let now = self.now();
+        let mut wake = u64::MAX;
+        if self.clock.is_running() && self.ended.is_none() {
+            let elapsed = self.clock.elapsed_ms(now);
+            wake = wake.min(self.task.limits.wall_ms.saturating_sub(elapsed));
+            if let Some(timer) = self.next_timer_ms.filter(|_| self.turns_open == 0) {
+                wake = wake.min(timer.saturating_sub(elapsed));
+            }
+        }
+        if let Some(since) = self.logs.since {
+            wake = wake.min(LOG_FLUSH_MS.saturating_sub(now.since(since)));
+        }
+        if self.has_pending_approval() {
+            wake = wake.min(LOOK_AGAIN_MS);
+        }
+        if let Some(since) = self.waiting_since {
+            wake = wake.min(HOLD_WINDOW_MS.saturating_sub(now.since(since)));
+        }
+        wake.clamp(1, 60_000)
+    }
+
+    async fn on_events(&mut self, first: Event) -> Result<(), Error> {
+        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut event = Some(first);
+        while let Some(current) = event {
+            match current {
+                Event::Call { seq, path, arguments, options, position } => {
+                    wanted.push(Wanted {
+                        sequence: seq,
+                        path,
+                        arguments: canonical_text(&arguments),
+                        options: canonical_text(&options),
+                        position,
+                    });
+                }
+                Event::Log { level, text } => self.on_log(level, text),
+                Event::TurnEnd { next_timer_elapsed_ms, .. } => {
+                    self.turns_open = self.turns_open.saturating_sub(1);
+                    self.next_timer_ms = next_timer_elapsed_ms;
+                }
+                Event::Done { result, .. } => {
+                    self.turns_open = 0;
+                    self.ended = Some(self.completed(result));
+                }
+                Event::Failed(failure) => {
+                    self.turns_open = 0;
+                    self.ended = Some(end::failed(failure, &self.task.limits));
+                }
+                Event::Lost => {
+                    self.restart().await?;
+                    return Ok(());
+                }
+            }
+            event = if self.ended.is_some() { None } else { self.session.next().now_or_never() };
+        }
+        // A call made just before the end is the program's last will only if nobody must be asked:
+        // it goes through the gate like any other.
+        self.make_calls(wanted).await
+    }
+
+    fn completed(&self, result: String) -> Outcome {
+        // Answers may remain that were recorded after the one that ended the program; calls may not.
+        if self.journal.owes_calls() {
+            return Outcome::Failed(self.journal.stopped_short());
+        }
+        Outcome::Completed(result)
+    }
+
+    fn on_log(&mut self, level: sandbox::LogLevel, text: String) {
+        self.logs.lines += 1;
+        // A rebuilt program says again what is recorded already.
+        if self.logs.lines > self.task.log_lines {
+            let level = match level {
+                sandbox::LogLevel::Debug => LogLevel::Debug,
+                sandbox::LogLevel::Log => LogLevel::Log,
+                sandbox::LogLevel::Info => LogLevel::Info,
+                sandbox::LogLevel::Warn => LogLevel::Warn,
+                sandbox::LogLevel::Error => LogLevel::Error,
+            };
+            self.logs.buffer.push((self.logs.lines, level, text));
+            let now = self.now();
+            self.logs.since.get_or_insert(now);
+        }
+    }
+
+    async fn flush_logs_if_due(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        let due = self.logs.since.is_some_and(|s| now.since(s) >= LOG_FLUSH_MS)
+            || self.logs.buffer.len() >= 200;
+        if !due {
+            return Ok(());
+        }
+        let lines = self.take_logs();
+        let (scope, lease) = (self.scope.clone(), self.lease.clone());
+        self.engine
+            .commit(&self.scope, move |tx| write_logs(tx, &scope, &lease, &lines, now))
+            .await
+    }
+
+    fn take_logs(&mut self) -> Vec<(u32, LogLevel, String)> {
+        self.logs.since = None;
+        let lines = std::mem::take(&mut self.logs.buffer);
+        if let Some((line, ..)) = lines.last() {
+            self.task.log_lines = *line;
+        }
+        lines
+    }
+
+    /// The sandbox died under the task: begin again in another one, from the journal.
+    async fn restart(&mut self) -> Result<(), Error> {
+        self.sandboxes += 1;
+        if self.sandboxes > SANDBOXES_MAX {
+            self.ended = Some(Outcome::Failed(TaskError::new(
+                "sandbox_lost",
+                format!("its sandbox died {SANDBOXES_MAX} times while it ran; it is not tried again"),
+            )));
+            return Ok(());
+        }
+        tracing::warn!(task.id = %self.task.id, "its sandbox died; the task is rebuilt");
+        // What was ready is recorded first, so that the journal is all there is to know.
+        self.record_ready_undelivered().await?;
+        let (journal, approvals) = recorded(self.engine, &self.scope, &self.task).await?;
+        self.journal = journal;
+        self.approvals = approvals;
+        self.deliveries = self.journal.last_order();
+        self.calls.retain(|_, state| matches!(state, CallState::InFlight));
+        self.held.clear();
+        self.uncertain.clear();
+        self.ready.clear();
+        let now = self.now();
+        self.clock.stand(now);
+        let elapsed = self.clock.elapsed_ms(now);
+        self.clock = TaskClock::standing(elapsed, self.task.created_at);
+        self.logs.lines = 0;
+        self.logs.buffer.clear();
+        self.logs.since = None;
+        self.next_timer_ms = None;
+        self.waiting_since = None;
+        match start_session(self.engine, &self.task, &self.program).await {
+            Ok(session) => {
+                self.session = session;
+                self.turns_open = 1;
+            }
+            Err(error) => self.ended = Some(Outcome::Failed(sandbox_unavailable(&error))),
+        }
+        Ok(())
+    }
+
+    fn has_pending_approval(&self) -> bool {
+        self.calls.values().any(|c| matches!(c, CallState::Asked))
+    }
+
+    /// Notes and shows whether the task waits for a person and nothing else.
+    fn show_waiting(&mut self) {
+        let waiting = self.has_pending_approval()
+            && self.in_flight.is_empty()
+            && self.ready.is_empty()
+            && self.turns_open == 0
+            && !self.journal.is_replaying();
+        let now = self.now();
+        if !waiting {
+            self.waiting_since = None;
+            if self.shown_waiting {
+                self.shown_waiting = false;
+                self.live.doing.send_replace(Doing::Busy);
+            }
+            return;
+        }
+        self.waiting_since.get_or_insert(now);
+        if !self.shown_waiting {
+            self.shown_waiting = true;
+            let view = Doing::Waiting(Arc::new(self.view()));
+            self.live.doing.send_replace(view);
+        }
+    }
+
+    fn view(&self) -> TaskView {
+        let mut task = self.task.clone();
+        let pending =
+            self.approvals.iter().filter(|a| a.status == ApprovalStatus::Pending).count();
+        task.activity = domain::task::Activity {
+            approvals_pending: u32::try_from(pending).unwrap_or(u32::MAX),
+            calls_running: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
+        };
+        TaskView { task, approvals: self.approvals.clone() }
+    }
+
+    /// Releases the sandbox while a person is asked, unless an answer has come in between.
+    async fn suspend(&mut self) -> Result<bool, Error> {
+        let now = self.now();
+        let lines = self.take_logs();
+        let (scope, lease) = (self.scope.clone(), self.lease.clone());
+        self.engine
+            .commit(&self.scope, move |tx| {
+                write_logs(tx, &scope, &lease, &lines, now)?;
+                Ok(store::tasks::suspend(tx, &lease)?)
+            })
+            .await
+    }
+}
+
+fn rebuild_program(engine: &Engine, task: &Task) -> Result<Arc<sandbox::Program>, TaskError> {
+    if task.pins.engine != sandbox::engine_digest() {
+        return Err(TaskError::new(
+            "engine_changed",
+            "the task began under another version of the engine and cannot be rebuilt under this \
+             one; run it again",
+        ));
+    }
+    let program = engine
+        .compile(&task.code, &task.limits)
+        .map_err(|e| TaskError::new("replay_diverged", e.to_string()))?;
+    if program.code_digest() != task.pins.code {
+        return Err(TaskError::new(
+            "engine_changed",
+            "the program compiles to other code than when the task began; run it again",
+        ));
+    }
+    Ok(Arc::new(program))
+}
+
+async fn recorded(
+    engine: &Engine,
+    scope: &Scope,
+    task: &Task,
+) -> Result<(Journal, Vec<Approval>), Error> {
+    let (scope, id) = (scope.clone(), task.id.clone());
+    let (calls, approvals) = engine
+        .inner
+        .store
+        .read(move |r| {
+            let calls = store::calls::list(r, &scope, &id)?;
+            Ok::<_, Error>((calls, store::approvals::for_task(r, &scope, &id)?))
+        })
+        .await?;
+    Ok((Journal::new(calls), approvals))
+}
+
+async fn start_session(
+    engine: &Engine,
+    task: &Task,
+    program: &Arc<sandbox::Program>,
+) -> Result<Session, sandbox::Error> {
+    let limits = &task.limits;
+    engine
+        .inner
+        .sandbox
+        .start(sandbox::Start {
+            tenant: task.workspace_id.to_string(),
+            program: Arc::clone(program),
+            seed: seed_bytes(&task.seed),
+            now_ms: task.created_at.0,
+            elapsed_ms: 0,
+            limits: sandbox::Limits {
+                compute_ms: limits.compute_ms,
+                memory_bytes: limits.memory_bytes,
+                calls_max: limits.calls,
+                calls_in_flight_max: limits.calls_in_flight,
+                log_bytes_max: limits.log_bytes,
+                result_bytes_max: limits.tool_result_bytes,
+                message_bytes_max: limits.tool_result_bytes + (64 << 10),
+            },
+        })
+        .await
+}
+
+fn seed_bytes(hex: &str) -> [u8; 32] {
+    let mut seed = [0u8; 32];
+    for (byte, pair) in seed.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(pair).unwrap_or("0");
+        *byte = u8::from_str_radix(digits, 16).unwrap_or(0);
+    }
+    seed
+}
+
+fn sandbox_unavailable(error: &sandbox::Error) -> TaskError {
+    TaskError::new("sandbox_unavailable", format!("no sandbox could be had: {error}"))
+}
+
+fn wall_limit(wall_ms: u64) -> TaskError {
+    TaskError::new(
+        "wall_limit",
+        format!(
+            "the task ran longer than its limit wall of {wall_ms} ms (the time a person is asked \
+             does not count); give timeoutMs, or --timeout, up to {} ms",
+            domain::limits::TIMEOUT_MS_MAX
+        ),
+    )
+}
+
+fn canonical_text(json: &str) -> String {
+    serde_json::from_str(json).map_or_else(|_| json.to_owned(), |v| canonical(&v))
+}
+
+/// What the program is told of a call's end.
+fn sandbox_outcome(tool: &str, status: &CallStatus) -> sandbox::Outcome {
+    match status {
+        CallStatus::Succeeded(value) => sandbox::Outcome::Value(value.as_str().into()),
+        CallStatus::Failed(error) | CallStatus::Denied(error) => {
+            let text = serde_json::to_string(error).unwrap_or_else(|_| "{}".to_owned());
+            sandbox::Outcome::Error(text.into())
+        }
+        CallStatus::Waiting | CallStatus::Running | CallStatus::Unknown => {
+            let error = calls::outcome_unknown(tool);
+            let text = serde_json::to_string(&error).unwrap_or_else(|_| "{}".to_owned());
+            sandbox::Outcome::Error(text.into())
+        }
+    }
+}
+
+fn write_logs(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    lease: &Lease,
+    lines: &[(u32, LogLevel, String)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some((last, ..)) = lines.last() else { return Ok(()) };
+    store::tasks::set_log_lines(tx, lease, *last)?;
+    for (line, level, text) in lines {
+        let kind = EventKind::Log { line: *line, level: *level, text: text.clone() };
+        store::events::append(tx, scope, Some(&lease.task_id), now, &kind)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,534 @@
+//! The calls of a run: through the gate, out to their source, and their outcomes back.
+//!
+//! A call that a program makes again after a crash is matched with its record and never decided,
+//! asked or sent a second time, unless it is safe to repeat or a person says so.
+
+use super::journal::outcome_of;
+use super::{Run, sandbox_outcome};
+use crate::builtin::{View, caller_of};
+use crate::gate::{self, Asking, Checked, Consuming, Target, Verdict, Wanted};
+use crate::{Engine, Error, entropy};
+use domain::access::Scope;
+use domain::approval::{Approval, ApprovalStatus, Question};
+use domain::call::{Admission, Call, CallStatus, Delivery};
+use domain::policy::{Ask, Effect};
+use domain::task::{Outcome, Task};
+use domain::tool::{Risk, ToolError, ToolErrorCode};
+use domain::{AccountId, HandleId, Timestamp};
+use sandbox::Command;
+use serde_json::{Value, json};
+
+/// Bytes of a large value that its handle shows.
+const PREVIEW_BYTES: usize = 2 << 10;
+/// Answers larger than this many times the limit on a tool's result are not kept at all.
+const KEPT_RESULTS: u64 = 4;
+
+/// Where a call stands that the program has made and not been answered.
+pub(super) enum CallState {
+    /// Sent; its answer is awaited.
+    InFlight,
+    /// A person is asked.
+    Asked,
+    /// It has an outcome to deliver.
+    Ready,
+    /// Its recorded outcome will be, or has been, given again.
+    Recorded,
+}
+
+impl Run<'_> {
+    /// Passes calls through the gate in their order.
+    pub(super) async fn make_calls(&mut self, wanted: Vec<Wanted>) -> Result<(), Error> {
+        let mut fresh = Vec::new();
+        for call in wanted {
+            match self.journal.recorded(&call) {
+                Err(error) => {
+                    self.ended = Some(Outcome::Failed(error));
+                    return Ok(());
+                }
+                Ok(Some(recorded)) => {
+                    let recorded = recorded.clone();
+                    self.attach(recorded);
+                }
+                Ok(None) => fresh.push(call),
+            }
+        }
+        // Until every recorded answer was given again, nothing new leaves: should the program turn
+        // out to take another way, nothing has happened.
+        if self.journal.is_replaying() {
+            self.held.extend(fresh);
+            return Ok(());
+        }
+        if fresh.is_empty() { Ok(()) } else { self.admit(fresh).await }
+    }
+
+    /// Matches a call with its record.
+    fn attach(&mut self, call: Call) {
+        let sequence = call.binding.sequence;
+        if self.calls.contains_key(&sequence) {
+            return;
+        }
+        let state = if call.delivery.is_some() {
+            CallState::Recorded
+        } else if let Some(outcome) = outcome_of(&call) {
+            self.ready.push((sequence, outcome));
+            CallState::Ready
+        } else {
+            match call.status {
+                CallStatus::Running => {
+                    self.uncertain.push(call.clone());
+                    CallState::InFlight
+                }
+                CallStatus::Waiting
+                | CallStatus::Unknown
+                | CallStatus::Succeeded(_)
+                | CallStatus::Failed(_)
+                | CallStatus::Denied(_) => CallState::Asked,
+            }
+        };
+        self.look_at_answers |= matches!(state, CallState::Asked);
+        self.made.insert(sequence, call);
+        self.calls.insert(sequence, state);
+    }
+
+    async fn admit(&mut self, wanted: Vec<Wanted>) -> Result<(), Error> {
+        let checked = self.check(&wanted).await?;
+        let pairs: Vec<(Wanted, Checked)> = wanted.into_iter().zip(checked).collect();
+        let now = self.now();
+        let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
+        let sequences: Vec<u32> = pairs.iter().map(|(w, _)| w.sequence).collect();
+        let verdicts = self
+            .engine
+            .commit(&self.scope, move |tx| gate::admit(tx, &scope, &lease, &task, &pairs, now))
+            .await?;
+        for (sequence, (call, verdict)) in sequences.into_iter().zip(verdicts) {
+            self.made.insert(sequence, call);
+            self.follow_verdict(sequence, verdict);
+        }
+        Ok(())
+    }
+
+    async fn check(&self, wanted: &[Wanted]) -> Result<Vec<Checked>, Error> {
+        let catalog = self.engine.catalog(&self.scope).await?;
+        let (scope, account) = (self.scope.clone(), self.task.account_id.clone());
+        let policy = self
+            .engine
+            .inner
+            .store
+            .read(move |r| Ok::<_, Error>(store::policies::policy(r, &scope, Some(&account))?))
+            .await?;
+        let caller = caller_of(&self.task);
+        let view = View {
+            engine: self.engine,
+            scope: &self.scope,
+            caller: &caller,
+            catalog: &catalog,
+            policy: &policy,
+            now: self.now(),
+        };
+        let mut checked = Vec::with_capacity(wanted.len());
+        for call in wanted {
+            checked.push(view.check(call).await);
+        }
+        Ok(checked)
+    }
+
+    fn follow_verdict(&mut self, sequence: u32, verdict: Verdict) {
+        let state = match verdict {
+            Verdict::Settled(status) => {
+                self.ready.push((sequence, status));
+                CallState::Ready
+            }
+            Verdict::Admitted(admission, target) => {
+                self.send(sequence, admission, *target);
+                CallState::InFlight
+            }
+            Verdict::Asked(approval) => {
+                if let Some(call) = self.made.get_mut(&sequence) {
+                    call.binding = approval.binding.clone();
+                    call.rule_id.clone_from(&approval.rule_id);
+                }
+                self.approvals.push(*approval);
+                CallState::Asked
+            }
+        };
+        self.calls.insert(sequence, state);
+    }
+
+    fn send(&mut self, sequence: u32, admission: Admission, target: Target) {
+        let sending = Sending {
+            engine: self.engine.clone(),
+            scope: self.scope.clone(),
+            account_id: self.task.account_id.clone(),
+            wants_meta: self.made.get(&sequence).is_some_and(|c| wants_meta(&c.options)),
+            bytes_max: self.task.limits.tool_result_bytes * KEPT_RESULTS,
+        };
+        self.in_flight
+            .push(Box::pin(async move { (sequence, sending.run(admission, target).await) }));
+    }
+
+    /// What to do about calls that were under way when a server died, once the program has made
+    /// them again: repeat what is safe to repeat, ask a person about the rest.
+    pub(super) async fn settle_uncertain(&mut self) -> Result<(), Error> {
+        for call in std::mem::take(&mut self.uncertain) {
+            let sequence = call.binding.sequence;
+            let target = self.target_of(&call).await?;
+            let same = target.filter(|t| t.tool.digest == call.binding.definition_digest);
+            let Some(target) = same else {
+                self.ready.push((sequence, CallStatus::Unknown));
+                self.calls.insert(sequence, CallState::Ready);
+                continue;
+            };
+            let now = self.now();
+            if call.risk == Risk::Read {
+                let admission = self.readmit(&call, &target, now).await?;
+                match admission {
+                    Some(admission) => {
+                        self.send(sequence, admission, target);
+                        self.calls.insert(sequence, CallState::InFlight);
+                    }
+                    None => {
+                        self.ready.push((sequence, CallStatus::Unknown));
+                        self.calls.insert(sequence, CallState::Ready);
+                    }
+                }
+                continue;
+            }
+            let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
+            let asked = self
+                .engine
+                .commit(&self.scope, move |tx| {
+                    store::calls::mark_unknown(tx, &lease, sequence)?;
+                    let asking = Asking {
+                        scope: &scope,
+                        task: &task,
+                        call: &call,
+                        prepared: &target.prepared,
+                        question: Question::SendAgain,
+                        now,
+                    };
+                    let why = "the server stopped while this call was under way: it may have \
+                               happened. Approve to send it again, deny to let it fail";
+                    gate::call_event(tx, &scope, &call, "unknown", now)?;
+                    gate::ask_person(tx, &asking, &Ask::default(), why.to_owned())
+                })
+                .await?;
+            self.approvals.push(asked);
+            self.calls.insert(sequence, CallState::Asked);
+        }
+        Ok(())
+    }
+
+    /// A reading call is sent again if policy still allows it, and its sending is recorded again.
+    async fn readmit(
+        &self,
+        call: &Call,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Option<Admission>, Error> {
+        let (scope, task, call, target) =
+            (self.scope.clone(), self.task.clone(), call.clone(), target.clone());
+        self.engine
+            .commit(&self.scope, move |tx| {
+                let policy = store::policies::policy(tx, &scope, Some(&task.account_id))?;
+                let request = gate::request(&task, &target.tool, Some(&target.arguments), now);
+                let decision = domain::policy::decide(&request, &policy);
+                let mut binding = call.binding.clone();
+                binding.policy_version = policy.version;
+                let granted = store::approvals::for_task(tx, &scope, &task.id)?
+                    .into_iter()
+                    .find(|a| a.call_id == call.id && a.status.is_approved());
+                let admission = match (&decision.effect, granted) {
+                    (Effect::Deny, _) => None,
+                    (_, Some(approval)) => {
+                        let binding = approval.binding.clone();
+                        Admission::by_approval(&approval, binding)
+                    }
+                    (_, None) => Admission::by_policy(&decision, binding),
+                };
+                if admission.is_some() {
+                    gate::audit_sent(tx, &scope, &task, &call, None, now)?;
+                }
+                Ok(admission)
+            })
+            .await
+    }
+
+    async fn target_of(&self, call: &Call) -> Result<Option<Target>, Error> {
+        let wanted = Wanted {
+            sequence: call.binding.sequence,
+            path: call.binding.tool.clone(),
+            arguments: call.arguments.clone(),
+            options: call.options.clone(),
+            position: call.position,
+        };
+        Ok(match self.check(std::slice::from_ref(&wanted)).await?.pop() {
+            Some(Checked::Sendable(target)) => Some(*target),
+            Some(Checked::Settled(_)) | None => None,
+        })
+    }
+
+    /// Looks whether pending approvals have been resolved, and goes on with those.
+    pub(super) async fn look_for_answers(&mut self) -> Result<(), Error> {
+        self.look_at_answers = false;
+        let (scope, id) = (self.scope.clone(), self.task.id.clone());
+        self.approvals = self
+            .engine
+            .inner
+            .store
+            .read(move |r| Ok::<_, Error>(store::approvals::for_task(r, &scope, &id)?))
+            .await?;
+        let asked: Vec<u32> = self
+            .calls
+            .iter()
+            .filter(|(_, state)| matches!(state, CallState::Asked))
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        for sequence in asked {
+            // A call that is asked about again has several approvals: the latest counts.
+            let latest = self
+                .approvals
+                .iter()
+                .rfind(|a| a.binding.sequence == sequence && a.status != ApprovalStatus::Pending);
+            let pending = self
+                .approvals
+                .iter()
+                .any(|a| a.binding.sequence == sequence && a.status == ApprovalStatus::Pending);
+            if let (Some(approval), false) = (latest.cloned(), pending) {
+                self.on_answer(sequence, approval).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_answer(&mut self, sequence: u32, approval: Approval) -> Result<(), Error> {
+        let Some(call) = self.made.get(&sequence).cloned() else { return Ok(()) };
+        let tool = &approval.binding.tool;
+        let refused = match (&approval.status, approval.question) {
+            (ApprovalStatus::Approved(_), _) => None,
+            (_, Question::SendAgain) => Some(CallStatus::Unknown),
+            (ApprovalStatus::Denied(answered), Question::Send) => {
+                Some(CallStatus::Denied(approval_denied(tool, &approval, &answered.reason)))
+            }
+            (ApprovalStatus::Pending | ApprovalStatus::Expired | ApprovalStatus::Withdrawn, _) => {
+                Some(CallStatus::Failed(approval_expired(tool, &approval)))
+            }
+        };
+        if let Some(status) = refused {
+            self.follow_verdict(sequence, Verdict::Settled(status));
+            return Ok(());
+        }
+        let target = self.target_of(&call).await?;
+        let now = self.now();
+        let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
+        let verdict = self
+            .engine
+            .commit(&self.scope, move |tx| {
+                gate::consume(
+                    tx,
+                    &Consuming {
+                        scope: &scope,
+                        lease: &lease,
+                        task: &task,
+                        call: &call,
+                        approval: &approval,
+                        target: target.as_ref(),
+                        now,
+                    },
+                )
+            })
+            .await?;
+        self.follow_verdict(sequence, verdict);
+        Ok(())
+    }
+
+    /// Records outcomes with their place in the order of delivery, then gives them to the program.
+    pub(super) async fn deliver_ready(&mut self) -> Result<(), Error> {
+        if self.ready.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let shown = self.clock.show(now);
+        let elapsed_ms = self.clock.elapsed_ms(now);
+        let outcomes = self.take_ready();
+        let mut records = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            self.deliveries += 1;
+            let delivery = Delivery { order: self.deliveries, now: shown, elapsed_ms };
+            records.push((outcome, Some(delivery)));
+        }
+        let records = self.record(records, now).await?;
+        for (outcome, _) in records {
+            let command = Command::Deliver {
+                seq: outcome.call.binding.sequence,
+                now_ms: shown.0,
+                elapsed_ms,
+                outcome: sandbox_outcome(&outcome.call.binding.tool, &outcome.status),
+            };
+            self.calls.remove(&outcome.call.binding.sequence);
+            self.command(command).await;
+        }
+        Ok(())
+    }
+
+    /// Records outcomes that the program will not be told, because it has ended or its sandbox died.
+    pub(super) async fn record_ready_undelivered(&mut self) -> Result<(), Error> {
+        if self.ready.is_empty() {
+            return Ok(());
+        }
+        let outcomes = self.take_ready();
+        for outcome in &outcomes {
+            self.calls.remove(&outcome.call.binding.sequence);
+        }
+        let now = self.now();
+        self.record(outcomes.into_iter().map(|o| (o, None)).collect(), now).await?;
+        Ok(())
+    }
+
+    fn take_ready(&mut self) -> Vec<Settled> {
+        let limit = self.task.limits.tool_result_bytes;
+        std::mem::take(&mut self.ready)
+            .into_iter()
+            .filter_map(|(sequence, status)| {
+                let call = self.made.get(&sequence)?.clone();
+                let (status, large) = within(status, limit);
+                Some(Settled { call, status, large })
+            })
+            .collect()
+    }
+
+    async fn record(
+        &self,
+        records: Vec<(Settled, Option<Delivery>)>,
+        now: Timestamp,
+    ) -> Result<Vec<(Settled, Option<Delivery>)>, Error> {
+        let (scope, lease) = (self.scope.clone(), self.lease.clone());
+        let records = std::sync::Arc::new(records);
+        let written = std::sync::Arc::clone(&records);
+        self.engine
+            .commit(&self.scope, move |tx| {
+                for (outcome, delivery) in written.iter() {
+                    if let Some((handle, text)) = &outcome.large {
+                        store::handles::insert(tx, &scope, handle, &lease.task_id, text)?;
+                    }
+                    let sequence = outcome.call.binding.sequence;
+                    store::calls::record_outcome(tx, &lease, sequence, &outcome.status, now, *delivery)?;
+                    gate::call_event(tx, &scope, &outcome.call, outcome.status.as_str(), now)?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(std::sync::Arc::try_unwrap(records).unwrap_or_else(|shared| (*shared).clone()))
+    }
+}
+
+/// A call with its outcome, and the whole value where the outcome is only a handle to it.
+#[derive(Clone)]
+pub(super) struct Settled {
+    pub(super) call: Call,
+    pub(super) status: CallStatus,
+    large: Option<(HandleId, String)>,
+}
+
+/// Puts a handle in the place of a value over a limit; never a silent cut.
+pub(super) fn handle_for(text: &str) -> (HandleId, String) {
+    let id = HandleId::from_bits(entropy::bits());
+    let mut end = PREVIEW_BYTES.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let handle = json!({ "$handle": id, "bytes": text.len(), "preview": &text[..end] });
+    (id, handle.to_string())
+}
+
+fn within(status: CallStatus, limit: u64) -> (CallStatus, Option<(HandleId, String)>) {
+    match status {
+        CallStatus::Succeeded(text) if text.len() as u64 > limit => {
+            let (id, handle) = handle_for(&text);
+            (CallStatus::Succeeded(handle), Some((id, text)))
+        }
+        other => (other, None),
+    }
+}
+
+fn wants_meta(options: &str) -> bool {
+    serde_json::from_str::<Value>(options).is_ok_and(|o| o["meta"] == Value::Bool(true))
+}
+
+fn approval_denied(tool: &str, approval: &Approval, reason: &str) -> ToolError {
+    let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    ToolError::new(
+        ToolErrorCode::ApprovalDenied,
+        tool,
+        format!("a reviewer denied the call to {tool}{said}"),
+    )
+    .with_details(json!({ "approval": approval.id, "reason": reason }))
+}
+
+fn approval_expired(tool: &str, approval: &Approval) -> ToolError {
+    ToolError::new(
+        ToolErrorCode::ApprovalExpired,
+        tool,
+        format!("nobody answered the approval of {tool} in time; nothing was sent"),
+    )
+    .with_details(json!({ "approval": approval.id }))
+}
+
+/// The error of a call whose outcome nobody knows.
+pub(super) fn outcome_unknown(tool: &str) -> ToolError {
+    ToolError::new(
+        ToolErrorCode::OutcomeUnknown,
+        tool,
+        format!(
+            "the server stopped while {tool} was under way; it may have happened or not. Look at \
+             its effect before you call it again"
+        ),
+    )
+}
+
+/// One call on its way.
+struct Sending {
+    engine: Engine,
+    scope: Scope,
+    account_id: AccountId,
+    wants_meta: bool,
+    bytes_max: u64,
+}
+
+impl Sending {
+    async fn run(self, admission: Admission, target: Target) -> CallStatus {
+        match self.try_run(admission, target).await {
+            Ok(value) => CallStatus::Succeeded(value.to_string()),
+            Err(error) => CallStatus::from_error(error),
+        }
+    }
+
+    async fn try_run(&self, admission: Admission, target: Target) -> Result<Value, ToolError> {
+        let Target { tool, source, prepared, .. } = target;
+        let attachments = self
+            .engine
+            .attachments(&self.scope, &source.source.id, &self.account_id)
+            .await
+            .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
+        let answer = self
+            .engine
+            .inner
+            .invoker
+            .invoke(admission, &tool, &source, &prepared, &attachments, self.bytes_max)
+            .await?;
+        if !self.wants_meta {
+            return Ok(answer.data);
+        }
+        let headers: serde_json::Map<String, Value> =
+            answer.headers.into_iter().map(|(k, v)| (k, Value::String(v))).collect();
+        Ok(json!({ "data": answer.data, "status": answer.status, "headers": headers }))
+    }
+}
+
+/// The error of a call that was still asked about when its task ended.
+pub(super) fn withdrawn(task: &Task, tool: &str) -> ToolError {
+    ToolError::new(
+        ToolErrorCode::ApprovalDenied,
+        tool,
+        format!("task {} ended before anybody answered; nothing was sent", task.id),
+    )
+}

@@ -1,0 +1,191 @@
+//! How a task ends: what is still open is settled, then the last word is written, once.
+
+use super::calls::{CallState, handle_for, withdrawn};
+use super::{End, Run};
+use crate::live::Doing;
+use crate::tasks::{TaskView, task_event};
+use crate::{Engine, Error, gate};
+use domain::Timestamp;
+use domain::access::Scope;
+use domain::approval::Approval;
+use domain::call::CallStatus;
+use domain::limits::Limits;
+use domain::task::{Activity, Lease, Outcome, Task, TaskError, TaskState};
+use domain::tool::{ToolError, ToolErrorCode};
+use sandbox::{Failure, FailureCode};
+use std::sync::Arc;
+
+/// How long calls under way may still answer after a task was canceled or ran out of time.
+const LAST_ANSWERS_MS: u64 = 5_000;
+
+impl Run<'_> {
+    /// The program has ended: waits for the answers of calls that it did not await.
+    pub(super) async fn settle_ended(&mut self) -> Result<Option<End>, Error> {
+        self.record_ready_undelivered().await?;
+        let Some(outcome) = self.ended.clone() else { return Ok(None) };
+        let patient = matches!(outcome, Outcome::Completed(_) | Outcome::Failed(_) | Outcome::Denied(_));
+        if !self.in_flight.is_empty() {
+            let now = self.now();
+            let since = *self.waiting_since.get_or_insert(now);
+            if patient || now.since(since) < LAST_ANSWERS_MS {
+                return Ok(None);
+            }
+        }
+        Ok(Some(End::Outcome(outcome)))
+    }
+
+    /// Writes the end of the run.
+    pub(super) async fn close(mut self, end: End) -> Result<Doing, Error> {
+        let outcome = match end {
+            End::Outcome(outcome) => outcome,
+            End::Suspended | End::LeftAsRecorded => return Ok(Doing::Released),
+        };
+        // Nobody will know the outcome of what is still under way; what was asked is withdrawn.
+        let open: Vec<(u32, CallStatus)> = self
+            .calls
+            .iter()
+            .filter_map(|(sequence, state)| {
+                let tool = &self.made.get(sequence)?.binding.tool;
+                Some(match state {
+                    CallState::InFlight => (*sequence, CallStatus::Unknown),
+                    CallState::Asked => {
+                        (*sequence, CallStatus::Denied(withdrawn(&self.task, tool)))
+                    }
+                    CallState::Ready | CallState::Recorded => return None,
+                })
+            })
+            .collect();
+        self.ready.extend(open);
+        self.record_ready_undelivered().await?;
+        let lines = self.take_logs();
+        let now = self.now();
+        let view = finish(self.engine, &self.scope, self.task, &self.lease, lines, outcome, now);
+        Ok(Doing::Finished(Arc::new(view.await?)))
+    }
+}
+
+/// Ends a task that could not even be begun.
+pub(super) async fn finish_without_run(
+    engine: &Engine,
+    scope: &Scope,
+    task: Task,
+    lease: &Lease,
+    outcome: Outcome,
+) -> Result<TaskView, Error> {
+    let now = engine.inner.clock.now();
+    finish(engine, scope, task, lease, Vec::new(), outcome, now).await
+}
+
+async fn finish(
+    engine: &Engine,
+    scope: &Scope,
+    mut task: Task,
+    lease: &Lease,
+    lines: Vec<(u32, domain::event::LogLevel, String)>,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<TaskView, Error> {
+    let mut large = None;
+    let outcome = match outcome {
+        Outcome::Completed(text) if text.len() as u64 > task.limits.inline_result_bytes => {
+            let (id, handle) = handle_for(&text);
+            large = Some((id, text));
+            Outcome::Completed(handle)
+        }
+        other => other,
+    };
+    let approvals: Vec<Approval> = engine
+        .commit(scope, {
+            let (scope, lease, outcome) = (scope.clone(), lease.clone(), outcome.clone());
+            move |tx| {
+                super::write_logs(tx, &scope, &lease, &lines, now)?;
+                if let Some((id, text)) = &large {
+                    store::handles::insert(tx, &scope, id, &lease.task_id, text)?;
+                }
+                for approval in store::approvals::withdraw_pending(tx, &scope, &lease.task_id)? {
+                    gate::approval_event(tx, &scope, &approval, now)?;
+                }
+                store::tasks::finish(tx, &lease, &outcome, now)?;
+                task_event(tx, &scope, &lease.task_id, outcome.as_str(), now)?;
+                Ok(store::approvals::for_task(tx, &scope, &lease.task_id)?)
+            }
+        })
+        .await?;
+    task.state = TaskState::Finished(outcome);
+    task.finished_at = Some(now);
+    task.activity = Activity::default();
+    Ok(TaskView { task, approvals })
+}
+
+/// What a failure of the program means for the task.
+pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
+    let tool_error = failure
+        .tool_error
+        .as_deref()
+        .and_then(|text| serde_json::from_str::<ToolError>(text).ok());
+    let limit = |code: &str, name: &str, value: String, raise: &str| {
+        TaskError::new(code, format!("the program passed its limit {name} of {value}; {raise}"))
+    };
+    let mut error = match failure.code {
+        FailureCode::Thrown => {
+            let code = tool_error.as_ref().map_or("thrown", |e| e.code.as_str());
+            let message = match failure.name.as_str() {
+                "" | "Error" | "ToolError" => failure.message.clone(),
+                name => format!("{name}: {}", failure.message),
+            };
+            TaskError::new(code, message)
+        }
+        FailureCode::NeverSettles => TaskError::new(
+            "never_settles",
+            "the program waits for a promise that nothing will ever resolve: no call is under way \
+             and no timer is set",
+        ),
+        FailureCode::ComputeLimit => limit(
+            "compute_limit",
+            "compute",
+            format!("{} ms", limits.compute_ms),
+            "do less computing in the program, or let a tool do it; an administrator may raise it",
+        ),
+        FailureCode::MemoryLimit => limit(
+            "memory_limit",
+            "memory",
+            format!("{} bytes", limits.memory_bytes),
+            "hold less at once, page through large results; an administrator may raise it",
+        ),
+        FailureCode::StackLimit => {
+            TaskError::new("stack_limit", "the program calls itself too deeply")
+        }
+        FailureCode::LogLimit => limit(
+            "log_limit",
+            "log",
+            format!("{} bytes", limits.log_bytes),
+            "log less; an administrator may raise it",
+        ),
+        FailureCode::CallLimit => limit(
+            "call_limit_exceeded",
+            "calls",
+            limits.calls.to_string(),
+            "make fewer calls, or split the work into several tasks; an administrator may raise it",
+        ),
+        FailureCode::ResultLimit => limit(
+            "result_limit",
+            "result",
+            format!("{} bytes", limits.tool_result_bytes),
+            "return less",
+        ),
+        FailureCode::Internal => TaskError::new("internal", failure.message.clone()),
+    };
+    error.line = failure.line;
+    error.column = failure.column;
+    error.stack = (!failure.stack.is_empty()).then_some(failure.stack);
+    let denied = tool_error.is_some_and(|e| {
+        matches!(e.code, ToolErrorCode::DeniedByPolicy | ToolErrorCode::ApprovalDenied)
+    });
+    if denied {
+        Outcome::Denied(error)
+    } else if failure.code == FailureCode::ComputeLimit {
+        Outcome::TimedOut(error)
+    } else {
+        Outcome::Failed(error)
+    }
+}

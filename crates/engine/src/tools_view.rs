@@ -1,0 +1,146 @@
+//! The catalog as a caller sees it: search, namespaces, descriptions.
+
+use crate::gate::forecast;
+use crate::{Engine, Error};
+use domain::access::{Caller, Permission};
+use domain::policy::{Effect, Policy};
+use domain::tool::{Risk, Tool};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tools::{Catalog, Namespace, Query};
+
+/// One tool as found.
+#[derive(Debug, Clone)]
+pub struct ToolHit {
+    /// The tool.
+    pub tool: Arc<Tool>,
+    /// What policy says today: `allow` or `ask`.
+    pub decision: &'static str,
+    /// One line of TypeScript.
+    pub signature: String,
+}
+
+/// What a search found.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    /// The tools, the best first.
+    pub hits: Vec<ToolHit>,
+    /// How many there are in all.
+    pub total: usize,
+    /// Whether there are more after these.
+    pub has_more: bool,
+}
+
+/// One tool with its types.
+#[derive(Debug, Clone)]
+pub struct ToolDescription {
+    /// The path to call it by.
+    pub path: String,
+    /// What it does.
+    pub description: String,
+    /// Its risk.
+    pub risk: Risk,
+    /// What policy says today.
+    pub decision: &'static str,
+    /// TypeScript declarations of the arguments.
+    pub input: String,
+    /// TypeScript declarations of what it resolves to.
+    pub output: String,
+}
+
+/// A catalog with what is needed to say which of it a caller may see.
+struct Seen {
+    caller: Caller,
+    catalog: Catalog,
+    policy: Policy,
+    now: domain::Timestamp,
+}
+
+impl Seen {
+    fn decision(&self, tool: &Tool) -> Effect {
+        forecast(&self.caller, &self.policy, tool, None, self.now).effect
+    }
+
+    fn visible(&self, tool: &Tool) -> bool {
+        !matches!(self.decision(tool), Effect::Deny)
+    }
+}
+
+impl Engine {
+    async fn seen(&self, caller: &Caller) -> Result<Seen, Error> {
+        let scope = caller.scope(Permission::RunTasks)?;
+        Ok(Seen {
+            catalog: self.catalog(&scope).await?,
+            policy: self.policy(caller).await?,
+            caller: caller.clone(),
+            now: self.inner.clock.now(),
+        })
+    }
+
+    /// Searches the catalog; an empty text with a namespace enumerates it.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn search_tools(&self, caller: &Caller, query: Query) -> BoxFuture<'_, Result<Discovery, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let seen = self.seen(&caller).await?;
+            let found = seen.catalog.search(&query, &|t| seen.visible(t));
+            let hits: Vec<ToolHit> = found
+                .hits
+                .into_iter()
+                .map(|tool| ToolHit {
+                    decision: seen.decision(&tool).as_str(),
+                    signature: seen.catalog.signature(&tool),
+                    tool,
+                })
+                .collect();
+            let has_more = query.offset + hits.len() < found.total;
+            Ok(Discovery { hits, total: found.total, has_more })
+        })
+    }
+
+    /// The first segments of the catalog's paths.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn namespaces(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<Namespace>, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let seen = self.seen(&caller).await?;
+            Ok(seen.catalog.namespaces(&|t| seen.visible(t)))
+        })
+    }
+
+    /// One tool with its types.
+    ///
+    /// # Errors
+    /// `not_found`, naming the nearest paths.
+    pub fn describe_tool(&self, caller: &Caller, path: &str) -> BoxFuture<'_, Result<ToolDescription, Error>> {
+        let (caller, path) = (caller.clone(), path.to_owned());
+        Box::pin(async move {
+            let seen = self.seen(&caller).await?;
+            let found = seen
+                .catalog
+                .lookup(&path)
+                .filter(|(tool, _)| seen.visible(tool))
+                .and_then(|(tool, _)| Some((tool, seen.catalog.describe(&path)?)));
+            let Some((tool, description)) = found else {
+                let near = seen.catalog.suggestions(&path, &|t| seen.visible(t));
+                return Err(if near.is_empty() {
+                    Error::not_found("tool", &path)
+                } else {
+                    Error::NotFoundNear { what: "tool", id: path, near }
+                });
+            };
+            Ok(ToolDescription {
+                decision: seen.decision(tool).as_str(),
+                path: description.path,
+                description: description.description,
+                risk: description.risk,
+                input: description.input,
+                output: description.output,
+            })
+        })
+    }
+}
