@@ -1,0 +1,410 @@
+//! The way to a server: the public HTTP API, nothing else.
+//!
+//! Finds the server of the data directory, turns problems into failures with a next step, follows
+//! pages and event streams. It holds no rule of its own and never retries a write by itself.
+
+use crate::config::{Config, Origin};
+use crate::failure::{Failure, Result};
+use crate::home;
+use api::Page;
+use api::error::Problem;
+use api::events::Event;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use url::Url;
+
+/// Bytes of one event at most; a larger one is not of our server.
+const EVENT_BYTES_MAX: usize = 16 << 20;
+
+/// Objects asked for at once.
+const PAGE: usize = 100;
+
+/// A server that commands speak to.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    config: std::sync::Arc<Config>,
+}
+
+/// Query parameters of a request.
+pub(crate) type Query<'a> = &'a [(&'a str, &'a str)];
+
+impl Client {
+    /// Prepares to speak to the configured server, or the one of the data directory.
+    pub(crate) fn new(config: &std::sync::Arc<Config>) -> Result<Self> {
+        let base = address(config)?;
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .user_agent(concat!("executor/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true);
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|e| {
+            Failure::failed("client", format!("cannot prepare an HTTP client: {e}"))
+        })?;
+        Ok(Self {
+            http,
+            base,
+            config: config.clone(),
+        })
+    }
+
+    /// The same, looking again where the server of the directory answers: it may have restarted.
+    pub(crate) fn again(&self) -> Self {
+        let base = address(&self.config).unwrap_or_else(|_| self.base.clone());
+        Self {
+            http: self.http.clone(),
+            base,
+            config: self.config.clone(),
+        }
+    }
+
+    /// The address of the server, without a slash at the end.
+    pub(crate) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Reads one object.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+    ) -> Result<T> {
+        let request = self
+            .request(Method::GET, path, query)
+            .timeout(Duration::from_secs(120));
+        self.decode(self.answer(request).await?).await
+    }
+
+    /// Sends one object and reads one.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let request = self
+            .request(method, path, &[])
+            .timeout(Duration::from_secs(300))
+            .json(body);
+        self.decode(self.answer(request).await?).await
+    }
+
+    /// Sends one object under a key that makes a repetition harmless.
+    pub(crate) async fn send_once<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+        key: &str,
+    ) -> Result<T> {
+        let request = self
+            .request(Method::POST, path, &[])
+            .timeout(Duration::from_secs(300))
+            .header("idempotency-key", key)
+            .json(body);
+        self.decode(self.answer(request).await?).await
+    }
+
+    /// Sends a request without a body and reads one object.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+    ) -> Result<T> {
+        let request = self
+            .request(Method::POST, path, query)
+            .timeout(Duration::from_secs(300));
+        self.decode(self.answer(request).await?).await
+    }
+
+    /// Removes one object.
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<()> {
+        let request = self
+            .request(Method::DELETE, path, &[])
+            .timeout(Duration::from_secs(120));
+        self.answer(request).await.map(|_| ())
+    }
+
+    /// Reads a list page by page, at most `limit` objects.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+        limit: usize,
+    ) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        while items.len() < limit {
+            let count = (limit - items.len()).min(PAGE).to_string();
+            let mut query = query.to_vec();
+            query.push(("limit", &count));
+            if let Some(cursor) = &cursor {
+                query.push(("cursor", cursor));
+            }
+            let page: Page<T> = self.get(path, &query).await?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        items.truncate(limit);
+        Ok(items)
+    }
+
+    /// Opens a stream of events after the one with the number `after`.
+    pub(crate) async fn events(&self, path: &[&str], after: Option<i64>) -> Result<Events> {
+        let mut request = self
+            .request(Method::GET, path, &[])
+            .header("accept", "text/event-stream");
+        if let Some(after) = after {
+            request = request.header("last-event-id", after.to_string());
+        }
+        Ok(Events {
+            response: self.answer(request).await?,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// A request with who is asking and for which workspace.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: Query<'_>,
+    ) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+        }
+        let workspace = self.config.workspace.as_deref().map(|w| ("workspace", w));
+        let pairs: Vec<_> = query.iter().copied().chain(workspace).collect();
+        if !pairs.is_empty() {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        self.signed(self.http.request(method, url))
+    }
+
+    /// A request to the MCP endpoint.
+    pub(crate) fn mcp(&self, method: Method) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("mcp");
+        }
+        if let Some(workspace) = &self.config.workspace {
+            url.query_pairs_mut().append_pair("workspace", workspace);
+        }
+        self.signed(self.http.request(method, url))
+    }
+
+    /// Whether the server is alive, and when it says it is, by its own clock.
+    pub(crate) async fn alive(&self) -> Result<Option<String>> {
+        let mut url = self.base.clone();
+        url.set_path("/healthz");
+        let request = self.http.get(url).timeout(Duration::from_secs(5));
+        let response = self.answer(request).await?;
+        Ok(response
+            .headers()
+            .get("date")
+            .and_then(|d| d.to_str().ok())
+            .map(str::to_owned))
+    }
+
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.header(
+            "x-executor-client",
+            concat!("cli/", env!("CARGO_PKG_VERSION")),
+        );
+        match &self.config.api_key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        }
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response> {
+        let response = request.send().await.map_err(|e| self.broken(&e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.map_err(|e| self.broken(&e))?;
+        match serde_json::from_str::<Problem>(&text) {
+            Ok(problem) => Err(Failure::from_problem(problem)),
+            Err(_) => Err(self.stranger(status)),
+        }
+    }
+
+    async fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T> {
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|e| self.broken(&e))?;
+        let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(text).map_err(|e| {
+            tracing::debug!(error = %e, "unexpected answer");
+            self.stranger(status)
+        })
+    }
+
+    fn stranger(&self, status: StatusCode) -> Failure {
+        Failure::failed(
+            "unexpected_answer",
+            format!(
+                "{} gave an answer ({status}) that is none of this version of Executor",
+                self.address()
+            ),
+        )
+        .next("check --server or EXECUTOR_URL, and that server and command have the same version")
+    }
+
+    fn broken(&self, e: &reqwest::Error) -> Failure {
+        let why = innermost(e);
+        if e.is_timeout() && !e.is_connect() {
+            return Failure::unreachable(format!("{} did not answer in time", self.address()))
+                .next("look at the server's log, or try again");
+        }
+        Failure::unreachable(format!("no server answers at {} ({why})", self.address())).next(
+            match self.config.origin("url") {
+                Origin::Default => "start one with `executor serve`".to_owned(),
+                origin => format!("start it, or correct the address that {origin} gives"),
+            },
+        )
+    }
+}
+
+fn innermost(e: &dyn std::error::Error) -> String {
+    let mut last = e;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+fn address(config: &Config) -> Result<Url> {
+    let text = match &config.url {
+        Some(url) => url.clone(),
+        None => match home::notice(&config.home) {
+            Some(notice) => notice.address,
+            None => format!("http://127.0.0.1:{}", config.port),
+        },
+    };
+    let url = Url::parse(&text)
+        .ok()
+        .filter(|u| matches!(u.scheme(), "http" | "https"));
+    url.ok_or_else(|| {
+        Failure::usage(format!(
+            "'{text}' from {} is no server address",
+            config.origin("url")
+        ))
+        .next("an address looks like http://127.0.0.1:5312")
+    })
+}
+
+/// A key that makes the repetition of a write harmless.
+pub(crate) fn idempotency_key() -> Result<String> {
+    let mut bits = [0u8; 16];
+    getrandom::fill(&mut bits).map_err(|e| {
+        Failure::failed("randomness", format!("the system gives no randomness: {e}"))
+    })?;
+    Ok(bits.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// A stream of events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+pub(crate) struct Events {
+    response: Response,
+    buffer: Vec<u8>,
+}
+
+impl Events {
+    /// The next event; none when the stream has ended. Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Result<Option<Event>> {
+        while let Some(data) = self.next_data().await? {
+            if let Ok(event) = serde_json::from_slice(&data) {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn next_data(&mut self) -> Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(data) = take_data(&mut self.buffer) {
+                return Ok(Some(data));
+            }
+            if self.buffer.len() > EVENT_BYTES_MAX {
+                return Err(Failure::failed(
+                    "unexpected_answer",
+                    "an event of the stream is too large",
+                ));
+            }
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
+                Ok(None) => return Ok(None),
+                Err(e) => {
+                    return Err(Failure::unreachable(format!(
+                        "the event stream broke off ({})",
+                        innermost(&e)
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// Cuts the first complete event off a buffer and yields its data; events without data are skipped.
+pub(crate) fn take_data(buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
+    loop {
+        let (end, gap) = end_of_event(buffer)?;
+        let event: Vec<u8> = buffer.drain(..end + gap).take(end).collect();
+        let mut data = Vec::new();
+        for line in event.split(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if let Some(rest) = line.strip_prefix(b"data:") {
+                if !data.is_empty() {
+                    data.push(b'\n');
+                }
+                data.extend_from_slice(rest.strip_prefix(b" ").unwrap_or(rest));
+            }
+        }
+        if !data.is_empty() {
+            return Some(data);
+        }
+    }
+}
+
+fn end_of_event(buffer: &[u8]) -> Option<(usize, usize)> {
+    let at = |gap: &[u8]| {
+        buffer
+            .windows(gap.len())
+            .position(|w| w == gap)
+            .map(|position| (position, gap.len()))
+    };
+    [at(b"\n\n"), at(b"\r\n\r\n")].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::take_data;
+
+    #[test]
+    fn events_are_cut_where_they_end() {
+        let mut buffer = b": hello\n\nid: 1\nevent: log\ndata: {\"a\":\ndata: 1}\n\nid: 2\r\ndata:x\r\n\r\ndata: un".to_vec();
+        assert_eq!(take_data(&mut buffer).unwrap(), b"{\"a\":\n1}");
+        assert_eq!(take_data(&mut buffer).unwrap(), b"x");
+        assert_eq!(take_data(&mut buffer), None);
+        buffer.extend_from_slice(b"done\n\n");
+        assert_eq!(take_data(&mut buffer).unwrap(), b"undone");
+    }
+}

@@ -1,0 +1,202 @@
+//! `executor credentials`: values go in from a prompt, stdin or a file, and never come out.
+
+use crate::client::Client;
+use crate::commands::{find, removed};
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::{plain, table};
+use crate::terminal::secret;
+use api::credentials::{Credential, CredentialRotation, CredentialTest, NewCredential};
+use reqwest::Method;
+use std::path::{Path, PathBuf};
+
+/// Sets, tests and rotates what opens a source
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  executor credentials set github\n  executor credentials set github --from-file token.txt --scope personal"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Sets the credential of a source; the value comes from a prompt, stdin or a file
+    #[command(
+        after_help = "Examples:\n  executor credentials set github\n  pass show github | executor credentials set github --auth bearer"
+    )]
+    Set {
+        /// The source's name or id
+        source: String,
+        /// Whom it serves: personal, workspace (the default) or organization
+        #[arg(long)]
+        scope: Option<String>,
+        /// How it is attached, where the source does not say: bearer, basic, header:NAME, query:NAME, cookie:NAME
+        #[arg(long)]
+        auth: Option<String>,
+        /// File with the value
+        #[arg(long, value_name = "FILE")]
+        from_file: Option<PathBuf>,
+    },
+    /// Lists credentials, without their values
+    #[command(after_help = "Example:\n  executor credentials list --json")]
+    List,
+    /// Tries a credential with a harmless call; exit 1 if it is rejected
+    #[command(after_help = "Example:\n  executor credentials test github")]
+    Test {
+        /// The credential's id, or the name of a source that has one
+        credential: String,
+    },
+    /// Replaces the value
+    #[command(
+        after_help = "Example:\n  executor credentials rotate github --from-file new-token.txt"
+    )]
+    Rotate {
+        /// The credential's id, or the name of a source that has one
+        credential: String,
+        /// File with the value
+        #[arg(long, value_name = "FILE")]
+        from_file: Option<PathBuf>,
+    },
+    /// Removes a credential
+    #[command(after_help = "Example:\n  executor credentials remove cred_…")]
+    Remove {
+        /// The credential's id, or the name of a source that has one
+        credential: String,
+    },
+}
+
+pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
+    let client = context.client()?;
+    let output = &context.output;
+    match arguments.command {
+        Command::Set {
+            source,
+            scope,
+            auth,
+            from_file,
+        } => {
+            let credential =
+                set(context, &client, &source, auth, scope, from_file.as_deref()).await?;
+            output.show(&credential, |c| listed(std::slice::from_ref(c)));
+        }
+        Command::List => {
+            let all: Vec<Credential> = client.list(&["credentials"], &[], usize::MAX).await?;
+            output.show(&all, |all| listed(all));
+        }
+        Command::Test { credential } => {
+            let credential = one(&client, &credential).await?;
+            let test: CredentialTest = client
+                .post(&["credentials", &credential.id, "test"], &[])
+                .await?;
+            output.show(&test, |t| {
+                let word = match t.accepted {
+                    Some(true) => "accepted",
+                    Some(false) => "rejected",
+                    None => "not tried",
+                };
+                format!("{word}: {}", plain(&t.message))
+            });
+            return Ok(if test.accepted == Some(false) {
+                Exit::Failed
+            } else {
+                Exit::Done
+            });
+        }
+        Command::Rotate {
+            credential,
+            from_file,
+        } => {
+            let credential = one(&client, &credential).await?;
+            let what = format!("New value for {}", plain(&credential.source));
+            let value = secret(output, &what, from_file.as_deref())?;
+            let body = CredentialRotation {
+                value: value.expose().to_owned(),
+            };
+            let credential: Credential = client
+                .send(
+                    Method::POST,
+                    &["credentials", &credential.id, "rotate"],
+                    &body,
+                )
+                .await?;
+            output.show(&credential, |c| listed(std::slice::from_ref(c)));
+        }
+        Command::Remove { credential } => {
+            let credential = one(&client, &credential).await?;
+            client.delete(&["credentials", &credential.id]).await?;
+            return Ok(removed(context, "credential", &credential.id));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Reads a value and sets it as the credential of a source.
+pub(crate) async fn set(
+    context: &Context,
+    client: &Client,
+    source: &str,
+    auth: Option<String>,
+    scope: Option<String>,
+    from_file: Option<&Path>,
+) -> Result<Credential> {
+    let how = auth
+        .as_deref()
+        .map(|a| format!(" ({a})"))
+        .unwrap_or_default();
+    let value = secret(
+        &context.output,
+        &format!("Credential for {source}{how}"),
+        from_file,
+    )?;
+    let new = NewCredential {
+        source: source.to_owned(),
+        value: value.expose().to_owned(),
+        scope,
+        auth,
+    };
+    client.send(Method::POST, &["credentials"], &new).await
+}
+
+/// A credential by its id, or by a source that has exactly one.
+async fn one(client: &Client, wanted: &str) -> Result<Credential> {
+    let all: Vec<Credential> = client.list(&["credentials"], &[], usize::MAX).await?;
+    let of_source = all.iter().filter(|c| c.source == wanted).count();
+    if of_source > 1 {
+        return Err(
+            Failure::usage(format!("source {wanted} has {of_source} credentials"))
+                .next("name one by its id; `executor credentials list` shows them"),
+        );
+    }
+    find(&all, "credential", wanted, |c| {
+        c.id == wanted || c.source == wanted
+    })
+    .cloned()
+}
+
+fn listed(credentials: &[Credential]) -> String {
+    let row = |c: &Credential| {
+        vec![
+            c.source.clone(),
+            c.scope.clone(),
+            c.auth.clone(),
+            c.version.to_string(),
+            c.rotated_at.clone(),
+            c.last_used_at.clone().unwrap_or_else(|| "never".to_owned()),
+            c.id.clone(),
+        ]
+    };
+    table(
+        &[
+            "SOURCE",
+            "SCOPE",
+            "AUTH",
+            "VERSION",
+            "SET",
+            "LAST USED",
+            "ID",
+        ],
+        &credentials.iter().map(row).collect::<Vec<_>>(),
+    )
+}

@@ -1,0 +1,420 @@
+//! The way of messages between stdio and the server's Streamable HTTP endpoint.
+//!
+//! After a restart of the server the session is made anew without the client noticing. A call of
+//! `execute` is never sent twice: where the connection broke under it, its task is looked up and
+//! resumed (<https://modelcontextprotocol.io/specification/2025-11-25/basic/transports>).
+
+use super::launch;
+use crate::client::{Client, Query, take_data};
+use crate::context::Context;
+use crate::duration::now_ms;
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+use api::tasks::Task;
+use domain::Timestamp;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// How often one message is tried.
+const ATTEMPTS: u32 = 4;
+
+/// Bytes of one message at most.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// The connection of one MCP client.
+pub(crate) struct Link {
+    context: Context,
+    client: Client,
+    state: Mutex<State>,
+    /// One renewal at a time; the number of the session that was found dead tells whether
+    /// somebody else was first.
+    renewal: tokio::sync::Mutex<()>,
+    closed: watch::Sender<bool>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    /// The client's own first message, to make a session anew with.
+    initialize: Option<Value>,
+    session: Option<String>,
+    version: Option<String>,
+    /// Rises with each session.
+    number: u64,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    /// The server has answered, and what it said is written.
+    Done,
+    /// Nothing reached a server.
+    NotSent,
+    /// The server does not know the session.
+    SessionGone,
+    /// The connection broke; the server may have begun.
+    Broken,
+}
+
+impl Link {
+    /// Prepares the way; nothing is sent yet.
+    pub(crate) fn new(context: &Context, client: Client) -> Self {
+        let output = Output::new(false, true, true);
+        Self {
+            context: Context {
+                config: Arc::clone(&context.config),
+                output,
+            },
+            client,
+            state: Mutex::default(),
+            renewal: tokio::sync::Mutex::new(()),
+            closed: watch::channel(false).0,
+        }
+    }
+
+    /// Writes one message as a line of stdout.
+    pub(crate) fn write(&self, message: &Value) {
+        self.write_line(message.to_string().as_bytes());
+    }
+
+    /// The client has closed stdin: streams that wait for news end.
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Ends the session at the server, as far as it can still be reached.
+    pub(crate) async fn end(&self) {
+        if self.state().session.is_some() {
+            let _unneeded = self
+                .headed(self.client.again().mcp(Method::DELETE))
+                .send()
+                .await;
+        }
+    }
+
+    /// The first message: remembered, because a restarted server needs it again.
+    pub(crate) async fn initialize(&self, message: Value) {
+        self.change(|state| {
+            *state = State {
+                initialize: Some(message.clone()),
+                number: state.number,
+                ..State::default()
+            };
+        });
+        self.forward(&message).await;
+    }
+
+    /// Sends one message and writes whatever comes back, an error included.
+    pub(crate) async fn forward(&self, message: &Value) {
+        let begun = Timestamp(now_ms()).to_rfc3339();
+        let mut message = message.clone();
+        for _ in 0..ATTEMPTS {
+            let number = self.state().number;
+            let failure = match self.attempt(&message).await {
+                Ok(Attempt::Done) => return,
+                Ok(Attempt::NotSent | Attempt::SessionGone) => {
+                    self.renew(number, &message).await.err()
+                }
+                Ok(Attempt::Broken) => match self.renew(number, &message).await {
+                    Ok(()) => self.after_break(&mut message, &begun).await.err(),
+                    Err(failure) => Some(failure),
+                },
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = failure {
+                return self.refuse(&message, &failure);
+            }
+        }
+        self.refuse(
+            &message,
+            &Failure::unreachable("the server could not be reached"),
+        );
+    }
+
+    /// Writes what the server sends of its own accord, until the client leaves.
+    pub(crate) async fn listen(self: Arc<Self>) {
+        let mut closed = self.closed.subscribe();
+        loop {
+            let number = self.state().number;
+            let request = self.headed(self.client.again().mcp(Method::GET));
+            let request = request.header("accept", "text/event-stream");
+            let end = tokio::select! {
+                _ = closed.wait_for(|c| *c) => return,
+                response = request.send() => response,
+            };
+            let went_away = match end {
+                Ok(response) if response.status().is_success() => tokio::select! {
+                    _ = closed.wait_for(|c| *c) => return,
+                    _ = self.write_events(response) => true,
+                },
+                // The server offers no such stream.
+                Ok(response) if response.status() == StatusCode::METHOD_NOT_ALLOWED => return,
+                Ok(_) | Err(_) => true,
+            };
+            // The stream also ends while nothing is under way: wait for a server, without starting
+            // one for the sake of silence. The next message does that.
+            let mut looked = tokio::time::interval(std::time::Duration::from_millis(500));
+            while went_away {
+                tokio::select! {
+                    _ = closed.wait_for(|c| *c) => return,
+                    _ = looked.tick() => {}
+                }
+                if self.client.again().alive().await.is_ok() {
+                    break;
+                }
+            }
+            let ping = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+            if self.state().number == number && self.renew(number, &ping).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn attempt(&self, message: &Value) -> Result<Attempt> {
+        let is_initialize = message.get("method").and_then(Value::as_str) == Some("initialize");
+        let request = self
+            .headed(self.client.again().mcp(Method::POST))
+            .json(message);
+        let response = match request
+            .header("accept", "application/json, text/event-stream")
+            .send()
+            .await
+        {
+            Ok(response) => response,
+            Err(e) if e.is_connect() => return Ok(Attempt::NotSent),
+            Err(_) => return Ok(Attempt::Broken),
+        };
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND && self.state().session.is_some() {
+            return Ok(Attempt::SessionGone);
+        }
+        if is_initialize && status.is_success() {
+            self.begin_session(&response);
+        }
+        let is_stream = response
+            .headers()
+            .get("content-type")
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|v| v.starts_with("text/event-stream"));
+        if is_stream && status.is_success() {
+            let answered = self.write_events(response).await;
+            let wants_answer = message.get("id").is_some() && message.get("method").is_some();
+            return Ok(if answered || !wants_answer {
+                Attempt::Done
+            } else {
+                Attempt::Broken
+            });
+        }
+        let Ok(body) = response.bytes().await else {
+            return Ok(Attempt::Broken);
+        };
+        self.write_body(message, status, &body)?;
+        Ok(Attempt::Done)
+    }
+
+    fn begin_session(&self, response: &Response) {
+        let session = response
+            .headers()
+            .get("mcp-session-id")
+            .and_then(|v| v.to_str().ok());
+        self.change(|state| {
+            state.session = session.map(str::to_owned);
+            state.number += 1;
+        });
+    }
+
+    /// Writes the answer of a request that came without a stream.
+    fn write_body(&self, message: &Value, status: StatusCode, body: &[u8]) -> Result<()> {
+        if status.is_success() && body.is_empty() {
+            return Ok(());
+        }
+        let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        if value.get("jsonrpc").is_some() || (status.is_success() && value.is_array()) {
+            self.note_version(&value);
+            self.write_line(body);
+            return Ok(());
+        }
+        match serde_json::from_value(value) {
+            Ok(problem) => Err(Failure::from_problem(problem)),
+            Err(_) if message.get("id").is_none() => Ok(()),
+            Err(_) => Err(Failure::failed(
+                "unexpected_answer",
+                format!("the server answered {status} to an MCP message"),
+            )),
+        }
+    }
+
+    /// Writes every message of a stream; true when one of them was an answer.
+    async fn write_events(&self, mut response: Response) -> bool {
+        let mut buffer = Vec::new();
+        let mut answered = false;
+        while let Ok(Some(chunk)) = response.chunk().await {
+            buffer.extend_from_slice(&chunk);
+            while let Some(data) = take_data(&mut buffer) {
+                let Ok(message) = serde_json::from_slice::<Value>(&data) else {
+                    continue;
+                };
+                let is_answer = message.get("id").is_some() && message.get("method").is_none();
+                answered |= is_answer;
+                self.note_version(&message);
+                self.write_line(&data);
+            }
+            if buffer.len() > MESSAGE_BYTES_MAX {
+                break;
+            }
+        }
+        answered
+    }
+
+    /// Remembers the revision that the server agreed to: later requests name it.
+    fn note_version(&self, message: &Value) {
+        let version = message
+            .pointer("/result/protocolVersion")
+            .and_then(Value::as_str);
+        if let Some(version) = version {
+            self.change(|state| state.version = Some(version.to_owned()));
+        }
+    }
+
+    /// Finds or starts a server and makes a session with it, unless `message` does that itself.
+    async fn renew(&self, number: u64, message: &Value) -> Result<()> {
+        let _one = self.renewal.lock().await;
+        launch::ensure(&self.context, &self.client).await?;
+        let state = self.state();
+        let makes_one = message.get("method").and_then(Value::as_str) == Some("initialize");
+        let Some(initialize) = state
+            .initialize
+            .filter(|_| !makes_one && state.number == number)
+        else {
+            return Ok(());
+        };
+        self.change(|state| {
+            state.session = None;
+            state.version = None;
+        });
+        let request = self
+            .headed(self.client.again().mcp(Method::POST))
+            .json(&initialize);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let lost = |_| Failure::unreachable("the server went away again");
+        let response = request.send().await.map_err(lost)?;
+        if !response.status().is_success() {
+            return Err(Failure::failed(
+                "mcp",
+                format!("the server refused a new session ({})", response.status()),
+            ));
+        }
+        self.begin_session(&response);
+        // The client has had its answer long ago; only the revision matters now.
+        let text = response.text().await.map_err(lost)?;
+        let data = text
+            .lines()
+            .find_map(|l| l.strip_prefix("data:").filter(|d| d.contains('{')))
+            .unwrap_or(&text);
+        self.note_version(&serde_json::from_str(data).unwrap_or(Value::Null));
+        let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        let request = self
+            .headed(self.client.again().mcp(Method::POST))
+            .json(&ready);
+        request
+            .header("accept", "application/json, text/event-stream")
+            .send()
+            .await
+            .map_err(lost)?;
+        Ok(())
+    }
+
+    /// Decides what to send after the connection broke under a message: the message again where
+    /// that is harmless, or for `execute` a `resume` of the task it began.
+    async fn after_break(&self, message: &mut Value, begun: &str) -> Result<()> {
+        let tool = message.pointer("/params/name").and_then(Value::as_str);
+        let code = message
+            .pointer("/params/arguments/code")
+            .and_then(Value::as_str);
+        let (Some("execute"), Some(code)) = (tool, code) else {
+            return Ok(());
+        };
+        let query: Query<'_> = &[("mine", "true")];
+        let tasks: Vec<Task> = self.client.again().list(&["tasks"], query, 50).await?;
+        let ours: Vec<_> = tasks
+            .iter()
+            .filter(|t| t.channel == "mcp" && t.code == code && t.created_at.as_str() >= begun)
+            .collect();
+        match ours.as_slice() {
+            [] => Ok(()),
+            [task] => {
+                message["params"]["name"] = json!("resume");
+                message["params"]["arguments"] = json!({ "taskId": task.id });
+                Ok(())
+            }
+            several => {
+                let ids: Vec<_> = several.iter().map(|t| t.id.as_str()).collect();
+                Err(Failure::failed(
+                    "outcome_unknown",
+                    format!(
+                        "the server restarted under this call; it is one of the tasks {}",
+                        ids.join(", ")
+                    ),
+                )
+                .next("resume each of them"))
+            }
+        }
+    }
+
+    /// Answers a message with an error, where it wants an answer.
+    fn refuse(&self, message: &Value, failure: &Failure) {
+        let (Some(id), Some(_)) = (message.get("id"), message.get("method")) else {
+            return;
+        };
+        let step = failure
+            .next_step
+            .as_deref()
+            .map(|s| format!("; {s}"))
+            .unwrap_or_default();
+        self.write(&json!({
+            "jsonrpc": "2.0", "id": id,
+            "error": {
+                "code": -32000,
+                "message": format!("{}{step}", failure.message),
+                "data": { "code": failure.code },
+            },
+        }));
+    }
+
+    fn headed(&self, request: RequestBuilder) -> RequestBuilder {
+        let State {
+            session, version, ..
+        } = self.state();
+        let request = match session {
+            Some(session) => request.header("mcp-session-id", session),
+            None => request,
+        };
+        match version {
+            Some(version) => request.header("mcp-protocol-version", version),
+            None => request,
+        }
+    }
+
+    fn state(&self) -> State {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn write_line(&self, message: &[u8]) {
+        // A line end inside a message is only ever between its parts: texts carry it escaped.
+        let mut line: Vec<u8> = message
+            .iter()
+            .map(|b| if *b == b'\n' || *b == b'\r' { b' ' } else { *b })
+            .collect();
+        line.push(b'\n');
+        let mut out = std::io::stdout().lock();
+        let _closed = out.write_all(&line).and_then(|()| out.flush());
+    }
+}

@@ -1,0 +1,66 @@
+//! `executor serve`: the server in the foreground, until a signal ends it.
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
+use crate::serve;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Runs the server, in the foreground
+#[derive(clap::Args)]
+#[command(
+    after_help = "Ctrl-C ends it after running calls are recorded; a second one at once. Nothing is lost\neither way: live tasks go on at the next start.\n\nExamples:\n  executor serve\n  executor serve --port 6000 --data-dir ./data\n  executor serve --database-url postgres://executor@localhost/executor"
+)]
+pub(crate) struct Arguments {
+    /// Address to listen on [env: EXECUTOR_HOST] [default: 127.0.0.1]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Port to listen on; 0 takes any free one [env: EXECUTOR_PORT] [default: 5312]
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// PostgreSQL to keep everything in [env: EXECUTOR_DATABASE_URL] [default: a file in the data directory]
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+}
+
+pub(crate) async fn serve(context: &Context) -> Result<Exit> {
+    log_to_stderr(&context.config.log)?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut running = serve::start(&context.config).await?;
+    context.output.show(&running.notice, |n| {
+        format!(
+            "executor is ready on {} (data in {}, Ctrl-C ends it)",
+            n.address,
+            context.config.home.display()
+        )
+    });
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        ended = running.ended() => return ended.map(|()| Exit::Failed),
+    }
+    context.output.note("ending; once more to end at once");
+    tokio::select! {
+        stopped = running.stop() => stopped.map(|()| Exit::Done),
+        _ = interrupt.recv() => Ok(Exit::Canceled),
+        _ = terminate.recv() => Ok(Exit::Canceled),
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|e| Failure::failed("system", format!("cannot listen for signals: {e}")))
+}
+
+fn log_to_stderr(filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|e| {
+        Failure::usage(format!("log: '{filter}' is no log filter: {e}"))
+            .next("use error, warn, info, debug, or a filter such as info,engine=debug")
+    })?;
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr()) && !crate::config::no_color();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .init();
+    Ok(())
+}

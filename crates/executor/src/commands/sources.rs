@@ -1,0 +1,351 @@
+//! `executor sources`: connect APIs. `check` imports a description here, without any server.
+
+use crate::client::Client;
+use crate::commands::credentials;
+use crate::commands::removed;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::{Output, fields, plain, table};
+use api::sources::{Header, NewSource, RefreshReport, Source, SourceChange};
+use domain::SourceId;
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Connects APIs: every operation becomes a tool
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  executor sources add https://api.example.com/openapi.json --auth bearer\n  executor sources check openapi.yaml"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Adds a source from the description at an address or in a file
+    #[command(
+        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private"
+    )]
+    Add(Add),
+    /// Lists sources
+    #[command(after_help = "Example:\n  executor sources list --json")]
+    List,
+    /// Shows one source
+    #[command(after_help = "Example:\n  executor sources show github")]
+    Show {
+        /// Its name or id
+        source: String,
+    },
+    /// Reads the description again
+    #[command(after_help = "Example:\n  executor sources refresh github --dry-run")]
+    Refresh {
+        /// Its name or id
+        source: String,
+        /// Say what would change, change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Puts its tools back into the catalog
+    #[command(after_help = "Example:\n  executor sources enable github")]
+    Enable {
+        /// Its name or id
+        source: String,
+    },
+    /// Takes its tools out of the catalog
+    #[command(after_help = "Example:\n  executor sources disable github")]
+    Disable {
+        /// Its name or id
+        source: String,
+    },
+    /// Removes it with its tools and credentials
+    #[command(after_help = "Example:\n  executor sources remove github")]
+    Remove {
+        /// Its name or id
+        source: String,
+    },
+    /// Imports descriptions without saving or contacting anything
+    #[command(after_help = "Example:\n  executor sources check openapi.json twilio.json --json")]
+    Check {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+struct Add {
+    /// Address or file of the description, JSON or YAML
+    #[arg(value_name = "URL|FILE")]
+    from: String,
+    /// Name its tools begin with; made from the title by default
+    #[arg(long)]
+    name: Option<String>,
+    /// What it is: openapi; detected by default
+    #[arg(long)]
+    kind: Option<String>,
+    /// Header to send with every call and when reading the description
+    #[arg(long, value_name = "K: V", value_parser = header)]
+    header: Vec<Header>,
+    /// Set its credential too: bearer, basic, header:NAME, query:NAME or cookie:NAME
+    #[arg(long)]
+    auth: Option<String>,
+    /// File with the credential's value, with --auth
+    #[arg(long, value_name = "FILE", requires = "auth")]
+    from_file: Option<PathBuf>,
+    /// Address to send calls to, where the description's own is missing or not wanted
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Let this source's own host and port be on a private network
+    #[arg(long)]
+    allow_private: bool,
+}
+
+pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
+    if let Command::Check { files } = arguments.command {
+        return Ok(check(&context.output, &files));
+    }
+    let client = context.client()?;
+    match arguments.command {
+        Command::Add(add) => return added(context, &client, add).await,
+        Command::List => {
+            let sources: Vec<Source> = client.list(&["sources"], &[], usize::MAX).await?;
+            context.output.show(&sources, |sources| {
+                let row = |s: &Source| {
+                    vec![
+                        s.name.clone(),
+                        s.status.clone(),
+                        s.kind.clone(),
+                        s.tool_count.to_string(),
+                        s.base_url.clone(),
+                        s.id.clone(),
+                    ]
+                };
+                table(
+                    &["NAME", "STATUS", "KIND", "TOOLS", "BASE URL", "ID"],
+                    &sources.iter().map(row).collect::<Vec<_>>(),
+                )
+            });
+        }
+        Command::Show { source } => {
+            let source: Source = client.get(&["sources", &source], &[]).await?;
+            context.output.show(&source, shown);
+        }
+        Command::Refresh { source, dry_run } => {
+            let query = [("dryRun", if dry_run { "true" } else { "false" })];
+            let report: RefreshReport = client
+                .post(&["sources", &source, "refresh"], &query)
+                .await?;
+            context.output.show(&report, |r| {
+                let word = if dry_run { "would be " } else { "" };
+                let list = |what: &str, paths: &[String]| {
+                    let lines: Vec<_> = paths.iter().map(|p| format!("\n  {}", plain(p))).collect();
+                    format!("{} {word}{what}{}", paths.len(), lines.concat())
+                };
+                [
+                    list("added", &r.added),
+                    list("removed", &r.removed),
+                    list("changed", &r.changed),
+                ]
+                .join("\n")
+            });
+        }
+        Command::Enable { source } => set_enabled(context, &client, &source, true).await?,
+        Command::Disable { source } => set_enabled(context, &client, &source, false).await?,
+        Command::Remove { source } => {
+            client.delete(&["sources", &source]).await?;
+            return Ok(removed(context, "source", &source));
+        }
+        Command::Check { .. } => unreachable!("handled above, before a server is looked for"),
+    }
+    Ok(Exit::Done)
+}
+
+async fn set_enabled(
+    context: &Context,
+    client: &Client,
+    source: &str,
+    enabled: bool,
+) -> Result<()> {
+    let change = SourceChange {
+        enabled: Some(enabled),
+    };
+    let source: Source = client
+        .send(Method::PATCH, &["sources", source], &change)
+        .await?;
+    context
+        .output
+        .show(&source, |s| format!("{} {}", plain(&s.name), s.status));
+    Ok(())
+}
+
+async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
+    let mut new = NewSource {
+        name: add.name,
+        kind: add.kind,
+        base_url: add.base_url,
+        headers: add.header,
+        allow_private: add.allow_private,
+        ..NewSource::default()
+    };
+    if add.from.starts_with("http://") || add.from.starts_with("https://") {
+        new.url = Some(add.from);
+    } else {
+        let text = std::fs::read_to_string(&add.from).map_err(|e| {
+            Failure::usage(format!("cannot read a description from {}: {e}", add.from)).next(
+                "give an address that begins with http:// or https://, or a file with JSON or YAML",
+            )
+        })?;
+        new.document = Some(text);
+        new.file_name = Path::new(&add.from)
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned());
+    }
+    let source: Source = client.send(Method::POST, &["sources"], &new).await?;
+    if let Some(auth) = add.auth {
+        let set = credentials::set(
+            context,
+            client,
+            &source.name,
+            Some(auth),
+            None,
+            add.from_file.as_deref(),
+        );
+        set.await.map_err(|failure| {
+            let message = format!(
+                "source {} was added, but not its credential: {}",
+                source.name, failure.message
+            );
+            Failure { message, ..failure }.next(format!(
+                "`executor credentials set {}` sets it",
+                source.name
+            ))
+        })?;
+    }
+    context.output.show(&Added::of(&source), |_| {
+        let mut text = format!(
+            "{} {}: {} tools from {}",
+            plain(&source.name),
+            source.status,
+            source.tool_count,
+            plain(&source.title)
+        );
+        for warning in &source.warnings {
+            text.push_str(&format!("\n  left out: {}", plain(warning)));
+        }
+        text
+    });
+    Ok(Exit::Done)
+}
+
+/// What `sources add` prints (`contract.md` section 6).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Added<'a> {
+    id: &'a str,
+    name: &'a str,
+    kind: &'a str,
+    status: &'a str,
+    tool_count: u32,
+    warnings: &'a [String],
+}
+
+impl<'a> Added<'a> {
+    fn of(s: &'a Source) -> Self {
+        Self {
+            id: &s.id,
+            name: &s.name,
+            kind: &s.kind,
+            status: &s.status,
+            tool_count: s.tool_count,
+            warnings: &s.warnings,
+        }
+    }
+}
+
+fn shown(source: &Source) -> String {
+    let auth: Vec<_> = source.auth.iter().map(ToString::to_string).collect();
+    fields(&[
+        ("source", source.name.clone()),
+        ("id", source.id.clone()),
+        ("title", source.title.clone()),
+        ("kind", source.kind.clone()),
+        ("status", source.status.clone()),
+        ("reason", source.reason.clone().unwrap_or_default()),
+        ("origin", source.origin.clone()),
+        ("base URL", source.base_url.clone()),
+        ("auth", auth.join("\n")),
+        (
+            "private",
+            if source.allow_private {
+                "allowed for its own host and port"
+            } else {
+                ""
+            }
+            .to_owned(),
+        ),
+        ("tools", source.tool_count.to_string()),
+        ("left out", source.warnings.join("\n")),
+        ("added", source.created_at.clone()),
+        ("refreshed", source.refreshed_at.clone()),
+    ])
+}
+
+fn check(output: &Output, files: &[PathBuf]) -> Exit {
+    let mut documents = Vec::new();
+    let mut exit = Exit::Done;
+    for path in files {
+        let file = path.display().to_string();
+        let begun = Instant::now();
+        let found = std::fs::read(path)
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| {
+                let name = path
+                    .file_stem()
+                    .map(|s| s.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                let name = tools::suggest_name(&name, None);
+                let options = tools::ImportOptions {
+                    source_id: SourceId::from_bits([0; 16]),
+                    name: &name,
+                    location: None,
+                    base_url: None,
+                };
+                tools::import(&bytes, &options).map_err(|e| e.to_string())
+            });
+        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        documents.push(match found {
+            Ok(import) => {
+                if !output.json {
+                    output.line(&format!("{}: {}, {} tools, {} warnings, {ms} ms", plain(&file), import.kind.as_str(), import.tools.len(), import.warnings.len()));
+                    for warning in &import.warnings {
+                        output.line(&format!("  left out: {}", plain(warning)));
+                    }
+                }
+                json!({ "file": file, "kind": import.kind.as_str(), "toolCount": import.tools.len(), "warnings": import.warnings, "ms": ms })
+            }
+            Err(why) => {
+                exit = Exit::Failed;
+                output.failure_line(&format!("{}: {}", file, why));
+                json!({ "file": file, "kind": null, "toolCount": 0, "warnings": [], "ms": ms, "error": why })
+            }
+        });
+    }
+    if output.json {
+        output.document(&documents);
+    }
+    exit
+}
+
+fn header(text: &str) -> std::result::Result<Header, String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok(Header {
+            name: name.trim().to_owned(),
+            value: value.trim().to_owned(),
+        }),
+        _ => Err("expected 'Name: value'".to_owned()),
+    }
+}

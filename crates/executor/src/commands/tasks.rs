@@ -1,0 +1,227 @@
+//! `executor tasks`: look at tasks, follow their logs, end them, run them again.
+
+use crate::commands::run::{detached, to_the_end};
+use crate::context::Context;
+use crate::failure::{Exit, Result};
+use crate::follow::Asked;
+use crate::output::{brief, fields, plain, table};
+use api::events::Event;
+use api::tasks::{Call, LogLine, Task};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Shows, cancels and repeats tasks
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  executor tasks list --status waiting\n  executor tasks logs task_… -f"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Lists tasks, the newest first
+    #[command(after_help = "Example:\n  executor tasks list --status failed --limit 10 --json")]
+    List {
+        /// Only with this status: queued, running, waiting, completed, failed, timed_out, denied, canceled
+        #[arg(long)]
+        status: Option<String>,
+        /// Only your own
+        #[arg(long)]
+        mine: bool,
+        /// Tasks at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Shows one task with its calls
+    #[command(after_help = "Example:\n  executor tasks show task_… --json")]
+    Show {
+        /// The task's id
+        id: String,
+    },
+    /// Prints what a task logged
+    #[command(after_help = "Example:\n  executor tasks logs task_… -f")]
+    Logs {
+        /// The task's id
+        id: String,
+        /// Go on until the task ends
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Ends a task
+    #[command(after_help = "Example:\n  executor tasks cancel task_…")]
+    Cancel {
+        /// The task's id
+        id: String,
+    },
+    /// Runs the program of a task again, as a new task
+    #[command(after_help = "Example:\n  executor tasks rerun task_… --detach")]
+    Rerun {
+        /// The task's id
+        id: String,
+        /// Print the new task's id and do not wait
+        #[arg(long)]
+        detach: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct TaskWithCalls {
+    #[serde(flatten)]
+    task: Task,
+    calls: Vec<Call>,
+}
+
+pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
+    let client = context.client()?;
+    match arguments.command {
+        Command::List {
+            status,
+            mine,
+            limit,
+        } => {
+            let mut query = Vec::new();
+            query.extend(status.as_deref().map(|s| ("status", s)));
+            query.extend(mine.then_some(("mine", "true")));
+            let tasks: Vec<Task> = client.list(&["tasks"], &query, limit).await?;
+            context.output.show(&tasks, |tasks| {
+                let row = |t: &Task| {
+                    vec![
+                        t.id.clone(),
+                        t.status.clone(),
+                        t.created_at.clone(),
+                        t.client.clone(),
+                        brief(&t.code, 60),
+                    ]
+                };
+                table(
+                    &["ID", "STATUS", "CREATED", "CLIENT", "PROGRAM"],
+                    &tasks.iter().map(row).collect::<Vec<_>>(),
+                )
+            });
+        }
+        Command::Show { id } => {
+            let task: Task = client.get(&["tasks", &id], &[]).await?;
+            let calls: Vec<Call> = client
+                .list(&["tasks", &id, "calls"], &[], usize::MAX)
+                .await?;
+            context
+                .output
+                .show(&TaskWithCalls { task, calls }, |t| shown(context, t));
+        }
+        Command::Logs { id, follow: false } => {
+            let lines: Vec<LogLine> = client
+                .list(&["tasks", &id, "logs"], &[], usize::MAX)
+                .await?;
+            context.output.show(&lines, |lines| {
+                lines
+                    .iter()
+                    .map(|l| plain(&l.text))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            });
+        }
+        Command::Logs { id, follow: true } => follow_logs(context, &id).await?,
+        Command::Cancel { id } => {
+            let task: Task = client.post(&["tasks", &id, "cancel"], &[]).await?;
+            context
+                .output
+                .show(&task, |t| format!("{} {}", t.id, t.status));
+        }
+        Command::Rerun { id, detach } => {
+            let task: Task = client.post(&["tasks", &id, "rerun"], &[]).await?;
+            if detach {
+                return Ok(detached(context, &task));
+            }
+            context
+                .output
+                .note(&format!("running again as {}", task.id));
+            let asked = if context.output.can_ask() {
+                Asked::Prompt
+            } else {
+                Asked::Show
+            };
+            return to_the_end(context, &client, &task, asked).await;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints lines as they come, on stdout; the stream ends when the task has.
+async fn follow_logs(context: &Context, id: &str) -> Result<()> {
+    let client = context.client()?;
+    let mut stream = client.events(&["tasks", id, "events"], None).await?;
+    let mut events: Vec<Event> = Vec::new();
+    while let Some(event) = stream.next().await? {
+        if event.kind != "log" {
+            continue;
+        }
+        if context.output.json {
+            events.push(event);
+        } else if let Some(text) = event.data.get("text").and_then(Value::as_str) {
+            context.output.line(&plain(text));
+        }
+    }
+    if context.output.json {
+        context
+            .output
+            .document(&events.iter().map(|e| &e.data).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+fn shown(context: &Context, shown: &TaskWithCalls) -> String {
+    let TaskWithCalls { task, calls } = shown;
+    let error = task.error.as_ref().map_or_else(String::new, |e| {
+        let place = e.line.map_or_else(String::new, |l| format!(" (line {l})"));
+        format!("{}: {}{place}", e.code, e.message)
+    });
+    let mut out = fields(&[
+        ("task", task.id.clone()),
+        ("status", task.status.clone()),
+        (
+            "by",
+            format!("{} via {} {}", task.requested_by, task.channel, task.client),
+        ),
+        ("created", task.created_at.clone()),
+        ("started", task.started_at.clone().unwrap_or_default()),
+        ("finished", task.finished_at.clone().unwrap_or_default()),
+        (
+            "result",
+            task.result
+                .as_ref()
+                .map(Value::to_string)
+                .unwrap_or_default(),
+        ),
+        ("error", error),
+        ("log lines", task.log_lines.to_string()),
+        ("program", task.code.clone()),
+    ]);
+    if !calls.is_empty() {
+        let row = |c: &Call| {
+            vec![
+                c.sequence.to_string(),
+                c.tool.clone(),
+                c.status.clone(),
+                c.decision.clone(),
+                c.arguments.to_string(),
+            ]
+        };
+        out.push_str("\n\n");
+        out.push_str(&table(
+            &["#", "CALL", "STATUS", "DECISION", "ARGUMENTS"],
+            &calls.iter().map(row).collect::<Vec<_>>(),
+        ));
+    }
+    for approval in task.approvals.iter().filter(|a| a.status == "pending") {
+        out.push_str(&format!(
+            "\n\nwaits for an answer: {} {}\n{}",
+            approval.tool,
+            context.output.status(&approval.status),
+            approval.url
+        ));
+    }
+    out
+}

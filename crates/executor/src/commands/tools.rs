@@ -1,0 +1,172 @@
+//! `executor tools`: find, read and call what the connected APIs offer.
+
+use crate::commands::json_object;
+use crate::commands::run::to_the_end;
+use crate::context::Context;
+use crate::failure::{Exit, Result};
+use crate::follow::Asked;
+use crate::output::{brief, fields, plain, table};
+use api::tasks::Task;
+use api::tools::{Discovery, Namespaces, ToolCall, ToolDescription, ToolHit, ToolList};
+use reqwest::Method;
+use serde_json::Value;
+
+/// Tools asked for at once.
+const PAGE: usize = 200;
+
+/// Finds, describes and calls tools
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  executor tools search 'create an issue'\n  executor tools describe github.issues.create"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Searches tools by what they do
+    #[command(
+        after_help = "Example:\n  executor tools search 'create an issue' --namespace github --json"
+    )]
+    Search {
+        /// What to look for
+        query: String,
+        /// Only below this path
+        #[arg(long)]
+        namespace: Option<String>,
+        /// Tools at most
+        #[arg(long, default_value_t = 8)]
+        limit: usize,
+    },
+    /// Lists the namespaces, or every tool below one
+    #[command(
+        after_help = "Examples:\n  executor tools list\n  executor tools list github.issues --json"
+    )]
+    List {
+        /// The path to list below
+        namespace: Option<String>,
+    },
+    /// Shows a tool with its TypeScript types
+    #[command(after_help = "Example:\n  executor tools describe github.issues.create")]
+    Describe {
+        /// The tool's path
+        path: String,
+    },
+    /// Calls one tool, through the same gate as a program
+    #[command(
+        after_help = "Example:\n  executor tools call ledger.accounts.get '{\"accountId\": \"acc_operations\"}'"
+    )]
+    Call {
+        /// The tool's path
+        path: String,
+        /// Its arguments
+        #[arg(value_name = "JSON", value_parser = json_object)]
+        arguments: Option<Value>,
+    },
+}
+
+pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
+    let client = context.client()?;
+    match arguments.command {
+        Command::Search {
+            query,
+            namespace,
+            limit,
+        } => {
+            let limit = limit.to_string();
+            let mut pairs = vec![("query", query.as_str()), ("limit", &limit)];
+            pairs.extend(namespace.as_deref().map(|n| ("namespace", n)));
+            let found: Discovery = client.get(&["tools", "search"], &pairs).await?;
+            context.output.show(&found, |f| {
+                let more = if f.has_more {
+                    format!("\n{} in all; --limit shows more", f.total)
+                } else {
+                    String::new()
+                };
+                format!("{}{more}", hits(&f.results))
+            });
+        }
+        Command::List { namespace: None } => {
+            let found: Namespaces = client.get(&["tools", "namespaces"], &[]).await?;
+            context.output.show(&found.namespaces, |namespaces| {
+                let rows: Vec<_> = namespaces
+                    .iter()
+                    .map(|n| {
+                        vec![
+                            n.namespace.clone(),
+                            n.tool_count.to_string(),
+                            n.sample_paths.join(" "),
+                        ]
+                    })
+                    .collect();
+                table(&["NAMESPACE", "TOOLS", "FOR EXAMPLE"], &rows)
+            });
+        }
+        Command::List {
+            namespace: Some(namespace),
+        } => {
+            let mut all: Vec<ToolHit> = Vec::new();
+            loop {
+                let (limit, offset) = (PAGE.to_string(), all.len().to_string());
+                let query = [
+                    ("namespace", namespace.as_str()),
+                    ("limit", &limit),
+                    ("offset", &offset),
+                ];
+                let page: ToolList = client.get(&["tools"], &query).await?;
+                let more = page.has_more && !page.results.is_empty();
+                all.extend(page.results);
+                if !more {
+                    break;
+                }
+            }
+            context.output.show(&all, |all| hits(all));
+        }
+        Command::Describe { path } => {
+            let tool: ToolDescription = client
+                .get(&["tools", "describe"], &[("path", &path)])
+                .await?;
+            context.output.show(&tool, |t| {
+                let head = fields(&[
+                    ("tool", t.path.clone()),
+                    ("risk", t.risk.clone()),
+                    ("decision", t.decision.clone()),
+                    ("does", t.description.clone()),
+                ]);
+                format!("{head}\n\n{}\n\n{}", plain(&t.input), plain(&t.output))
+            });
+        }
+        Command::Call { path, arguments } => {
+            let call = ToolCall {
+                path,
+                arguments,
+                wait_ms: None,
+            };
+            let task: Task = client.send(Method::POST, &["tools", "call"], &call).await?;
+            let asked = if context.output.can_ask() {
+                Asked::Prompt
+            } else {
+                Asked::Show
+            };
+            return to_the_end(context, &client, &task, asked).await;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn hits(hits: &[ToolHit]) -> String {
+    let row = |h: &ToolHit| {
+        vec![
+            h.path.clone(),
+            h.risk.clone(),
+            h.decision.clone(),
+            brief(&h.description, 70),
+        ]
+    };
+    table(
+        &["PATH", "RISK", "DECISION", "DOES"],
+        &hits.iter().map(row).collect::<Vec<_>>(),
+    )
+}

@@ -1,0 +1,143 @@
+//! The data directory: who may read it, which server holds it, where that server answers.
+//!
+//! Directory 0700, files 0600. One server at a time: the holder keeps a lock on `executor.lock`,
+//! which the system releases however the process ends. `server.json` tells commands where to go.
+
+use crate::failure::{Failure, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const LOCK: &str = "executor.lock";
+const NOTICE: &str = "server.json";
+
+/// Where the server of a directory answers, as written into `server.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Notice {
+    /// Its address for commands on the same machine.
+    pub(crate) address: String,
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Its version.
+    pub(crate) version: String,
+    /// Where its bundled example API answers, unless switched off.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) example: Option<String>,
+}
+
+/// The right to serve a directory, held until dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    home: PathBuf,
+    lock: File,
+}
+
+impl Held {
+    /// Makes the directory where it is missing and takes it.
+    ///
+    /// # Errors
+    /// When another server holds it, or it cannot be made or written.
+    pub(crate) fn take(home: &Path) -> Result<Self> {
+        prepare(home)?;
+        let path = home.join(LOCK);
+        let mut lock = private()
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| cannot("open", &path, &e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                home: home.to_path_buf(),
+                lock,
+            }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _unread = lock.read_to_string(&mut holder);
+                let holder = holder.trim();
+                let who = if holder.is_empty() {
+                    "another server"
+                } else {
+                    holder
+                };
+                Err(Failure::failed("directory_in_use", format!("{} is in use by {who}", home.display()))
+                    .next("use that server, stop it, or give this one a directory of its own with --data-dir"))
+            }
+            Err(std::fs::TryLockError::Error(e)) => Err(cannot("lock", &path, &e)),
+        }
+    }
+
+    /// Tells others who holds the directory and where it answers.
+    pub(crate) fn announce(&mut self, notice: &Notice) -> Result<()> {
+        let holder = format!(
+            "the server with process id {} on {}\n",
+            notice.pid, notice.address
+        );
+        let path = self.home.join(LOCK);
+        self.lock
+            .set_len(0)
+            .and_then(|()| self.lock.rewind())
+            .and_then(|()| self.lock.write_all(holder.as_bytes()))
+            .map_err(|e| cannot("write", &path, &e))?;
+        let text = serde_json::to_string(notice).expect("a notice is plain text and numbers");
+        replace(&self.home.join(NOTICE), text.as_bytes())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Stale files are harmless: the lock decides, and commands find nobody at the address.
+        let _gone = std::fs::remove_file(self.home.join(NOTICE));
+        let _emptied = self.lock.set_len(0);
+    }
+}
+
+/// What the server of a directory wrote about itself, if one runs or ended without cleaning up.
+pub(crate) fn notice(home: &Path) -> Option<Notice> {
+    let text = std::fs::read_to_string(home.join(NOTICE)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Makes the directory where it is missing and closes it to others.
+pub(crate) fn prepare(home: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(home)
+        .and_then(|()| std::fs::set_permissions(home, Permissions::from_mode(0o700)))
+        .map_err(|e| {
+            cannot("prepare the data directory", home, &e)
+                .next("give another with --data-dir or EXECUTOR_HOME")
+        })
+}
+
+/// Opens a file that only its owner may read.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// Replaces a file in one step: readers see the old text or the new, never a part.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let draft = path.with_extension("new");
+    private()
+        .create(true)
+        .truncate(true)
+        .open(&draft)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&draft, path))
+        .map_err(|e| cannot("write", path, &e))
+}
+
+fn cannot(what: &str, path: &Path, e: &std::io::Error) -> Failure {
+    Failure::failed(
+        "file_error",
+        format!("cannot {what} {}: {e}", path.display()),
+    )
+}
