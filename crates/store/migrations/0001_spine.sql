@@ -122,7 +122,7 @@ create table calls (
     delivery_now bigint,
     delivery_elapsed_ms bigint,
     chain text not null,
-    delivery_hash text,
+    outcome_hash text,
     constraint calls_pk primary key (task_id, sequence),
     constraint calls_task foreign key (task_id) references tasks (id),
     constraint calls_status check (status in

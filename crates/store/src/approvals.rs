@@ -175,6 +175,26 @@ pub fn list(
     )
 }
 
+/// The approvals of a task, in the order of its calls, the oldest of each call first.
+///
+/// # Errors
+/// Those of the database.
+pub fn for_task(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    task_id: &TaskId,
+) -> Result<Vec<Approval>, Error> {
+    conn.all(
+        &format!(
+            "select {COLUMNS} from approvals
+             where task_id = $1 and workspace_id = $2
+             order by sequence, created_at, id"
+        ),
+        &params![task_id, scope.workspace_id()],
+        read,
+    )
+}
+
 /// The approvals about one call, the oldest first.
 ///
 /// # Errors
@@ -232,7 +252,7 @@ pub fn expire_due(
     tx: &mut Tx<'_>,
     system: System,
     now: Timestamp,
-) -> Result<Vec<(Approval, Scope)>, Error> {
+) -> Result<Vec<(Scope, Approval)>, Error> {
     tx.all(
         &format!(
             "update approvals
@@ -243,7 +263,7 @@ pub fn expire_due(
         &params![now],
         |r| {
             let approval = read(r)?;
-            Ok((approval, system.scope(r.id()?, r.id()?)))
+            Ok((system.scope(r.id()?, r.id()?), approval))
         },
     )
 }

@@ -5,7 +5,7 @@
 use crate::db::{Param, Row, Select, params};
 use crate::{Error, Reader, Tx};
 use domain::access::Scope;
-use domain::audit::{AuditDraft, AuditEntry};
+use domain::audit::{AuditDraft, AuditEntry, GENESIS};
 
 /// Puts an entry at the end of the chain.
 ///
@@ -103,12 +103,13 @@ pub fn page(
 ///
 /// # Errors
 /// Those of the database.
-pub fn head(conn: &mut Reader<'_>, scope: &Scope) -> Result<Option<(i64, String)>, Error> {
+pub fn head(conn: &mut Reader<'_>, scope: &Scope) -> Result<(i64, String), Error> {
     conn.one(
         "select audit_sequence, audit_hash from organization_heads where organization_id = $1",
         &params![scope.organization_id()],
         |r| Ok((r.int()?, r.text()?)),
     )
+    .map(|head| head.unwrap_or_else(|| (0, GENESIS.to_owned())))
 }
 
 /// Which entries to list.
@@ -120,6 +121,8 @@ pub struct AuditFilter {
     pub subject: Option<String>,
     /// Only those before this place.
     pub before: Option<i64>,
+    /// How many at most.
+    pub limit: u32,
 }
 
 /// The entries of the workspace that fit a filter, the newest first.
@@ -130,7 +133,6 @@ pub fn list(
     conn: &mut Reader<'_>,
     scope: &Scope,
     filter: &AuditFilter,
-    limit: u32,
 ) -> Result<Vec<AuditEntry>, Error> {
     let mut select = Select::new(
         format!("select {COLUMNS} from audit where organization_id = $1 and workspace_id = $2"),
@@ -146,5 +148,5 @@ pub fn list(
     if let Some(before) = filter.before {
         select = select.and("sequence < ?", params![before]);
     }
-    select.all(conn, "order by sequence desc", limit, read)
+    select.all(conn, "order by sequence desc", filter.limit, read)
 }

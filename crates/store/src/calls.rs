@@ -1,8 +1,9 @@
 //! The journal: every call of a task, in order, with what came of it and when the program was told.
 //!
-//! It is chained by hashes. A call's hash covers the one before and all that never changes about
-//! the call; the first is chained to what replay must find unchanged. A delivery's hash covers the
-//! call's hash, its outcome, order and time. So whatever was edited shows when the journal is read.
+//! It is chained by hashes. A call's hash covers the one before and what the program did: it never
+//! changes; the first is chained to what replay must find unchanged. An outcome's hash covers that,
+//! what was decided, what came of it, and its place and time among the deliveries. So whatever was
+//! edited shows when the journal is read.
 
 use crate::db::{Row, json, params};
 use crate::tasks::{self, Header};
@@ -30,14 +31,15 @@ pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Res
     let chain = chain(&before, call);
     let outcome = outcome(&call.status)?;
     let delivery = call.delivery.as_ref();
-    let delivery_hash =
-        delivery.map(|d| delivery_hash(&chain, d, call.status.as_str(), outcome.as_deref()));
+    let outcome_hash = call
+        .finished_at
+        .map(|_| outcome_hash(&chain, call, outcome.as_deref(), delivery));
     tx.execute(
         "insert into calls
              (task_id, sequence, organization_id, workspace_id, id, tool, definition_digest,
               arguments_digest, policy_version, source_id, arguments, options, risk, decision,
               rule_id, line, position, status, outcome, started_at, sent_at, finished_at,
-              delivery_order, delivery_now, delivery_elapsed_ms, chain, delivery_hash)
+              delivery_order, delivery_now, delivery_elapsed_ms, chain, outcome_hash)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
                  $20, $21, $22, $23, $24, $25, $26, $27)",
         &params![
@@ -67,39 +69,40 @@ pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Res
             delivery.map(|d| d.now),
             delivery.map(|d| d.elapsed_ms),
             chain,
-            delivery_hash,
+            outcome_hash,
         ],
     )?;
     Ok(())
 }
 
-/// Records that a call is about to be sent: the intent, durable before the sending.
+/// Records that a call is about to be sent: the intent, durable before the sending. False if the
+/// call is under way or has its outcome: then it must not be sent.
 ///
 /// # Errors
-/// [`Error::LostLease`]; [`Error::Conflict`] unless the call waits or its outcome is unknown; those
-/// of the database.
+/// [`Error::LostLease`]; those of the database.
 pub fn mark_sent(
     tx: &mut Tx<'_>,
     lease: &Lease,
     sequence: u32,
     at: Timestamp,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     tasks::check(tx, lease)?;
     let marked = tx.execute(
         "update calls
          set status = 'running', sent_at = $3
          where task_id = $1 and sequence = $2
-           and status in ('waiting', 'unknown') and delivery_order is null",
+           and status in ('waiting', 'unknown') and finished_at is null",
         &params![&lease.task_id, sequence, at],
     )?;
-    changed(marked, "calls_waiting")
+    Ok(marked == 1)
 }
 
-/// Records that nobody knows whether a sent call happened, until a person says.
+/// Records that nobody knows whether a sent call happened, until a person says. False unless the
+/// call is under way.
 ///
 /// # Errors
-/// [`Error::LostLease`]; [`Error::Conflict`] unless the call is under way; those of the database.
-pub fn mark_unknown(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<(), Error> {
+/// [`Error::LostLease`]; those of the database.
+pub fn mark_unknown(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<bool, Error> {
     tasks::check(tx, lease)?;
     let marked = tx.execute(
         "update calls
@@ -107,51 +110,84 @@ pub fn mark_unknown(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<(),
          where task_id = $1 and sequence = $2 and status = 'running'",
         &params![&lease.task_id, sequence],
     )?;
-    changed(marked, "calls_running")
+    Ok(marked == 1)
 }
 
-/// Records what came of a call, and when the program is told: once for ever.
+/// Records what was decided afresh about a call that is not sent: definition, policy version, risk,
+/// decision and rule. False if it is under way or has its outcome.
 ///
 /// # Errors
-/// [`Error::LostLease`]; [`Error::Conflict`] if an outcome was recorded before, or another one was
-/// delivered at that place; those of the database.
+/// [`Error::LostLease`]; those of the database.
+pub fn rebind(tx: &mut Tx<'_>, lease: &Lease, call: &Call) -> Result<bool, Error> {
+    tasks::check(tx, lease)?;
+    let rebound = tx.execute(
+        "update calls
+         set definition_digest = $3, policy_version = $4, risk = $5, decision = $6, rule_id = $7
+         where task_id = $1 and sequence = $2
+           and status in ('waiting', 'unknown') and finished_at is null",
+        &params![
+            &lease.task_id,
+            call.binding.sequence,
+            &call.binding.definition_digest,
+            call.binding.policy_version,
+            call.risk.as_str(),
+            call.decision,
+            call.rule_id.as_ref(),
+        ],
+    )?;
+    Ok(rebound == 1)
+}
+
+/// Records what came of a call, and when the program is told; no delivery if it will not be told.
+/// What was recorded without a delivery may be recorded again with one, as long as it is the same.
+///
+/// # Errors
+/// [`Error::LostLease`]; [`Error::Conflict`] if another outcome was recorded before, or another one
+/// was delivered at that place; those of the database.
 pub fn record_outcome(
     tx: &mut Tx<'_>,
     lease: &Lease,
     sequence: u32,
     status: &CallStatus,
     finished_at: Timestamp,
-    delivery: Delivery,
+    delivery: Option<Delivery>,
 ) -> Result<(), Error> {
-    let (_, chain) = tasks::check_chain(tx, lease, sequence)?;
-    let chain = chain.ok_or_else(|| Error::Conflict("calls_in_order".to_owned()))?;
+    tasks::check(tx, lease)?;
+    let conflict = || Error::Conflict("calls_outcome_once".to_owned());
+    let Journaled { call, chain, .. } = tx
+        .one(
+            &format!("select {COLUMNS} from calls where task_id = $1 and sequence = $2"),
+            &params![&lease.task_id, sequence],
+            read,
+        )?
+        .ok_or_else(conflict)?;
+    let call = Call {
+        status: status.clone(),
+        ..call
+    };
     let outcome = outcome(status)?;
-    let hash = delivery_hash(&chain, &delivery, status.as_str(), outcome.as_deref());
     let recorded = tx.execute(
         "update calls
-         set status = $3, outcome = $4, finished_at = $5, delivery_order = $6, delivery_now = $7,
-             delivery_elapsed_ms = $8, delivery_hash = $9
-         where task_id = $1 and sequence = $2 and delivery_order is null",
+         set status = $3, outcome = $4, finished_at = coalesce(finished_at, $5),
+             delivery_order = $6, delivery_now = $7, delivery_elapsed_ms = $8, outcome_hash = $9
+         where task_id = $1 and sequence = $2 and delivery_order is null
+           and (finished_at is null or (status = $3 and outcome is not distinct from $4))",
         &params![
             &lease.task_id,
             sequence,
             status.as_str(),
-            outcome,
+            outcome.as_deref(),
             finished_at,
-            delivery.order,
-            delivery.now,
-            delivery.elapsed_ms,
-            hash,
+            delivery.map(|d| d.order),
+            delivery.map(|d| d.now),
+            delivery.map(|d| d.elapsed_ms),
+            outcome_hash(&chain, &call, outcome.as_deref(), delivery.as_ref()),
         ],
     )?;
-    changed(recorded, "calls_delivery")
-}
-
-fn changed(rows: u64, constraint: &str) -> Result<(), Error> {
-    if rows == 1 {
+    if recorded == 1 {
         Ok(())
     } else {
-        Err(Error::Conflict(constraint.to_owned()))
+        Err(conflict())
     }
 }
 
@@ -201,14 +237,14 @@ pub fn get(
 const COLUMNS: &str = "id, task_id, sequence, tool, definition_digest, arguments_digest, \
      policy_version, source_id, arguments, options, risk, decision, rule_id, line, position, status, \
      outcome, started_at, sent_at, finished_at, delivery_order, delivery_now, delivery_elapsed_ms, \
-     chain, delivery_hash";
+     chain, outcome_hash";
 
 /// A call with what proves it.
 struct Journaled {
     call: Call,
     outcome: Option<String>,
     chain: String,
-    delivery_hash: Option<String>,
+    outcome_hash: Option<String>,
 }
 
 fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
@@ -259,7 +295,7 @@ fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
         call,
         outcome,
         chain: r.text()?,
-        delivery_hash: r.opt_text()?,
+        outcome_hash: r.opt_text()?,
     })
 }
 
@@ -308,42 +344,49 @@ fn genesis(task_id: &TaskId, header: &Header) -> String {
     ])
 }
 
+/// What the program did: replay must find it again.
 fn chain(before: &str, call: &Call) -> String {
-    let binding = &call.binding;
     let (line, column) = call.position.unwrap_or_default();
     sha256_parts(&[
         b"executor-call-1",
         before.as_bytes(),
         call.id.as_str().as_bytes(),
-        &binding.sequence.to_be_bytes(),
-        binding.tool.as_bytes(),
-        binding.definition_digest.as_bytes(),
-        binding.arguments_digest.as_bytes(),
-        &binding.policy_version.to_be_bytes(),
-        call.source_id
-            .as_ref()
-            .map_or("", SourceId::as_str)
-            .as_bytes(),
+        &call.binding.sequence.to_be_bytes(),
+        call.binding.tool.as_bytes(),
+        call.binding.arguments_digest.as_bytes(),
         call.arguments.as_bytes(),
         call.options.as_bytes(),
-        call.risk.as_str().as_bytes(),
-        call.decision.as_bytes(),
-        call.rule_id.as_ref().map_or("", RuleId::as_str).as_bytes(),
         &line.to_be_bytes(),
         &column.to_be_bytes(),
         &call.started_at.0.to_be_bytes(),
     ])
 }
 
-fn delivery_hash(chain: &str, delivery: &Delivery, status: &str, outcome: Option<&str>) -> String {
+/// What was decided about it, what came of it, and when the program was told.
+fn outcome_hash(
+    chain: &str,
+    call: &Call,
+    outcome: Option<&str>,
+    delivery: Option<&Delivery>,
+) -> String {
+    let (order, now, elapsed_ms) = delivery.map_or((0, 0, 0), |d| (d.order, d.now.0, d.elapsed_ms));
     sha256_parts(&[
-        b"executor-delivery-1",
+        b"executor-outcome-1",
         chain.as_bytes(),
-        &delivery.order.to_be_bytes(),
-        &delivery.now.0.to_be_bytes(),
-        &delivery.elapsed_ms.to_be_bytes(),
-        status.as_bytes(),
+        call.binding.definition_digest.as_bytes(),
+        &call.binding.policy_version.to_be_bytes(),
+        call.source_id
+            .as_ref()
+            .map_or("", SourceId::as_str)
+            .as_bytes(),
+        call.risk.as_str().as_bytes(),
+        call.decision.as_bytes(),
+        call.rule_id.as_ref().map_or("", RuleId::as_str).as_bytes(),
+        call.status.as_str().as_bytes(),
         outcome.unwrap_or_default().as_bytes(),
+        &order.to_be_bytes(),
+        &now.to_be_bytes(),
+        &elapsed_ms.to_be_bytes(),
     ])
 }
 
@@ -364,17 +407,14 @@ fn verify(task_id: &TaskId, header: &Header, rows: &[Journaled]) -> Result<(), E
         if chain(&before, &row.call) != row.chain {
             return broken("the call, or one before it, was changed after it was written");
         }
-        let told = row.call.delivery.map(|d| {
-            orders.push(d.order);
-            delivery_hash(
-                &row.chain,
-                &d,
-                row.call.status.as_str(),
-                row.outcome.as_deref(),
-            )
-        });
-        if told != row.delivery_hash {
-            return broken("its outcome or delivery was changed after it was written");
+        let delivery = row.call.delivery.as_ref();
+        orders.extend(delivery.map(|d| d.order));
+        let hash = row
+            .call
+            .finished_at
+            .map(|_| outcome_hash(&row.chain, &row.call, row.outcome.as_deref(), delivery));
+        if hash != row.outcome_hash || (delivery.is_some() && hash.is_none()) {
+            return broken("its decision, outcome or delivery was changed after it was written");
         }
         before.clone_from(&row.chain);
     }

@@ -30,8 +30,9 @@ pub fn insert(
     Ok(())
 }
 
-/// A part of a value, and how long the whole is. Offset, length and total are in characters
-/// (Unicode scalar values), so that no part cuts one in two.
+/// A part of a value, and how long the whole is, all in bytes of UTF-8. The part begins and ends
+/// between characters: at or before the bytes asked for, but with one character at least, so that
+/// whoever reads on from where it ended comes to the end.
 ///
 /// # Errors
 /// Those of the database.
@@ -42,13 +43,45 @@ pub fn read(
     offset: u64,
     length: u64,
 ) -> Result<Option<(String, u64)>, Error> {
-    // Both databases count in 32 bits, and nothing kept is that long.
-    let within = |n: u64| n.min(1 << 30);
-    conn.one(
-        "select substr(content, $3, $4), cast(length(content) as bigint)
-         from handles
-         where id = $1 and workspace_id = $2",
-        &params![id, scope.workspace_id(), within(offset) + 1, within(length)],
-        |r| Ok((r.text()?, r.int()?.unsigned_abs())),
-    )
+    let content = conn.one(
+        "select content from handles where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+        |r| r.text(),
+    )?;
+    Ok(content.map(|content| {
+        (
+            part(&content, offset, length).to_owned(),
+            content.len() as u64,
+        )
+    }))
+}
+
+fn part(content: &str, offset: u64, length: u64) -> &str {
+    let within = |n: u64| usize::try_from(n).map_or(content.len(), |n| n.min(content.len()));
+    let start = content.floor_char_boundary(within(offset));
+    let end = content.floor_char_boundary(within(offset.saturating_add(length)));
+    let first = content[start..].chars().next().map_or(0, char::len_utf8);
+    &content[start..end.max(start + first)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part;
+
+    #[test]
+    fn parts_end_between_characters_and_reading_on_comes_to_the_end() {
+        let content = "aé€😀z";
+        for length in 0..=content.len() as u64 + 1 {
+            let (mut all, mut parts) = (String::new(), 0);
+            while all.len() < content.len() {
+                all.push_str(part(content, all.len() as u64, length));
+                parts += 1;
+                assert!(parts <= 5, "length {length} makes no progress");
+            }
+            assert_eq!(all, content, "length {length}");
+        }
+        assert_eq!(part(content, 2, 3), "é");
+        assert_eq!(part(content, 99, 5), "");
+        assert_eq!(part(content, 0, u64::MAX), content);
+    }
 }

@@ -14,32 +14,32 @@ pub struct Remembered {
     pub response: String,
 }
 
-/// Remembers an answer, in the transaction that did the work; false if the key is taken, and then
-/// the work must be undone.
+/// Remembers an answer, in the transaction that does the work.
 ///
 /// # Errors
-/// Those of the database.
+/// [`Error::Conflict`] (`idempotency_pk`) if somebody was first: then the work is undone, and the
+/// first answer is found by [`find`]. Those of the database.
 pub fn remember(
     tx: &mut Tx<'_>,
     scope: &Scope,
     key: &str,
-    answer: &Remembered,
+    request_digest: &str,
+    response: &str,
     at: Timestamp,
-) -> Result<bool, Error> {
-    let new = tx.execute(
+) -> Result<(), Error> {
+    tx.execute(
         "insert into idempotency (workspace_id, key, organization_id, request_digest, response, at)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict (workspace_id, key) do nothing",
+         values ($1, $2, $3, $4, $5, $6)",
         &params![
             scope.workspace_id(),
             key,
             scope.organization_id(),
-            &answer.request_digest,
-            &answer.response,
-            at,
+            request_digest,
+            response,
+            at
         ],
     )?;
-    Ok(new == 1)
+    Ok(())
 }
 
 /// What was answered under a key.

@@ -154,30 +154,22 @@ pub fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &RuleId) -> Result<Option<i64>
     level.map(|level| bump(tx, scope, level)).transpose()
 }
 
-/// Puts rules of one level in the order given, from position 1; answers the new version.
+/// Puts the rules of one level in the order given, from position 1; answers the new version.
 ///
 /// # Errors
 /// Those of the database.
-pub fn positions(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    level: Level,
-    order: &[RuleId],
-) -> Result<i64, Error> {
+pub fn set_order(tx: &mut Tx<'_>, scope: &Scope, order: &[RuleId]) -> Result<i64, Error> {
+    let mut level = Level::Workspace;
     for (position, id) in (1i64..).zip(order) {
-        tx.execute(
+        let found = tx.one(
             "update rules
-             set position = $5
+             set position = $4
              where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)
-               and level = $4",
-            &params![
-                id,
-                scope.organization_id(),
-                scope.workspace_id(),
-                level.as_str(),
-                position
-            ],
+             returning level",
+            &params![id, scope.organization_id(), scope.workspace_id(), position],
+            |r| r.named(Level::parse),
         )?;
+        level = found.unwrap_or(level);
     }
     bump(tx, scope, level)
 }

@@ -262,6 +262,22 @@ pub fn claim_next(
     )
 }
 
+/// Whether [`claim_next`] would find a task: a look that keeps idle servers from writing.
+///
+/// # Errors
+/// Those of the database.
+pub fn claimable(conn: &mut Reader<'_>, _: System, now: Timestamp) -> Result<bool, Error> {
+    conn.one(
+        "select id
+         from tasks
+         where state in ('queued', 'running') and (state = 'queued' or lease_until <= $1)
+         limit 1",
+        &params![now],
+        |r| r.text(),
+    )
+    .map(|found| found.is_some())
+}
+
 /// Keeps everything that a server runs; answers how many tasks that is.
 ///
 /// # Errors
