@@ -20,7 +20,35 @@ pub(crate) fn check(files: &[File], members: &[Member]) -> Vec<Finding> {
         check_map(map, members, &mut findings);
     }
     check_decisions(files, &mut findings);
+    check_names(files, &mut findings);
     findings
+}
+
+/// A source file that a document names exists: `engine/gate.rs` is `crates/engine/src/gate.rs`.
+fn check_names(files: &[File], findings: &mut Vec<Finding>) {
+    for document in files.iter().filter(|file| file.path.ends_with(".md")) {
+        for (index, line) in document.text.lines().enumerate() {
+            let quoted = line.split('`').skip(1).step_by(2);
+            let names = quoted.filter(|name| name.ends_with(".rs") && name.contains('/'));
+            for name in names.filter(|name| !exists(files, name)) {
+                findings.push(Finding::new(
+                    &document.path,
+                    index + 1,
+                    format!("`{name}` does not exist"),
+                    "name the file that does it now; a map that lies is worse than none",
+                ));
+            }
+        }
+    }
+}
+
+fn exists(files: &[File], name: &str) -> bool {
+    let in_crate = name
+        .split_once('/')
+        .map(|(krate, rest)| format!("crates/{krate}/src/{rest}"));
+    files
+        .iter()
+        .any(|file| file.path == name || Some(&file.path) == in_crate.as_ref())
 }
 
 fn text<'a>(files: &'a [File], path: &str) -> Option<&'a str> {
@@ -110,5 +138,18 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         files.push(file("docs/decisions/README.md", "0001-a.md"));
         assert_eq!(facts(&files), ["60 lines; a decision has fewer than 60"]);
+    }
+
+    #[test]
+    fn a_named_file_that_does_not_exist_is_found() {
+        let mut files: Vec<File> = EXPECTED.iter().map(|name| file(name, "x\n")).collect();
+        files.push(file("crates/engine/src/gate.rs", "//! x\n"));
+        files.push(file(
+            "a.md",
+            "`engine/gate.rs`, `crates/engine/src/gate.rs`, `x.rs`\n",
+        ));
+        assert_eq!(facts(&files), [""; 0]);
+        files.push(file("b.md", "see\n`engine/door.rs`\n"));
+        assert_eq!(facts(&files), ["`engine/door.rs` does not exist"]);
     }
 }
