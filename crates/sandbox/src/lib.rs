@@ -1,1 +1,20 @@
-//! sandbox
+//! Compiles an agent's TypeScript and runs it within limits, with one door out.
+//!
+//! `compile` turns source text into a [`Program`]; a [`Sandbox`] runs it as a
+//! [`Session`], which speaks in [`Command`]s and [`Event`]s. The built-in
+//! runtime is [`Isolate`]: QuickJS in WebAssembly inside locked-down worker
+//! processes. This crate knows no tool, no policy and no secret, reads no
+//! environment and keeps nothing; the host journals what passes through.
+//! How the engine image is made: `image/` and `docs/decisions/0002-sandbox-image.md`.
+
+mod compile;
+mod error;
+mod isolate;
+mod limits;
+mod session;
+
+pub use compile::{CompileError, Program, compile};
+pub use error::Error;
+pub use isolate::{Isolate, IsolateConfig, Layer, Stats, engine_digest, lock_down, worker_main};
+pub use limits::Limits;
+pub use session::{Command, Event, Failure, FailureCode, Gone, LogLevel, Outcome, Sandbox, Session, Start};

@@ -1,0 +1,183 @@
+//! An agent's TypeScript, checked and turned into what the engine runs.
+//!
+//! The text is the body of an async function, in any of the forms models write
+//! (`shape.rs`). It is untrusted: bounded in size before it is looked at, in
+//! depth before it is parsed (`nesting.rs`), and compiled on a stack measured
+//! for it. What is emitted is printed from a parsed tree, so no text can close
+//! the wrapper around it. Types are erased, not checked.
+
+mod fence;
+mod nesting;
+mod places;
+mod refuse;
+mod shape;
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use oxc_allocator::Allocator;
+use oxc_codegen::{Codegen, CodegenOptions, CommentOptions};
+use oxc_diagnostics::OxcDiagnostic;
+use oxc_parser::{ParseOptions, Parser};
+use oxc_semantic::SemanticBuilder;
+use oxc_span::SourceType;
+use oxc_transformer::{TransformOptions, Transformer};
+use sha2::{Digest, Sha256};
+
+use places::Places;
+
+/// Stack for what does not depend on the source.
+const STACK_BYTES: usize = 1 << 20;
+/// Stack per level of nesting; measured in a debug build, the deepest taker, with room.
+const STACK_BYTES_PER_LEVEL: usize = 24 << 10;
+/// Longest excerpt of a line shown in an error, in characters.
+const EXCERPT_MAX: usize = 200;
+
+/// A program ready to run.
+#[derive(Debug)]
+pub struct Program {
+    code: String,
+    places: Places,
+    source_digest: String,
+    code_digest: String,
+}
+
+/// Why a source does not compile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}\n  {excerpt}")]
+pub struct CompileError {
+    /// What is wrong and, where it is known, what to write instead.
+    pub message: String,
+    /// In the source as sent, from 1.
+    pub line: u32,
+    /// In the source as sent, from 1, in UTF-16 units.
+    pub column: u32,
+    /// The offending line.
+    pub excerpt: String,
+}
+
+impl CompileError {
+    fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
+        let (line, column) = places::line_and_column(source, offset);
+        let text = source.lines().nth(line as usize - 1).unwrap_or("");
+        CompileError { message: message.into(), line, column, excerpt: text.chars().take(EXCERPT_MAX).collect() }
+    }
+
+    fn of(source: &str, diagnostic: &OxcDiagnostic) -> Self {
+        let mut message = diagnostic.message.to_string();
+        if let Some(help) = &diagnostic.help {
+            let _ = write!(message, " ({help})");
+        }
+        let offset = diagnostic.labels.first().map_or(0, |label| label.offset() as usize);
+        Self::at(source, offset, message)
+    }
+}
+
+impl Program {
+    /// SHA-256 of the source as sent, lower-case hexadecimal.
+    pub fn source_digest(&self) -> &str {
+        &self.source_digest
+    }
+
+    /// SHA-256 of the code the engine is given, lower-case hexadecimal.
+    pub fn code_digest(&self) -> &str {
+        &self.code_digest
+    }
+
+    /// A script whose value is the program as an async function.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Where in the source a position in the code stands, both from 1.
+    pub(crate) fn locate(&self, line: u32, column: u32) -> Option<(u32, u32)> {
+        self.places.locate(line, column)
+    }
+
+    /// An engine's stack in the source's positions, and the place of its first frame.
+    pub(crate) fn map_stack(&self, stack: &str) -> (String, Option<(u32, u32)>) {
+        self.places.map_stack(stack)
+    }
+}
+
+/// Compiles a source text of at most `source_bytes_max` bytes.
+///
+/// # Errors
+/// [`CompileError`] with the first thing that is wrong.
+pub fn compile(source: &str, source_bytes_max: usize) -> Result<Program, CompileError> {
+    if source.len() > source_bytes_max {
+        let message = format!("the source is {} bytes, over the limit of {source_bytes_max} bytes (sourceBytes)", source.len());
+        return Err(CompileError::at("", 0, message));
+    }
+    let levels = nesting::bound(source).map_err(|offset| {
+        let message = format!("the program is nested, or one expression is chained, more than {} levels deep; split it up", nesting::LEVELS_MAX);
+        CompileError::at(source, offset, message)
+    })?;
+    let stack = STACK_BYTES + levels * STACK_BYTES_PER_LEVEL;
+    let compiled = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("compile".into()).stack_size(stack).spawn_scoped(scope, || compile_fenced(source));
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(compiled)) => compiled,
+            Ok(Err(_panic)) => Err(CompileError::at(source, 0, "the compiler failed on this source; please report it")),
+            Err(error) => Err(CompileError::at(source, 0, format!("this source needs more memory to compile than there is: {error}"))),
+        }
+    });
+    let (code, places) = compiled?;
+    Ok(Program { source_digest: hex(&Sha256::digest(source)), code_digest: hex(&Sha256::digest(&code)), code, places })
+}
+
+fn compile_fenced(source: &str) -> Result<(String, Places), CompileError> {
+    let text: Cow<'_, str> = fence::leading(source).map_or(Cow::Borrowed(source), Cow::Owned);
+    let outcome = compile_text(source, &text);
+    // Prose around a code block does not parse; then the block is what was meant.
+    match (outcome, fence::anywhere(source)) {
+        (Err(_), Some(block)) if block != text => compile_text(source, &block),
+        (outcome, _) => outcome,
+    }
+}
+
+/// `text` is `source` with what is not code blanked out, byte for byte as long.
+fn compile_text(source: &str, text: &str) -> Result<(String, Places), CompileError> {
+    let allocator = Allocator::default();
+    let options = ParseOptions { allow_return_outside_function: true, preserve_parens: false, ..ParseOptions::default() };
+    let parsed = Parser::new(&allocator, text, SourceType::ts()).with_options(options).parse();
+    if let Some(diagnostic) = parsed.diagnostics.first() {
+        return Err(CompileError::of(source, diagnostic));
+    }
+    let mut program = parsed.program;
+    refuse::check(source, &program)?;
+    let semantic = SemanticBuilder::new_compiler().with_enum_eval(true).with_excess_capacity(2.0).build(&program);
+    if let Some(diagnostic) = semantic.diagnostics.first() {
+        return Err(CompileError::of(source, diagnostic));
+    }
+    let scoping = semantic.semantic.into_scoping();
+    let shape = shape::find(&program);
+    let transformed =
+        Transformer::new(&allocator, Path::new("task.ts"), &TransformOptions::default()).build_with_scoping(scoping, &mut program);
+    if let Some(diagnostic) = transformed.diagnostics.first() {
+        return Err(CompileError::of(source, diagnostic));
+    }
+    shape::apply(shape, &mut program, &allocator);
+
+    let options = CodegenOptions {
+        comments: CommentOptions::disabled(),
+        source_map_path: Some("task.ts".into()),
+        ..CodegenOptions::default()
+    };
+    let printed = Codegen::new().with_options(options).build(&program);
+    let places = Places::new(printed.map.as_ref());
+    // The program begins on a line of its own; `places` knows of that one line.
+    Ok((format!("(async function () {{ \"use strict\";\n{}\n}})", printed.code), places))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests;

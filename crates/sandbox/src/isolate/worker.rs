@@ -1,0 +1,318 @@
+//! The worker process: one thread that runs programs, one that keeps time.
+//!
+//! It trusts its host and nothing it runs. Programs take turns at every tick,
+//! so that a busy one does not hold up its neighbours, and between slices the
+//! socket is looked at, so that a busy one can be canceled. All memory of a
+//! program is gone before its `Gone` is sent. It ends when the host's end of
+//! the socket closes.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::time::ClockId;
+use wasmtime::Engine;
+
+use super::guest::{End, Guest, Image, Outbox, Turn, internal};
+use super::lockdown;
+use super::wire::{Body, Frame, Kind, PARAMS_BYTES};
+use crate::session::FailureCode;
+
+/// How long a program runs before the worker looks up.
+const TICK: Duration = Duration::from_millis(2);
+/// Ticks without work after which the ticker sleeps until called.
+const IDLE_TICKS: u32 = 50;
+/// Bytes read from the socket at one time.
+const READ_BYTES: usize = 64 << 10;
+
+/// A program and the turn it is in, if any.
+enum Place {
+    /// Between turns.
+    Resting(Box<Guest>),
+    /// Inside one; the guest comes back with its end.
+    Running(Pin<Box<dyn Future<Output = (Option<Box<Guest>>, End)>>>),
+    /// Ended; only its number is left.
+    Over,
+}
+
+struct Task {
+    place: Place,
+    compute_used: Duration,
+    compute_limit: Duration,
+}
+
+struct Worker {
+    image: Arc<Image>,
+    ticker: Arc<Ticker>,
+    tasks: BTreeMap<u32, Task>,
+    outbox: Outbox,
+    inbox: Vec<u8>,
+}
+
+/// The body of `executor sandbox-worker`. Never returns; the process must have one thread.
+///
+/// Descriptor 0 is the socket to the host, descriptor 1 the engine's code.
+pub fn worker_main() -> ! {
+    let code = match serve() {
+        Ok(()) => 0,
+        // Nobody reads a worker's output; the host sees the socket close and the exit code.
+        Err(_) => 70,
+    };
+    std::process::exit(code)
+}
+
+fn serve() -> wasmtime::Result<()> {
+    let mut layers = lockdown::confine();
+    let image = Arc::new(Image::load()?);
+    let ticker = Ticker::start(image.engine().clone())?;
+    layers.push(lockdown::close_the_door());
+    layers.push(lockdown::seccomp_layer(ticker.filtered().and_then(|()| lockdown::filter())));
+
+    let mut worker = Worker { image, ticker, tasks: BTreeMap::new(), outbox: Outbox::default(), inbox: Vec::new() };
+    let hello = serde_json::to_vec(&layers)?;
+    worker.push(Kind::Hello, 0, (0, 0), &[&hello]);
+    worker.run()
+}
+
+impl Worker {
+    fn run(&mut self) -> wasmtime::Result<()> {
+        loop {
+            self.flush()?;
+            let busy = self.tasks.values().any(|task| matches!(task.place, Place::Running(_)));
+            if !self.receive(busy)? {
+                return Ok(());
+            }
+            self.obey()?;
+            let running: Vec<u32> =
+                self.tasks.iter().filter(|(_, task)| matches!(task.place, Place::Running(_))).map(|(number, _)| *number).collect();
+            for number in running {
+                self.slice(number);
+            }
+        }
+    }
+
+    /// Reads what has come; waits for something when not busy. False when the host is gone.
+    fn receive(&mut self, busy: bool) -> wasmtime::Result<bool> {
+        let flags = if busy { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+        let length = self.inbox.len();
+        self.inbox.resize(length + READ_BYTES, 0);
+        let received = rustix::net::recv(lockdown::socket(), &mut self.inbox[length..], flags);
+        let (read, alive) = match received {
+            Ok((0, _)) => (0, false),
+            Ok((read, _)) => (read, true),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => (0, true),
+            Err(error) => return Err(error.into()),
+        };
+        self.inbox.truncate(length + read);
+        Ok(alive)
+    }
+
+    fn flush(&mut self) -> wasmtime::Result<()> {
+        let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = outbox.as_slice();
+        while !rest.is_empty() {
+            match rustix::net::send(lockdown::socket(), rest, SendFlags::NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        outbox.clear();
+        // One large result must not keep its room for ever.
+        outbox.shrink_to(READ_BYTES);
+        Ok(())
+    }
+
+    fn push(&self, kind: Kind, flags: u8, address: (u32, u32), parts: &[&[u8]]) {
+        Frame::write(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner), kind, flags, address, parts);
+    }
+
+    /// Does what the complete frames of the inbox ask.
+    fn obey(&mut self) -> wasmtime::Result<()> {
+        let inbox = std::mem::take(&mut self.inbox);
+        let mut at = 0;
+        while let Some((frame, used)) = Frame::split(&inbox[at..]).map_err(wasmtime::Error::msg)? {
+            self.command(&frame).ok_or_else(|| wasmtime::Error::msg("the host sent a frame that makes no sense"))?;
+            at += used;
+        }
+        self.inbox = inbox;
+        self.inbox.drain(..at);
+        self.inbox.shrink_to(READ_BYTES);
+        Ok(())
+    }
+
+    fn command(&mut self, frame: &Frame<'_>) -> Option<()> {
+        let mut body = Body(frame.body);
+        match frame.kind {
+            Kind::Start => {
+                let params: [u8; PARAMS_BYTES] = body.bytes(PARAMS_BYTES)?.try_into().ok()?;
+                let compute_limit = Duration::from_millis(body.u64()?);
+                let turn = Turn::Start { params, code: body.0.to_vec() };
+                self.begin(frame.task, u64::from(memory_bytes(&params)), compute_limit, turn);
+            }
+            Kind::Deliver => {
+                let (now, elapsed) = (body.f64()?, body.f64()?);
+                self.resume(frame.task, Turn::Deliver { call: frame.call, ok: frame.flags == 1, now, elapsed, json: body.0.to_vec() })?;
+            }
+            Kind::Advance => self.resume(frame.task, Turn::Advance { now: body.f64()?, elapsed: body.f64()? })?,
+            Kind::Cancel => {
+                self.tasks.remove(&frame.task);
+                self.push(Kind::Gone, 0, (frame.task, 0), &[]);
+            }
+            Kind::Ping => self.push(Kind::Pong, 0, (0, 0), &[]),
+            Kind::Hello | Kind::Call | Kind::Log | Kind::TurnEnd | Kind::Done | Kind::Failed | Kind::Gone | Kind::Pong => return None,
+        }
+        Some(())
+    }
+
+    fn begin(&mut self, number: u32, memory_bytes: u64, compute_limit: Duration, turn: Turn) {
+        let (image, outbox) = (self.image.clone(), self.outbox.clone());
+        let running = async move {
+            match image.instantiate(number, memory_bytes, outbox).await {
+                Ok(guest) => {
+                    let mut guest = Box::new(guest);
+                    let end = guest.run(turn).await;
+                    (Some(guest), end)
+                }
+                Err(error) => (None, internal(&format!("no instance could be made: {error}"))),
+            }
+        };
+        let place = Place::Running(Box::pin(running));
+        self.tasks.insert(number, Task { place, compute_used: Duration::ZERO, compute_limit });
+    }
+
+    fn resume(&mut self, number: u32, turn: Turn) -> Option<()> {
+        let task = self.tasks.get_mut(&number)?;
+        match std::mem::replace(&mut task.place, Place::Over) {
+            Place::Resting(mut guest) => {
+                task.place = Place::Running(Box::pin(async move {
+                    let end = guest.run(turn).await;
+                    (Some(guest), end)
+                }));
+                Some(())
+            }
+            // The host sends one command at a time.
+            Place::Running(_) => None,
+            // It ended in the same moment; its end is on the way.
+            Place::Over => Some(()),
+        }
+    }
+
+    /// Runs a task until its turn ends or the next tick.
+    fn slice(&mut self, number: u32) {
+        let Some(task) = self.tasks.get_mut(&number) else { return };
+        let Place::Running(turn) = &mut task.place else { return };
+        self.ticker.busy();
+        let before = processor_time();
+        let polled = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        task.compute_used += processor_time().saturating_sub(before);
+        let end = match polled {
+            Poll::Ready((guest, end)) => {
+                task.place = guest.map_or(Place::Over, Place::Resting);
+                end
+            }
+            Poll::Pending if task.compute_used > task.compute_limit => End::Failed { code: FailureCode::ComputeLimit, json: b"{}".to_vec() },
+            Poll::Pending => return,
+        };
+        let used = u64::try_from(task.compute_used.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
+        match end {
+            End::Waiting { pending, next_timer } => self.push(Kind::TurnEnd, 0, (number, pending), &[&used, &next_timer.to_le_bytes()]),
+            End::Done { json, was_undefined } => {
+                self.push(Kind::Done, u8::from(was_undefined), (number, 0), &[&used, &json]);
+                self.over(number);
+            }
+            End::Failed { code, json } => {
+                self.push(Kind::Failed, code as u8, (number, 0), &[&used, &json]);
+                self.over(number);
+            }
+        }
+    }
+
+    /// Frees the instance; its number stays until the host cancels it.
+    fn over(&mut self, number: u32) {
+        if let Some(task) = self.tasks.get_mut(&number) {
+            task.place = Place::Over;
+        }
+    }
+}
+
+/// `memory_bytes` of `struct params`: after the seed and two clocks.
+fn memory_bytes(params: &[u8; PARAMS_BYTES]) -> u32 {
+    Body(&params[48..]).u32().unwrap_or(0)
+}
+
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Advances the engine's epoch while there is work, and sleeps while there is none.
+struct Ticker {
+    worked: AtomicBool,
+    asleep: AtomicBool,
+    /// 0 not yet, 1 the filter holds on the ticker's thread, 2 it does not.
+    filter: AtomicU32,
+    thread: std::sync::OnceLock<std::thread::Thread>,
+}
+
+impl Ticker {
+    /// Starts the thread; it filters itself before it does anything else.
+    fn start(engine: Engine) -> std::io::Result<Arc<Ticker>> {
+        let ticker = Arc::new(Ticker {
+            worked: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            filter: AtomicU32::new(0),
+            thread: std::sync::OnceLock::new(),
+        });
+        let own = ticker.clone();
+        // 64 KiB: it calls nothing deep.
+        let handle = std::thread::Builder::new().stack_size(64 << 10).spawn(move || own.run(&engine))?;
+        let _ = ticker.thread.set(handle.thread().clone());
+        Ok(ticker)
+    }
+
+    /// Waits until the ticker's thread has its own filter.
+    fn filtered(&self) -> Result<(), String> {
+        loop {
+            match self.filter.load(Ordering::Acquire) {
+                0 => std::thread::sleep(Duration::from_micros(50)),
+                1 => return Ok(()),
+                _ => return Err("the time-keeping thread could not be filtered".into()),
+            }
+        }
+    }
+
+    fn run(&self, engine: &Engine) {
+        let outcome = lockdown::filter();
+        self.filter.store(if outcome.is_ok() { 1 } else { 2 }, Ordering::Release);
+        let mut idle = 0;
+        loop {
+            std::thread::sleep(TICK);
+            engine.increment_epoch();
+            idle = if self.worked.swap(false, Ordering::SeqCst) { 0 } else { idle + 1 };
+            if idle > IDLE_TICKS {
+                self.asleep.store(true, Ordering::SeqCst);
+                // Work that began in this very moment saw us awake and will not call.
+                while self.asleep.load(Ordering::SeqCst) && !self.worked.load(Ordering::SeqCst) {
+                    std::thread::park();
+                }
+                self.asleep.store(false, Ordering::SeqCst);
+                idle = 0;
+            }
+        }
+    }
+
+    /// Before each slice: without ticks, a program that loops would never be looked at again.
+    fn busy(&self) {
+        self.worked.store(true, Ordering::SeqCst);
+        if self.asleep.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
