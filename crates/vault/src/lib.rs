@@ -1,1 +1,112 @@
-//! vault
+//! Seals and opens credentials: the only crate that knows keys and the cipher.
+//!
+//! Envelope encryption: each organization has a data key, kept wrapped by the master key; values
+//! are sealed with the data key by XChaCha20-Poly1305 under a random nonce, bound to the identity of
+//! their row. It stores nothing and reads no file: wrapped keys and sealed texts are handed in and
+//! out. No plaintext ever stands in an error.
+
+mod cipher;
+mod error;
+mod master;
+
+pub use error::Error;
+pub use master::MasterKey;
+
+use cipher::Key;
+use domain::OrganizationId;
+use domain::credential::{Sealed, Secret};
+
+/// A data key as kept: text that opens only with the master key, for its own organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedKey(pub String);
+
+/// What the check value is sealed over: known, because it protects nothing but against mistakes.
+const CHECK: &str = "executor master key";
+
+/// Seals and opens, under one master key.
+pub struct Vault {
+    master: Key,
+}
+
+impl Vault {
+    /// A vault under a master key.
+    #[must_use]
+    pub fn new(master: MasterKey) -> Self {
+        Self {
+            master: master.into_key(),
+        }
+    }
+
+    /// A text that tells later whether the same master key was given. To be kept beside the data.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn check_value(&self) -> Result<String, Error> {
+        cipher::seal(&self.master, CHECK, CHECK.as_bytes())
+    }
+
+    /// Refuses a master key that is not the one the check value was made with.
+    ///
+    /// # Errors
+    /// [`Error::WrongMasterKey`].
+    pub fn verify_check(&self, check_value: &str) -> Result<(), Error> {
+        cipher::open(&self.master, CHECK, check_value)
+            .map(|_| ())
+            .map_err(|_| Error::WrongMasterKey)
+    }
+
+    /// Makes a data key for an organization, wrapped. To be kept; without it nothing of the
+    /// organization opens.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn new_data_key(&self, organization_id: &OrganizationId) -> Result<WrappedKey, Error> {
+        let key = Key::generate()?;
+        cipher::seal(&self.master, &key_binding(organization_id), key.bytes()).map(WrappedKey)
+    }
+
+    /// Seals a value, bound to an organization's data key and to its row
+    /// (`domain::credential::Credential::binding`).
+    ///
+    /// # Errors
+    /// [`Error::WrongMasterKey`] if the data key does not unwrap; no randomness.
+    pub fn seal(
+        &self,
+        organization_id: &OrganizationId,
+        wrapped: &WrappedKey,
+        binding: &str,
+        secret: &Secret,
+    ) -> Result<Sealed, Error> {
+        let key = self.unwrap(organization_id, wrapped)?;
+        cipher::seal(&key, binding, secret.expose().as_bytes()).map(Sealed)
+    }
+
+    /// Opens a value.
+    ///
+    /// # Errors
+    /// [`Error::WrongMasterKey`] if the data key does not unwrap; [`Error::DoesNotOpen`] if the
+    /// text was changed, or belongs to another row.
+    pub fn open(
+        &self,
+        organization_id: &OrganizationId,
+        wrapped: &WrappedKey,
+        binding: &str,
+        sealed: &Sealed,
+    ) -> Result<Secret, Error> {
+        let key = self.unwrap(organization_id, wrapped)?;
+        cipher::open(&key, binding, &sealed.0)?.into_secret()
+    }
+
+    fn unwrap(&self, organization_id: &OrganizationId, wrapped: &WrappedKey) -> Result<Key, Error> {
+        cipher::open(&self.master, &key_binding(organization_id), &wrapped.0)
+            .and_then(|plain| plain.into_key())
+            .map_err(|_| Error::WrongMasterKey)
+    }
+}
+
+fn key_binding(organization_id: &OrganizationId) -> String {
+    format!("data key of {organization_id}")
+}
+
+#[cfg(test)]
+mod tests;
