@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::FusedFuture;
 use futures_util::future::BoxFuture;
 use rustix::fs::{MemfdFlags, SealFlags};
 use tokio::process::Child;
@@ -255,22 +256,22 @@ impl Pool {
 
     async fn look_after(self: Arc<Self>, number: u64, worker: Opened, end: CancellationToken) {
         let Opened { link, mut child, reader, .. } = worker;
-        let ended = {
-            let reading = link.read(reader, || self.leave(number));
-            let mut reading = std::pin::pin!(reading);
-            let reason = tokio::select! {
-                () = &mut reading => None,
-                reason = link.watch() => Some(reason),
-                () = end.cancelled() => None,
-            };
-            if let Some(reason) = reason {
-                tracing::error!(number, reason, "a sandbox worker is killed");
-            }
-            kill(&mut child).await;
-            // What it said before it died still counts; then its sessions hear of it.
-            reading.await;
-            end.is_cancelled()
+        let reading = link.read(reader, || self.leave(number));
+        let mut reading = std::pin::pin!(reading.fuse());
+        let reason = tokio::select! {
+            () = &mut reading => "it died or broke the protocol",
+            reason = link.watch() => reason,
+            () = end.cancelled() => "",
         };
+        let status = kill(&mut child).await;
+        // What it said before it died still counts; then its sessions hear of it.
+        if !reading.is_terminated() {
+            reading.await;
+        }
+        let ended = end.is_cancelled();
+        if !ended {
+            eprintln!("LOST {reason} {status}"); tracing::error!(worker = number, reason, status, "a sandbox worker is lost; its tasks will be rebuilt");
+        }
         let replace = {
             let mut state = self.state();
             state.slots.retain(|slot| slot.number != number);
@@ -281,7 +282,7 @@ impl Pool {
         };
         self.freed.notify_waiters();
         if replace {
-            self.replace(ended).await;
+            self.clone().replace(ended).await;
         }
     }
 
@@ -345,9 +346,11 @@ impl Pool {
     }
 }
 
-async fn kill(child: &mut Child) {
-    // It may be dead already; either way it is waited for.
-    let _ = child.kill().await;
+/// Ends a worker, unless it has ended already, and tells how it did.
+async fn kill(child: &mut Child) -> String {
+    // Fails only when it is dead, which is what is wanted.
+    let _ = child.start_kill();
+    child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
 /// The machine code as a file in memory that nobody can change, which every

@@ -1,0 +1,7 @@
+//! The sandbox through its public door: real worker processes, real programs.
+//!
+//! Each module is one promise of the crate. Nothing is doubled except the
+//! host's answers, which `host.rs` scripts.
+
+mod host;
+mod values;
