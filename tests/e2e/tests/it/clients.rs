@@ -6,7 +6,6 @@
 
 use crate::binary;
 use crate::database::Database;
-use crate::server::Server;
 use crate::upstream::Upstream;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -46,9 +45,7 @@ const WRITE: &str =
     "return (await tools.ledger.items.createItem({ name: 'by a client', amount: 1 })).name;";
 
 async fn converse(database: Database, language: &str, transport: &str, mode: &str) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let (program, script) = interpreter(language);
     let order = json!({
         "transport": transport, "mode": mode,

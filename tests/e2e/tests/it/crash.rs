@@ -26,13 +26,6 @@ const results = await Promise.all([
 return { before, names: results.map((r) => r.name), ids: results.map((r) => r.id), later: Math.random() };
 "#;
 
-async fn connected(database: Database) -> (Server, Upstream) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
-    (server, upstream)
-}
-
 /// Waits until `count` calls of a task have succeeded.
 async fn succeeded(server: &Server, task: &str, count: usize) {
     let deadline = Instant::now() + PATIENCE;
@@ -66,7 +59,7 @@ fn assert_unchanged(done: &Value, logs: &[String]) {
 }
 
 async fn killed_between_two_answers(database: Database) {
-    let (mut server, upstream) = connected(database).await;
+    let (mut server, upstream) = Upstream::connected(database).await;
     let task = server.submit(TWO_WRITES).await;
     let asked = server.pending(2).await;
     server.approve(&asked[0]).await;
@@ -88,7 +81,7 @@ async fn killed_between_two_answers(database: Database) {
 }
 
 async fn killed_before_any_answer(database: Database) {
-    let (mut server, upstream) = connected(database).await;
+    let (mut server, upstream) = Upstream::connected(database).await;
     let task = server.submit(TWO_WRITES).await;
     let asked = server.pending(2).await;
     server.kill().await;
@@ -129,7 +122,7 @@ return outcomes;
 "#;
 
 async fn killed_at_random_instants_nothing_is_sent_twice(database: Database) {
-    let (mut server, upstream) = connected(database).await;
+    let (mut server, upstream) = Upstream::connected(database).await;
     let rule = json!({ "effect": "allow", "match": { "tools": ["ledger.items.createItem"] } });
     server.post("/policies", rule).await;
     let mut seed = [0; 8];
@@ -207,7 +200,7 @@ impl Random {
 }
 
 async fn killed_while_a_write_is_under_way_a_person_is_asked(database: Database) {
-    let (mut server, upstream) = connected(database).await;
+    let (mut server, upstream) = Upstream::connected(database).await;
     let rule = json!({ "effect": "allow", "match": { "tools": ["ledger.items.*"] } });
     server.post("/policies", rule).await;
     upstream.hold_writes();

@@ -51,22 +51,13 @@ async fn add(server: &Server, upstream: &Upstream, name: &str, base_url: &str) {
         .await;
 }
 
-async fn every_failure_is_distinguishable(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
-    add(
-        &server,
-        &upstream,
-        "closed",
-        &format!("http://127.0.0.1:{}", free_port()),
-    )
-    .await;
-    add(&server, &upstream, "unknown", "http://no-such-host.invalid").await;
+/// A tool, its arguments, the code its failure has, and the status where the upstream answered.
+type Case = (&'static str, Value, &'static str, Option<u16>);
 
+fn cases() -> Vec<Case> {
     let status = |n: u16| json!({ "status": n });
     let none = || json!({});
-    let cases = [
+    vec![
         (
             "closed.items.listItems",
             none(),
@@ -123,7 +114,21 @@ async fn every_failure_is_distinguishable(database: Database) {
             Some(503),
         ),
         ("ledger.faults.large", none(), "result_too_large", None),
-    ];
+    ]
+}
+
+async fn every_failure_is_distinguishable(database: Database) {
+    let (server, upstream) = Upstream::connected(database).await;
+    add(
+        &server,
+        &upstream,
+        "closed",
+        &format!("http://127.0.0.1:{}", free_port()),
+    )
+    .await;
+    add(&server, &upstream, "unknown", "http://no-such-host.invalid").await;
+
+    let cases = cases();
     let mut seen = BTreeSet::new();
     let mut messages = BTreeSet::new();
     for (path, arguments, code, status) in &cases {
@@ -205,9 +210,7 @@ async fn a_rejected_and_a_missing_credential_are_told_apart(database: Database) 
 }
 
 async fn an_answer_that_is_too_large_is_refused(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, _upstream) = Upstream::connected(database).await;
     // 12 KB on the wire, 12 MB once unpacked: what counts is what it unpacks to.
     let error = caught(&server, "ledger.faults.bomb", json!({})).await;
     assert_eq!(error["code"], "result_too_large", "{error:#}");

@@ -15,23 +15,14 @@ on_both_databases!(
     wrong_arguments_are_refused_before_anything,
     an_unanswered_approval_expires,
     two_writes_side_by_side_ask_twice,
-    a_rule_made_while_a_person_is_asked_is_obeyed,
-    rules_decide,
     the_description_in_yaml_works_the_same,
 );
 
 const WRITE: &str =
     "return await tools.ledger.items.createItem({ name: 'tea & \"scones\" ✓', amount: 2.50 });";
 
-async fn connected(database: Database) -> (Server, Upstream) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
-    (server, upstream)
-}
-
 async fn a_read_runs_and_a_write_asks(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let read = server
         .value("return await tools.ledger.items.listItems({ limit: 5 })")
         .await;
@@ -83,7 +74,7 @@ async fn a_read_runs_and_a_write_asks(database: Database) {
 }
 
 async fn approve_sends_exactly_what_was_shown_once(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let task = server.submit(WRITE).await;
     let asked = server.pending(1).await.remove(0);
     assert_eq!(
@@ -139,7 +130,7 @@ fn assert_same_request(shown: &Value, received: &Received, base_url: &str) {
 }
 
 async fn deny_sends_nothing_and_can_be_caught(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let code = "try { await tools.ledger.items.createItem({ name: 'denied', amount: 1 }); }\n\
                 catch (e) { return { code: e.code, message: e.message, tool: e.tool,\n\
                 known: e instanceof ToolError }; }";
@@ -177,7 +168,7 @@ async fn deny_sends_nothing_and_can_be_caught(database: Database) {
 }
 
 async fn the_second_answer_is_refused(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let task = server.submit(WRITE).await;
     let asked = server.pending(1).await.remove(0);
     let first = server.approve(&asked).await;
@@ -205,7 +196,7 @@ async fn the_second_answer_is_refused(database: Database) {
 }
 
 async fn many_answers_at_once_count_once(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let task = server.submit(WRITE).await;
     let asked = server.pending(1).await.remove(0);
     let id = asked["id"].as_str().expect("an id");
@@ -233,7 +224,7 @@ async fn many_answers_at_once_count_once(database: Database) {
 }
 
 async fn wrong_arguments_are_refused_before_anything(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let code = "try { await tools.ledger.items.createItem({ nam: 'x', amount: 'much', note: 'n' }); }\n\
                 catch (e) { return { code: e.code, message: e.message }; }";
     let caught = server.value(code).await;
@@ -256,7 +247,7 @@ async fn wrong_arguments_are_refused_before_anything(database: Database) {
 }
 
 async fn an_unanswered_approval_expires(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let rule = json!({
         "effect": "ask", "match": { "tools": ["ledger.items.*"] }, "ask": { "waitMs": 1000 },
     });
@@ -284,7 +275,7 @@ async fn an_unanswered_approval_expires(database: Database) {
 }
 
 async fn two_writes_side_by_side_ask_twice(database: Database) {
-    let (server, upstream) = connected(database).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let code = "const [a, b] = await Promise.all(['one', 'two'].map((name, i) =>\n\
                 tools.ledger.items.createItem({ name, amount: i })));\nreturn [a.name, b.name];";
     let task = server.submit(code).await;
@@ -297,87 +288,6 @@ async fn two_writes_side_by_side_ask_twice(database: Database) {
     let done = server.finished(&task).await;
     assert_eq!(done["result"], json!(["one", "two"]), "{done:#}");
     assert_eq!((upstream.created("one"), upstream.created("two")), (1, 1));
-}
-
-async fn a_rule_made_while_a_person_is_asked_is_obeyed(database: Database) {
-    let (server, upstream) = connected(database).await;
-    let task = server.submit(WRITE).await;
-    let asked = server.pending(1).await.remove(0);
-    let deny = json!({ "effect": "deny", "match": { "tools": ["ledger.items.createItem"] } });
-    server.post("/policies", deny).await;
-    let id = asked["id"].as_str().expect("an id");
-    server
-        .send(
-            "POST",
-            &format!("/approvals/{id}/approve"),
-            Some(&json!({})),
-        )
-        .await;
-    let done = server.finished(&task).await;
-    assert_eq!(done["status"], "denied", "{done:#}");
-    assert_eq!(done["error"]["code"], "denied_by_policy", "{done:#}");
-    assert_eq!(
-        upstream.writes(),
-        0,
-        "an approval does not outlive the policy it was given under"
-    );
-}
-
-async fn rules_decide(database: Database) {
-    let (server, upstream) = connected(database).await;
-    server
-        .cli(&[
-            "policies",
-            "add",
-            "allow",
-            "ledger.items.createItem",
-            "--when",
-            "amount < 10",
-        ])
-        .await
-        .exits(0);
-    server
-        .cli(&["policies", "add", "deny", "ledger.items.deleteItem"])
-        .await
-        .exits(0);
-    let test = [
-        "policies",
-        "test",
-        "ledger.items.createItem",
-        r#"{"name":"x","amount":5}"#,
-    ];
-    server.cli(&test).await.exits(0).says(&["allow"]);
-
-    let small = server
-        .value("return (await tools.ledger.items.createItem({ name: 'small', amount: 9 })).name")
-        .await;
-    assert_eq!(small, "small");
-    let task = server
-        .submit("return tools.ledger.items.createItem({ name: 'big', amount: 10 })")
-        .await;
-    let asked = server.pending(1).await;
-    assert_eq!(
-        asked[0]["arguments"]["name"], "big",
-        "the condition does not hold, so it asks"
-    );
-    server.approve(&asked[0]).await;
-    assert_eq!(server.finished(&task).await["status"], "completed");
-
-    let code = "const found = await tools.discover('delete item');\n\
-                try { await tools.ledger.items.deleteItem({ id: '1' }); } catch (e) {\n\
-                return { code: e.code, seen: found.results.map((r) => r.path) }; }";
-    let caught = server.value(code).await;
-    assert_eq!(caught["code"], "denied_by_policy");
-    let seen = caught["seen"].to_string();
-    assert!(
-        seen.contains("ledger.items.getItem"),
-        "discovery works: {seen}"
-    );
-    assert!(
-        !seen.contains("ledger.items.deleteItem"),
-        "a denied tool is not shown: {seen}"
-    );
-    assert_eq!(upstream.writes(), 2);
 }
 
 async fn the_description_in_yaml_works_the_same(database: Database) {

@@ -19,6 +19,7 @@ macro_rules! on_both_databases {
     };
 }
 
+mod api;
 mod binary;
 mod database;
 mod ledger;
@@ -34,6 +35,7 @@ mod faults;
 mod gate;
 mod programs;
 mod record;
+mod rules;
 mod secrets;
 mod start;
 mod storage;

@@ -125,9 +125,7 @@ async fn a_thrown_error_names_the_line_of_the_typescript(database: Database) {
 }
 
 async fn logs_arrive_while_the_program_runs(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let code = "console.log('before the call');\nconst held = await tools.ledger.probe.held();\n\
                 console.warn('after the call');\nreturn held;";
     let mut command = server.command();
@@ -172,9 +170,7 @@ async fn logs_arrive_while_the_program_runs(database: Database) {
 }
 
 async fn every_exit_code(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let deny = json!({ "effect": "deny", "match": { "tools": ["ledger.items.deleteItem"] } });
     server.post("/policies", deny).await;
 

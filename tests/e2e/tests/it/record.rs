@@ -1,8 +1,9 @@
 //! What is recorded: the audit chain holds and notices tampering; event streams resume without loss
 //! or repetition, across restarts too.
 
+use crate::api::items;
 use crate::database::Database;
-use crate::server::{Server, items};
+use crate::server::Server;
 use crate::stream::Stream;
 use crate::upstream::Upstream;
 use serde_json::json;
@@ -14,9 +15,7 @@ on_both_databases!(
 );
 
 async fn the_audit_chain_tells_everything_and_holds(database: Database) {
-    let mut server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (mut server, _upstream) = Upstream::connected(database).await;
     server
         .post(
             "/policies",
@@ -163,9 +162,7 @@ fn is_end(event: &crate::stream::Event) -> bool {
 }
 
 async fn a_task_stream_tells_the_whole_task_and_ends(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, _upstream) = Upstream::connected(database).await;
     let code = "console.log('one');\nawait tools.ledger.items.createItem({ name: 'a', amount: 1 });\n\
                 console.log('two'); return 'three';";
     let task = server.submit(code).await;

@@ -17,9 +17,7 @@ on_both_databases!(
 );
 
 async fn a_broken_source_is_refused_and_the_others_live(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let cases = [
         (
             "cut.json",
@@ -92,9 +90,7 @@ async fn a_broken_source_is_refused_and_the_others_live(database: Database) {
 }
 
 async fn a_source_that_breaks_later_keeps_its_tools(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, upstream) = Upstream::connected(database).await;
     upstream.break_description();
     let refreshed = server.cli(&["sources", "refresh", "ledger"]).await;
     assert_ne!(refreshed.code, 0, "{refreshed:#?}");
@@ -209,13 +205,11 @@ async fn an_unknown_configuration_key_is_refused(database: Database) {
         "a flag wins over the file"
     );
     let shown = server.cli(&["config"]).await.exits(0);
-    shown.says(&["executor.toml", "EXECUTOR_HOME", "default"]);
+    shown.says(&["executor.toml", "default"]);
 }
 
 async fn what_was_done_is_there_after_a_restart(database: Database) {
-    let mut server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (mut server, _upstream) = Upstream::connected(database).await;
     let rule = json!({ "effect": "deny", "match": { "tools": ["ledger.items.deleteItem"] } });
     server.post("/policies", rule).await;
     let task = server

@@ -3,6 +3,7 @@
 //!
 //! It is the witness of what was sent. What the product says about itself is checked against this.
 
+use crate::database::Database;
 use crate::ledger;
 use crate::server::Server;
 use axum::Router;
@@ -82,6 +83,14 @@ impl Upstream {
                 .expect("the upstream serves until the test ends");
         });
         Self { shared, serving }
+    }
+
+    /// A server, and an upstream that is connected to it.
+    pub(crate) async fn connected(database: Database) -> (Server, Self) {
+        let server = Server::start(database).await;
+        let upstream = Self::start().await;
+        upstream.connect(&server).await;
+        (server, upstream)
     }
 
     /// The token it wants.

@@ -1,7 +1,6 @@
 //! Waiting is free and survives: a task whose sandbox was let go goes on as if nothing had been.
 
 use crate::database::Database;
-use crate::server::Server;
 use crate::upstream::Upstream;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -12,9 +11,7 @@ on_both_databases!(beyond_the_hold_window_a_task_is_rebuilt);
 const BEYOND_THE_HOLD_WINDOW: Duration = Duration::from_secs(13);
 
 async fn beyond_the_hold_window_a_task_is_rebuilt(database: Database) {
-    let server = Server::start(database).await;
-    let upstream = Upstream::start().await;
-    upstream.connect(&server).await;
+    let (server, upstream) = Upstream::connected(database).await;
     let code = r#"
         const before = { random: Math.random(), now: Date.now(), clock: performance.now() };
         const list = await tools.ledger.items.listItems();
