@@ -31,13 +31,12 @@ async fn the_audit_chain_tells_everything_and_holds(database: Database) {
     server.approve(&asked[0]).await;
     assert_eq!(server.finished(&task).await["status"], "completed");
 
-    let entries = items(
-        server
-            .cli(&["audit", "list", "--json"])
-            .await
-            .exits(0)
-            .json(),
-    );
+    let listed = server
+        .cli(&["audit", "list", "--json"])
+        .await
+        .exits(0)
+        .json();
+    let entries = items(&listed);
     let actions: Vec<&str> = entries
         .iter()
         .filter_map(|e| e["action"].as_str())
