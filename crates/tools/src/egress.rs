@@ -1,0 +1,378 @@
+//! The one guarded client: everything that leaves Executor leaves here.
+//!
+//! A name is resolved once, every address it has is judged (`address`), and the judged address is
+//! dialed; a pooled connection stays with the address it was judged for. No proxy from the
+//! environment, no cookies, no hidden retries, no automatic redirects: callers follow those step
+//! by step, each judged anew. Connecting, waiting for an answer, silence within it, the whole of
+//! it and its decompressed size are bounded.
+
+mod address;
+mod arriving;
+
+use crate::error::FetchError;
+use address::Verdict;
+pub(crate) use arriving::Arriving;
+use futures_util::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Client, Method, redirect, retry};
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use url::{Host, Url};
+
+/// How many redirects in a row are followed.
+pub(crate) const REDIRECTS_MAX: usize = 5;
+
+/// Clients kept for private hosts; beyond it all are dropped and made again when needed.
+const PRIVATE_CLIENTS_MAX: usize = 64;
+
+/// Shorter than the five seconds after which common servers close an idle connection, so that no
+/// request is written into a connection that is just being closed.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// The limits of everything that leaves.
+#[derive(Debug, Clone)]
+pub struct EgressConfig {
+    /// Milliseconds for a connection, TLS included.
+    pub connect_ms: u64,
+    /// Milliseconds from sending to the first line of an answer.
+    pub header_ms: u64,
+    /// Milliseconds of silence within an answer.
+    pub idle_ms: u64,
+    /// Milliseconds for all of it, redirects included.
+    pub total_ms: u64,
+    /// Largest description that is fetched, in bytes, decompressed.
+    pub document_bytes_max: u64,
+}
+
+impl Default for EgressConfig {
+    fn default() -> Self {
+        Self {
+            connect_ms: 10_000,
+            header_ms: 120_000,
+            idle_ms: 60_000,
+            total_ms: 300_000,
+            document_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// The guarded client; cheap to clone.
+#[derive(Clone)]
+pub struct Egress(Arc<Inner>);
+
+struct Inner {
+    config: EgressConfig,
+    /// Made on first use: reading the system's certificates takes longer than a start may.
+    public: OnceLock<Client>,
+    private: Mutex<HashMap<(String, u16), Client>>,
+}
+
+/// Who may be reached besides public addresses: one host and port, or nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reach(Option<(String, u16)>);
+
+impl Reach {
+    /// Public addresses alone.
+    pub(crate) fn public() -> Self {
+        Self(None)
+    }
+
+    /// Also the host and port of an address that an owner allowed.
+    pub(crate) fn also(url: &Url) -> Self {
+        Self(url.host_str().map(str::to_owned).zip(url.port_or_known_default()))
+    }
+
+    fn covers(&self, url: &Url) -> bool {
+        self.0.as_ref().is_some_and(|(host, port)| {
+            url.host_str() == Some(host) && url.port_or_known_default() == Some(*port)
+        })
+    }
+}
+
+/// One request as it goes on the wire.
+pub(crate) struct Outgoing {
+    pub(crate) method: String,
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// The target is not one that may be reached. Carries nothing: see [`FetchError::Refused`].
+#[derive(Debug, thiserror::Error)]
+#[error("refused")]
+struct Refused;
+
+/// The name has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("no such name")]
+struct NoName;
+
+impl Egress {
+    /// A client with these limits. Nothing is opened yet.
+    #[must_use]
+    pub fn new(config: EgressConfig) -> Self {
+        Self(Arc::new(Inner { config, public: OnceLock::new(), private: Mutex::default() }))
+    }
+
+    /// Fetches a description. Up to five redirects are followed, each judged; `headers` go to the
+    /// address's own origin alone; `allow_private` holds for its own host and port alone.
+    ///
+    /// # Errors
+    /// [`FetchError`]; a refused address is told apart from nothing else.
+    pub fn fetch_document<'a>(
+        &'a self,
+        url: &'a str,
+        headers: &'a [(String, String)],
+        allow_private: bool,
+    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        Box::pin(self.document(url, headers, allow_private))
+    }
+
+    async fn document(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        allow_private: bool,
+    ) -> Result<Vec<u8>, FetchError> {
+        let start = parse(url)?;
+        let reach = if allow_private { Reach::also(&start) } else { Reach::public() };
+        let deadline = self.deadline();
+        let mut at = start.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let accept = ("accept".to_owned(), "application/json, application/yaml, text/yaml, */*;q=0.5".to_owned());
+            let mut sent = vec![accept];
+            if at.origin() == start.origin() {
+                sent.extend(headers.iter().cloned());
+            }
+            let outgoing = Outgoing { method: "GET".to_owned(), url: at.clone(), headers: sent, body: None };
+            let answer = self.send(outgoing, &reach, deadline).await?;
+            let status = answer.status();
+            if let Some(location) = answer.redirect() {
+                at = join(&at, &location)?;
+                continue;
+            }
+            if !(200..300).contains(&status) {
+                return Err(FetchError::Status { host: host_of(&at), status });
+            }
+            return answer.read(self.0.config.document_bytes_max).await;
+        }
+        Err(FetchError::Redirects { host: host_of(&start), max: REDIRECTS_MAX })
+    }
+
+    /// When everything that begins now must have ended.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.0.config.total_ms)
+    }
+
+    /// Sends one request and waits for the head of its answer. Redirects are answers.
+    pub(crate) async fn send(
+        &self,
+        outgoing: Outgoing,
+        reach: &Reach,
+        deadline: Instant,
+    ) -> Result<Arriving, FetchError> {
+        let config = &self.0.config;
+        let host = host_of(&outgoing.url);
+        let secure = outgoing.url.scheme() == "https";
+        let client = self.client_for(&outgoing.url, reach)?;
+        let request = request(outgoing, &host)?;
+        let header_limit = Duration::from_millis(config.header_ms);
+        let within = deadline.min(Instant::now() + header_limit);
+        match tokio::time::timeout_at(within, client.execute(request)).await {
+            Ok(Ok(response)) => Ok(Arriving::new(response, host, deadline, config.clone())),
+            Ok(Err(error)) => Err(self.classify(&error, host, secure)),
+            Err(_) if within == deadline => {
+                Err(FetchError::Timeout { host, phase: "finish its answer", limit_ms: config.total_ms })
+            }
+            Err(_) => Err(FetchError::Timeout { host, phase: "begin to answer", limit_ms: config.header_ms }),
+        }
+    }
+
+    /// Judges a literal address at once; names are judged by the client's resolver when dialed.
+    fn client_for(&self, url: &Url, reach: &Reach) -> Result<Client, FetchError> {
+        let granted = reach.covers(url);
+        let literal = match url.host() {
+            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
+            Some(Host::Domain(_)) | None => None,
+        };
+        if literal.is_some_and(|ip| !address::judge(ip).passes(granted)) {
+            return Err(FetchError::Refused);
+        }
+        match (&reach.0, granted) {
+            (Some(key), true) => {
+                let mut kept = self.0.private.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() >= PRIVATE_CLIENTS_MAX && !kept.contains_key(key) {
+                    kept.clear();
+                }
+                Ok(kept.entry(key.clone()).or_insert_with(|| client(&self.0.config, Some(key.0.clone()))).clone())
+            }
+            _ => Ok(self.0.public.get_or_init(|| client(&self.0.config, None)).clone()),
+        }
+    }
+
+    /// What an error of the HTTP library means. Its text is never used: it may hold the address
+    /// with a key in the query.
+    fn classify(&self, error: &reqwest::Error, host: String, secure: bool) -> FetchError {
+        let mut io: Option<&std::io::Error> = None;
+        let mut at: Option<&(dyn StdError + 'static)> = Some(error);
+        while let Some(cause) = at {
+            if cause.is::<Refused>() {
+                return FetchError::Refused;
+            }
+            if cause.is::<NoName>() {
+                return FetchError::Name { host };
+            }
+            io = io.or_else(|| cause.downcast_ref());
+            at = cause.source();
+        }
+        if !error.is_connect() {
+            return if error.is_builder() {
+                FetchError::Malformed { host, problem: "a header or the address is malformed".to_owned() }
+            } else {
+                FetchError::NoAnswer { host }
+            };
+        }
+        if error.is_timeout() {
+            return FetchError::Timeout { host, phase: "connect", limit_ms: self.0.config.connect_ms };
+        }
+        use std::io::ErrorKind as Kind;
+        let network = io.is_some_and(|e| {
+            matches!(
+                e.kind(),
+                Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable
+            )
+        });
+        if secure && !network {
+            let problem = io.map_or_else(|| "the handshake failed".to_owned(), innermost);
+            return FetchError::Tls { host, problem };
+        }
+        let problem = match io.map(std::io::Error::kind) {
+            Some(Kind::ConnectionRefused) => "connection refused",
+            Some(Kind::HostUnreachable | Kind::NetworkUnreachable) => "the network does not reach it",
+            Some(Kind::ConnectionReset) => "connection reset",
+            _ => "the connection failed",
+        };
+        FetchError::Connect { host, problem: problem.to_owned() }
+    }
+}
+
+fn innermost(error: &std::io::Error) -> String {
+    error.get_ref().map_or_else(|| error.kind().to_string(), ToString::to_string)
+}
+
+/// Judges every address of a name. `granted` is the one name whose private addresses pass.
+struct Guard {
+    granted: Option<String>,
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let granted = self.granted.as_deref() == Some(name.as_str());
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoName)?.collect();
+            if found.is_empty() {
+                return Err(NoName.into());
+            }
+            // One bad address among good ones is an attack or a mistake; neither is dialed.
+            if found.iter().any(|a| !address::judge(a.ip()).passes(granted)) {
+                return Err(Refused.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn client(config: &EgressConfig, granted: Option<String>) -> Client {
+    let guard = Arc::new(Guard { granted });
+    let builder = || {
+        Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(retry::never())
+            .dns_resolver(Arc::clone(&guard))
+            .connect_timeout(Duration::from_millis(config.connect_ms))
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true)
+            .user_agent(concat!("executor/", env!("CARGO_PKG_VERSION")))
+    };
+    builder().build().unwrap_or_else(|_| {
+        // A machine without CA certificates. Plain HTTP still works; TLS then trusts nobody.
+        tracing::warn!("no CA certificates found; install the package `ca-certificates` to call https addresses");
+        builder().tls_certs_only([]).build().expect("a client that needs nothing of the system can be built")
+    })
+}
+
+fn request(outgoing: Outgoing, host: &str) -> Result<reqwest::Request, FetchError> {
+    let malformed = |problem: &str| FetchError::Malformed { host: host.to_owned(), problem: problem.to_owned() };
+    let method = Method::from_bytes(outgoing.method.as_bytes()).map_err(|_| malformed("unknown method"))?;
+    let mut request = reqwest::Request::new(method, outgoing.url);
+    for (name, value) in &outgoing.headers {
+        let parsed = HeaderName::from_bytes(name.as_bytes());
+        let name = parsed.map_err(|_| malformed("a header's name is malformed"))?;
+        let mut value = HeaderValue::from_bytes(value.as_bytes())
+            .map_err(|_| malformed("a header's value holds characters that cannot be sent"))?;
+        value.set_sensitive(true);
+        request.headers_mut().append(name, value);
+    }
+    *request.body_mut() = outgoing.body.map(Into::into);
+    Ok(request)
+}
+
+/// Host and port, as shown in errors.
+pub(crate) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The one parser, for judging and for dialing.
+pub(crate) fn parse(text: &str) -> Result<Url, FetchError> {
+    let bad = |problem: String| FetchError::BadUrl { url: without_secrets(text), problem };
+    let url = Url::parse(text).map_err(|e| bad(e.to_string()))?;
+    checked(url).map_err(bad)
+}
+
+/// The address that a redirect leads to.
+pub(crate) fn join(at: &Url, location: &str) -> Result<Url, FetchError> {
+    let bad = |problem: String| FetchError::BadUrl { url: without_secrets(location), problem };
+    let url = at.join(location).map_err(|e| bad(e.to_string()))?;
+    checked(url).map_err(bad)
+}
+
+fn checked(mut url: Url) -> Result<Url, String> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("only http and https can be reached, not `{}`", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("user names in addresses are not accepted; set a credential instead".to_owned());
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// An address as shown in an error: without query, fragment and user name.
+fn without_secrets(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let shown = &text[..end];
+    match (shown.find("://"), shown.rfind('@')) {
+        (Some(start), Some(at)) if at > start => format!("{}{}", &shown[..start + 3], &shown[at + 1..]),
+        _ => shown.to_owned(),
+    }
+}
+
+impl Verdict {
+    fn passes(self, granted: bool) -> bool {
+        match self {
+            Self::Public => true,
+            Self::Private => granted,
+            Self::Never => false,
+        }
+    }
+}

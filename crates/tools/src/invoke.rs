@@ -1,0 +1,209 @@
+//! One call on its way out and its answer on the way back.
+//!
+//! The admission is consumed here, so a call that nobody decided does not compile. Credentials are
+//! attached last, only for the source's own origin, and masked in all that returns. Nothing is
+//! ever sent twice: no retry, and a redirect is followed only within the origin.
+
+mod failure;
+
+use crate::answer;
+use crate::catalog::SourceTools;
+use crate::egress::{self, Arriving, Egress, Outgoing, REDIRECTS_MAX, Reach};
+use crate::masking::{Masks, bare_token};
+use crate::request::Prepared;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::call::Admission;
+use domain::credential::Secret;
+use domain::source::{ApiKeyLocation, AuthScheme};
+use domain::tool::{Tool, ToolError, ToolErrorCode};
+use failure::Failures;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use url::Url;
+
+/// A credential for one call: how it is attached, and its value.
+pub struct Attachment {
+    /// How.
+    pub scheme: AuthScheme,
+    /// The value: a token, `user:password` or a key.
+    pub secret: Secret,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers worth reading.
+    pub headers: Vec<(String, String)>,
+    /// The data.
+    pub data: Value,
+    /// Bytes of the body, decompressed.
+    pub bytes: u64,
+}
+
+/// Sends calls.
+#[derive(Clone)]
+pub struct Invoker {
+    egress: Egress,
+}
+
+impl Invoker {
+    /// Sends through this client.
+    #[must_use]
+    pub fn new(egress: Egress) -> Self {
+        Self { egress }
+    }
+
+    /// Sends a prepared call, once, and reads its answer. Dropping the future may leave the
+    /// upstream with a request whose answer nobody reads.
+    ///
+    /// # Errors
+    /// A [`ToolError`] for whatever is not a readable 2xx answer; `internal` if the admission is
+    /// for another call.
+    pub fn invoke<'a>(
+        &'a self,
+        admission: Admission,
+        tool: &'a Tool,
+        source: &'a SourceTools,
+        prepared: &'a Prepared,
+        attachments: &'a [Attachment],
+        result_bytes_max: u64,
+    ) -> BoxFuture<'a, Result<Answer, ToolError>> {
+        Box::pin(async move {
+            let masks = Masks::new(attachments);
+            let call = Call { tool, source, prepared, attachments, masks: &masks };
+            let answered = call.send(&self.egress, &admission, result_bytes_max).await;
+            answered.map_err(|error| masked(error, &masks))
+        })
+    }
+}
+
+fn masked(mut error: ToolError, masks: &Masks) -> ToolError {
+    error.message = masks.text(&error.message).into_owned();
+    if let Some(details) = &mut error.details {
+        masks.value(details);
+    }
+    error
+}
+
+struct Call<'a> {
+    tool: &'a Tool,
+    source: &'a SourceTools,
+    prepared: &'a Prepared,
+    attachments: &'a [Attachment],
+    masks: &'a Masks,
+}
+
+impl Call<'_> {
+    async fn send(&self, egress: &Egress, admission: &Admission, bytes_max: u64) -> Result<Answer, ToolError> {
+        let url = self.admitted(admission)?;
+        let failures = Failures { tool: self.tool, source: &self.source.source, method: &self.prepared.method };
+        let (arriving, attached) = self.follow(egress, url, &failures).await?;
+        let status = arriving.status();
+        let mut headers = answer::worth_reading(arriving.headers());
+        if !(200..300).contains(&status) {
+            return Err(failures.status(arriving, attached, self.masks).await);
+        }
+        let body = arriving.read(bytes_max).await.map_err(|e| failures.unanswered(&e))?;
+        let bytes = body.len() as u64;
+        let mut data =
+            answer::decode(&headers, &self.masks.bytes(&body)).map_err(|problem| failures.broken(status, &problem))?;
+        self.masks.value(&mut data);
+        for (_, value) in &mut headers {
+            *value = self.masks.text(value).into_owned();
+        }
+        Ok(Answer { status, headers, data, bytes })
+    }
+
+    /// The address, if the admission is for this very definition and the request leads to where
+    /// the definition says.
+    fn admitted(&self, admission: &Admission) -> Result<Url, ToolError> {
+        let refuse = |text: &str| ToolError::new(ToolErrorCode::Internal, &self.tool.path, text);
+        let binding = admission.binding();
+        if binding.definition_digest != self.tool.digest || binding.tool != self.tool.path {
+            return Err(refuse("the decision was made for another definition of this tool; call it again"));
+        }
+        let own = self.tool.binding.get("server").and_then(Value::as_str);
+        let base = Url::parse(own.unwrap_or(&self.source.source.base_url)).ok();
+        match (base, egress::parse(&self.prepared.url)) {
+            (Some(base), Ok(url)) if base.origin() == url.origin() => Ok(url),
+            _ => Err(refuse("the prepared request does not lead to the source's own address")),
+        }
+    }
+
+    /// Sends, and follows redirects within the origin. Also says whether credentials went along.
+    async fn follow(
+        &self,
+        egress: &Egress,
+        mut url: Url,
+        failures: &Failures<'_>,
+    ) -> Result<(Arriving, bool), ToolError> {
+        let base = Url::parse(&self.source.source.base_url).ok();
+        let attached = !self.attachments.is_empty() && base.as_ref().is_some_and(|b| b.origin() == url.origin());
+        let reach = match base.filter(|_| self.source.source.allow_private) {
+            Some(base) => Reach::also(&base),
+            None => Reach::public(),
+        };
+        let deadline = egress.deadline();
+        let mut method = self.prepared.method.clone();
+        let mut body = self.prepared.body.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let mut outgoing = Outgoing {
+                method: method.clone(),
+                url: url.clone(),
+                headers: self.prepared.headers.clone(),
+                body: body.clone(),
+            };
+            if body.is_none() {
+                outgoing.headers.retain(|(name, _)| name != "content-type");
+            }
+            if attached {
+                self.attachments.iter().for_each(|a| attach(a, &mut outgoing));
+            }
+            let arriving = egress.send(outgoing, &reach, deadline).await.map_err(|e| failures.unanswered(&e))?;
+            let next = arriving.redirect().and_then(|l| egress::join(&url, &l).ok());
+            let Some(next) = next.filter(|n| n.origin() == url.origin()) else { return Ok((arriving, attached)) };
+            // RFC 9110, section 15.4: 303 asks for the result; 301 and 302 do the same after POST.
+            let to_get = match arriving.status() {
+                303 => method != "HEAD",
+                301 | 302 => method == "POST",
+                _ => false,
+            };
+            if to_get {
+                method = "GET".to_owned();
+                body = None;
+            }
+            url = next;
+        }
+        Err(failures.redirects())
+    }
+}
+
+/// Puts a credential where its scheme wants it, over anything already there.
+fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
+    let secret = attachment.secret.expose();
+    let mut set = |name: &str, value: String| {
+        let name = name.to_ascii_lowercase();
+        outgoing.headers.retain(|(n, _)| *n != name);
+        outgoing.headers.push((name, value));
+    };
+    match &attachment.scheme {
+        AuthScheme::Bearer => set("authorization", format!("Bearer {}", bare_token(secret))),
+        AuthScheme::Basic => set("authorization", format!("Basic {}", STANDARD.encode(secret))),
+        AuthScheme::ApiKey { location: ApiKeyLocation::Header, name } => set(name, secret.to_owned()),
+        AuthScheme::ApiKey { location: ApiKeyLocation::Query, name } => {
+            outgoing.url.query_pairs_mut().append_pair(name, secret);
+        }
+        AuthScheme::ApiKey { location: ApiKeyLocation::Cookie, name } => {
+            let own = format!("{name}={secret}");
+            let before = outgoing.headers.iter().position(|(n, _)| n == "cookie");
+            let cookie = match before.map(|at| outgoing.headers.remove(at).1) {
+                Some(before) => format!("{before}; {own}"),
+                None => own,
+            };
+            outgoing.headers.push(("cookie".to_owned(), cookie));
+        }
+    }
+}

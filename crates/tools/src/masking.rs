@@ -1,0 +1,220 @@
+//! Known secrets out of everything that comes back.
+//!
+//! An upstream may echo what it was sent. The secret itself and its practical encodings (base64 at
+//! any alignment and once more, hexadecimal, percent, JSON escapes, reversed) become `[secret]`. A
+//! secret split over two fields is not found.
+
+use crate::invoke::Attachment;
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use domain::source::AuthScheme;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// What stands in the place of a secret.
+const MASK: &str = "[secret]";
+
+/// Shorter secrets are words of everyday text; masking them would spoil every answer.
+const PLAIN_BYTES_MIN: usize = 4;
+
+/// Shorter encoded pieces occur by chance.
+const ENCODED_BYTES_MIN: usize = 8;
+
+/// Finds the secrets of one call.
+pub(crate) struct Masks(Option<AhoCorasick>);
+
+impl Masks {
+    pub(crate) fn new(attachments: &[Attachment]) -> Self {
+        let mut needles = BTreeSet::new();
+        for attachment in attachments {
+            for secret in secrets(attachment) {
+                forms(secret, &mut needles);
+            }
+        }
+        if needles.is_empty() {
+            return Self(None);
+        }
+        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&needles);
+        Self(Some(built.expect("a few hundred bytes of needles fit into any automaton")))
+    }
+
+    pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.0 {
+            Some(needles) if needles.is_match(text) => {
+                let mut out = String::with_capacity(text.len());
+                needles.replace_all_with(text, &mut out, |_, _, out| {
+                    out.push_str(MASK);
+                    true
+                });
+                Cow::Owned(out)
+            }
+            Some(_) | None => Cow::Borrowed(text),
+        }
+    }
+
+    pub(crate) fn bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        match &self.0 {
+            Some(needles) if needles.is_match(bytes) => {
+                let mut out = Vec::with_capacity(bytes.len());
+                needles.replace_all_with_bytes(bytes, &mut out, |_, _, out| {
+                    out.extend_from_slice(MASK.as_bytes());
+                    true
+                });
+                Cow::Owned(out)
+            }
+            Some(_) | None => Cow::Borrowed(bytes),
+        }
+    }
+
+    /// Masks every text of a value, keys included.
+    pub(crate) fn value(&self, value: &mut Value) {
+        if self.0.is_none() {
+            return;
+        }
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(masked) = self.text(text) {
+                    *text = masked;
+                }
+            }
+            Value::Number(number) => {
+                let text = number.to_string();
+                if let Cow::Owned(masked) = self.text(&text) {
+                    *value = Value::String(masked);
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|v| self.value(v)),
+            Value::Object(map) => {
+                map.values_mut().for_each(|v| self.value(v));
+                if map.keys().any(|k| matches!(self.text(k), Cow::Owned(_))) {
+                    *map = std::mem::take(map)
+                        .into_iter()
+                        .map(|(k, v)| (self.text(&k).into_owned(), v))
+                        .collect::<Map<_, _>>();
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+}
+
+/// What of a credential must not be seen. A user name is no secret, unless it stands alone, as
+/// where an API takes its key as the user of basic authentication.
+fn secrets(attachment: &Attachment) -> Vec<&str> {
+    let whole = attachment.secret.expose();
+    match &attachment.scheme {
+        AuthScheme::Bearer => vec![bare_token(whole)],
+        AuthScheme::Basic => match whole.split_once(':') {
+            Some((user, "")) => vec![whole, user],
+            Some((_, password)) => vec![whole, password],
+            None => vec![whole],
+        },
+        // `Bot abc`, `Token abc`: the part after the word is the secret.
+        AuthScheme::ApiKey { .. } => std::iter::once(whole).chain(whole.rsplit_once(' ').map(|(_, key)| key)).collect(),
+    }
+}
+
+/// A bearer token, also where it was pasted together with the word.
+pub(crate) fn bare_token(secret: &str) -> &str {
+    match secret.split_at_checked(7) {
+        Some((word, rest)) if word.eq_ignore_ascii_case("bearer ") => rest.trim(),
+        Some(_) | None => secret,
+    }
+}
+
+fn forms(secret: &str, out: &mut BTreeSet<String>) {
+    if secret.len() < PLAIN_BYTES_MIN {
+        return;
+    }
+    out.insert(secret.to_owned());
+    let quoted = Value::String(secret.to_owned()).to_string();
+    out.insert(quoted[1..quoted.len() - 1].to_owned());
+    let mut encoded: Vec<String> = vec![secret.chars().rev().collect()];
+    encoded.extend(base64_forms(secret.as_bytes()));
+    for once in [STANDARD_NO_PAD.encode(secret), base64::engine::general_purpose::STANDARD.encode(secret)] {
+        encoded.extend(base64_forms(once.as_bytes()));
+    }
+    let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
+    encoded.extend([hex.to_ascii_uppercase(), hex]);
+    for keep in [|b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b), |_| false] {
+        encoded.push(percent(secret, keep, |b| format!("%{b:02X}")));
+        encoded.push(percent(secret, keep, |b| format!("%{b:02x}")));
+    }
+    encoded.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+    out.extend(encoded.into_iter().filter(|e| e.len() >= ENCODED_BYTES_MIN));
+}
+
+fn percent(secret: &str, keep: fn(u8) -> bool, triplet: fn(u8) -> String) -> String {
+    secret.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { triplet(b) }).collect()
+}
+
+/// The characters that bytes always encode to, wherever in a longer text they stand: one run for
+/// each of the three alignments, in both alphabets.
+fn base64_forms(bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for shift in 0..3 {
+        let mut padded = vec![0; shift];
+        padded.extend_from_slice(bytes);
+        // Characters that also carry bits of what stands before or after do not count.
+        let from = (shift * 8).div_ceil(6);
+        let to = padded.len() * 8 / 6;
+        if to > from {
+            for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                found.push(engine.encode(&padded)[from..to].to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    use domain::credential::Secret;
+    use serde_json::json;
+
+    fn masks(scheme: AuthScheme, secret: &str) -> Masks {
+        Masks::new(&[Attachment { scheme, secret: Secret::new(secret.to_owned()) }])
+    }
+
+    #[test]
+    fn every_practical_form_is_masked() {
+        const SECRET: &str = "s3cr\"et/+ü-token_9";
+        let masks = masks(AuthScheme::Bearer, &format!("Bearer {SECRET}"));
+        let inside = |before: &str| STANDARD.encode(format!("{before}{SECRET} and more"));
+        let hex: String = SECRET.bytes().map(|b| format!("{b:02x}")).collect();
+        for text in [
+            SECRET.to_owned(),
+            STANDARD.encode(SECRET),
+            URL_SAFE.encode(SECRET),
+            inside(""),
+            inside("x"),
+            inside("xy"),
+            STANDARD.encode(STANDARD.encode(SECRET)),
+            hex.to_uppercase(),
+            hex,
+            SECRET.chars().rev().collect(),
+            url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect(),
+            json!({ "a": SECRET }).to_string(),
+        ] {
+            let masked = masks.text(&text).into_owned();
+            assert!(masked.contains(MASK), "{text} → {masked}");
+            assert!(!masked.contains(SECRET));
+        }
+        let mut value = json!({ SECRET: [SECRET, 1, {"k": "plain"}] });
+        masks.value(&mut value);
+        assert_eq!(value, json!({ MASK: [MASK, 1, {"k": "plain"}] }));
+        assert_eq!(masks.text("nothing here"), "nothing here");
+        assert_eq!(masks.bytes(format!("\u{1}{SECRET}").as_bytes()), b"\x01[secret]".as_slice());
+    }
+
+    #[test]
+    fn a_user_name_is_no_secret() {
+        let masks = masks(AuthScheme::Basic, "AC123456:hunter22");
+        assert_eq!(masks.text("AC123456 hunter22"), "AC123456 [secret]");
+        assert!(masks.text(&STANDARD.encode("AC123456:hunter22")).starts_with(MASK));
+    }
+}

@@ -1,0 +1,221 @@
+//! One operation of a description to one tool.
+//!
+//! Everything broken inside an operation ends as a sentence; the caller lists it as a warning and
+//! goes on with the next one.
+
+use super::binding::{Location, Operation};
+use super::document::Document;
+use super::names;
+use super::schema::{self, Schemas, TypeNames};
+use super::{Closure, ImportOptions, Warnings, body, parameters, responses, servers};
+use domain::tool::{Risk, Tool};
+use serde_json::{Map, Value, json};
+
+/// Longest description of a tool, in characters.
+const DESCRIPTION_CHARS_MAX: usize = 600;
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// An operation that is read but not yet named.
+pub(crate) struct Draft {
+    pub(crate) group: String,
+    pub(crate) name: String,
+    /// Set by [`names::settle`].
+    pub(crate) path: String,
+    pub(crate) template: String,
+    pub(crate) method: String,
+    description: String,
+    risk: Risk,
+    input: Value,
+    output: Option<Value>,
+    operation: Operation,
+}
+
+impl Draft {
+    pub(crate) fn into_tool(mut self, options: &ImportOptions<'_>, names: &TypeNames, closure: &Closure) -> Tool {
+        names.apply(&mut self.input);
+        if let Some(output) = &mut self.output {
+            names.apply(output);
+        }
+        let binding = serde_json::to_value(&self.operation)
+            .expect("an operation is strings, numbers and maps with string keys");
+        let mut tool = Tool {
+            path: self.path,
+            source_id: options.source_id.clone(),
+            description: self.description,
+            risk: self.risk,
+            input_schema: self.input,
+            output_schema: self.output,
+            binding,
+            digest: String::new(),
+        };
+        let schemas: Vec<&Value> = std::iter::once(&tool.input_schema).chain(&tool.output_schema).collect();
+        tool.digest = tool.digest_of(&closure.digest(&schemas));
+        tool
+    }
+}
+
+/// Reads every operation; what is broken is left out with a warning.
+pub(crate) fn collect(
+    document: &Document,
+    options: &ImportOptions<'_>,
+    base_url: &str,
+    schemas: &mut Schemas<'_>,
+    warnings: &mut Warnings,
+) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    let Some(paths) = document.root.get("paths").and_then(Value::as_object) else { return drafts };
+    for (template, item) in paths.iter().filter(|(t, _)| !t.starts_with("x-")) {
+        let item = match document.resolve(item) {
+            Ok(Value::Object(item)) => item,
+            Ok(_) => {
+                warnings.add(format!("`{template}` is left out: it is no object"));
+                continue;
+            }
+            Err(problem) => {
+                warnings.add(format!("`{template}` is left out: {problem}"));
+                continue;
+            }
+        };
+        for method in METHODS {
+            let Some(operation) = item.get(method) else { continue };
+            let place = Place { template, method, item, operation };
+            let server = servers::override_of(
+                [operation.get("servers"), item.get("servers")],
+                base_url,
+                options,
+                warnings,
+            );
+            match draft(&place, server, schemas, warnings) {
+                Ok(draft) => drafts.push(draft),
+                Err(problem) => warnings
+                    .add(format!("`{} {template}` is left out: {problem}", method.to_ascii_uppercase())),
+            }
+        }
+    }
+    drafts
+}
+
+struct Place<'a> {
+    template: &'a str,
+    method: &'a str,
+    item: &'a Map<String, Value>,
+    operation: &'a Value,
+}
+
+fn draft(
+    place: &Place<'_>,
+    server: Option<String>,
+    schemas: &mut Schemas<'_>,
+    warnings: &mut Warnings,
+) -> Result<Draft, String> {
+    let Some(operation) = place.operation.as_object() else { return Err("it is no object".to_owned()) };
+    let tag = operation.get("tags").and_then(|t| t.get(0)).and_then(Value::as_str);
+    let id = operation.get("operationId").and_then(Value::as_str);
+    let method = place.method.to_ascii_uppercase();
+    let mut arguments = Arguments::default();
+    let lists = [place.item.get("parameters"), operation.get("parameters")];
+    let parameters =
+        parameters::read(lists, place.template, schemas, &mut arguments, warnings)?;
+    let body = match operation.get("requestBody") {
+        Some(body) => body::read(body, schemas, &mut arguments, warnings)?,
+        None => None,
+    };
+    let (output, accept) = responses::read(operation.get("responses"), schemas);
+    let description = description(operation, &method, place.template, warnings);
+    Ok(Draft {
+        group: names::group(tag),
+        name: names::operation(id, tag)
+            .unwrap_or_else(|| names::from_method_and_path(place.method, place.template)),
+        path: String::new(),
+        template: place.template.to_owned(),
+        risk: match method.as_str() {
+            "GET" | "HEAD" | "OPTIONS" => Risk::Read,
+            "DELETE" => Risk::Destructive,
+            _ => Risk::Write,
+        },
+        description,
+        input: arguments.into_schema(),
+        output,
+        operation: Operation {
+            path: place.template.split('#').next().unwrap_or_default().to_owned(),
+            method: method.clone(),
+            server,
+            parameters,
+            body,
+            accept,
+        },
+        method,
+    })
+}
+
+fn description(operation: &Map<String, Value>, method: &str, template: &str, warnings: &mut Warnings) -> String {
+    let mut text = |key: &str| {
+        let text = operation.get(key).and_then(Value::as_str).unwrap_or_default();
+        schema::described(text, DESCRIPTION_CHARS_MAX, warnings)
+    };
+    let (summary, description) = (text("summary"), text("description"));
+    let same = |a: &str, b: &str| a.trim_end_matches('.').eq_ignore_ascii_case(b.trim_end_matches('.'));
+    let mut whole = match (summary.as_str(), description.as_str()) {
+        ("", "") => format!("{method} {template}"),
+        ("", only) | (only, "") => only.to_owned(),
+        (summary, description) if same(summary, description) => summary.to_owned(),
+        (summary, description) => {
+            let stop = if summary.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+            schema::described(&format!("{summary}{stop} {description}"), DESCRIPTION_CHARS_MAX, warnings)
+        }
+    };
+    if operation.get("deprecated") == Some(&Value::Bool(true)) {
+        whole.insert_str(0, "Deprecated. ");
+    }
+    whole
+}
+
+/// The flat arguments of one tool. Names are given away first come, first served; a later one
+/// becomes `<in>_<name>`.
+#[derive(Default)]
+pub(crate) struct Arguments {
+    properties: Map<String, Value>,
+    required: Vec<String>,
+    additional: Option<Value>,
+}
+
+impl Arguments {
+    /// Adds an argument and says what it is called.
+    pub(crate) fn add(&mut self, origin: &str, name: &str, schema: Value, required: bool) -> String {
+        let mut arg = name.to_owned();
+        if self.properties.contains_key(&arg) {
+            arg = format!("{origin}_{name}");
+        }
+        let mut count = 1;
+        while self.properties.contains_key(&arg) {
+            count += 1;
+            arg = format!("{origin}_{name}{count}");
+        }
+        self.properties.insert(arg.clone(), schema);
+        if required {
+            self.required.push(arg.clone());
+        }
+        arg
+    }
+
+    /// Lets arguments that are not listed pass, if they fit a schema.
+    pub(crate) fn open(&mut self, schema: Value) {
+        self.additional = Some(schema);
+    }
+
+    fn into_schema(mut self) -> Value {
+        self.required.sort_unstable();
+        let additional = self.additional.unwrap_or(Value::Bool(false));
+        let mut schema = json!({ "type": "object", "properties": self.properties, "additionalProperties": additional });
+        if !self.required.is_empty() {
+            schema["required"] = json!(self.required);
+        }
+        schema
+    }
+}
+
+/// Where an argument comes from, for its name on collision.
+pub(crate) fn origin(location: Option<Location>) -> &'static str {
+    location.map_or("body", Location::as_str)
+}

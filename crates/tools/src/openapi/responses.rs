@@ -1,0 +1,97 @@
+//! What an operation answers with: the type of its data and the `Accept` header.
+//!
+//! Only successful answers count. JSON is preferred where several forms are offered; event streams
+//! and line-delimited JSON are arrays, bytes are file values, no content is `null`.
+
+use super::body::{essence, is_text};
+use super::schema::Schemas;
+use serde_json::{Value, json};
+
+/// The forms that an answer's data can take, by media type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    Json,
+    /// One JSON value per line.
+    Lines,
+    /// Server-sent events.
+    Events,
+    Text,
+    Bytes,
+}
+
+impl Form {
+    /// The form of an essence, as `body::essence` gives it.
+    pub(crate) fn of(essence: &str) -> Self {
+        match essence {
+            "application/json" | "text/json" => Self::Json,
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl"
+            | "application/x-jsonlines" | "application/json-seq" | "application/stream+json" => Self::Lines,
+            "text/event-stream" => Self::Events,
+            other if other.ends_with("+json") => Self::Json,
+            other if is_text(other) => Self::Text,
+            _ => Self::Bytes,
+        }
+    }
+}
+
+/// The output schema, if the description says anything, and what to accept.
+pub(crate) fn read(responses: Option<&Value>, schemas: &mut Schemas<'_>) -> (Option<Value>, String) {
+    let mut answers: Vec<(&String, &Value)> = Vec::new();
+    for (status, response) in responses.and_then(Value::as_object).into_iter().flatten() {
+        if let Ok(response) = schemas.document().resolve(response) {
+            answers.push((status, response));
+        }
+    }
+    answers.sort_by_key(|(status, _)| *status);
+    let successful = |status: &str| status.len() == 3 && status.starts_with('2');
+    let mut chosen: Vec<&Value> =
+        answers.iter().filter(|(s, _)| successful(s)).map(|(_, r)| *r).collect();
+    if chosen.is_empty() {
+        chosen = answers.iter().filter(|(s, _)| *s == "default").map(|(_, r)| *r).collect();
+    }
+    let mut accepted: Vec<String> = Vec::new();
+    let mut types: Vec<Value> = Vec::new();
+    for response in &chosen {
+        let (schema, media_type) = data(response, schemas);
+        if let Some(media_type) = media_type.filter(|m| !accepted.contains(m)) {
+            accepted.push(media_type);
+        }
+        if !types.contains(&schema) {
+            types.push(schema);
+        }
+    }
+    let null = json!({ "type": "null" });
+    // "No content" beside real data reads better at the end.
+    types.sort_by_key(|t| *t == null);
+    let output = match types.len() {
+        0 => None,
+        1 => types.pop(),
+        _ => Some(json!({ "anyOf": types })),
+    };
+    let accept = if accepted.is_empty() {
+        "*/*".to_owned()
+    } else {
+        format!("{}, */*;q=0.5", accepted.join(", "))
+    };
+    (output.filter(|o| *o != json!({})), accept)
+}
+
+/// The data of one response and the media type that it comes as.
+fn data(response: &Value, schemas: &mut Schemas<'_>) -> (Value, Option<String>) {
+    let content = response.get("content").and_then(Value::as_object);
+    let Some((media_type, media)) =
+        content.and_then(|c| c.iter().min_by_key(|(m, _)| Form::of(&essence(m))))
+    else {
+        return (json!({ "type": "null" }), None);
+    };
+    let essence = essence(media_type);
+    let declared = media.get("schema").map(|s| schemas.convert(s));
+    let schema = match Form::of(&essence) {
+        _ if essence.contains('*') => declared.unwrap_or_else(|| json!({})),
+        Form::Json => declared.unwrap_or_else(|| json!({})),
+        Form::Lines | Form::Events => json!({ "type": "array", "items": declared.unwrap_or_else(|| json!({})) }),
+        Form::Text => json!({ "type": "string" }),
+        Form::Bytes => schemas.file(),
+    };
+    (schema, Some(essence))
+}
