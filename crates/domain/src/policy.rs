@@ -164,7 +164,7 @@ pub struct Request<'a> {
     pub source: &'a str,
     /// Its risk.
     pub risk: Risk,
-    /// Its arguments; none to ask about the tool in general.
+    /// Its arguments; none to ask about the tool in general, which no rule with conditions answers.
     pub arguments: Option<&'a Value>,
     /// The person whose task it is.
     pub account_id: &'a AccountId,
@@ -272,7 +272,10 @@ fn rule_matches(rule: &Rule, request: &Request<'_>) -> bool {
         && any_or_empty(&m.roles, |r| *r == request.role)
         && any_or_empty(&m.clients, |c| c.eq_ignore_ascii_case(request.client))
         && any_or_empty(&m.channels, |c| *c == request.channel)
-        && m.conditions.iter().all(|c| c.holds(request.arguments, when_missing))
+        && match request.arguments {
+            Some(arguments) => m.conditions.iter().all(|c| c.holds(arguments, when_missing)),
+            None => m.conditions.is_empty(),
+        }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(Permission::ReadAudit)?;
             let filter = store::audit::AuditFilter {
-                action: query.action,
+                action_prefix: query.action,
                 subject: query.subject,
                 before: query.before,
                 limit: query.limit,

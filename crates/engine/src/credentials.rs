@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use store::tenancy::Local;
 use tools::Attachment;
-use vault::Vault;
+use vault::{Vault, WrappedKey};
 
 /// Longest value in bytes.
 const VALUE_BYTES_MAX: usize = 64 << 10;
@@ -62,7 +62,7 @@ pub struct CredentialTest {
 /// The vault with the data key of the organization.
 pub(crate) struct Keys {
     vault: Vault,
-    wrapped: String,
+    wrapped: WrappedKey,
     touched: Mutex<HashMap<CredentialId, Timestamp>>,
 }
 
@@ -96,17 +96,17 @@ impl Keys {
             })?;
         }
         let wrapped = match wrapped {
-            Some(wrapped) => wrapped,
+            Some(wrapped) => WrappedKey(wrapped),
             None => {
                 let check = vault.check_value().map_err(|e| Error::internal(&e))?;
                 let made = vault
-                    .new_data_key(local.organization.id.as_str())
+                    .new_data_key(&local.organization.id)
                     .map_err(|e| Error::internal(&e))?;
                 let (kept, name) = (made.clone(), key_name);
                 store
                     .write(move |tx| {
                         store::meta::set(tx, system, "vault_check", &check)?;
-                        store::meta::set(tx, system, &name, &kept)?;
+                        store::meta::set(tx, system, &name, &kept.0)?;
                         Ok::<_, Error>(())
                     })
                     .await?;
@@ -119,7 +119,7 @@ impl Keys {
     fn seal(&self, scope: &Scope, credential: &Credential, value: &Secret) -> Result<domain::credential::Sealed, Error> {
         let binding = credential.binding(scope.organization_id(), scope.workspace_id());
         self.vault
-            .seal(scope.organization_id().as_str(), &self.wrapped, &binding, value)
+            .seal(scope.organization_id(), &self.wrapped, &binding, value)
             .map_err(|e| Error::internal(&e))
     }
 
@@ -160,7 +160,7 @@ impl Engine {
         let binding = credential.binding(scope.organization_id(), scope.workspace_id());
         let secret = keys
             .vault
-            .open(scope.organization_id().as_str(), &keys.wrapped, &binding, &sealed)
+            .open(scope.organization_id(), &keys.wrapped, &binding, &sealed)
             .map_err(|e| Error::internal(&e))?;
         let now = self.inner.clock.now();
         if keys.due_for_touch(&credential.id, now) {
@@ -198,9 +198,7 @@ impl Engine {
             };
             check_value(&scheme, &new.value)?;
             let known = self.own_credentials(&scope, &caller).await?.into_iter().find(|c| {
-                c.source_id == source.id
-                    && c.scope == new.scope
-                    && (c.scope != CredentialScope::Personal || c.account_id == caller.account_id)
+                c.source_id == source.id && c.scope == new.scope
             });
             let now = self.inner.clock.now();
             let (credential, action) = match known {
@@ -249,16 +247,11 @@ impl Engine {
     }
 
     async fn own_credentials(&self, scope: &Scope, caller: &Caller) -> Result<Vec<Credential>, Error> {
-        let wanted = scope.clone();
-        let mut found = self
-            .inner
+        let (wanted, person) = (scope.clone(), caller.account_id.clone());
+        self.inner
             .store
-            .read(move |r| Ok::<_, Error>(store::credentials::list(r, &wanted)?))
-            .await?;
-        found.retain(|c| {
-            c.scope != CredentialScope::Personal || c.account_id == caller.account_id
-        });
-        Ok(found)
+            .read(move |r| Ok(store::credentials::list(r, &wanted, &person)?))
+            .await
     }
 
     /// The credentials a caller may use, without their values.

@@ -115,11 +115,19 @@ impl Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::LostLease => Self::LostLease,
+            store::Error::LostLease(_) => Self::LostLease,
             store::Error::Full(_) | store::Error::Unavailable(_) | store::Error::Closed => {
                 Self::Unavailable { message: error.to_string() }
             }
-            other => Self::internal(&other),
+            store::Error::Unstorable => Self::invalid("invalid_text", error.to_string()),
+            store::Error::SignIn(_)
+            | store::Error::Location(_)
+            | store::Error::Corrupt(_)
+            | store::Error::Newer { .. }
+            | store::Error::Altered(_)
+            | store::Error::JournalBroken { .. }
+            | store::Error::Conflict(_)
+            | store::Error::Internal(_) => Self::internal(&error),
         }
     }
 }

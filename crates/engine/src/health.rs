@@ -54,7 +54,7 @@ impl Engine {
     async fn database(&self) -> Check {
         let kind = self.inner.store.kind();
         let answered: Result<(), Error> =
-            self.inner.store.read(|r| Ok(store::health::round_trip(r)?)).await;
+            self.inner.store.read(|r| Ok(store::health::ping(r)?)).await;
         match answered {
             Ok(()) => Check::new("database", CheckStatus::Ok, format!("{kind} answers")),
             Err(error) => Check {

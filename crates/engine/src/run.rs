@@ -5,9 +5,11 @@
 //! loop: its program runs again and the journal answers. Calls are in `run/calls.rs`, what was
 //! recorded in `run/journal.rs`, the task's own time in `run/task_clock.rs`.
 
+mod begin;
 mod calls;
 mod end;
 mod journal;
+mod logs;
 mod task_clock;
 
 use crate::gate::Wanted;
@@ -19,7 +21,6 @@ use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Call, CallStatus};
 use domain::canonical::canonical;
-use domain::event::{EventKind, LogLevel};
 use domain::limits::HOLD_WINDOW_MS;
 use domain::task::{Lease, Outcome, Task, TaskError};
 use domain::Timestamp;
@@ -27,14 +28,14 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use begin::{journal_broken, rebuild_program, recorded, sandbox_unavailable, start_session};
 use journal::Journal;
+use logs::{LOG_FLUSH_MS, Logs, write_logs};
 use sandbox::{Command, Event, Session};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use task_clock::TaskClock;
 
-/// How long a logged line may wait for others before it is written.
-const LOG_FLUSH_MS: u64 = 20;
 /// How often a waiting task looks whether it was answered without a notice.
 const LOOK_AGAIN_MS: u64 = 1_000;
 /// How many lost sandboxes one run survives.
@@ -63,7 +64,7 @@ pub(crate) async fn run(
         .inner
         .system
         .scope(task.organization_id.clone(), task.workspace_id.clone());
-    let doing = match Run::begin(engine, scope, task, lease, live, program).await {
+    let doing = match Run::begin(engine, scope, task, lease.clone(), live, program).await {
         Ok(doing) => doing,
         Err(Error::LostLease) => {
             tracing::info!(task.id = %id, "another server runs the task now");
@@ -71,10 +72,24 @@ pub(crate) async fn run(
         }
         Err(error) => {
             tracing::error!(task.id = %id, "the task is left as recorded: {error}");
+            give_back(engine, lease).await;
             Doing::Released
         }
     };
     live.doing.send_replace(doing);
+}
+
+/// Gives a task back to be claimed again, as soon as the database takes the word.
+async fn give_back(engine: &Engine, lease: Lease) {
+    loop {
+        engine.inner.clock.sleep(LOOK_AGAIN_MS).await;
+        let lease = lease.clone();
+        let released: Result<(), Error> =
+            engine.inner.store.write(move |tx| Ok(store::tasks::release(tx, &lease)?)).await;
+        if !matches!(released, Err(Error::Unavailable { .. })) || engine.is_stopping() {
+            return;
+        }
+    }
 }
 
 struct Run<'e> {
@@ -101,6 +116,8 @@ struct Run<'e> {
     ready: Vec<(u32, CallStatus)>,
     approvals: Vec<Approval>,
     deliveries: u32,
+    /// Turns for the sandbox that found no room yet.
+    outbox: VecDeque<Command>,
     /// Turns that the sandbox has been given and not ended.
     turns_open: u32,
     next_timer_ms: Option<u64>,
@@ -109,15 +126,6 @@ struct Run<'e> {
     waiting_since: Option<Timestamp>,
     shown_waiting: bool,
     ended: Option<Outcome>,
-}
-
-/// Lines that the program logged and that are not written yet.
-#[derive(Default)]
-struct Logs {
-    /// Lines the program has logged in this run.
-    lines: u32,
-    buffer: Vec<(u32, LogLevel, String)>,
-    since: Option<Timestamp>,
 }
 
 impl<'e> Run<'e> {
@@ -134,7 +142,14 @@ impl<'e> Run<'e> {
             None => rebuild_program(engine, &task),
         };
         let (journal, approvals) = if task.attempts > 1 {
-            recorded(engine, &scope, &task).await?
+            match recorded(engine, &scope, &task).await {
+                Err(store::Error::JournalBroken { sequence, what, .. }) => {
+                    let outcome = Outcome::Failed(journal_broken(sequence, what));
+                    let view = end::finish_without_run(engine, &scope, task, &lease, outcome);
+                    return Ok(Doing::Finished(Arc::new(view.await?)));
+                }
+                recorded => recorded?,
+            }
         } else {
             (Journal::new(Vec::new()), Vec::new())
         };
@@ -173,6 +188,7 @@ impl<'e> Run<'e> {
             in_flight: FuturesUnordered::new(),
             ready: Vec::new(),
             approvals,
+            outbox: VecDeque::new(),
             turns_open: 1,
             next_timer_ms: None,
             logs: Logs::default(),
@@ -233,12 +249,13 @@ impl<'e> Run<'e> {
         if self.ended.is_some() {
             return self.settle_ended().await;
         }
-        self.replay_next().await?;
+        self.send_commands();
+        self.replay_next();
         if !self.journal.is_replaying() && self.ended.is_none() {
             self.after_replay().await?;
             self.deliver_ready().await?;
             self.keep_time();
-            self.fire_timer().await;
+            self.fire_timer();
         }
         self.flush_logs_if_due().await?;
         let now = self.now();
@@ -257,7 +274,7 @@ impl<'e> Run<'e> {
     }
 
     /// Gives the next recorded answer again, once the program has come to rest.
-    async fn replay_next(&mut self) -> Result<(), Error> {
+    fn replay_next(&mut self) {
         while self.journal.is_replaying() && self.turns_open == 0 && self.ended.is_none() {
             let timers = self.next_timer_ms.is_some();
             let Some((delivery, call)) = self.journal.next() else { break };
@@ -275,13 +292,12 @@ impl<'e> Run<'e> {
                 outcome,
             };
             self.calls.remove(&sequence);
-            self.command(command).await;
+            self.command(command);
         }
         let at_rest = self.turns_open == 0 && !self.journal.is_replaying();
         if at_rest && self.journal.owes_calls() && self.next_timer_ms.is_none() {
             self.ended.get_or_insert(Outcome::Failed(self.journal.stopped_short()));
         }
-        Ok(())
     }
 
     /// Goes on where the record ends, once the program has come to rest there.
@@ -312,7 +328,7 @@ impl<'e> Run<'e> {
         }
     }
 
-    async fn fire_timer(&mut self) {
+    fn fire_timer(&mut self) {
         let now = self.now();
         let due = self.next_timer_ms.filter(|t| {
             self.turns_open == 0 && self.clock.is_running() && self.clock.elapsed_ms(now) >= *t
@@ -321,14 +337,26 @@ impl<'e> Run<'e> {
             self.next_timer_ms = None;
             let now_ms = self.clock.show(now).0;
             let elapsed_ms = self.clock.elapsed_ms(now);
-            self.command(Command::Advance { now_ms, elapsed_ms }).await;
+            self.command(Command::Advance { now_ms, elapsed_ms });
         }
     }
 
-    /// Gives the sandbox a turn. A sandbox that is gone says so by its next event.
-    async fn command(&mut self, command: Command) {
+    /// Gives the sandbox a turn.
+    fn command(&mut self, command: Command) {
         self.turns_open += 1;
-        drop(self.session.send(command).await);
+        self.outbox.push_back(command);
+        self.send_commands();
+    }
+
+    /// Sends what fits. Waiting for room here could wait for ever: the sandbox may itself be waiting
+    /// for its events to be read. A sandbox that is gone says so by its next event.
+    fn send_commands(&mut self) {
+        while let Some(command) = self.outbox.front() {
+            if self.session.send(command.clone()).now_or_never().is_none() {
+                return;
+            }
+            self.outbox.pop_front();
+        }
     }
 
     /// Milliseconds until something is due that nobody announces.
@@ -362,7 +390,7 @@ impl<'e> Run<'e> {
                 Event::Call { seq, path, arguments, options, position } => {
                     wanted.push(Wanted {
                         sequence: seq,
-                        path,
+                        path: path.replace('\0', "\u{fffd}"),
                         arguments: canonical_text(&arguments),
                         options: canonical_text(&options),
                         position,
@@ -401,46 +429,6 @@ impl<'e> Run<'e> {
         Outcome::Completed(result)
     }
 
-    fn on_log(&mut self, level: sandbox::LogLevel, text: String) {
-        self.logs.lines += 1;
-        // A rebuilt program says again what is recorded already.
-        if self.logs.lines > self.task.log_lines {
-            let level = match level {
-                sandbox::LogLevel::Debug => LogLevel::Debug,
-                sandbox::LogLevel::Log => LogLevel::Log,
-                sandbox::LogLevel::Info => LogLevel::Info,
-                sandbox::LogLevel::Warn => LogLevel::Warn,
-                sandbox::LogLevel::Error => LogLevel::Error,
-            };
-            self.logs.buffer.push((self.logs.lines, level, text));
-            let now = self.now();
-            self.logs.since.get_or_insert(now);
-        }
-    }
-
-    async fn flush_logs_if_due(&mut self) -> Result<(), Error> {
-        let now = self.now();
-        let due = self.logs.since.is_some_and(|s| now.since(s) >= LOG_FLUSH_MS)
-            || self.logs.buffer.len() >= 200;
-        if !due {
-            return Ok(());
-        }
-        let lines = self.take_logs();
-        let (scope, lease) = (self.scope.clone(), self.lease.clone());
-        self.engine
-            .commit(&self.scope, move |tx| write_logs(tx, &scope, &lease, &lines, now))
-            .await
-    }
-
-    fn take_logs(&mut self) -> Vec<(u32, LogLevel, String)> {
-        self.logs.since = None;
-        let lines = std::mem::take(&mut self.logs.buffer);
-        if let Some((line, ..)) = lines.last() {
-            self.task.log_lines = *line;
-        }
-        lines
-    }
-
     /// The sandbox died under the task: begin again in another one, from the journal.
     async fn restart(&mut self) -> Result<(), Error> {
         self.sandboxes += 1;
@@ -462,6 +450,7 @@ impl<'e> Run<'e> {
         self.held.clear();
         self.uncertain.clear();
         self.ready.clear();
+        self.outbox.clear();
         let now = self.now();
         self.clock.stand(now);
         let elapsed = self.clock.elapsed_ms(now);
@@ -534,84 +523,6 @@ impl<'e> Run<'e> {
     }
 }
 
-fn rebuild_program(engine: &Engine, task: &Task) -> Result<Arc<sandbox::Program>, TaskError> {
-    if task.pins.engine != sandbox::engine_digest() {
-        return Err(TaskError::new(
-            "engine_changed",
-            "the task began under another version of the engine and cannot be rebuilt under this \
-             one; run it again",
-        ));
-    }
-    let program = engine
-        .compile(&task.code, &task.limits)
-        .map_err(|e| TaskError::new("replay_diverged", e.to_string()))?;
-    if program.code_digest() != task.pins.code {
-        return Err(TaskError::new(
-            "engine_changed",
-            "the program compiles to other code than when the task began; run it again",
-        ));
-    }
-    Ok(Arc::new(program))
-}
-
-async fn recorded(
-    engine: &Engine,
-    scope: &Scope,
-    task: &Task,
-) -> Result<(Journal, Vec<Approval>), Error> {
-    let (scope, id) = (scope.clone(), task.id.clone());
-    let (calls, approvals) = engine
-        .inner
-        .store
-        .read(move |r| {
-            let calls = store::calls::list(r, &scope, &id)?;
-            Ok::<_, Error>((calls, store::approvals::for_task(r, &scope, &id)?))
-        })
-        .await?;
-    Ok((Journal::new(calls), approvals))
-}
-
-async fn start_session(
-    engine: &Engine,
-    task: &Task,
-    program: &Arc<sandbox::Program>,
-) -> Result<Session, sandbox::Error> {
-    let limits = &task.limits;
-    engine
-        .inner
-        .sandbox
-        .start(sandbox::Start {
-            tenant: task.workspace_id.to_string(),
-            program: Arc::clone(program),
-            seed: seed_bytes(&task.seed),
-            now_ms: task.created_at.0,
-            elapsed_ms: 0,
-            limits: sandbox::Limits {
-                compute_ms: limits.compute_ms,
-                memory_bytes: limits.memory_bytes,
-                calls_max: limits.calls,
-                calls_in_flight_max: limits.calls_in_flight,
-                log_bytes_max: limits.log_bytes,
-                result_bytes_max: limits.tool_result_bytes,
-                message_bytes_max: limits.tool_result_bytes + (64 << 10),
-            },
-        })
-        .await
-}
-
-fn seed_bytes(hex: &str) -> [u8; 32] {
-    let mut seed = [0u8; 32];
-    for (byte, pair) in seed.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(pair).unwrap_or("0");
-        *byte = u8::from_str_radix(digits, 16).unwrap_or(0);
-    }
-    seed
-}
-
-fn sandbox_unavailable(error: &sandbox::Error) -> TaskError {
-    TaskError::new("sandbox_unavailable", format!("no sandbox could be had: {error}"))
-}
-
 fn wall_limit(wall_ms: u64) -> TaskError {
     TaskError::new(
         "wall_limit",
@@ -641,20 +552,4 @@ fn sandbox_outcome(tool: &str, status: &CallStatus) -> sandbox::Outcome {
             sandbox::Outcome::Error(text.into())
         }
     }
-}
-
-fn write_logs(
-    tx: &mut store::Tx<'_>,
-    scope: &Scope,
-    lease: &Lease,
-    lines: &[(u32, LogLevel, String)],
-    now: Timestamp,
-) -> Result<(), Error> {
-    let Some((last, ..)) = lines.last() else { return Ok(()) };
-    store::tasks::set_log_lines(tx, lease, *last)?;
-    for (line, level, text) in lines {
-        let kind = EventKind::Log { line: *line, level: *level, text: text.clone() };
-        store::events::append(tx, scope, Some(&lease.task_id), now, &kind)?;
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ use domain::Timestamp;
 use domain::access::{Caller, Channel, Permission};
 use domain::canonical::sha256_hex;
 use futures_util::future::BoxFuture;
+use store::sessions::{Kind, NewSession};
 
 /// How long a link may be used, in milliseconds.
 const LINK_MS: i64 = 10 * 60_000;
@@ -28,7 +29,7 @@ impl Engine {
             caller.scope(Permission::DecideApprovals)?;
             let until = self.inner.clock.now().plus_ms(LINK_MS);
             let token = token();
-            self.keep(&token, &caller.account_id, "link", until).await?;
+            self.keep(&token, &caller.account_id, Kind::Link, until).await?;
             Ok((token, until))
         })
     }
@@ -57,7 +58,7 @@ impl Engine {
                     )
                 })?;
             let session = token();
-            self.keep(&session, &account, "session", now.plus_ms(SESSION_MS)).await?;
+            self.keep(&session, &account, Kind::Session, now.plus_ms(SESSION_MS)).await?;
             Ok(session)
         })
     }
@@ -66,14 +67,19 @@ impl Engine {
         &self,
         token: &str,
         account: &domain::AccountId,
-        kind: &'static str,
+        kind: Kind,
         until: Timestamp,
     ) -> Result<(), Error> {
-        let (system, digest, account) =
-            (self.inner.system, sha256_hex(token.as_bytes()), account.clone());
+        let system = self.inner.system;
+        let session = NewSession {
+            token_sha256: sha256_hex(token.as_bytes()),
+            account_id: account.clone(),
+            kind,
+            expires_at: until,
+        };
         self.inner
             .store
-            .write(move |tx| Ok(store::sessions::insert(tx, system, &digest, &account, kind, until)?))
+            .write(move |tx| Ok(store::sessions::insert(tx, system, &session)?))
             .await
     }
 

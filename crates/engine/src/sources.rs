@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tools::{Import, ImportOptions};
+use store::sources::Imported;
+use tools::{Import, ImportOptions, Parsed};
 
 /// Largest description that is uploaded or fetched, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
@@ -69,7 +70,8 @@ pub struct RefreshReport {
 /// A description on its way into the catalog.
 struct Incoming {
     id: SourceId,
-    name: String,
+    /// None to make one from the title.
+    name: Option<String>,
     origin: Origin,
     document: Vec<u8>,
     base_url: Option<String>,
@@ -93,36 +95,19 @@ impl Engine {
                 ));
             }
             let (origin, document) = self.read_description(&new).await?;
-            // The import reads the title again, and says what is wrong with the description.
-            let title = tools::peek_title(&document).unwrap_or_default();
-            let location = match &origin {
-                Origin::Url(url) => Some(url.as_str()),
-                Origin::Upload(name) => Some(name.as_str()),
-            };
-            let name =
-                new.name.clone().unwrap_or_else(|| tools::suggest_name(&title, location));
-            if !tools::valid_name(&name) {
-                return Err(Error::invalid(
-                    "invalid_source",
-                    format!(
-                        "'{name}' cannot be the first segment of a tool's path; a name is a \
-                         camelCase identifier, such as gitHub"
-                    ),
-                ));
-            }
             let incoming = Incoming {
                 id: SourceId::from_bits(entropy::bits()),
-                name,
+                name: new.name.clone(),
                 origin,
                 document,
                 base_url: new.base_url.clone(),
             };
-            let (incoming, import) = import(incoming).await?;
+            let (incoming, name, import) = import(incoming).await?;
             require_base_url(&import)?;
             let now = self.inner.clock.now();
             let source = Source {
                 id: incoming.id.clone(),
-                name: incoming.name.clone(),
+                name: name.clone(),
                 kind: import.kind,
                 title: import.title.clone(),
                 origin: incoming.origin.clone(),
@@ -156,14 +141,13 @@ impl Engine {
                             ),
                         ));
                     }
-                    store::sources::insert(
-                        tx,
-                        &scope,
-                        &source,
-                        &definitions,
-                        &import.tools,
-                        &document,
-                    )?;
+                    let imported = Imported {
+                        source: &source,
+                        document: &document,
+                        definitions: &definitions,
+                        tools: &import.tools,
+                    };
+                    store::sources::insert(tx, &scope, imported)?;
                     told(tx, &scope, &caller, &source, "added", now)
                 }
             })
@@ -279,13 +263,13 @@ impl Engine {
         };
         let incoming = Incoming {
             id: source.id.clone(),
-            name: source.name.clone(),
+            name: Some(source.name.clone()),
             origin: source.origin.clone(),
             document,
             // The address was fixed when the source was added.
             base_url: Some(source.base_url.clone()),
         };
-        let (incoming, import) = import(incoming).await?;
+        let (incoming, _, import) = import(incoming).await?;
         Ok((incoming.document, import))
     }
 
@@ -327,7 +311,13 @@ impl Engine {
         self.commit(scope, {
             let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
             move |tx| {
-                store::sources::replace(tx, &scope, &source, &definitions, &import.tools, &document)?;
+                let imported = Imported {
+                    source: &source,
+                    document: &document,
+                    definitions: &definitions,
+                    tools: &import.tools,
+                };
+                store::sources::replace(tx, &scope, imported)?;
                 told(tx, &scope, &caller, &source, "refreshed", now)
             }
         })
@@ -399,22 +389,36 @@ impl Engine {
     }
 }
 
-/// Imports on a thread of its own: a large description takes a while.
-async fn import(incoming: Incoming) -> Result<(Incoming, Import), Error> {
+/// Imports on a thread of its own: a large description takes a while. Yields the source's name too.
+async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error> {
+    let refused = |e: tools::ImportError| Error::invalid("invalid_source", e.to_string());
     tokio::task::spawn_blocking(move || {
-        let location = match &incoming.origin {
-            Origin::Url(url) => Some(url.as_str()),
-            Origin::Upload(_) => None,
+        let parsed = Parsed::parse(&incoming.document).map_err(refused)?;
+        let (location, shown) = match &incoming.origin {
+            Origin::Url(url) => (Some(url.as_str()), url),
+            Origin::Upload(file) => (None, file),
         };
+        let name = incoming
+            .name
+            .clone()
+            .unwrap_or_else(|| tools::suggest_name(&parsed.title(), Some(shown)));
+        if !tools::valid_name(&name) {
+            return Err(Error::invalid(
+                "invalid_source",
+                format!(
+                    "'{name}' cannot be the first segment of a tool's path; a name is a camelCase \
+                     identifier, such as gitHub"
+                ),
+            ));
+        }
         let options = ImportOptions {
             source_id: incoming.id.clone(),
-            name: &incoming.name,
+            name: &name,
             location,
             base_url: incoming.base_url.as_deref().filter(|u| !u.is_empty()),
         };
-        let import = tools::import(&incoming.document, &options)
-            .map_err(|e| Error::invalid("invalid_source", e.to_string()))?;
-        Ok((incoming, import))
+        let import = parsed.import(&options).map_err(refused)?;
+        Ok((incoming, name, import))
     })
     .await
     .map_err(|e| Error::internal(&e))?

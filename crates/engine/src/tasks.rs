@@ -231,6 +231,9 @@ impl Engine {
                 ),
             ));
         }
+        if code.contains('\0') {
+            return Err(Error::invalid("syntax_error", "the program has a NUL character in it; remove it"));
+        }
         sandbox::compile(code, max).map_err(|e| Error::Invalid {
             code: "syntax_error",
             message: format!("line {}, column {}: {}\n  {}", e.line, e.column, e.message, e.excerpt),

@@ -69,11 +69,11 @@ impl Engine {
         if self.inner.store.kind() != "sqlite" {
             return Ok(());
         }
-        let (system, now) = (self.inner.system, self.inner.clock.now());
+        let system = self.inner.system;
         let taken = self
             .inner
             .store
-            .write(move |tx| Ok::<_, Error>(store::tasks::abandon(tx, system, now)?))
+            .write(move |tx| Ok::<_, Error>(store::tasks::abandon(tx, system)?))
             .await?;
         if taken > 0 {
             tracing::info!(tasks = taken, "taking back the tasks of the server before this one");
@@ -95,19 +95,11 @@ impl Engine {
         }
         self.inner.worker.tracker.close();
         self.inner.worker.tracker.wait().await;
-        // What was running is left to whoever comes next, at once.
-        if self.inner.store.kind() != "sqlite" {
-            let (system, owner) = (self.inner.system, self.inner.worker.owner.clone());
-            let now = self.inner.clock.now();
-            let released: Result<u64, Error> = self
-                .inner
-                .store
-                .write(move |tx| Ok(store::tasks::renew(tx, system, &owner, now)?))
-                .await;
-            if let Err(error) = released {
-                tracing::warn!("leases could not be given back and will run out instead: {error}");
-            }
-        }
+    }
+
+    /// Whether the server is going down.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.inner.worker.stop.is_cancelled()
     }
 
     async fn claim_loop(self) {
@@ -142,7 +134,6 @@ impl Engine {
                 .inner
                 .store
                 .write(move |tx| {
-                    store::tasks::wake_answered(tx, system)?;
                     let until = now.plus_ms(LEASE_MS);
                     Ok::<_, Error>(store::tasks::claim_next(tx, system, &owner, now, until)?)
                 })

@@ -11,12 +11,14 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::{Error, Limits, Program};
+use crate::{Error, Layer, Limits, Program};
 
 /// Runs programs. Implemented by the isolate and by other runtimes.
 pub trait Sandbox: Send + Sync {
     /// The runtime's identifier, as in `runtimeId`.
     fn name(&self) -> &'static str;
+    /// The protections around programs, and which of them hold.
+    fn layers(&self) -> Vec<Layer>;
     /// Starts a program; waits for a free place when all are taken.
     fn start(&self, start: Start) -> BoxFuture<'_, Result<Session, Error>>;
 }

@@ -273,6 +273,19 @@ pub fn document(
     )
 }
 
+/// The tools of one source, whatever its status; none if there is no such source.
+///
+/// # Errors
+/// Those of the database.
+pub fn tools(conn: &mut Reader<'_>, scope: &Scope, id: &SourceId) -> Result<Vec<Tool>, Error> {
+    conn.one(
+        "select tools from source_documents where source_id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+        |r| r.json(),
+    )
+    .map(Option::unwrap_or_default)
+}
+
 /// Every source of the workspace that is not disabled, by name, with its definitions as JSON text
 /// and its tools.
 ///

@@ -399,6 +399,24 @@ pub fn suspend(tx: &mut Tx<'_>, lease: &Lease) -> Result<bool, Error> {
     Ok(suspended == 1)
 }
 
+/// Gives a task back as it is recorded: whoever claims it next rebuilds it.
+///
+/// # Errors
+/// [`Error::LostLease`]; those of the database.
+pub fn release(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), Error> {
+    let released = tx.execute(
+        "update tasks
+         set state = 'queued', owner = null, lease_until = null
+         where id = $1 and fence = $2 and state = 'running'",
+        &params![&lease.task_id, lease.fence],
+    )?;
+    if released == 1 {
+        Ok(())
+    } else {
+        Err(Error::LostLease(lease.task_id.clone()))
+    }
+}
+
 /// Queues a suspended task again, in the transaction that resolves its approval. False if it is
 /// not suspended: then a server runs it, and sees the answer.
 ///

@@ -109,71 +109,61 @@ pub fn import(document: &[u8], options: &ImportOptions<'_>) -> Result<Import, Im
     Parsed::parse(document)?.import(options)
 }
 
-/// A description that was read but not yet imported: its title is known before its tools are named.
+/// A description whose text is read: known to be OpenAPI, not yet walked. For callers that want
+/// its title before they choose a name.
 pub struct Parsed {
     document: Document,
     digest: String,
 }
 
 impl Parsed {
-    /// Reads the text of a description.
+    /// Reads the text.
     ///
     /// # Errors
-    /// [`ImportError`] says what was expected and what was found.
-    pub fn parse(document: &[u8]) -> Result<Self, ImportError> {
-        let digest = domain::canonical::sha256_hex(document);
-        Ok(Self { document: Document::parse(document)?, digest })
+    /// Broken text, or text that is no OpenAPI 3.0 or 3.1.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
+        Ok(Self { document: Document::parse(bytes)?, digest: domain::canonical::sha256_hex(bytes) })
     }
 
-    /// The title that it gives itself; empty if it gives none.
+    /// The title that it gives itself.
     #[must_use]
     pub fn title(&self) -> String {
         self.document.title()
     }
 
-    /// Turns its operations into tools.
+    /// Walks it.
     ///
     /// # Errors
-    /// [`ImportError`] when it yields no tool at all, or the base address is not one.
+    /// No operation could be read, or the chosen base address is none.
     pub fn import(&self, options: &ImportOptions<'_>) -> Result<Import, ImportError> {
-        tools_of(&self.document, &self.digest, options)
+        let mut warnings = Warnings::default();
+        let base_url = servers::base_url(&self.document, options, &mut warnings)?;
+        let mut schemas = schema::Schemas::new(&self.document);
+        let mut drafts = operation::collect(&self.document, options, &base_url, &mut schemas, &mut warnings);
+        let (definitions, names_of) = schemas.finish(&mut warnings);
+        let auth = security::schemes(&self.document, &mut warnings);
+        names::settle(&mut drafts, options.name);
+        let closure = Closure::new(&definitions);
+        let mut tools: Vec<Tool> =
+            drafts.into_iter().map(|draft| draft.into_tool(options, &names_of, &closure)).collect();
+        if tools.is_empty() {
+            let found = warnings.finish();
+            let warnings = if found.is_empty() { String::new() } else { format!(": {}", found.join("; ")) };
+            return Err(ImportError::NoOperations { warnings });
+        }
+        tools.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Import {
+            kind: SourceKind::OpenApi,
+            version: self.document.version.clone(),
+            title: self.title(),
+            base_url,
+            auth,
+            definitions: Value::Object(definitions),
+            tools,
+            warnings: warnings.finish(),
+            document_digest: self.digest.clone(),
+        })
     }
-}
-
-fn tools_of(
-    parsed: &Document,
-    digest: &str,
-    options: &ImportOptions<'_>,
-) -> Result<Import, ImportError> {
-    let mut warnings = Warnings::default();
-    let base_url = servers::base_url(parsed, options, &mut warnings)?;
-    let mut schemas = schema::Schemas::new(parsed);
-    let mut drafts = operation::collect(parsed, options, &base_url, &mut schemas, &mut warnings);
-    let (definitions, names_of) = schemas.finish(&mut warnings);
-    let auth = security::schemes(parsed, &mut warnings);
-    names::settle(&mut drafts, options.name);
-    let digests = Closure::new(&definitions);
-    let mut tools: Vec<Tool> = drafts
-        .into_iter()
-        .map(|draft| draft.into_tool(options, &names_of, &digests))
-        .collect();
-    if tools.is_empty() {
-        let found = warnings.finish();
-        let warnings = if found.is_empty() { String::new() } else { format!(": {}", found.join("; ")) };
-        return Err(ImportError::NoOperations { warnings });
-    }
-    tools.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Import {
-        kind: SourceKind::OpenApi,
-        version: parsed.version.clone(),
-        title: parsed.title(),
-        base_url,
-        auth,
-        definitions: Value::Object(definitions),
-        tools,
-        warnings: warnings.finish(),
-        document_digest: digest.to_owned(),
-    })
 }
 
 /// Which definitions each definition reaches, for the digests of tools: a tool's digest changes

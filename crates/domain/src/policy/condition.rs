@@ -153,8 +153,7 @@ impl Condition {
     /// Whether it holds of some arguments. `when_undecided` is the answer where the argument is
     /// missing (and the operator does not ask about that) or the types cannot be compared.
     #[must_use]
-    pub fn holds(&self, arguments: Option<&Value>, when_undecided: bool) -> bool {
-        let Some(arguments) = arguments else { return when_undecided };
+    pub fn holds(&self, arguments: &Value, when_undecided: bool) -> bool {
         let found = find(arguments, &self.path);
         match self.op {
             Operator::Exists => return found.is_some(),
@@ -269,8 +268,8 @@ mod tests {
             ("to != prod-eu", Some(false)),
         ] {
             let condition = Condition::parse(text).expect(text);
-            assert_eq!(condition.holds(Some(&args), true), expected.unwrap_or(true), "{text}");
-            assert_eq!(condition.holds(Some(&args), false), expected.unwrap_or(false), "{text}");
+            assert_eq!(condition.holds(&args, true), expected.unwrap_or(true), "{text}");
+            assert_eq!(condition.holds(&args, false), expected.unwrap_or(false), "{text}");
         }
     }
 

@@ -115,3 +115,10 @@ fn adding_a_deny_never_widens() {
         }
     }
 }
+
+#[test]
+fn a_question_in_general_is_answered_without_conditions() {
+    let mut r = rule(1, Level::Workspace, "**", Effect::Deny);
+    r.matches.conditions.push(Condition::parse("amount > 10").expect("a condition"));
+    assert_eq!(run(vec![r], "a.b", Risk::Read, None).effect.as_str(), "allow");
+}

@@ -6,12 +6,12 @@
 use super::journal::outcome_of;
 use super::{Run, sandbox_outcome};
 use crate::builtin::{View, caller_of};
-use crate::gate::{self, Asking, Checked, Consuming, Target, Verdict, Wanted};
+use crate::gate::{self, Asking, Checked, Consuming, Repeating, Target, Verdict, Wanted};
 use crate::{Engine, Error, entropy};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus, Question};
 use domain::call::{Admission, Call, CallStatus, Delivery};
-use domain::policy::{Ask, Effect};
+use domain::policy::Ask;
 use domain::task::{Outcome, Task};
 use domain::tool::{Risk, ToolError, ToolErrorCode};
 use domain::{AccountId, HandleId, Timestamp};
@@ -107,7 +107,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn check(&self, wanted: &[Wanted]) -> Result<Vec<Checked>, Error> {
+    async fn check(&mut self, wanted: &[Wanted]) -> Result<Vec<Checked>, Error> {
         let catalog = self.engine.catalog(&self.scope).await?;
         let (scope, account) = (self.scope.clone(), self.task.account_id.clone());
         let policy = self
@@ -218,9 +218,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A reading call is sent again if policy still allows it, and its sending is recorded again.
     async fn readmit(
-        &self,
+        &mut self,
         call: &Call,
         target: &Target,
         now: Timestamp,
@@ -229,31 +228,13 @@ impl Run<'_> {
             (self.scope.clone(), self.task.clone(), call.clone(), target.clone());
         self.engine
             .commit(&self.scope, move |tx| {
-                let policy = store::policies::policy(tx, &scope, Some(&task.account_id))?;
-                let request = gate::request(&task, &target.tool, Some(&target.arguments), now);
-                let decision = domain::policy::decide(&request, &policy);
-                let mut binding = call.binding.clone();
-                binding.policy_version = policy.version;
-                let granted = store::approvals::for_task(tx, &scope, &task.id)?
-                    .into_iter()
-                    .find(|a| a.call_id == call.id && a.status.is_approved());
-                let admission = match (&decision.effect, granted) {
-                    (Effect::Deny, _) => None,
-                    (_, Some(approval)) => {
-                        let binding = approval.binding.clone();
-                        Admission::by_approval(&approval, binding)
-                    }
-                    (_, None) => Admission::by_policy(&decision, binding),
-                };
-                if admission.is_some() {
-                    gate::audit_sent(tx, &scope, &task, &call, None, now)?;
-                }
-                Ok(admission)
+                let (scope, task, call, target) = (&scope, &task, &call, &target);
+                gate::repeat(tx, &Repeating { scope, task, call, target, now })
             })
             .await
     }
 
-    async fn target_of(&self, call: &Call) -> Result<Option<Target>, Error> {
+    async fn target_of(&mut self, call: &Call) -> Result<Option<Target>, Error> {
         let wanted = Wanted {
             sequence: call.binding.sequence,
             path: call.binding.tool.clone(),
@@ -365,7 +346,7 @@ impl Run<'_> {
                 outcome: sandbox_outcome(&outcome.call.binding.tool, &outcome.status),
             };
             self.calls.remove(&outcome.call.binding.sequence);
-            self.command(command).await;
+            self.command(command);
         }
         Ok(())
     }
@@ -397,7 +378,7 @@ impl Run<'_> {
     }
 
     async fn record(
-        &self,
+        &mut self,
         records: Vec<(Settled, Option<Delivery>)>,
         now: Timestamp,
     ) -> Result<Vec<(Settled, Option<Delivery>)>, Error> {
@@ -502,7 +483,7 @@ impl Sending {
         }
     }
 
-    async fn try_run(&self, admission: Admission, target: Target) -> Result<Value, ToolError> {
+    async fn try_run(&mut self, admission: Admission, target: Target) -> Result<Value, ToolError> {
         let Target { tool, source, prepared, .. } = target;
         let attachments = self
             .engine

@@ -1,6 +1,7 @@
 //! How a task ends: what is still open is settled, then the last word is written, once.
 
 use super::calls::{CallState, handle_for, withdrawn};
+use super::logs::write_logs;
 use super::{End, Run};
 use crate::live::Doing;
 use crate::tasks::{TaskView, task_event};
@@ -38,7 +39,14 @@ impl Run<'_> {
     pub(super) async fn close(mut self, end: End) -> Result<Doing, Error> {
         let outcome = match end {
             End::Outcome(outcome) => outcome,
-            End::Suspended | End::LeftAsRecorded => return Ok(Doing::Released),
+            End::Suspended => return Ok(Doing::Released),
+            End::LeftAsRecorded => {
+                let lease = self.lease;
+                self.engine
+                    .commit(&self.scope, move |tx| Ok(store::tasks::release(tx, &lease)?))
+                    .await?;
+                return Ok(Doing::Released);
+            }
         };
         // Nobody will know the outcome of what is still under way; what was asked is withdrawn.
         let open: Vec<(u32, CallStatus)> = self
@@ -98,7 +106,7 @@ async fn finish(
         .commit(scope, {
             let (scope, lease, outcome) = (scope.clone(), lease.clone(), outcome.clone());
             move |tx| {
-                super::write_logs(tx, &scope, &lease, &lines, now)?;
+                write_logs(tx, &scope, &lease, &lines, now)?;
                 if let Some((id, text)) = &large {
                     store::handles::insert(tx, &scope, id, &lease.task_id, text)?;
                 }

@@ -132,11 +132,6 @@ impl Isolate {
         .boxed()
     }
 
-    /// The protections of the workers, as found when the first ones started.
-    pub fn layers(&self) -> Vec<Layer> {
-        self.layers.clone()
-    }
-
     /// The pool at this moment.
     pub fn stats(&self) -> Stats {
         let state = self.pool.state();
@@ -153,6 +148,11 @@ impl Drop for Isolate {
 impl Sandbox for Isolate {
     fn name(&self) -> &'static str {
         "isolate"
+    }
+
+    /// As found when the first workers started.
+    fn layers(&self) -> Vec<Layer> {
+        self.layers.clone()
     }
 
     fn start(&self, start: Start) -> BoxFuture<'_, Result<Session, Error>> {
@@ -270,7 +270,7 @@ impl Pool {
         }
         let ended = end.is_cancelled();
         if !ended {
-            eprintln!("LOST {reason} {status}"); tracing::error!(worker = number, reason, status, "a sandbox worker is lost; its tasks will be rebuilt");
+            tracing::error!(worker = number, reason, status, "a sandbox worker is lost; its tasks will be rebuilt");
         }
         let replace = {
             let mut state = self.state();
