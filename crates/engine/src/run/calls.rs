@@ -483,7 +483,7 @@ impl Sending {
         }
     }
 
-    async fn try_run(&mut self, admission: Admission, target: Target) -> Result<Value, ToolError> {
+    async fn try_run(&self, admission: Admission, target: Target) -> Result<Value, ToolError> {
         let Target { tool, source, prepared, .. } = target;
         let attachments = self
             .engine
