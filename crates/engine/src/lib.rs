@@ -40,6 +40,7 @@ pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
+pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, ToolDescription, ToolHit};
 
 /// Who the request is taken for.
