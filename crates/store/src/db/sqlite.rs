@@ -187,3 +187,35 @@ fn constraint(text: &str) -> String {
         (_, name) => name.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Sqlite;
+    use crate::Error;
+    use crate::db::{Connection, Control, Reader, Tx, params};
+
+    #[test]
+    fn a_full_disk_is_an_error_that_changes_nothing() {
+        let mut connection = Connection::Sqlite(Sqlite::memory().unwrap());
+        connection
+            .script("create table t (x text); pragma max_page_count = 50")
+            .unwrap();
+        let mut written = 0;
+        let full = loop {
+            connection.control(Control::BeginWrite).unwrap();
+            let text = "x".repeat(3_000);
+            let done = Tx::new(&mut connection)
+                .execute("insert into t (x) values ($1)", &params![text])
+                .and_then(|_| connection.control(Control::Commit));
+            match done {
+                Ok(()) => written += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, Error::Full(_)), "{full}");
+        connection.control(Control::Rollback).unwrap();
+        let count = Reader::new(&mut connection).one("select count(*) from t", &[], |r| r.int());
+        assert_eq!(count, Ok(Some(written)));
+        assert!(written > 10);
+    }
+}

@@ -1,0 +1,39 @@
+//! One suite of checks, run on both databases through the crate's own door.
+//!
+//! A check is an async function of a [`world::World`]; `on_each!` makes a test of it per database.
+
+/// Makes one test per database of each check of a module.
+macro_rules! on_each {
+    ($($check:ident),* $(,)?) => {
+        on_files!($($check),*);
+        mod memory {
+            $(#[test] fn $check() { crate::world::run(crate::world::Kind::Memory, super::$check); })*
+        }
+    };
+}
+
+/// Likewise, for checks that look at the database from outside.
+macro_rules! on_files {
+    ($($check:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[test] fn $check() { crate::world::run(crate::world::Kind::Sqlite, super::$check); })*
+        }
+        mod postgres {
+            $(#[test] fn $check() { crate::world::run(crate::world::Kind::Postgres, super::$check); })*
+        }
+    };
+}
+
+mod approvals;
+mod audit;
+mod calls;
+mod catalog;
+mod claims;
+mod events;
+mod group;
+mod opening;
+mod policies;
+mod samples;
+mod small;
+mod tasks;
+mod world;

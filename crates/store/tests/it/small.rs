@@ -1,0 +1,265 @@
+//! The small tables: tenancy, sessions, handles, idempotency, meta, health.
+
+use crate::samples::{account, at, organization, task, workspace};
+use crate::world::{Kind, World};
+use domain::HandleId;
+use domain::tenancy::Role;
+use futures_util::future::join_all;
+use store::sessions::{Kind as TokenKind, NewSession};
+use store::tenancy::{self, NewLocal};
+use store::{Error, accounts, handles, health, idempotency, meta, sessions, tasks};
+
+on_each!(
+    the_local_workspace_is_made_once,
+    roles_and_names_are_kept,
+    a_link_signs_in_once,
+    handles_are_read_in_parts,
+    a_key_is_answered_once,
+    facts_are_kept,
+    the_database_tells_its_health,
+    a_nul_character_is_refused,
+);
+
+fn new_local() -> NewLocal {
+    let organization = organization();
+    let workspace = workspace(&organization, "local");
+    NewLocal {
+        organization,
+        workspace,
+        account: account(),
+    }
+}
+
+async fn the_local_workspace_is_made_once(w: World) {
+    let system = w.system;
+    let servers = (0..6).map(|n| {
+        let store = if n % 2 == 0 { &w.store } else { &w.other };
+        let new = new_local();
+        store.write(move |tx| tenancy::ensure_local(tx, system, &new))
+    });
+    let mut made: Vec<tenancy::Local> = join_all(servers)
+        .await
+        .into_iter()
+        .collect::<Result<_, Error>>()
+        .unwrap();
+    let local = made.remove(0);
+    assert!(made.iter().all(|other| *other == local));
+    let scope = system.scope(local.organization.id.clone(), local.workspace.id.clone());
+    let (mine, id) = (scope.clone(), local.account.id.clone());
+    let seen = w
+        .read(move |r| {
+            Ok((
+                tenancy::workspace(r, &mine)?,
+                tenancy::find(r, system, mine.workspace_id())?,
+                tenancy::role(r, system, mine.organization_id(), &id)?,
+                accounts::name(r, &mine, &id)?,
+            ))
+        })
+        .await;
+    let workspace = Some(local.workspace.clone());
+    assert_eq!(
+        seen,
+        (
+            workspace.clone(),
+            workspace,
+            Some(Role::Owner),
+            Some("Ada".to_owned())
+        )
+    );
+    // A scope of the right workspace in the wrong organization finds nothing.
+    let crossed = system.scope(w.b.organization_id().clone(), local.workspace.id);
+    assert_eq!(w.read(move |r| tenancy::workspace(r, &crossed)).await, None);
+}
+
+async fn roles_and_names_are_kept(w: World) {
+    let (system, person, scope) = (w.system, account(), w.a.clone());
+    let id = person.id.clone();
+    w.write(move |tx| {
+        tenancy::insert_account(tx, system, &person)?;
+        tenancy::set_role(
+            tx,
+            system,
+            scope.organization_id(),
+            &person.id,
+            Role::Member,
+        )?;
+        tenancy::set_role(
+            tx,
+            system,
+            scope.organization_id(),
+            &person.id,
+            Role::BillingAdmin,
+        )
+    })
+    .await;
+    let (a, b) = (w.a.clone(), w.b.clone());
+    let seen = w
+        .read(move |r| {
+            Ok((
+                tenancy::role(r, system, a.organization_id(), &id)?,
+                tenancy::role(r, system, b.organization_id(), &id)?,
+                accounts::name(r, &a, &id)?,
+                accounts::name(r, &b, &id)?,
+            ))
+        })
+        .await;
+    assert_eq!(
+        seen,
+        (Some(Role::BillingAdmin), None, Some("Ada".to_owned()), None)
+    );
+    let (one, taken) = (organization(), workspace(&organization(), "a"));
+    let taken = domain::tenancy::Workspace {
+        organization_id: w.a.organization_id().clone(),
+        ..taken
+    };
+    let one = domain::tenancy::Organization {
+        id: w.a.organization_id().clone(),
+        ..one
+    };
+    let error = w
+        .refused(move |tx| tenancy::insert(tx, system, &one, &taken))
+        .await;
+    assert_eq!(error, Error::Conflict("workspaces_slug".into()));
+}
+
+async fn a_link_signs_in_once(w: World) {
+    let (system, person) = (w.system, account());
+    let id = person.id.clone();
+    w.write(move |tx| {
+        tenancy::insert_account(tx, system, &person)?;
+        for (token, kind, expires) in [
+            ("link", TokenKind::Link, 10),
+            ("old", TokenKind::Link, 5),
+            ("in", TokenKind::Session, 20),
+        ] {
+            let new = NewSession {
+                token_sha256: token.into(),
+                account_id: person.id.clone(),
+                kind,
+                expires_at: at(expires),
+            };
+            sessions::insert(tx, system, &new)?;
+        }
+        Ok(())
+    })
+    .await;
+    let take =
+        |token: &'static str, ms| w.write(move |tx| sessions::take_link(tx, system, token, at(ms)));
+    assert_eq!(take("old", 5).await, None);
+    assert_eq!(take("in", 5).await, None);
+    let taken = join_all((0..6).map(|_| take("link", 5))).await;
+    assert_eq!(
+        taken.into_iter().flatten().collect::<Vec<_>>(),
+        vec![id.clone()]
+    );
+    let find = |ms| w.read(move |r| sessions::find(r, system, "in", at(ms)));
+    assert_eq!(find(19).await, Some(id));
+    assert_eq!(find(20).await, None);
+    assert_eq!(
+        w.write(move |tx| sessions::remove_expired(tx, system, at(6)))
+            .await,
+        1
+    );
+    w.write(move |tx| sessions::remove(tx, system, "in")).await;
+    assert_eq!(find(19).await, None);
+}
+
+async fn handles_are_read_in_parts(w: World) {
+    let (scope, owner, id) = (w.a.clone(), task(&w.a, 0), HandleId::from_bits([1; 16]));
+    let handle = id.clone();
+    w.write(move |tx| {
+        tasks::insert(tx, &scope, &owner)?;
+        handles::insert(tx, &scope, &handle, &owner.id, "a€😀 end")
+    })
+    .await;
+    let part = |scope: &domain::access::Scope, offset, length| {
+        let (scope, id) = (scope.clone(), id.clone());
+        w.read(move |r| handles::read(r, &scope, &id, offset, length))
+    };
+    assert_eq!(part(&w.a, 0, 4).await, Some(("a€".to_owned(), 12)));
+    assert_eq!(part(&w.a, 4, 100).await, Some(("😀 end".to_owned(), 12)));
+    assert_eq!(part(&w.a, 12, 100).await, Some((String::new(), 12)));
+    assert_eq!(part(&w.b, 0, 4).await, None);
+}
+
+async fn a_key_is_answered_once(w: World) {
+    let remember = |scope: &domain::access::Scope, response: &'static str| {
+        let scope = scope.clone();
+        w.store
+            .write(move |tx| idempotency::remember(tx, &scope, "k", "digest", response, at(5)))
+    };
+    remember(&w.a, "first").await.unwrap();
+    let second = remember(&w.a, "second").await;
+    assert_eq!(second, Err(Error::Conflict("idempotency_pk".into())));
+    remember(&w.b, "other").await.unwrap();
+    let find = |scope: &domain::access::Scope| {
+        let scope = scope.clone();
+        w.read(move |r| {
+            Ok(idempotency::find(r, &scope, "k")?.map(|f| (f.request_digest, f.response)))
+        })
+    };
+    assert_eq!(
+        find(&w.a).await,
+        Some(("digest".to_owned(), "first".to_owned()))
+    );
+    assert_eq!(
+        find(&w.b).await,
+        Some(("digest".to_owned(), "other".to_owned()))
+    );
+    assert_eq!(find(&w.sibling).await, None);
+    let system = w.system;
+    assert_eq!(
+        w.write(move |tx| idempotency::forget_before(tx, system, at(5)))
+            .await,
+        0
+    );
+    assert_eq!(
+        w.write(move |tx| idempotency::forget_before(tx, system, at(6)))
+            .await,
+        2
+    );
+}
+
+async fn facts_are_kept(w: World) {
+    let system = w.system;
+    let seen = w
+        .write(move |tx| {
+            let before = meta::get(tx, system, "k")?;
+            meta::set(tx, system, "k", "one")?;
+            meta::set(tx, system, "k", "two")?;
+            let first = (
+                meta::set_first(tx, system, "k", "x")?,
+                meta::set_first(tx, system, "n", "x")?,
+            );
+            Ok((before, meta::get(tx, system, "k")?, first))
+        })
+        .await;
+    assert_eq!(seen, (None, Some("two".to_owned()), (false, true)));
+}
+
+async fn the_database_tells_its_health(w: World) {
+    let (size, clock) = w
+        .read(|r| {
+            health::ping(r)?;
+            Ok((health::size_bytes(r)?, health::clock(r)?))
+        })
+        .await;
+    assert!(size > 4_096);
+    assert_eq!(clock.is_some(), w.kind == Kind::Postgres);
+    assert_eq!(
+        w.store.kind(),
+        if w.kind == Kind::Postgres {
+            "postgres"
+        } else {
+            "sqlite"
+        }
+    );
+}
+
+async fn a_nul_character_is_refused(w: World) {
+    let system = w.system;
+    let error = w
+        .refused(move |tx| meta::set(tx, system, "k", "a\0b"))
+        .await;
+    assert_eq!(error, Error::Unstorable);
+}
