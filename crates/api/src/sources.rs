@@ -1,7 +1,6 @@
 //! Sources of tools.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A source to add: either `url`, or `document` with `fileName`.
@@ -74,9 +73,9 @@ pub struct Source {
     pub origin: String,
     /// Where its calls go.
     pub base_url: String,
-    /// How it lets callers in.
-    #[schema(value_type = Vec<Object>)]
-    pub auth: Vec<Value>,
+    /// How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`;
+    /// empty if it lets in everybody.
+    pub auth: Vec<String>,
     /// Whether its host and port may be on a private network.
     pub allow_private: bool,
     /// How many tools it yields.

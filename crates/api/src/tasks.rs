@@ -21,7 +21,8 @@ pub struct NewTask {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Value>,
-    /// How long to wait for the end before answering, in milliseconds, 0 to 60000; 0 by default.
+    /// How long to wait for the end, or for a question to a person, before answering: milliseconds,
+    /// 0 to 60000; 0 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
 }

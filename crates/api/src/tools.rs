@@ -98,7 +98,8 @@ pub struct ToolCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<Value>,
-    /// How long to wait for the end before answering, in milliseconds, 0 to 60000.
+    /// How long to wait for the end, or for a question to a person, before answering: milliseconds,
+    /// 0 to 60000; 30000 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
 }

@@ -1,1 +1,87 @@
-//! server
+//! The listening socket: the HTTP API, the MCP endpoint, event streams, sign-in and the page at `/`.
+//!
+//! Holds no rule: every request becomes a `Caller` and one operation of the engine, and what comes
+//! back is only put into public shapes. Status codes are known to `error.rs` alone.
+//! Modules stand in suggested reading order.
+
+#![warn(missing_docs)]
+
+mod listener;
+mod front;
+mod hosts;
+mod auth;
+mod http;
+mod mcp;
+mod web;
+mod wire;
+mod error;
+
+use engine::Engine;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What a server needs besides the engine.
+pub struct ServeConfig {
+    /// The bound socket, so that a port in use is noticed before anything else is started.
+    pub listener: std::net::TcpListener,
+    /// Names, with or without a port, under which the server is reached besides the address it is
+    /// bound to. A request for any other name is refused.
+    pub allowed_hosts: Vec<String>,
+    /// How people sign in.
+    pub sign_in: SignIn,
+    /// The program's version, as shown.
+    pub version: &'static str,
+}
+
+/// How people sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// The operating-system user who runs the server is the owner of the one local workspace.
+    Local,
+}
+
+/// Why the server could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The socket cannot be used.
+    #[error("the listening socket cannot be used: {0}; choose another address with --host and --port")]
+    Listen(#[source] std::io::Error),
+}
+
+/// What every part of the server shares.
+#[derive(Clone)]
+struct App {
+    engine: Engine,
+    version: &'static str,
+    /// The port of the listening socket.
+    port: u16,
+    /// Canceled when the server begins to stop: streams end, waits return.
+    closing: CancellationToken,
+}
+
+/// Serves until `shutdown` completes, then lets requests under way finish for a few seconds.
+///
+/// # Errors
+/// When the socket cannot be listened on. What goes wrong with one connection ends that connection.
+pub fn serve<F>(
+    config: ServeConfig,
+    engine: Engine,
+    shutdown: F,
+) -> BoxFuture<'static, Result<(), Error>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let SignIn::Local = config.sign_in;
+    Box::pin(async move {
+        config.listener.set_nonblocking(true).map_err(Error::Listen)?;
+        let port = config.listener.local_addr().map_err(Error::Listen)?.port();
+        let listener = tokio::net::TcpListener::from_std(config.listener).map_err(Error::Listen)?;
+        let closing = CancellationToken::new();
+        let app = App { engine, version: config.version, port, closing: closing.clone() };
+        let hosts = hosts::Hosts::new(port, &config.allowed_hosts);
+        let front = Arc::new(front::Front::new(app, hosts));
+        listener::run(listener, front, shutdown, closing).await;
+        Ok(())
+    })
+}

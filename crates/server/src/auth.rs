@@ -1,0 +1,172 @@
+//! Who a request is for: the `local` sign-in of `contract.md`, section 9.
+//!
+//! Either the system says that the other end of a loopback connection belongs to the user who runs
+//! the server, or a session cookie does. Labels such as the client's name are taken as said; no
+//! right follows from them. Next: `auth/owner.rs` asks the system, `web.rs` redeems links.
+
+mod owner;
+
+use crate::App;
+use crate::error::Failure;
+use crate::hosts::Named;
+use domain::access::{Caller, Channel};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, USER_AGENT};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
+/// The other end of a connection.
+pub(crate) struct Peer {
+    remote: SocketAddr,
+    local: SocketAddr,
+    owns: OnceLock<bool>,
+}
+
+impl Peer {
+    pub(crate) fn new(remote: SocketAddr, local: SocketAddr) -> Self {
+        Self { remote, local, owns: OnceLock::new() }
+    }
+
+    /// The address the connection came in on.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether it is a process of the user who runs the server. Asked of the system once.
+    fn is_owner(&self) -> bool {
+        let loopback =
+            |a: SocketAddr| a.ip().to_canonical().is_loopback();
+        *self.owns.get_or_init(|| {
+            loopback(self.remote)
+                && loopback(self.local)
+                && owner::is_ours(self.remote, self.local)
+        })
+    }
+}
+
+/// What kind of door a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Api,
+    Mcp,
+    Page,
+}
+
+/// Finds out who a request is for.
+///
+/// # Errors
+/// A 401 where nobody can be found, or where a key was sent: there are none in this mode.
+pub(crate) async fn identify(
+    app: &App,
+    peer: &Peer,
+    named: Named,
+    headers: &HeaderMap,
+    door: Door,
+) -> Result<Caller, Failure> {
+    if headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key") {
+        return Err(Failure::unknown_key());
+    }
+    let (channel, client) = label(headers, door);
+    // Behind a proxy the other end of the connection is the proxy, whoever it speaks for.
+    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name));
+    if named == Named::Loopback && !forwarded && peer.is_owner() {
+        return Ok(app.engine.local_caller(channel, client));
+    }
+    if let Some(token) = cookie(headers, &session_cookie(app.port)) {
+        let caller = app.engine.session_caller(token, channel, client).await?;
+        return caller.ok_or_else(Failure::not_signed_in);
+    }
+    Err(Failure::not_signed_in())
+}
+
+/// The name of the session cookie. Cookies know no ports, so that the name carries it: two servers
+/// on one machine do not overwrite each other's.
+pub(crate) fn session_cookie(port: u16) -> String {
+    format!("executor_{port}")
+}
+
+/// Whether a browser says that a page of another site makes the request. Following a link to one of
+/// our pages is fine: pages change nothing when they are loaded.
+pub(crate) fn is_cross_site(method: &http::Method, headers: &HeaderMap, door: Option<Door>) -> bool {
+    let says = |name: &str, value: &str| headers.get(name).is_some_and(|v| v == value);
+    let foreign = says("sec-fetch-site", "cross-site") || says("sec-fetch-site", "same-site");
+    let followed_link = method == http::Method::GET
+        && says("sec-fetch-mode", "navigate")
+        && says("sec-fetch-dest", "document")
+        && !matches!(door, Some(Door::Api | Door::Mcp));
+    foreign && !followed_link
+}
+
+fn label(headers: &HeaderMap, door: Door) -> (Channel, String) {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let own = text("x-executor-client");
+    let agent = text(USER_AGENT.as_str()).split(' ').next().unwrap_or_default();
+    let client = if own.is_empty() { agent } else { own };
+    let client: String = client.chars().take(128).collect();
+    match door {
+        // The client's own name comes with `initialize`.
+        Door::Mcp => (Channel::Mcp, client),
+        Door::Page => (Channel::Dashboard, "browser".to_owned()),
+        Door::Api if own.starts_with("cli/") => (Channel::Cli, client),
+        Door::Api if headers.contains_key("sec-fetch-site") => {
+            (Channel::Dashboard, "browser".to_owned())
+        }
+        Door::Api => (Channel::Api, client),
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn cookies_are_found_by_their_whole_name() {
+        let map = headers(&[("cookie", "a=1; executor_53=no; executor_5312=yes")]);
+        assert_eq!(cookie(&map, "executor_5312"), Some("yes"));
+        assert_eq!(cookie(&map, "executor_531"), None);
+    }
+
+    #[test]
+    fn channels_are_labels() {
+        let cli = headers(&[("x-executor-client", "cli/0.1.0")]);
+        assert_eq!(label(&cli, Door::Api), (Channel::Cli, "cli/0.1.0".into()));
+        assert_eq!(label(&cli, Door::Mcp).0, Channel::Mcp);
+        let curl = headers(&[("user-agent", "curl/8.5 (x)")]);
+        assert_eq!(label(&curl, Door::Api), (Channel::Api, "curl/8.5".into()));
+        let page = headers(&[("sec-fetch-site", "same-origin")]);
+        assert_eq!(label(&page, Door::Api).0, Channel::Dashboard);
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_only_link() {
+        let link = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        let frame = [link[0], link[1], ("sec-fetch-dest", "iframe")];
+        let (get, post) = (Method::GET, Method::POST);
+        assert!(!is_cross_site(&get, &headers(&link), Some(Door::Page)));
+        assert!(is_cross_site(&get, &headers(&link), Some(Door::Api)));
+        assert!(is_cross_site(&post, &headers(&link), Some(Door::Page)));
+        assert!(is_cross_site(&get, &headers(&frame), Some(Door::Page)));
+        assert!(is_cross_site(&post, &headers(&[("sec-fetch-site", "same-site")]), Some(Door::Api)));
+        assert!(!is_cross_site(&post, &headers(&[("sec-fetch-site", "same-origin")]), Some(Door::Api)));
+        assert!(!is_cross_site(&post, &headers(&[]), Some(Door::Mcp)));
+    }
+}

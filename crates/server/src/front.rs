@@ -1,0 +1,194 @@
+//! The first to see every request: names it, refuses foreign hosts and pages, finds the caller and
+//! hands it to the routes.
+//!
+//! Nothing is read of a body and nothing is looked up before host and origin have been judged.
+//! Next: `hosts.rs` for the judging, `auth.rs` for the caller, `http.rs` for the routes.
+
+use crate::auth::{Door, Peer, identify, is_cross_site};
+use crate::error::Failure;
+use crate::hosts::Hosts;
+use crate::{App, http as api_routes, mcp, web};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use domain::access::Caller;
+use futures_util::FutureExt as _;
+use http::HeaderValue;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::body::Incoming;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Nothing but our own files, in no frame; no script in a page.
+const POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \
+                      form-action 'self'; frame-ancestors 'none'";
+
+/// All routes, and what stands before them.
+pub(crate) struct Front {
+    app: App,
+    hosts: Hosts,
+    routes: Router,
+}
+
+impl Front {
+    pub(crate) fn new(app: App, hosts: Hosts) -> Self {
+        let routes = api_routes::routes(&app)
+            .merge(mcp::routes(&app))
+            .merge(web::routes(&app))
+            .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
+            .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
+        Self { app, hosts, routes }
+    }
+
+    /// Answers one request, whatever becomes of it.
+    pub(crate) async fn answer(
+        &self,
+        peer: Arc<Peer>,
+        request: hyper::Request<Incoming>,
+    ) -> Response {
+        let id = request_id();
+        let span = tracing::info_span!(
+            "request",
+            request.id = %id,
+            http.method = %request.method(),
+            http.path = %request.uri().path(),
+        );
+        // A panic ends this request and no other.
+        let handled = AssertUnwindSafe(self.handle(&peer, request.map(Body::new)));
+        let mut response = handled
+            .catch_unwind()
+            .instrument(span.clone())
+            .await
+            .unwrap_or_else(|_panic| {
+                span.in_scope(|| tracing::error!("a request ended in a panic"));
+                Failure::internal().into_response()
+            });
+        span.in_scope(|| tracing::debug!(http.status = response.status().as_u16(), "answered"));
+        finish(&mut response, &id);
+        response
+    }
+
+    async fn handle(&self, peer: &Peer, request: Request) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let door = door(parts.uri.path());
+        let caller = match self.admit(peer, &parts, door).await {
+            Ok(caller) => caller,
+            Err(failure) if door == Some(Door::Page) && failure.wants_sign_in() => {
+                return web::sign_in_page(failure);
+            }
+            Err(failure) => return failure.into_response(),
+        };
+        if let Some(caller) = caller {
+            parts.extensions.insert(caller);
+        }
+        match self.routes.clone().oneshot(Request::from_parts(parts, body)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn admit(
+        &self,
+        peer: &Peer,
+        request: &Parts,
+        door: Option<Door>,
+    ) -> Result<Option<Caller>, Failure> {
+        let headers = &request.headers;
+        let named = self
+            .hosts
+            .check(&request.uri, headers, peer.local())
+            .map_err(|why| Failure::refused("foreign_request", why.to_string()))?;
+        if is_cross_site(&request.method, headers, door) {
+            return Err(Failure::refused("cross_site", "the request comes from a page of another site"));
+        }
+        let Some(door) = door else { return Ok(None) };
+        let caller = identify(&self.app, peer, named, headers, door).await?;
+        self.check_workspace(&caller, request.uri.query().unwrap_or_default()).await?;
+        Ok(Some(caller))
+    }
+
+    /// `?workspace=` may name the caller's workspace by its identifier or short name, and no other.
+    async fn check_workspace(&self, caller: &Caller, query: &str) -> Result<(), Failure> {
+        let Some(wanted) = query.split('&').find_map(|pair| pair.strip_prefix("workspace=")) else {
+            return Ok(());
+        };
+        if wanted == caller.workspace_id.as_str() {
+            return Ok(());
+        }
+        let me = self.app.engine.me(caller).await?;
+        if wanted == me.workspace.slug {
+            return Ok(());
+        }
+        Err(Failure::not_found("workspace", wanted))
+    }
+}
+
+/// Which paths want a caller. What is left out is open to anybody on this host: health, the
+/// description of the API, files of the page, signing in, and what does not exist.
+fn door(path: &str) -> Option<Door> {
+    let under = |prefix: &str| {
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if path == "/api/v1/openapi.json" {
+        None
+    } else if under("/api") {
+        Some(Door::Api)
+    } else if under("/mcp") || under("/v1/mcp") {
+        Some(Door::Mcp)
+    } else if path == "/" || under("/approvals") || under("/tasks") {
+        Some(Door::Page)
+    } else {
+        None
+    }
+}
+
+fn finish(response: &mut Response, id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+fn request_id() -> String {
+    let bits = getrandom::u64().unwrap_or_default();
+    format!("req_{bits:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_has_its_door() {
+        for (path, expected) in [
+            ("/", Some(Door::Page)),
+            ("/tasks/task_1", Some(Door::Page)),
+            ("/approvals/appr_1", Some(Door::Page)),
+            ("/api/v1/me", Some(Door::Api)),
+            ("/api", Some(Door::Api)),
+            ("/api/v1/openapi.json", None),
+            ("/mcp", Some(Door::Mcp)),
+            ("/mcp/", Some(Door::Mcp)),
+            ("/v1/mcp", Some(Door::Mcp)),
+            ("/mcpx", None),
+            ("/healthz", None),
+            ("/metrics", None),
+            ("/assets/app.js", None),
+            ("/sign-in", None),
+        ] {
+            assert_eq!(door(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The routes of `/api/v1`, their description, and the two health checks.
+//!
+//! Each route is described where it is written, so that neither can be added without the other.
+//! Modules stand in suggested reading order; `extract.rs` and `answer.rs` say how requests are
+//! read and what successes look like.
+
+mod extract;
+mod answer;
+mod tasks;
+mod approvals;
+mod stream;
+mod tools;
+mod sources;
+mod policies;
+mod credentials;
+mod audit;
+mod system;
+
+use crate::App;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use bytes::Bytes;
+use utoipa::OpenApi as _;
+#[cfg(test)]
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the description says of the API as a whole.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Executor",
+        description = "Runs programs for agents in a sandbox where every tool of every connected \
+                       API is a function and each call passes one gate. Errors are \
+                       `application/problem+json`. Every route also takes `workspace`, the caller's \
+                       workspace by identifier or short name.",
+        license(name = "MIT", identifier = "MIT"),
+    ),
+    servers((url = "/")),
+    tags(
+        (name = "tasks", description = "Programs that run, their calls, logs and results"),
+        (name = "approvals", description = "Questions to a person, and answers"),
+        (name = "events", description = "What happens, as server-sent events"),
+        (name = "tools", description = "The catalog"),
+        (name = "sources", description = "Where tools come from"),
+        (name = "policies", description = "Rules that decide about calls"),
+        (name = "credentials", description = "What opens a source; values go in and never come out"),
+        (name = "audit", description = "The chain of what was done"),
+        (name = "system", description = "Who is asking, and how the server is"),
+    )
+)]
+struct Description;
+
+/// The API and the health checks.
+pub(crate) fn routes(app: &App) -> Router {
+    let (router, mut openapi) = described().split_for_parts();
+    openapi.info.version = app.version.to_owned();
+    let document = serde_json::to_vec_pretty(&openapi).map(Bytes::from).unwrap_or_default();
+    let serve_document =
+        move || async move { ([(CONTENT_TYPE, "application/vnd.oai.openapi+json")], document) };
+    router
+        .route("/api/v1/openapi.json", get(serve_document))
+        .route("/healthz", get(system::alive))
+        .route("/readyz", get(system::ready))
+        // Bodies are limited where they are read.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app.clone())
+}
+
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(tasks::submit, tasks::list))
+        .routes(routes!(tasks::show))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(tasks::rerun))
+        .routes(routes!(tasks::calls))
+        .routes(routes!(tasks::logs))
+        .routes(routes!(tasks::result_part))
+        .routes(routes!(stream::task_events))
+        .routes(routes!(stream::workspace_events))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::deny))
+        .routes(routes!(tools::list))
+        .routes(routes!(tools::search))
+        .routes(routes!(tools::namespaces))
+        .routes(routes!(tools::describe))
+        .routes(routes!(tools::call))
+        .routes(routes!(sources::add, sources::list))
+        .routes(routes!(sources::show, sources::change, sources::remove))
+        .routes(routes!(sources::refresh))
+        .routes(routes!(policies::add, policies::list))
+        .routes(routes!(policies::edit, policies::remove))
+        .routes(routes!(policies::reorder))
+        .routes(routes!(policies::test))
+        .routes(routes!(credentials::set, credentials::list))
+        .routes(routes!(credentials::remove))
+        .routes(routes!(credentials::rotate))
+        .routes(routes!(credentials::test))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(system::me))
+        .routes(routes!(system::workspaces))
+        .routes(routes!(system::health))
+        .routes(routes!(system::sign_in_link))
+}
+
+/// The description alone.
+#[cfg(test)]
+fn openapi() -> OpenApi {
+    described().split_for_parts().1
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Server-sent events of a workspace or a task, resumed without loss or repetition.
+//!
+//! The events table is the truth and the event's number the stream's position; the engine's watch
+//! only says "look again". A stream holds nothing back, so a client that lost its connection sends
+//! the last number it saw and goes on from there.
+
+use super::extract::{Params, Who, id};
+use crate::App;
+use crate::error::{Failure, Problems};
+use crate::wire;
+use api::events::Event as WireEvent;
+use axum::extract::{Path, State};
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use domain::TaskId;
+use domain::access::Caller;
+use domain::event::{Event, EventKind};
+use engine::Watch;
+use futures_util::stream;
+use http::HeaderMap;
+use serde::Deserialize;
+use std::collections::VecDeque;
+use std::time::Duration;
+use utoipa::IntoParams;
+
+/// Events read at once.
+const BATCH: u32 = 256;
+
+/// How often a silent stream says that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Where to begin.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct After {
+    /// The number of the last event that was seen; the header `Last-Event-ID` outranks it.
+    after: Option<i64>,
+}
+
+/// Streams what happens to one task, logs included, from the beginning or from `Last-Event-ID`,
+/// and ends after the task's last event. A finished stream that is resumed answers 204.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{id}/events", operation_id = "streamTaskEvents", tag = "events",
+    params(("id" = String, Path, description = "The task"), After,
+        ("Last-Event-ID" = Option<i64>, Header, description = "The number of the last event that was seen")),
+    responses(
+        (status = 200, description = "Events: `id` is the number, `event` the type, `data` this", body = WireEvent, content_type = "text/event-stream"),
+        (status = 204, description = "The task has ended and every event of it was seen"), Problems)
+)]
+pub(crate) async fn task_events(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(task): Path<String>,
+    Params(query): Params<After>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let task = id::<TaskId>("task", &task)?;
+    let finished = app.engine.task(&caller, &task).await?.task.state.is_finished();
+    let resumed = position(&headers, query.after)?;
+    let after = resumed.unwrap_or(0);
+    let first = app.engine.task_events(&caller, &task, after, BATCH).await?;
+    if finished && first.is_empty() && resumed.is_some() {
+        return Ok(super::answer::Done.into_response());
+    }
+    let watch = app.engine.watch(&caller)?;
+    let feed = Feed { app, caller, task: Some(task), after, watch, ready: first.into(), over: finished };
+    Ok(feed.into_response())
+}
+
+/// Streams what happens in a workspace, from now or from `Last-Event-ID`.
+#[utoipa::path(
+    get, path = "/api/v1/workspaces/{workspace}/events", operation_id = "streamWorkspaceEvents",
+    tag = "events",
+    params(("workspace" = String, Path, description = "The workspace: its identifier or short name"), After,
+        ("Last-Event-ID" = Option<i64>, Header, description = "The number of the last event that was seen")),
+    responses((status = 200, description = "Events: `id` is the number, `event` the type, `data` this", body = WireEvent, content_type = "text/event-stream"), Problems)
+)]
+pub(crate) async fn workspace_events(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(workspace): Path<String>,
+    Params(query): Params<After>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let me = app.engine.me(&caller).await?;
+    if workspace != me.workspace.id.as_str() && workspace != me.workspace.slug {
+        return Err(Failure::not_found("workspace", &workspace));
+    }
+    let after = match position(&headers, query.after)? {
+        Some(after) => after,
+        None => app.engine.last_event(&caller).await?,
+    };
+    let watch = app.engine.watch(&caller)?;
+    // Read once here, so that a caller who may not read is told so instead of seeing a stream end.
+    let ready = app.engine.events(&caller, after, BATCH).await?.into();
+    let feed = Feed { app, caller, task: None, after, watch, ready, over: false };
+    Ok(feed.into_response())
+}
+
+fn position(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i64>, Failure> {
+    let Some(header) = headers.get("last-event-id") else { return Ok(after) };
+    let sequence = header.to_str().ok().and_then(|text| text.trim().parse().ok());
+    sequence.map(Some).ok_or_else(|| {
+        Failure::malformed("Last-Event-ID", "expected the number of an event of this stream")
+    })
+}
+
+/// A stream between two reads.
+struct Feed {
+    app: App,
+    caller: Caller,
+    task: Option<TaskId>,
+    /// The number of the last event that was sent or is ready to be.
+    after: i64,
+    watch: Watch,
+    ready: VecDeque<Event>,
+    /// Nothing comes after what is ready and what is recorded.
+    over: bool,
+}
+
+impl Feed {
+    /// The next event; none ends the stream.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                self.after = event.sequence;
+                if self.task.is_some() && is_last(&event) {
+                    self.over = true;
+                    self.ready.clear();
+                }
+                return Some(event);
+            }
+            let read = match &self.task {
+                Some(task) => self.app.engine.task_events(&self.caller, task, self.after, BATCH),
+                None => self.app.engine.events(&self.caller, self.after, BATCH),
+            };
+            match read.await {
+                Ok(events) => self.ready = events.into(),
+                Err(error) => {
+                    // The client comes back with its position; the error is told then.
+                    tracing::debug!("an event stream ends early: {error}");
+                    return None;
+                }
+            }
+            if self.ready.is_empty() && !self.wait().await {
+                return None;
+            }
+        }
+    }
+
+    /// Waits until there may be more; whether there may.
+    async fn wait(&mut self) -> bool {
+        if self.over {
+            return false;
+        }
+        tokio::select! {
+            () = self.app.closing.cancelled() => false,
+            () = self.watch.changed() => true,
+        }
+    }
+
+    fn into_response(self) -> Response {
+        let events = stream::unfold(self, |mut feed| async move {
+            let event = feed.next().await?;
+            Some((message(&event), feed))
+        });
+        Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+    }
+}
+
+fn message(event: &Event) -> Result<Message, axum::Error> {
+    let wire = wire::event(event);
+    Message::default().id(wire.sequence.to_string()).event(&wire.kind).json_data(&wire)
+}
+
+/// Whether an event says that its task has ended.
+fn is_last(event: &Event) -> bool {
+    match &event.kind {
+        EventKind::Task { status } => {
+            !matches!(status.as_str(), "queued" | "running" | "waiting" | "suspended")
+        }
+        EventKind::Log { .. }
+        | EventKind::Call { .. }
+        | EventKind::Approval { .. }
+        | EventKind::Source { .. }
+        | EventKind::Policy { .. } => false,
+    }
+}

@@ -1,0 +1,79 @@
+//! The server itself: who is asking, how it is, links that sign a browser in.
+
+use super::answer::Created;
+use super::extract::Who;
+use crate::App;
+use crate::error::{Failure, Problems, WriteProblems};
+use crate::wire;
+use api::Page;
+use api::system::{Health, Me, SignInLink, Workspace};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use engine::CheckStatus;
+use http::StatusCode;
+use serde_json::json;
+
+/// Says who the request is taken for.
+#[utoipa::path(
+    get, path = "/api/v1/me", operation_id = "getMe", tag = "system",
+    responses((status = 200, description = "The caller", body = Me), Problems)
+)]
+pub(crate) async fn me(State(app): State<App>, Who(caller): Who) -> Result<Json<Me>, Failure> {
+    Ok(Json(wire::me(&app.engine.me(&caller).await?)))
+}
+
+/// Lists the workspaces that the caller may use.
+#[utoipa::path(
+    get, path = "/api/v1/workspaces", operation_id = "listWorkspaces", tag = "system",
+    responses((status = 200, description = "The workspaces", body = Page<Workspace>), Problems)
+)]
+pub(crate) async fn workspaces(
+    State(app): State<App>,
+    Who(caller): Who,
+) -> Result<Json<Page<Workspace>>, Failure> {
+    let me = app.engine.me(&caller).await?;
+    Ok(Json(Page { items: vec![wire::workspace(&me.workspace)], next_cursor: None }))
+}
+
+/// Looks at the server's parts.
+#[utoipa::path(
+    get, path = "/api/v1/health", operation_id = "getHealth", tag = "system",
+    responses((status = 200, description = "How the parts are", body = Health), Problems)
+)]
+pub(crate) async fn health(State(app): State<App>, Who(_caller): Who) -> Json<Health> {
+    Json(wire::health(&app.engine.health().await, app.version))
+}
+
+/// Makes a link that signs a browser in, once.
+#[utoipa::path(
+    post, path = "/api/v1/sign-in-links", operation_id = "createSignInLink", tag = "system",
+    responses((status = 201, description = "The link", body = SignInLink), Problems, WriteProblems)
+)]
+pub(crate) async fn sign_in_link(
+    State(app): State<App>,
+    Who(caller): Who,
+) -> Result<Created<SignInLink>, Failure> {
+    let (token, expires_at) = app.engine.create_sign_in_link(&caller).await?;
+    let url = format!("{}/sign-in?token={token}", app.engine.public_url());
+    Ok(Created(SignInLink { url, expires_at: expires_at.to_rfc3339() }))
+}
+
+/// The process answers.
+pub(crate) async fn alive() -> Json<serde_json::Value> {
+    Json(json!({ "alive": true }))
+}
+
+/// Whether the server can do its work; names what keeps it from it and nothing else, because
+/// anybody may ask.
+pub(crate) async fn ready(State(app): State<App>) -> Response {
+    let checks = app.engine.health().await;
+    let ready = wire::is_ready(&checks) && !app.closing.is_cancelled();
+    let failing: Vec<&str> = checks
+        .iter()
+        .filter(|check| matches!(check.status, CheckStatus::Problem))
+        .map(|check| check.name.as_str())
+        .collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready, "failing": failing }))).into_response()
+}

@@ -1,0 +1,227 @@
+//! Tasks: submit, list, show, cancel, run again; their calls, logs and large results.
+
+use super::answer::{Created, page};
+use super::extract::{Input, Params, Who, before, id, limit, wait};
+use crate::App;
+use crate::error::{Failure, Problems, WriteProblems};
+use crate::wire;
+use api::Page;
+use api::tasks::{Call, LogLine, NewTask, ResultPart, Task};
+use axum::Json;
+use axum::extract::{Path, State};
+use domain::{HandleId, TaskId};
+use engine::{TaskQuery, Until};
+use http::HeaderMap;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Bytes of a large result that one request reads unless it says otherwise, and at most.
+const PART_BYTES: u64 = 64 << 10;
+const PART_BYTES_MAX: u64 = 1 << 20;
+
+/// Log lines that one request reads at most.
+const LOG_LINES_MAX: u32 = 1_000;
+
+/// Submits a program. A syntax error is a 422 that names line and column; then no task exists.
+#[utoipa::path(
+    post, path = "/api/v1/tasks", operation_id = "submitTask", tag = "tasks",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "The same key with the same program gives the same task again; with another program, a 409")),
+    request_body = NewTask,
+    responses((status = 201, description = "The task", body = Task), Problems, WriteProblems)
+)]
+pub(crate) async fn submit(
+    State(app): State<App>,
+    Who(caller): Who,
+    headers: HeaderMap,
+    Input(new): Input<NewTask>,
+) -> Result<Created<Task>, Failure> {
+    let wait = wait(new.wait_ms, 0)?;
+    let new = engine::NewTask {
+        code: new.code,
+        timeout_ms: new.timeout_ms,
+        runtime_id: new.runtime_id,
+        metadata: new.metadata,
+        idempotency_key: idempotency_key(&headers)?,
+    };
+    let view = if wait.is_zero() {
+        app.engine.submit_task(&caller, new).await?
+    } else {
+        app.engine.run_task(&caller, new, Until::FinishedOrWaiting, wait).await?
+    };
+    Ok(Created(wire::task(&view, app.engine.public_url())))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if (1..=255).contains(&text.len()) => Ok(Some(text.to_owned())),
+        Ok(_) | Err(_) => {
+            Err(Failure::malformed("Idempotency-Key", "expected 1 to 255 printable characters"))
+        }
+    }
+}
+
+/// Which tasks to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TaskList {
+    /// Only those with this status.
+    status: Option<String>,
+    /// Only the caller's own.
+    #[serde(default)]
+    mine: bool,
+    /// Where the page before ended.
+    cursor: Option<String>,
+    /// How many, 1 to 200; 50 by default.
+    limit: Option<u32>,
+}
+
+/// Lists tasks, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/tasks", operation_id = "listTasks", tag = "tasks", params(TaskList),
+    responses((status = 200, description = "A page of tasks", body = Page<Task>), Problems)
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Who(caller): Who,
+    Params(query): Params<TaskList>,
+) -> Result<Json<Page<Task>>, Failure> {
+    let limit = limit(query.limit)?;
+    let found = TaskQuery {
+        status: query.status,
+        mine: query.mine,
+        before: before::<TaskId>(query.cursor.as_deref())?,
+        limit: limit + 1,
+    };
+    let found = app.engine.tasks(&caller, found).await?;
+    Ok(page(
+        found,
+        limit,
+        |v| format!("{}:{}", v.task.created_at.0, v.task.id),
+        |v| wire::task(v, app.engine.public_url()),
+    ))
+}
+
+/// Shows a task.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{id}", operation_id = "getTask", tag = "tasks",
+    params(("id" = String, Path, description = "The task")),
+    responses((status = 200, description = "The task", body = Task), Problems)
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(task): Path<String>,
+) -> Result<Json<Task>, Failure> {
+    let view = app.engine.task(&caller, &id::<TaskId>("task", &task)?).await?;
+    Ok(Json(wire::task(&view, app.engine.public_url())))
+}
+
+/// Cancels a task and answers once it has ended. A task that has ended stays as it is.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{id}/cancel", operation_id = "cancelTask", tag = "tasks",
+    params(("id" = String, Path, description = "The task")),
+    responses((status = 200, description = "The task as it ended", body = Task), Problems, WriteProblems)
+)]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(task): Path<String>,
+) -> Result<Json<Task>, Failure> {
+    let view = app.engine.cancel_task(&caller, &id::<TaskId>("task", &task)?).await?;
+    Ok(Json(wire::task(&view, app.engine.public_url())))
+}
+
+/// Submits the same program again, as a new task.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
+    params(("id" = String, Path, description = "The task to repeat")),
+    responses((status = 201, description = "The new task", body = Task), Problems, WriteProblems)
+)]
+pub(crate) async fn rerun(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(task): Path<String>,
+) -> Result<Created<Task>, Failure> {
+    let view = app.engine.rerun_task(&caller, &id::<TaskId>("task", &task)?).await?;
+    Ok(Created(wire::task(&view, app.engine.public_url())))
+}
+
+/// Lists the calls of a task in the order in which the program made them.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{id}/calls", operation_id = "listTaskCalls", tag = "tasks",
+    params(("id" = String, Path, description = "The task")),
+    responses((status = 200, description = "All calls of the task", body = Page<Call>), Problems)
+)]
+pub(crate) async fn calls(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(task): Path<String>,
+) -> Result<Json<Page<Call>>, Failure> {
+    let calls = app.engine.task_calls(&caller, &id::<TaskId>("task", &task)?).await?;
+    Ok(Json(Page { items: calls.iter().map(wire::call).collect(), next_cursor: None }))
+}
+
+/// Which lines to read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LogQuery {
+    /// The line after which to read on; 0 by default.
+    #[serde(default)]
+    after: u32,
+    /// How many, 1 to 1000; 1000 by default.
+    limit: Option<u32>,
+}
+
+/// Lists the lines a task has logged, in their order. Read on with `after`.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{id}/logs", operation_id = "listTaskLogs", tag = "tasks",
+    params(("id" = String, Path, description = "The task"), LogQuery),
+    responses((status = 200, description = "Lines of the task", body = Page<LogLine>), Problems)
+)]
+pub(crate) async fn logs(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(task): Path<String>,
+    Params(query): Params<LogQuery>,
+) -> Result<Json<Page<LogLine>>, Failure> {
+    let limit = query.limit.unwrap_or(LOG_LINES_MAX).clamp(1, LOG_LINES_MAX);
+    let lines = app.engine.task_logs(&caller, &id::<TaskId>("task", &task)?, query.after, limit);
+    let items = lines.await?.iter().filter_map(wire::log_line).collect();
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// Which part to read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PartQuery {
+    /// Where to begin, in bytes; 0 by default.
+    #[serde(default)]
+    offset: u64,
+    /// How many bytes at most, 1 to 1048576; 65536 by default.
+    length: Option<u64>,
+}
+
+/// Reads a part of a value that was too large to be carried whole.
+#[utoipa::path(
+    get, path = "/api/v1/results/{handle}", operation_id = "readResult", tag = "tasks",
+    params(("handle" = String, Path, description = "The handle that stands in place of the value"), PartQuery),
+    responses((status = 200, description = "The part", body = ResultPart), Problems)
+)]
+pub(crate) async fn result_part(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(handle): Path<String>,
+    Params(query): Params<PartQuery>,
+) -> Result<Json<ResultPart>, Failure> {
+    let length = query.length.unwrap_or(PART_BYTES).clamp(1, PART_BYTES_MAX);
+    let handle = id::<HandleId>("handle", &handle)?;
+    let (text, bytes) = app.engine.read_handle(&caller, &handle, query.offset, length).await?;
+    let end = query.offset.saturating_add(text.len() as u64);
+    let next_offset = (!text.is_empty() && end < bytes).then_some(end);
+    Ok(Json(ResultPart { text, offset: query.offset, bytes, next_offset }))
+}

@@ -1,0 +1,125 @@
+//! The description of the API is complete: every route, every reference, every field.
+
+use super::*;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+fn document() -> Value {
+    serde_json::to_value(openapi()).unwrap()
+}
+
+const ROUTES: &[&str] = &[
+    "delete /api/v1/credentials/{id}",
+    "delete /api/v1/policies/{id}",
+    "delete /api/v1/sources/{id}",
+    "get /api/v1/approvals",
+    "get /api/v1/approvals/{id}",
+    "get /api/v1/audit",
+    "get /api/v1/audit/verify",
+    "get /api/v1/credentials",
+    "get /api/v1/health",
+    "get /api/v1/me",
+    "get /api/v1/policies",
+    "get /api/v1/results/{handle}",
+    "get /api/v1/sources",
+    "get /api/v1/sources/{id}",
+    "get /api/v1/tasks",
+    "get /api/v1/tasks/{id}",
+    "get /api/v1/tasks/{id}/calls",
+    "get /api/v1/tasks/{id}/events",
+    "get /api/v1/tasks/{id}/logs",
+    "get /api/v1/tools",
+    "get /api/v1/tools/describe",
+    "get /api/v1/tools/namespaces",
+    "get /api/v1/tools/search",
+    "get /api/v1/workspaces",
+    "get /api/v1/workspaces/{workspace}/events",
+    "patch /api/v1/sources/{id}",
+    "post /api/v1/approvals/{id}/approve",
+    "post /api/v1/approvals/{id}/deny",
+    "post /api/v1/credentials",
+    "post /api/v1/credentials/{id}/rotate",
+    "post /api/v1/credentials/{id}/test",
+    "post /api/v1/policies",
+    "post /api/v1/policies/test",
+    "post /api/v1/policies/{id}/move",
+    "post /api/v1/sign-in-links",
+    "post /api/v1/sources",
+    "post /api/v1/sources/{id}/refresh",
+    "post /api/v1/tasks",
+    "post /api/v1/tasks/{id}/cancel",
+    "post /api/v1/tasks/{id}/rerun",
+    "post /api/v1/tools/call",
+    "put /api/v1/policies/{id}",
+];
+
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let each = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().iter();
+        methods.map(move |(method, operation)| (format!("{method} {path}"), operation))
+    });
+    each.collect()
+}
+
+#[test]
+fn every_route_is_described() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut found: Vec<String> = operations(&document).into_iter().map(|(name, _)| name).collect();
+    found.sort();
+    assert_eq!(found, ROUTES);
+}
+
+#[test]
+fn every_operation_has_a_name_a_tag_and_its_errors() {
+    let document = document();
+    let mut names = BTreeSet::new();
+    for (route, operation) in operations(&document) {
+        assert!(names.insert(operation["operationId"].as_str().unwrap()), "{route}");
+        assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{route}");
+        assert!(operation["summary"].as_str().is_some_and(|s| s.ends_with('.')), "{route}");
+        let responses = operation["responses"].as_object().unwrap();
+        for status in ["400", "401", "403", "404", "500", "503"] {
+            let content = &responses[status]["content"]["application/problem+json"]["schema"];
+            assert_eq!(content["$ref"], "#/components/schemas/Problem", "{route} {status}");
+        }
+        let changes = !route.starts_with("get ");
+        assert_eq!(responses.contains_key("409"), changes, "{route}");
+        assert!(responses.keys().any(|s| s.starts_with('2')), "{route}");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let described = parameter["description"].as_str().is_some_and(|d| !d.is_empty());
+            assert!(described, "{route}: {}", parameter["name"]);
+        }
+    }
+}
+
+#[test]
+fn references_resolve_and_fields_are_described() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut references = BTreeSet::new();
+    collect(&document, &mut references);
+    assert!(!references.is_empty());
+    for reference in references {
+        let name = reference.strip_prefix("#/components/schemas/").unwrap();
+        assert!(schemas.contains_key(name), "{reference}");
+    }
+    for (name, schema) in schemas {
+        for (field, of_field) in schema["properties"].as_object().into_iter().flatten() {
+            let described = of_field.get("description").is_some() || of_field.get("$ref").is_some();
+            assert!(described, "{name}.{field}");
+        }
+    }
+}
+
+fn collect<'a>(value: &'a Value, into: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            into.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|v| collect(v, into));
+        }
+        Value::Array(items) => items.iter().for_each(|v| collect(v, into)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,89 @@
+//! The MCP endpoint: Streamable HTTP at `/mcp` and `/v1/mcp`, for the revisions of 2025.
+//!
+//! `rmcp` speaks the protocol; it is named in this module only. A session carries the client's name
+//! and the streams under way, and no right: every request is judged by its own caller. Next:
+//! `mcp/handler.rs` for the tools, `mcp/execute.rs` for what they do.
+
+mod answer;
+mod execute;
+mod handler;
+mod input;
+mod schemas;
+mod sessions;
+
+use crate::App;
+use crate::error::Failure;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use domain::access::Caller;
+use handler::Handler;
+use http::Method;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use sessions::Sessions;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of a message. A program has at most 256 KiB; escaping may make six of one byte.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+const SESSION_ID: &str = "mcp-session-id";
+
+#[derive(Clone)]
+struct Endpoint {
+    service: StreamableHttpService<Handler, LocalSessionManager>,
+    sessions: Arc<Sessions>,
+}
+
+pub(crate) fn routes(app: &App) -> Router {
+    let mut manager = LocalSessionManager::default();
+    // A person may be asked for long, and an idle client may come back: what bounds the number of
+    // sessions is the cap, not the clock.
+    manager.session_config.keep_alive = Some(sessions::IDLE_MAX);
+    // Without the empty first event that some clients of 2025 take for broken JSON. Later events
+    // have ids all the same, so that a stream that broke off can be resumed.
+    manager.session_config.sse_retry = None;
+    let manager = Arc::new(manager);
+    // Host and origin were judged by our own front before.
+    let config = StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
+        .with_sse_retry(None)
+        .with_sse_keep_alive(Some(Duration::from_secs(15)))
+        .with_max_request_body_bytes(MESSAGE_BYTES_MAX)
+        .with_cancellation_token(app.closing.clone());
+    let new_handler = {
+        let app = app.clone();
+        move || Ok(Handler::new(app.clone()))
+    };
+    let endpoint = Endpoint {
+        service: StreamableHttpService::new(new_handler, Arc::clone(&manager), config),
+        sessions: Arc::new(Sessions::new(manager)),
+    };
+    Router::new().route("/mcp", any(answer)).route("/v1/mcp", any(answer)).with_state(endpoint)
+}
+
+async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response {
+    let Some(caller) = request.extensions().get::<Caller>() else {
+        return Failure::not_signed_in().into_response();
+    };
+    let owner = caller.account_id.clone();
+    let session = |headers: &http::HeaderMap| {
+        headers.get(SESSION_ID).and_then(|id| id.to_str().ok()).map(ToOwned::to_owned)
+    };
+    if let Some(id) = session(request.headers()) {
+        if !endpoint.sessions.touch(&id, &owner) {
+            return Failure::no_session().into_response();
+        }
+        if request.method() == Method::DELETE {
+            endpoint.sessions.forget(&id);
+        }
+    }
+    let response = endpoint.service.handle(request).await;
+    if let Some(id) = session(response.headers()) {
+        endpoint.sessions.opened(id, owner).await;
+    }
+    response.map(Body::new)
+}

@@ -1,0 +1,97 @@
+//! Which MCP sessions are open, whose they are, and how many there may be.
+//!
+//! A session of somebody else is "not found", so that nobody resumes another's stream. When there
+//! are too many, the one that was silent for the longest is closed; its client starts anew.
+
+use domain::AccountId;
+use rmcp::transport::streamable_http_server::SessionManager as _;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Sessions at once.
+const SESSIONS_MAX: usize = 1_000;
+
+/// How long a session may be silent.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+pub(super) struct Sessions {
+    manager: Arc<LocalSessionManager>,
+    open: Mutex<HashMap<String, Session>>,
+}
+
+struct Session {
+    owner: AccountId,
+    used: Instant,
+}
+
+impl Sessions {
+    pub(super) fn new(manager: Arc<LocalSessionManager>) -> Self {
+        Self { manager, open: Mutex::default() }
+    }
+
+    /// Notes that a session is used; whether it is open and the caller's own.
+    pub(super) fn touch(&self, id: &str, caller: &AccountId) -> bool {
+        match self.open().get_mut(id) {
+            Some(session) if session.owner == *caller => {
+                session.used = Instant::now();
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.open().remove(id);
+    }
+
+    /// Notes a new session, and closes the most silent one if there are too many.
+    pub(super) async fn opened(&self, id: String, owner: AccountId) {
+        let evicted = {
+            let mut open = self.open();
+            open.insert(id, Session { owner, used: Instant::now() });
+            let too_many = open.len() > SESSIONS_MAX;
+            let oldest = open.iter().min_by_key(|(_, s)| s.used).map(|(id, _)| id.clone());
+            oldest.filter(|_| too_many).inspect(|id| {
+                open.remove(id);
+            })
+        };
+        if let Some(id) = evicted
+            && let Err(error) = self.manager.close_session(&id.into()).await
+        {
+            tracing::debug!("a session was gone before it was closed: {error}");
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        // Nothing is left half done where a panic could poison it.
+        self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(n: u8) -> AccountId {
+        AccountId::from_bits([n; 16])
+    }
+
+    #[tokio::test]
+    async fn sessions_are_their_owners_and_the_silent_one_goes_first() {
+        let sessions = Sessions::new(Arc::default());
+        for n in 0..SESSIONS_MAX {
+            sessions.opened(format!("s{n}"), account(1)).await;
+        }
+        assert!(sessions.touch("s0", &account(1)));
+        assert!(!sessions.touch("s0", &account(2)));
+        assert!(!sessions.touch("unknown", &account(1)));
+        sessions.opened("one more".into(), account(1)).await;
+        assert_eq!(sessions.open().len(), SESSIONS_MAX);
+        assert!(sessions.touch("s0", &account(1)), "it was just used");
+        assert!(!sessions.touch("s1", &account(1)), "it was silent the longest");
+        sessions.forget("s0");
+        assert!(!sessions.touch("s0", &account(1)));
+    }
+}

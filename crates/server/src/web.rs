@@ -1,0 +1,99 @@
+//! The page at `/`: a small one, until the dashboard is there. Signing in is here, too.
+//!
+//! The server sends one empty frame and two files; what is shown is drawn by the browser from the
+//! public API, as text and never as markup. Loading a page changes nothing, but for a sign-in link.
+
+use crate::App;
+use crate::auth::session_cookie;
+use crate::error::Failure;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
+use serde::Deserialize;
+
+const FRAME: &str = include_str!("web/frame.html");
+const SIGN_IN: &str = include_str!("web/sign_in.html");
+const SCRIPT: &str = include_str!("web/app.js");
+const STYLE: &str = include_str!("web/app.css");
+
+/// How long a browser stays signed in; the engine ends a session no later.
+const SESSION_SECONDS: u32 = 30 * 24 * 3_600;
+
+pub(crate) fn routes(app: &App) -> Router {
+    let frame = || async { Html(FRAME) };
+    Router::new()
+        .route("/", get(frame))
+        .route("/approvals/{id}", get(frame))
+        .route("/tasks/{id}", get(frame))
+        .route("/sign-in", get(sign_in))
+        .route("/assets/app.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
+        .route("/assets/app.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
+        .with_state(app.clone())
+}
+
+fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    // Small, and another with every version: asked for each time.
+    ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text)
+}
+
+/// What is shown to a browser that nobody is signed in with.
+pub(crate) fn sign_in_page(failure: Failure) -> Response {
+    let page = SIGN_IN.replace("{{why}}", &escaped(failure.title()));
+    let mut response = failure.into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HTML);
+    *response.body_mut() = page.into();
+    response
+}
+
+const HTML: http::HeaderValue = http::HeaderValue::from_static("text/html; charset=utf-8");
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    #[serde(default)]
+    token: String,
+}
+
+/// Trades the token of a one-time link for a session.
+async fn sign_in(State(app): State<App>, Query(link): Query<SignIn>) -> Response {
+    match app.engine.redeem_sign_in_link(&link.token).await {
+        Ok(session) => {
+            let cookie = format!(
+                "{}={session}; Path=/; HttpOnly; SameSite=Lax; Max-Age={SESSION_SECONDS}",
+                session_cookie(app.port)
+            );
+            ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+        }
+        Err(error) => sign_in_page(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_hold_no_script_and_no_style_of_their_own() {
+        for page in [FRAME, SIGN_IN] {
+            let lower = page.to_ascii_lowercase();
+            assert!(!lower.contains("style="), "inline style");
+            assert!(!lower.contains("javascript:") && !lower.contains(" on"), "inline handler");
+            for script in lower.split("<script").skip(1) {
+                assert!(script.starts_with(" src=\"/assets/"), "inline script");
+            }
+        }
+        assert!(!SCRIPT.contains("innerHTML") && !SCRIPT.contains("insertAdjacentHTML"));
+    }
+
+    #[test]
+    fn words_of_others_stay_words() {
+        let page = sign_in_page(Failure::malformed("", "<b a=\"1\">&"));
+        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(escaped("<b a=\"1\">&"), "&lt;b a=&quot;1&quot;&gt;&amp;");
+    }
+}

@@ -1,0 +1,335 @@
+//! Domain values → public shapes, by hand, so that renaming a field inside breaks no client.
+//!
+//! Reads nothing and decides nothing. Texts that the store holds as JSON become JSON here. Rules
+//! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
+
+pub(crate) mod policy;
+mod time;
+
+pub(crate) use time::instant;
+
+use crate::error::Failure;
+use api::{approvals, audit, credentials, events, sources, system, tasks, tools};
+use domain::approval::Approval;
+use domain::audit::AuditEntry;
+use domain::call::{Call, CallStatus};
+use domain::event::{Event, EventKind};
+use domain::source::{ApiKeyLocation, AuthScheme, Origin, Source, SourceStatus};
+use domain::task::{Outcome, TaskError, TaskState};
+use engine::{CheckStatus, CredentialView, Me, TaskView};
+use serde_json::Value;
+
+/// JSON kept as text. The store keeps nothing else in these fields; a text that is none after all
+/// is shown as it is rather than dropped.
+pub(crate) fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
+    let t = &view.task;
+    let (result, error) = match &t.state {
+        TaskState::Queued | TaskState::Running | TaskState::Suspended => (None, None),
+        TaskState::Finished(Outcome::Completed(text)) => (Some(json(text)), None),
+        TaskState::Finished(outcome) => (None, outcome.error().map(task_error)),
+    };
+    tasks::Task {
+        id: t.id.to_string(),
+        status: t.shown_status().to_owned(),
+        workspace_id: t.workspace_id.to_string(),
+        requested_by: t.account_id.to_string(),
+        channel: t.channel.as_str().to_owned(),
+        client: t.client.clone(),
+        runtime_id: t.runtime_id.clone(),
+        code: t.code.clone(),
+        metadata: json(&t.metadata),
+        result,
+        error,
+        approvals: view.approvals.iter().map(|a| approval(a, public_url)).collect(),
+        log_lines: t.log_lines,
+        created_at: t.created_at.to_rfc3339(),
+        started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
+        finished_at: t.finished_at.map(domain::Timestamp::to_rfc3339),
+    }
+}
+
+fn task_error(error: &TaskError) -> tasks::TaskError {
+    tasks::TaskError {
+        code: error.code.clone(),
+        message: error.message.clone(),
+        line: error.line,
+        column: error.column,
+        stack: error.stack.clone(),
+    }
+}
+
+pub(crate) fn call(c: &Call) -> tasks::Call {
+    let (result, error) = match &c.status {
+        CallStatus::Succeeded(text) => (Some(json(text)), None),
+        CallStatus::Failed(e) | CallStatus::Denied(e) => (None, serde_json::to_value(e).ok()),
+        CallStatus::Waiting | CallStatus::Running | CallStatus::Unknown => (None, None),
+    };
+    tasks::Call {
+        id: c.id.to_string(),
+        sequence: c.binding.sequence,
+        tool: c.binding.tool.clone(),
+        arguments: json(&c.arguments),
+        status: c.status.as_str().to_owned(),
+        risk: c.risk.as_str().to_owned(),
+        decision: c.decision.to_owned(),
+        rule: c.rule_id.as_ref().map(ToString::to_string),
+        policy_version: c.binding.policy_version,
+        line: c.position.map(|(line, _)| line),
+        column: c.position.map(|(_, column)| column),
+        result,
+        error,
+        started_at: c.started_at.to_rfc3339(),
+        sent_at: c.sent_at.map(domain::Timestamp::to_rfc3339),
+        finished_at: c.finished_at.map(domain::Timestamp::to_rfc3339),
+    }
+}
+
+pub(crate) fn approval(a: &Approval, public_url: &str) -> approvals::Approval {
+    let answered = a.status.answered();
+    approvals::Approval {
+        id: a.id.to_string(),
+        task_id: a.binding.task_id.to_string(),
+        call_id: a.call_id.to_string(),
+        sequence: a.binding.sequence,
+        tool: a.binding.tool.clone(),
+        question: a.question.as_str().to_owned(),
+        arguments: json(&a.arguments),
+        request: json(&a.request),
+        status: a.status.as_str().to_owned(),
+        risk: a.risk.as_str().to_owned(),
+        rule: a.rule_id.as_ref().map(ToString::to_string),
+        why: a.why.clone(),
+        requested_by: a.requested_by.to_string(),
+        url: approval_url(a, public_url),
+        created_at: a.created_at.to_rfc3339(),
+        expires_at: a.expires_at.to_rfc3339(),
+        decided_by: answered.map(|x| x.by.to_string()),
+        decided_via: answered.map(|x| x.channel.as_str().to_owned()),
+        decided_at: answered.map(|x| x.at.to_rfc3339()),
+        reason: answered.filter(|x| !x.reason.is_empty()).map(|x| x.reason.clone()),
+        digest: engine::approval_digest(a),
+    }
+}
+
+/// The page on which an approval is answered.
+pub(crate) fn approval_url(a: &Approval, public_url: &str) -> String {
+    format!("{public_url}/approvals/{}", a.id)
+}
+
+/// A line a task logged; none for an event of another kind.
+pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
+    match &event.kind {
+        EventKind::Log { line, level, text } => Some(tasks::LogLine {
+            line: *line,
+            level: level.as_str().to_owned(),
+            text: text.clone(),
+            at: event.at.to_rfc3339(),
+        }),
+        EventKind::Task { .. }
+        | EventKind::Call { .. }
+        | EventKind::Approval { .. }
+        | EventKind::Source { .. }
+        | EventKind::Policy { .. } => None,
+    }
+}
+
+pub(crate) fn event(e: &Event) -> events::Event {
+    let mut data = serde_json::to_value(&e.kind).unwrap_or_default();
+    let kind = data.as_object_mut().and_then(|fields| fields.shift_remove("type"));
+    events::Event {
+        sequence: e.sequence,
+        task_id: e.task_id.as_ref().map(ToString::to_string),
+        at: e.at.to_rfc3339(),
+        kind: kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
+        data,
+    }
+}
+
+pub(crate) fn source(s: &Source) -> sources::Source {
+    let reason = match &s.status {
+        SourceStatus::Degraded { reason } => Some(reason.clone()),
+        SourceStatus::Ready | SourceStatus::Disabled => None,
+    };
+    let origin = match &s.origin {
+        Origin::Url(text) | Origin::Upload(text) => text.clone(),
+    };
+    sources::Source {
+        id: s.id.to_string(),
+        name: s.name.clone(),
+        kind: s.kind.as_str().to_owned(),
+        title: s.title.clone(),
+        status: s.status.as_str().to_owned(),
+        reason,
+        origin,
+        base_url: s.base_url.clone(),
+        auth: s.auth.iter().map(auth_text).collect(),
+        allow_private: s.allow_private,
+        tool_count: s.tool_count,
+        warnings: s.warnings.clone(),
+        created_at: s.created_at.to_rfc3339(),
+        refreshed_at: s.refreshed_at.to_rfc3339(),
+    }
+}
+
+fn auth_text(scheme: &AuthScheme) -> String {
+    match scheme {
+        AuthScheme::Bearer => "bearer".into(),
+        AuthScheme::Basic => "basic".into(),
+        AuthScheme::ApiKey { location, name } => {
+            let place = match location {
+                ApiKeyLocation::Header => "header",
+                ApiKeyLocation::Query => "query",
+                ApiKeyLocation::Cookie => "cookie",
+            };
+            format!("{place}:{name}")
+        }
+    }
+}
+
+/// Reads `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
+    let key = |location, name: &str| AuthScheme::ApiKey { location, name: name.to_owned() };
+    match text.split_once(':') {
+        None if text == "bearer" => Ok(AuthScheme::Bearer),
+        None if text == "basic" => Ok(AuthScheme::Basic),
+        Some(("header", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Header, name)),
+        Some(("query", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Query, name)),
+        Some(("cookie", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Cookie, name)),
+        None | Some(_) => Err(Failure::invalid(
+            "auth",
+            format!("'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME"),
+        )),
+    }
+}
+
+pub(crate) fn credential(view: &CredentialView) -> credentials::Credential {
+    let c = &view.credential;
+    credentials::Credential {
+        id: c.id.to_string(),
+        source: view.source_name.clone(),
+        scope: c.scope.as_str().to_owned(),
+        auth: auth_text(&c.scheme),
+        version: c.version,
+        created_at: c.created_at.to_rfc3339(),
+        rotated_at: c.rotated_at.to_rfc3339(),
+        last_used_at: c.last_used_at.map(domain::Timestamp::to_rfc3339),
+    }
+}
+
+pub(crate) fn discovery(found: &engine::Discovery) -> tools::Discovery {
+    let results: Vec<_> = found.hits.iter().map(tool_hit).collect();
+    tools::Discovery {
+        best_path: results.first().map(|hit| hit.path.clone()),
+        results,
+        total: found.total,
+        has_more: found.has_more,
+    }
+}
+
+pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
+    tools::ToolHit {
+        path: hit.tool.path.clone(),
+        source: hit.tool.source_name().to_owned(),
+        description: hit.tool.description.clone(),
+        risk: hit.tool.risk.as_str().to_owned(),
+        decision: hit.decision.to_owned(),
+        signature: hit.signature.clone(),
+    }
+}
+
+pub(crate) fn audit_entry(e: &AuditEntry) -> audit::AuditEntry {
+    audit::AuditEntry {
+        sequence: e.sequence,
+        id: e.draft.id.to_string(),
+        workspace_id: e.draft.workspace_id.to_string(),
+        account_id: e.draft.account_id.as_ref().map(ToString::to_string),
+        via: e.draft.via.clone(),
+        action: e.draft.action.clone(),
+        subject: e.draft.subject.clone(),
+        detail: json(&e.draft.detail),
+        at: e.draft.at.to_rfc3339(),
+        previous_hash: e.previous_hash.clone(),
+        hash: e.hash.clone(),
+    }
+}
+
+pub(crate) fn me(me: &Me) -> system::Me {
+    system::Me {
+        account_id: me.account.id.to_string(),
+        name: me.account.name.clone(),
+        role: me.role.as_str().to_owned(),
+        workspace: workspace(&me.workspace),
+    }
+}
+
+pub(crate) fn workspace(w: &domain::tenancy::Workspace) -> system::Workspace {
+    system::Workspace {
+        id: w.id.to_string(),
+        slug: w.slug.clone(),
+        name: w.name.clone(),
+        organization_id: w.organization_id.to_string(),
+    }
+}
+
+pub(crate) fn health(checks: &[engine::Check], version: &str) -> system::Health {
+    system::Health {
+        ready: is_ready(checks),
+        version: version.to_owned(),
+        checks: checks.iter().map(check).collect(),
+    }
+}
+
+/// Whether nothing that the server needs is broken.
+pub(crate) fn is_ready(checks: &[engine::Check]) -> bool {
+    !checks.iter().any(|c| matches!(c.status, CheckStatus::Problem))
+}
+
+fn check(c: &engine::Check) -> system::Check {
+    let status = match c.status {
+        CheckStatus::Ok => "ok",
+        CheckStatus::Warning => "warning",
+        CheckStatus::Problem => "problem",
+    };
+    system::Check {
+        name: c.name.clone(),
+        status: status.to_owned(),
+        message: c.message.clone(),
+        next_step: c.next_step.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auth_reads_back() {
+        for text in ["bearer", "basic", "header:X-Key", "query:key", "cookie:sid"] {
+            assert_eq!(auth_text(&auth_scheme(text).unwrap()), text);
+        }
+        for text in ["", "Bearer", "header:", "header", "body:x"] {
+            assert!(auth_scheme(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_its_kind_and_the_rest() {
+        let wire = event(&Event {
+            sequence: 7,
+            task_id: None,
+            at: domain::Timestamp(0),
+            kind: EventKind::Task { status: "completed".into() },
+        });
+        assert_eq!(
+            serde_json::to_value(wire).unwrap(),
+            serde_json::json!({
+                "sequence": 7, "at": "1970-01-01T00:00:00.000Z", "type": "task",
+                "data": { "status": "completed" }
+            })
+        );
+    }
+}
