@@ -4,11 +4,14 @@
 //! and that before the defaults. An unknown key in the file is refused with the nearest known one.
 //! Nothing else in the workspace reads the environment.
 
+mod values;
+
 use crate::failure::{Failure, Result};
 use domain::credential::Secret;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use values::Value;
 
 /// Name of the configuration file in the data directory.
 pub(crate) const FILE_NAME: &str = "executor.toml";
@@ -75,17 +78,13 @@ fn as_text<S: serde::Serializer>(origin: &Origin, s: S) -> std::result::Result<S
     s.collect_str(origin)
 }
 
-/// How a type is read from the text of a setting.
-trait Value: Sized {
-    fn read(text: &str) -> std::result::Result<Self, String>;
-}
-
 macro_rules! keys {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:literal, $env:literal, $shown:ident;)*) => {
         /// The effective settings. They hold secrets, so they are not printable as a whole.
         pub(crate) struct Config {
             /// The directory in which everything is kept.
             pub(crate) home: PathBuf,
+            home_origin: Origin,
             $($(#[doc = $doc])+ pub(crate) $name: $type,)*
             settings: Vec<Setting>,
         }
@@ -99,9 +98,10 @@ macro_rules! keys {
         }),*];
 
         impl Config {
-            fn typed(home: PathBuf, settings: Vec<Setting>) -> Result<Self> {
+            fn typed(home: Home, settings: Vec<Setting>) -> Result<Self> {
                 Ok(Self {
-                    home,
+                    home: home.path,
+                    home_origin: home.origin,
                     $($name: read::<$type>(&settings, stringify!($name))?,)*
                     settings,
                 })
@@ -146,23 +146,39 @@ keys! {
 /// What the command line sets: the flag, the key, the value.
 pub(crate) type Flags = Vec<(&'static str, &'static str, String)>;
 
-/// Finds the data directory: the flag, `EXECUTOR_HOME`, or `.executor` in the home directory.
-pub(crate) fn home(flag: Option<&Path>) -> Result<PathBuf> {
-    let from_env = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    let path = flag
-        .map(Path::to_path_buf)
-        .or_else(|| from_env("EXECUTOR_HOME"))
-        .or_else(|| from_env("HOME").map(|h| h.join(".executor")))
-        .ok_or_else(|| {
-            Failure::usage("there is no place to keep data: HOME is not set")
-                .next("give a directory with --data-dir or EXECUTOR_HOME")
+/// The data directory and what named it. It is no key of the file, which lies in it.
+pub(crate) struct Home {
+    path: PathBuf,
+    origin: Origin,
+}
+
+const HOME: &str = "EXECUTOR_HOME";
+
+impl Home {
+    /// Finds it: the flag, `EXECUTOR_HOME`, or `.executor` in the home directory.
+    pub(crate) fn find(flag: Option<&Path>) -> Result<Self> {
+        let from_env = |name| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let (path, origin) = if let Some(path) = flag {
+            (path.to_path_buf(), Origin::Flag("--data-dir".to_owned()))
+        } else if let Some(path) = from_env(HOME) {
+            (path, Origin::Environment(HOME))
+        } else if let Some(user) = from_env("HOME") {
+            (user.join(".executor"), Origin::Default)
+        } else {
+            return Err(
+                Failure::usage("there is no place to keep data: HOME is not set")
+                    .next("give a directory with --data-dir or EXECUTOR_HOME"),
+            );
+        };
+        let path = std::path::absolute(&path).map_err(|e| {
+            Failure::usage(format!("{} is no usable directory: {e}", path.display()))
         })?;
-    std::path::absolute(&path)
-        .map_err(|e| Failure::usage(format!("{} is no usable directory: {e}", path.display())))
+        Ok(Self { path, origin })
+    }
 }
 
 /// Whether the environment asks for output without color (<https://no-color.org>).
@@ -172,9 +188,9 @@ pub(crate) fn no_color() -> bool {
 
 impl Config {
     /// Reads all settings for a data directory.
-    pub(crate) fn load(home: PathBuf, flags: &Flags) -> Result<Self> {
+    pub(crate) fn load(home: Home, flags: &Flags) -> Result<Self> {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let path = home.join(FILE_NAME);
+        let path = home.path.join(FILE_NAME);
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => parse_file(&path, &text)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -189,12 +205,12 @@ impl Config {
     }
 
     fn resolve(
-        home: PathBuf,
+        home: Home,
         flags: &Flags,
         environment: &dyn Fn(&str) -> Option<String>,
         file: &[(&'static str, String)],
     ) -> Result<Self> {
-        let path = home.join(FILE_NAME);
+        let path = home.path.join(FILE_NAME);
         let mut settings = Vec::with_capacity(KEYS.len());
         for key in KEYS {
             let (value, origin) = if let Some((flag, _, v)) = flags.iter().find(|f| f.1 == key.name)
@@ -233,14 +249,20 @@ impl Config {
             Shown::Address => without_password(&s.value),
             Shown::Plain | Shown::Secret => s.value.clone(),
         };
-        self.settings
-            .iter()
-            .map(|s| Setting {
-                value: masked(s),
-                origin: s.origin.clone(),
-                ..*s
-            })
-            .collect()
+        let home = Setting {
+            key: "data_dir",
+            value: self.home.display().to_string(),
+            origin: self.home_origin.clone(),
+            env: HOME,
+            doc: "Directory that everything is kept in; --data-dir.",
+            shown: Shown::Plain,
+        };
+        let others = self.settings.iter().map(|s| Setting {
+            value: masked(s),
+            origin: s.origin.clone(),
+            ..*s
+        });
+        std::iter::once(home).chain(others).collect()
     }
 
     /// Where the value of a key came from.
@@ -325,151 +347,5 @@ fn nearest(name: &str) -> &'static str {
     KEYS.iter().min_by_key(distance).map_or("", |k| k.name)
 }
 
-impl Value for String {
-    fn read(text: &str) -> std::result::Result<Self, String> {
-        Ok(text.to_owned())
-    }
-}
-
-impl Value for Secret {
-    fn read(text: &str) -> std::result::Result<Self, String> {
-        Ok(Self::new(text.to_owned()))
-    }
-}
-
-impl Value for PathBuf {
-    fn read(text: &str) -> std::result::Result<Self, String> {
-        Ok(Self::from(text))
-    }
-}
-
-impl Value for bool {
-    fn read(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "true" | "1" | "yes" | "on" => Ok(true),
-            "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err("is neither true nor false".to_owned()),
-        }
-    }
-}
-
-macro_rules! numbers {
-    ($($type:ty),*) => {$(impl Value for $type {
-        fn read(text: &str) -> std::result::Result<Self, String> {
-            text.parse().map_err(|_| format!("is no number from 0 to {}", <$type>::MAX))
-        }
-    })*};
-}
-numbers!(u16, usize);
-
-impl Value for IpAddr {
-    fn read(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "localhost" => Ok(Self::from([127, 0, 0, 1])),
-            _ => text
-                .parse()
-                .map_err(|_| "is no address such as 127.0.0.1 or ::1".to_owned()),
-        }
-    }
-}
-
-impl Value for Vec<String> {
-    fn read(text: &str) -> std::result::Result<Self, String> {
-        Ok(text
-            .split(',')
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-            .map(str::to_owned)
-            .collect())
-    }
-}
-
-impl<T: Value> Value for Option<T> {
-    fn read(text: &str) -> std::result::Result<Self, String> {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            T::read(text).map(Some)
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolve(flags: &Flags, env: &[(&str, &str)], file: &str) -> Result<Config> {
-        let home = PathBuf::from("/data");
-        let file = parse_file(&home.join(FILE_NAME), file)?;
-        let environment = |name: &str| {
-            env.iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| (*v).to_owned())
-        };
-        Config::resolve(home, flags, &environment, &file)
-    }
-
-    #[test]
-    fn flags_before_environment_before_file_before_default() {
-        let flag = vec![("--port", "port", "1".to_owned())];
-        let env = [("EXECUTOR_PORT", "2")];
-        for (flags, env, file, port, origin) in [
-            (&flag, &env[..], "port = 3", 1, "--port"),
-            (&vec![], &env[..], "port = 3", 2, "EXECUTOR_PORT"),
-            (&vec![], &[], "port = 3", 3, "/data/executor.toml"),
-            (&vec![], &[], "", 5312, "default"),
-        ] {
-            let config = resolve(flags, env, file).ok().unwrap();
-            assert_eq!(
-                (config.port, config.origin("port").to_string().as_str()),
-                (port, origin)
-            );
-        }
-    }
-
-    #[test]
-    fn mistakes_name_the_place_and_the_remedy() {
-        for (file, message, next) in [
-            (
-                "prot = 1",
-                "/data/executor.toml: unknown key 'prot'",
-                "'port'",
-            ),
-            (
-                "databaseurl = ''",
-                "unknown key 'databaseurl'",
-                "'database_url'",
-            ),
-            (
-                "port = 70000",
-                "port: '70000' from /data/executor.toml is no number from 0 to 65535",
-                "listens",
-            ),
-            ("example = 'maybe'", "is neither true nor false", "example"),
-            (
-                "host = 'nowhere'",
-                "is no address such as 127.0.0.1",
-                "listens",
-            ),
-        ] {
-            let failure = resolve(&vec![], &[], file).err().unwrap();
-            assert!(failure.message.contains(message), "{}", failure.message);
-            assert!(failure.next_step.unwrap().contains(next), "{file}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_masked() {
-        let env = [
-            ("EXECUTOR_MASTER_KEY", "abc"),
-            ("EXECUTOR_DATABASE_URL", "postgres://me:hunter2@host/db"),
-        ];
-        let config = resolve(&vec![], &env, "").ok().unwrap();
-        let shown = serde_json::to_string(&config.shown()).unwrap();
-        assert!(
-            !shown.contains("abc") && !shown.contains("hunter2"),
-            "{shown}"
-        );
-        assert!(shown.contains("postgres://me:********@host/db"), "{shown}");
-    }
-}
+mod tests;

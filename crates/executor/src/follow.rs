@@ -3,15 +3,17 @@
 //! The event stream is resumed from its last number, so a restart of the server loses nothing. It
 //! decides nothing by itself: an answer comes from the person at the terminal, or from a flag.
 
-use crate::client::{Client, Events};
+use crate::client::Client;
+use crate::events::Events;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, Paint, plain};
+use crate::output::{Output, plain};
+use crate::show::{describe, log_line};
 use crate::terminal::Lines;
 use api::approvals::{Answer, Approval};
 use api::events::Event;
 use api::tasks::{LogLine, Task};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -67,107 +69,6 @@ pub(crate) async fn follow(
             Step::Broken => {}
         }
     }
-}
-
-/// Prints how a task ended and yields the exit code.
-pub(crate) fn conclude(output: &Output, task: &Task, logs: &[LogLine]) -> Exit {
-    if output.json {
-        output.document(&json!({
-            "taskId": task.id,
-            "status": task.status,
-            "result": task.result,
-            "logs": logs,
-            "error": task.error,
-        }));
-    } else if task.status == "completed" {
-        output.document(&task.result.clone().unwrap_or(Value::Null));
-    }
-    if let Some(error) = &task.error {
-        let head = format!("{} ({})", task.status.replace('_', " "), error.code);
-        output.err(&format!(
-            "{}: {}",
-            output.on_err(Paint::Red, &head),
-            plain(&error.message)
-        ));
-        if let Some(line) = error.line {
-            output.err(&excerpt(&task.code, line, error.column));
-        }
-    } else if task.status == "canceled" {
-        output.err(&format!(
-            "canceled: task {} was ended before it completed",
-            task.id
-        ));
-    }
-    Exit::of_task(&task.status)
-}
-
-/// The line of a program that an error is about, with a mark under the column.
-pub(crate) fn excerpt(code: &str, line: u32, column: Option<u32>) -> String {
-    let text = code
-        .lines()
-        .nth(line.saturating_sub(1) as usize)
-        .unwrap_or_default();
-    let number = line.to_string();
-    let place = column.map_or_else(
-        || format!("line {line}"),
-        |c| format!("line {line}, column {c}"),
-    );
-    let mut out = format!(
-        "  at {place}\n  {number} | {}",
-        plain(text).replace('\t', " ")
-    );
-    if let Some(column) = column {
-        out.push_str(&format!("\n  {:1$} | ", "", number.len()));
-        out.push_str(&" ".repeat(column.saturating_sub(1) as usize));
-        out.push('^');
-    }
-    out
-}
-
-/// Everything a person needs to answer one approval.
-pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
-    let again = match approval.question.as_str() {
-        "send_again" => {
-            " — the server stopped while this call was under way: it may have been sent already"
-        }
-        _ => "",
-    };
-    let head = format!("{} asks for approval{again}", plain(&approval.tool));
-    let mut lines = vec![output.on_err(Paint::Yellow, &head)];
-    let text = |key: &str| {
-        approval
-            .request
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let mut request = vec![format!("{} {}", text("method"), text("url"))];
-    if let Some(headers) = approval.request.get("headers").and_then(Value::as_array) {
-        for pair in headers.iter().filter_map(Value::as_array) {
-            let words: Vec<_> = pair.iter().filter_map(Value::as_str).collect();
-            request.push(words.join(": "));
-        }
-    }
-    match approval.request.get("body") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(body)) => request.push(body.clone()),
-        Some(other) => request.push(other.to_string()),
-    }
-    lines.push(crate::output::fields(&[
-        ("  approval", approval.id.clone()),
-        ("  risk", approval.risk.clone()),
-        ("  why", approval.why.clone()),
-        ("  request", request.join("\n")),
-        ("  expires", approval.expires_at.clone()),
-        (
-            "  answer",
-            format!(
-                "{}\nexecutor approvals approve {}\nexecutor approvals deny {} --reason …",
-                approval.url, approval.id, approval.id
-            ),
-        ),
-    ]));
-    lines.join("\n")
 }
 
 /// Sends an answer, bound to what was shown.
@@ -391,17 +292,6 @@ impl Following<'_> {
     }
 }
 
-/// One log line as it is shown.
-pub(crate) fn log_line(output: &Output, line: &LogLine) -> String {
-    let text = plain(&line.text);
-    match line.level.as_str() {
-        "error" => output.on_err(Paint::Red, &text),
-        "warn" => output.on_err(Paint::Yellow, &text),
-        "debug" => output.on_err(Paint::Dim, &text),
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -415,13 +305,5 @@ mod tests {
         );
         assert_eq!(typed(""), None);
         assert_eq!(typed("yesterday"), None);
-    }
-
-    #[test]
-    fn the_mark_stands_under_the_column() {
-        assert_eq!(
-            excerpt("a\nb + c", 2, Some(5)),
-            "  at line 2, column 5\n  2 | b + c\n    |     ^"
-        );
     }
 }

@@ -9,12 +9,15 @@ mod commands;
 mod config;
 mod context;
 mod duration;
+mod events;
 mod example_api;
 mod failure;
 mod follow;
 mod home;
+mod master_key;
 mod output;
 mod serve;
+mod show;
 mod terminal;
 
 use args::{Cli, Command};
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli, output: output::Output) -> Result<Exit> {
-    let home = config::home(cli.shared.data_dir.as_deref())?;
+    let home = config::Home::find(cli.shared.data_dir.as_deref())?;
     let config = config::Config::load(home, &cli.flags())?;
     let context = Context::new(config, output);
     let serves = matches!(cli.command, Command::Serve(_) | Command::Example(_));

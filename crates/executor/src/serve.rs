@@ -7,24 +7,20 @@
 use crate::config::Config;
 use crate::example_api;
 use crate::failure::{Failure, Result};
-use crate::home::{Held, Notice, replace};
+use crate::home::{Held, Notice};
+use crate::master_key;
 use domain::access::System;
 use engine::{Engine, Parts, SystemClock};
 use sandbox::{Isolate, IsolateConfig};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use store::{Location, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vault::Vault;
 
-/// Name of the embedded database and of the master key in the data directory.
+/// Name of the embedded database in the data directory.
 const DATABASE: &str = "executor.db";
-const MASTER_KEY: &str = "master.key";
-
-/// Where the store keeps what a wrong master key is noticed by.
-const KEY_CHECK: &str = "vault/check";
 
 /// A server that runs in this process.
 pub(crate) struct Running {
@@ -34,7 +30,6 @@ pub(crate) struct Running {
     serving: JoinHandle<std::result::Result<(), server::Error>>,
     example: Option<JoinHandle<()>>,
     engine: Engine,
-    store: Store,
     _held: Held,
 }
 
@@ -64,7 +59,6 @@ impl Running {
             let _done = example.await;
         }
         self.engine.shutdown().await;
-        self.store.close().await;
         ended
     }
 }
@@ -77,26 +71,25 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .local_addr()
         .map_err(|e| Failure::failed("system", format!("the port is not known: {e}")))?;
     let reachable = address_for_people(address);
-    let key = master_key(config)?;
-    let vault = Vault::new(key.bytes);
-    let (store, isolate) = tokio::join!(open_store(config), start_sandbox(config));
+    let key = master_key::find(config)?;
+    let workers = config.sandbox_workers.unwrap_or_else(cores).max(1);
+    let (store, isolate) = tokio::join!(open_store(config), start_sandbox(config, workers));
     let (store, isolate) = (store?, isolate?);
-    check_key(&store, &vault, &key.origin).await?;
+    let system = System::mint();
+    let vault = Vault::new(master_key::take_or_make(key, &store, system).await?);
     let parts = Parts {
-        store: store.clone(),
+        store,
         vault,
         sandbox: Arc::new(isolate),
         egress: tools::Egress::new(tools::EgressConfig::default()),
         clock: Arc::new(SystemClock),
-        system: System::mint(),
+        system,
         public_url: config
             .public_url
             .clone()
             .unwrap_or_else(|| reachable.clone()),
     };
-    let engine = Engine::start(parts)
-        .await
-        .map_err(|e| Failure::failed(e.code(), format!("the server cannot start: {e}")))?;
+    let engine = Engine::start(parts).await.map_err(cannot_start)?;
     let (stop, stopped) = watch::channel(false);
     let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
         let _closed = stopped.wait_for(|s| *s).await;
@@ -132,9 +125,16 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         serving,
         example,
         engine,
-        store,
         _held: held,
     })
+}
+
+fn cannot_start(e: engine::Error) -> Failure {
+    let failure = Failure::failed(e.code(), e.to_string());
+    match e.next_step() {
+        Some(step) => failure.next(step),
+        None => failure,
+    }
 }
 
 fn bind(config: &Config) -> Result<TcpListener> {
@@ -206,19 +206,18 @@ async fn open_store(config: &Config) -> Result<Store> {
     };
     Store::open(location)
         .await
-        .map_err(|e| Failure::failed("database", format!("the database cannot be used: {e}")))
+        .map_err(|e| Failure::failed("database", e.to_string()))
 }
 
-async fn start_sandbox(config: &Config) -> Result<Isolate> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers_min = config.sandbox_workers.unwrap_or(cores).max(1);
+/// Starts the sandbox with this many processes kept warm.
+pub(crate) async fn start_sandbox(config: &Config, workers_min: usize) -> Result<Isolate> {
     let worker_exe = std::env::current_exe()
         .map_err(|e| Failure::failed("system", format!("the program does not find itself: {e}")))?;
     let settings = IsolateConfig {
         workers_min,
         workers_max: config
             .sandbox_workers_max
-            .unwrap_or(cores * 4)
+            .unwrap_or(cores() * 4)
             .max(workers_min),
         allow_weak: config.dangerously_allow_weak_sandbox,
         worker_exe,
@@ -234,66 +233,6 @@ async fn start_sandbox(config: &Config) -> Result<Isolate> {
     })
 }
 
-/// The master key and where it came from.
-struct MasterKey {
-    bytes: [u8; 32],
-    origin: String,
-}
-
-fn master_key(config: &Config) -> Result<MasterKey> {
-    if let Some(secret) = &config.master_key {
-        return read_key(secret.expose(), config.origin("master_key").to_string());
-    }
-    let own = config.home.join(MASTER_KEY);
-    let path = config.master_key_file.as_deref().unwrap_or(&own);
-    match std::fs::read_to_string(path) {
-        Ok(text) => read_key(&text, path.display().to_string()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && config.master_key_file.is_none() => {
-            make_key(&own)
-        }
-        Err(e) => Err(Failure::usage(format!(
-            "cannot read the master key from {}: {e}",
-            path.display()
-        ))
-        .next("correct master_key_file, or its permissions")),
-    }
-}
-
-fn read_key(text: &str, origin: String) -> Result<MasterKey> {
-    match vault::parse_master_key(text) {
-        Ok(bytes) => Ok(MasterKey { bytes, origin }),
-        Err(e) => Err(
-            Failure::usage(format!("the master key from {origin} is unusable: {e}"))
-                .next("it is 32 bytes in base64, as `openssl rand -base64 32` prints"),
-        ),
-    }
-}
-
-fn make_key(path: &Path) -> Result<MasterKey> {
-    let (bytes, text) = vault::generate_master_key()
-        .map_err(|e| Failure::failed("randomness", format!("cannot make a master key: {e}")))?;
-    replace(path, format!("{text}\n").as_bytes())?;
-    Ok(MasterKey {
-        bytes,
-        origin: path.display().to_string(),
-    })
-}
-
-/// Refuses a key that is not the one this database was begun with.
-async fn check_key(store: &Store, vault: &Vault, origin: &str) -> Result<()> {
-    let system = System::mint();
-    let fresh = vault.check_value();
-    let stored = store
-        .write(move |tx| match store::meta::get(tx, system, KEY_CHECK)? {
-            Some(stored) => Ok(stored),
-            None => store::meta::set(tx, system, KEY_CHECK, &fresh).map(|()| fresh.clone()),
-        })
-        .await
-        .map_err(|e: store::Error| {
-            Failure::failed("database", format!("the database cannot be used: {e}"))
-        })?;
-    vault.verify_check(&stored).map_err(|_| {
-        Failure::failed("wrong_master_key", format!("the master key from {origin} is not the one this database was begun with"))
-            .next("give the right one with EXECUTOR_MASTER_KEY or EXECUTOR_MASTER_KEY_FILE; nothing was changed")
-    })
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

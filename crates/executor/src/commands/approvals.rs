@@ -3,8 +3,9 @@
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::follow::{answer, describe, typed};
+use crate::follow::{answer, typed};
 use crate::output::{plain, table};
+use crate::show::describe;
 use crate::terminal::Lines;
 use api::approvals::Approval;
 use api::system::Me;

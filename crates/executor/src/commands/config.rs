@@ -13,9 +13,6 @@ pub(crate) struct Arguments {}
 
 pub(crate) async fn run(context: &Context) -> Result<Exit> {
     let config = &context.config;
-    context
-        .output
-        .note(&format!("data directory: {}", config.home.display()));
     context.output.show(&config.shown(), |settings| {
         let rows: Vec<_> = settings
             .iter()

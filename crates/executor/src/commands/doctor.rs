@@ -7,9 +7,11 @@ use crate::context::Context;
 use crate::duration::now_ms;
 use crate::failure::{Exit, Result};
 use crate::output::{Output, Paint, plain};
+use crate::serve;
 use api::credentials::Credential;
 use api::sources::Source;
 use api::system::{Check, Health};
+use sandbox::Sandbox;
 use std::os::unix::fs::PermissionsExt;
 
 /// Free space below which there is a problem, and below which there is a warning.
@@ -40,7 +42,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit> {
         Err(failure) => {
             checks.push(clock(None));
             checks.push(problem("server", failure.message, failure.next_step));
-            checks.extend(sandbox_layers());
+            checks.extend(sandbox_layers(context).await);
         }
     }
     let ready = !checks.iter().any(|c| c.status == "problem");
@@ -206,8 +208,12 @@ fn http_date_ms(text: &str) -> Option<i64> {
     Some((((days * 24 + number(hour)?) * 60 + number(minute)?) * 60 + number(second)?) * 1_000)
 }
 
-/// What the sandbox of a server on this machine would be made of.
-fn sandbox_layers() -> Vec<Check> {
+/// What the sandbox of a server on this machine would be made of, found by starting one.
+async fn sandbox_layers(context: &Context) -> Vec<Check> {
+    let isolate = match serve::start_sandbox(&context.config, 1).await {
+        Ok(isolate) => isolate,
+        Err(failure) => return vec![problem("sandbox", failure.message, None)],
+    };
     let check = |layer: sandbox::Layer| {
         let name = format!("sandbox.{}", layer.name);
         match (layer.active, layer.required) {
@@ -224,7 +230,7 @@ fn sandbox_layers() -> Vec<Check> {
             ),
         }
     };
-    sandbox::layers().into_iter().map(check).collect()
+    isolate.layers().into_iter().map(check).collect()
 }
 
 fn check(name: &str, status: &str, message: String, next_step: Option<String>) -> Check {

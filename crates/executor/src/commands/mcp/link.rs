@@ -5,9 +5,10 @@
 //! resumed (<https://modelcontextprotocol.io/specification/2025-11-25/basic/transports>).
 
 use super::launch;
-use crate::client::{Client, Query, take_data};
+use crate::client::{Client, Query};
 use crate::context::Context;
 use crate::duration::now_ms;
+use crate::events::take_data;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use api::tasks::Task;
