@@ -10,12 +10,30 @@ use serde_json::{Value, json};
 
 /// Headers that say how an answer traveled, or hold secrets; all others are worth reading.
 const HIDDEN_HEADERS: [&str; 24] = [
-    "accept-ch", "access-control-allow-credentials", "access-control-allow-headers",
-    "access-control-allow-methods", "access-control-allow-origin", "access-control-expose-headers",
-    "alt-svc", "connection", "content-encoding", "content-security-policy", "cross-origin-opener-policy",
-    "cross-origin-resource-policy", "keep-alive", "nel", "permissions-policy", "referrer-policy",
-    "report-to", "set-cookie", "strict-transport-security", "transfer-encoding", "vary",
-    "x-content-type-options", "x-frame-options", "x-xss-protection",
+    "accept-ch",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "alt-svc",
+    "connection",
+    "content-encoding",
+    "content-security-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "keep-alive",
+    "nel",
+    "permissions-policy",
+    "referrer-policy",
+    "report-to",
+    "set-cookie",
+    "strict-transport-security",
+    "transfer-encoding",
+    "vary",
+    "x-content-type-options",
+    "x-frame-options",
+    "x-xss-protection",
 ];
 
 /// How much of the headers is kept, in bytes.
@@ -36,7 +54,10 @@ pub(crate) fn worth_reading(headers: Vec<(String, String)>) -> Vec<(String, Stri
 }
 
 pub(crate) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    headers
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, v)| v.as_str())
 }
 
 /// The data of a complete body; the error is what is wrong with it.
@@ -70,8 +91,12 @@ fn lines(body: &[u8]) -> Result<Value, String> {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let item = serde_json::from_slice(line)
-            .map_err(|e| format!("line {} of the answer says it is JSON but is not: {e}", i + 1))?;
+        let item = serde_json::from_slice(line).map_err(|e| {
+            format!(
+                "line {} of the answer says it is JSON but is not: {e}",
+                i + 1
+            )
+        })?;
         items.push(item);
     }
     Ok(Value::Array(items))
@@ -80,13 +105,23 @@ fn lines(body: &[u8]) -> Result<Value, String> {
 /// The `data` of each event, parsed where it is JSON
 /// (<https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>).
 fn events(text: &str) -> Value {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
+    let text = text
+        .strip_prefix('\u{feff}')
+        .unwrap_or(text)
+        .replace("\r\n", "\n")
+        .replace('\r', "\n");
     let mut items = Vec::new();
     for block in text.split("\n\n") {
         let data: Vec<&str> = block
             .lines()
             .filter_map(|line| line.strip_prefix("data"))
-            .filter_map(|rest| if rest.is_empty() { Some("") } else { rest.strip_prefix(':') })
+            .filter_map(|rest| {
+                if rest.is_empty() {
+                    Some("")
+                } else {
+                    rest.strip_prefix(':')
+                }
+            })
             .map(|rest| rest.strip_prefix(' ').unwrap_or(rest))
             .collect();
         let data = data.join("\n");
@@ -107,7 +142,9 @@ fn text(content_type: &str, body: &[u8]) -> String {
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
         .map(|(_, value)| value.trim().trim_matches('"').to_ascii_lowercase());
     match charset.as_deref() {
-        Some("iso-8859-1" | "latin1" | "us-ascii" | "windows-1252") => body.iter().map(|&b| char::from(b)).collect(),
+        Some("iso-8859-1" | "latin1" | "us-ascii" | "windows-1252") => {
+            body.iter().map(|&b| char::from(b)).collect()
+        }
         Some(_) | None => String::from_utf8_lossy(body).into_owned(),
     }
 }
@@ -135,12 +172,18 @@ fn file_name(disposition: &str) -> Option<String> {
     let mut plain = None;
     let mut extended = None;
     for part in disposition.split(';').skip(1) {
-        let Some((key, value)) = part.split_once('=') else { continue };
+        let Some((key, value)) = part.split_once('=') else {
+            continue;
+        };
         let value = value.trim();
         match key.trim().to_ascii_lowercase().as_str() {
             "filename" => plain = Some(value.trim_matches('"').to_owned()),
             "filename*" => {
-                let encoded = value.splitn(3, '\'').nth(2).unwrap_or_default().replace('+', "%2B");
+                let encoded = value
+                    .splitn(3, '\'')
+                    .nth(2)
+                    .unwrap_or_default()
+                    .replace('+', "%2B");
                 extended = url::form_urlencoded::parse(format!("={encoded}").as_bytes())
                     .next()
                     .map(|(_, name)| name.into_owned());
@@ -149,7 +192,11 @@ fn file_name(disposition: &str) -> Option<String> {
         }
     }
     let name = extended.or(plain)?;
-    let last = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    let last = name
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     (!last.is_empty()).then_some(last)
 }
 
@@ -159,27 +206,72 @@ mod tests {
 
     #[test]
     fn content_types_decide() {
-        let long = [("content-disposition", "attachment; filename=\"a.bin\"; filename*=UTF-8''d%2F%C3%A9.bin")];
+        let long = [(
+            "content-disposition",
+            "attachment; filename=\"a.bin\"; filename*=UTF-8''d%2F%C3%A9.bin",
+        )];
         for (content_type, more, body, expected) in [
-            ("application/json", None, b"\xEF\xBB\xBF{\"a\":1}".as_slice(), json!({"a": 1})),
-            ("application/problem+json; charset=utf-8", None, b"[]", json!([])),
+            (
+                "application/json",
+                None,
+                b"\xEF\xBB\xBF{\"a\":1}".as_slice(),
+                json!({"a": 1}),
+            ),
+            (
+                "application/problem+json; charset=utf-8",
+                None,
+                b"[]",
+                json!([]),
+            ),
             ("text/plain", None, "é".as_bytes(), json!("é")),
             ("text/plain; charset=ISO-8859-1", None, b"\xe9", json!("é")),
-            ("application/x-ndjson", None, b"{\"a\":1}\n\n2\n", json!([{"a": 1}, 2])),
-            ("application/json-seq", None, b"\x1e1\n\x1e2\n", json!([1, 2])),
-            ("text/event-stream", None, b": hi\nevent: x\ndata: {\"a\":1}\n\ndata: a\r\ndata: b\r\n\r\ndata: [DONE]\n\n",
-                json!([{"a": 1}, "a\nb"])),
-            ("image/png", Some(long[0]), b"\x89P", json!({"$file": {"type": "image/png", "base64": "iVA=", "name": "é.bin"}})),
+            (
+                "application/x-ndjson",
+                None,
+                b"{\"a\":1}\n\n2\n",
+                json!([{"a": 1}, 2]),
+            ),
+            (
+                "application/json-seq",
+                None,
+                b"\x1e1\n\x1e2\n",
+                json!([1, 2]),
+            ),
+            (
+                "text/event-stream",
+                None,
+                b": hi\nevent: x\ndata: {\"a\":1}\n\ndata: a\r\ndata: b\r\n\r\ndata: [DONE]\n\n",
+                json!([{"a": 1}, "a\nb"]),
+            ),
+            (
+                "image/png",
+                Some(long[0]),
+                b"\x89P",
+                json!({"$file": {"type": "image/png", "base64": "iVA=", "name": "é.bin"}}),
+            ),
             ("", None, b"{\"a\":1}", json!({"a": 1})),
             ("", None, b"plain", json!("plain")),
-            ("", None, b"\xff", json!({"$file": {"type": "application/octet-stream", "base64": "/w=="}})),
+            (
+                "",
+                None,
+                b"\xff",
+                json!({"$file": {"type": "application/octet-stream", "base64": "/w=="}}),
+            ),
             ("application/json", None, b"", Value::Null),
         ] {
             let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
             headers.extend(more.map(|(n, v)| (n.to_owned(), v.to_owned())));
-            assert_eq!(decode(&headers, body).unwrap(), expected, "{content_type} {body:?}");
+            assert_eq!(
+                decode(&headers, body).unwrap(),
+                expected,
+                "{content_type} {body:?}"
+            );
         }
         let json = [("content-type".to_owned(), "application/json".to_owned())];
-        assert!(decode(&json, b"<html>").unwrap_err().contains("says it is JSON but is not"));
+        assert!(
+            decode(&json, b"<html>")
+                .unwrap_err()
+                .contains("says it is JSON but is not")
+        );
     }
 }

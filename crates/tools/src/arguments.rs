@@ -43,7 +43,11 @@ struct Wrong {
 
 impl Wrong {
     fn sentence(&self) -> String {
-        let path = if self.path.is_empty() { "the arguments" } else { &self.path };
+        let path = if self.path.is_empty() {
+            "the arguments"
+        } else {
+            &self.path
+        };
         match (self.problem, &self.expected, &self.got) {
             ("unknown", ..) => match &self.nearest {
                 Some(nearest) => format!("`{path}` is unknown (did you mean `{nearest}`?)"),
@@ -100,7 +104,11 @@ fn compile(schema: &Value) -> Result<Validator, String> {
 }
 
 fn validator(tool: &Tool, source: &SourceTools) -> Result<Arc<Validator>, ToolError> {
-    let kept = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner).get(&tool.digest).cloned();
+    let kept = VALIDATORS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&tool.digest)
+        .cloned();
     if let Some(validator) = kept {
         return Ok(validator);
     }
@@ -154,14 +162,29 @@ fn forget_read_only(schema: &mut Value) {
 
 fn explain(problem: &ValidationError<'_>, tool: &Tool, out: &mut Vec<Wrong>) {
     let at = dotted(problem.instance_path().as_str());
-    let inside = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    let inside = |key: &str| {
+        if at.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{at}.{key}")
+        }
+    };
     let got = || Some(shown(problem.instance()));
     let mut push = |problem, expected: String| {
-        out.push(Wrong { path: at.clone(), problem, expected: Some(expected), got: got(), nearest: None });
+        out.push(Wrong {
+            path: at.clone(),
+            problem,
+            expected: Some(expected),
+            got: got(),
+            nearest: None,
+        });
     };
     match problem.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let top = at.is_empty().then(|| tool.input_schema.get("properties")?.as_object()).flatten();
+            let top = at
+                .is_empty()
+                .then(|| tool.input_schema.get("properties")?.as_object())
+                .flatten();
             for key in unexpected {
                 // Below the top the siblings are not at hand; the name alone says enough.
                 let near = top.and_then(|p| nearest(key, p.keys().map(String::as_str)));
@@ -186,15 +209,25 @@ fn explain(problem: &ValidationError<'_>, tool: &Tool, out: &mut Vec<Wrong>) {
             Ok(branch) => branch.iter().for_each(|inner| explain(inner, tool, out)),
             Err(expected) => push("type", expected),
         },
-        ValidationErrorKind::Enum { options } => push("value", format!("one of {}", listed(options))),
-        ValidationErrorKind::Constant { expected_value } => push("value", expected_value.to_string()),
+        ValidationErrorKind::Enum { options } => {
+            push("value", format!("one of {}", listed(options)))
+        }
+        ValidationErrorKind::Constant { expected_value } => {
+            push("value", expected_value.to_string())
+        }
         ValidationErrorKind::FalseSchema | ValidationErrorKind::Not { .. } => {
             push("value", "something else".to_owned());
         }
         // The library's own sentence names the limit: too short, too large, no match and so on.
         _ => {
             let expected = cut(&problem.to_string(), 200);
-            out.push(Wrong { path: at, problem: "value", expected: Some(expected), got: None, nearest: None });
+            out.push(Wrong {
+                path: at,
+                problem: "value",
+                expected: Some(expected),
+                got: None,
+                nearest: None,
+            });
         }
     }
 }
@@ -207,13 +240,18 @@ fn nearest_branch<'e>(
 ) -> Result<&'e [ValidationError<'static>], String> {
     let here = whole.instance_path().as_str();
     let own_type = |e: &ValidationError<'_>| match e.kind() {
-        ValidationErrorKind::Type { kind } if e.instance_path().as_str() == here => Some(types(kind)),
+        ValidationErrorKind::Type { kind } if e.instance_path().as_str() == here => {
+            Some(types(kind))
+        }
         _ => None,
     };
     // A constant or a list of values that does not match tells variants apart.
     let other_variant = |branch: &[ValidationError<'_>]| {
         branch.iter().any(|e| {
-            matches!(e.kind(), ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. })
+            matches!(
+                e.kind(),
+                ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. }
+            )
         })
     };
     let best = context
@@ -223,7 +261,12 @@ fn nearest_branch<'e>(
     match best {
         Some(branch) => Ok(branch),
         None => {
-            let mut all: Vec<String> = context.iter().flatten().filter_map(own_type).flatten().collect();
+            let mut all: Vec<String> = context
+                .iter()
+                .flatten()
+                .filter_map(own_type)
+                .flatten()
+                .collect();
             all.sort_unstable();
             all.dedup();
             Err(all.join(" or "))
@@ -240,7 +283,12 @@ fn types(kind: &TypeKind) -> Vec<String> {
 
 fn listed(options: &Value) -> String {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut text = options.iter().take(12).map(Value::to_string).collect::<Vec<_>>().join(", ");
+    let mut text = options
+        .iter()
+        .take(12)
+        .map(Value::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     if options.len() > 12 {
         text.push_str(&format!(" and {} more", options.len() - 12));
     }
@@ -295,7 +343,11 @@ fn error(tool: &Tool, wrong: &[Wrong]) -> ToolError {
         .flat_map(|p| p.keys().map(String::as_str))
         .take(30)
         .collect();
-    let takes = if known.is_empty() { "no arguments".to_owned() } else { known.join(", ") };
+    let takes = if known.is_empty() {
+        "no arguments".to_owned()
+    } else {
+        known.join(", ")
+    };
     let message = format!(
         "{} cannot be called like this: {}. It takes: {takes}.",
         tool.path,

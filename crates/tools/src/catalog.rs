@@ -94,8 +94,10 @@ impl Catalog {
     /// Builds the snapshot and its search index. Disabled sources are left out.
     #[must_use]
     pub fn new(sources: Vec<Arc<SourceTools>>) -> Self {
-        let sources: Vec<Arc<SourceTools>> =
-            sources.into_iter().filter(|s| s.source.status != SourceStatus::Disabled).collect();
+        let sources: Vec<Arc<SourceTools>> = sources
+            .into_iter()
+            .filter(|s| s.source.status != SourceStatus::Disabled)
+            .collect();
         let mut tools: Vec<(Arc<Tool>, usize)> = sources
             .iter()
             .enumerate()
@@ -107,8 +109,18 @@ impl Catalog {
         for (i, path) in folded.iter().enumerate() {
             by_path.entry(path.clone()).or_insert(i);
         }
-        let index = Index::new(tools.iter().map(|(t, s)| (t.as_ref(), sources[*s].source.title.as_str())));
-        Self(Arc::new(Inner { sources, tools, folded, by_path, index }))
+        let index = Index::new(
+            tools
+                .iter()
+                .map(|(t, s)| (t.as_ref(), sources[*s].source.title.as_str())),
+        );
+        Self(Arc::new(Inner {
+            sources,
+            tools,
+            folded,
+            by_path,
+            index,
+        }))
     }
 
     /// A tool by its path, ignoring case, `_` and `-`, and its source.
@@ -129,8 +141,16 @@ impl Catalog {
             let last = last(folded);
             // Lengths bound the distance from below; most candidates end here.
             let apart = |a: &str, b: &str| a.len().abs_diff(b.len());
-            let whole = if apart(&wanted, folded) > tolerance(folded) { usize::MAX } else { distance(&wanted, folded) };
-            let tail = if apart(&wanted_last, &last) > tolerance(&last) { usize::MAX } else { distance(&wanted_last, &last) };
+            let whole = if apart(&wanted, folded) > tolerance(folded) {
+                usize::MAX
+            } else {
+                distance(&wanted, folded)
+            };
+            let tail = if apart(&wanted_last, &last) > tolerance(&last) {
+                usize::MAX
+            } else {
+                distance(&wanted_last, &last)
+            };
             if whole <= tolerance(folded) {
                 near.push((whole, i));
             } else if tail <= tolerance(&last) && tail < last.len() {
@@ -147,8 +167,17 @@ impl Catalog {
             .map(|t| t.path.clone())
             .collect();
         if paths.is_empty() {
-            let query = Query { text: path.replace('.', " "), limit: SUGGESTIONS_MAX, ..Query::default() };
-            paths = self.search(&query, visible).hits.iter().map(|t| t.path.clone()).collect();
+            let query = Query {
+                text: path.replace('.', " "),
+                limit: SUGGESTIONS_MAX,
+                ..Query::default()
+            };
+            paths = self
+                .search(&query, visible)
+                .hits
+                .iter()
+                .map(|t| t.path.clone())
+                .collect();
         }
         paths
     }
@@ -173,13 +202,22 @@ impl Catalog {
         self.page(fitting, query, visible)
     }
 
-    fn page(&self, candidates: Vec<usize>, query: &Query, visible: &dyn Fn(&Tool) -> bool) -> Found {
-        let namespace = query.namespace.as_deref().map(fold_path).filter(|n| !n.is_empty());
+    fn page(
+        &self,
+        candidates: Vec<usize>,
+        query: &Query,
+        visible: &dyn Fn(&Tool) -> bool,
+    ) -> Found {
+        let namespace = query
+            .namespace
+            .as_deref()
+            .map(fold_path)
+            .filter(|n| !n.is_empty());
         let inside = |i: usize| match &namespace {
             None => true,
-            Some(n) => {
-                self.0.folded[i].strip_prefix(n.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('.'))
-            }
+            Some(n) => self.0.folded[i]
+                .strip_prefix(n.as_str())
+                .is_some_and(|r| r.is_empty() || r.starts_with('.')),
         };
         let mut hits = Vec::new();
         let mut total = 0;
@@ -204,7 +242,11 @@ impl Catalog {
             let name = tool.source_name();
             if found.last().is_none_or(|n| n.namespace != name) {
                 let namespace = name.to_owned();
-                found.push(Namespace { namespace, tool_count: 0, sample_paths: Vec::new() });
+                found.push(Namespace {
+                    namespace,
+                    tool_count: 0,
+                    sample_paths: Vec::new(),
+                });
             }
             if let Some(namespace) = found.last_mut() {
                 namespace.tool_count += 1;

@@ -84,7 +84,11 @@ impl Reach {
 
     /// Also the host and port of an address that an owner allowed.
     pub(crate) fn also(url: &Url) -> Self {
-        Self(url.host_str().map(str::to_owned).zip(url.port_or_known_default()))
+        Self(
+            url.host_str()
+                .map(str::to_owned)
+                .zip(url.port_or_known_default()),
+        )
     }
 
     fn covers(&self, url: &Url) -> bool {
@@ -116,7 +120,11 @@ impl Egress {
     /// A client with these limits. Nothing is opened yet.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
-        Self(Arc::new(Inner { config, public: OnceLock::new(), private: Mutex::default() }))
+        Self(Arc::new(Inner {
+            config,
+            public: OnceLock::new(),
+            private: Mutex::default(),
+        }))
     }
 
     /// Fetches a description. Up to five redirects are followed, each judged; `headers` go to the
@@ -140,16 +148,28 @@ impl Egress {
         allow_private: bool,
     ) -> Result<Vec<u8>, FetchError> {
         let start = parse(url)?;
-        let reach = if allow_private { Reach::also(&start) } else { Reach::public() };
+        let reach = if allow_private {
+            Reach::also(&start)
+        } else {
+            Reach::public()
+        };
         let deadline = self.deadline();
         let mut at = start.clone();
         for _ in 0..=REDIRECTS_MAX {
-            let accept = ("accept".to_owned(), "application/json, application/yaml, text/yaml, */*;q=0.5".to_owned());
+            let accept = (
+                "accept".to_owned(),
+                "application/json, application/yaml, text/yaml, */*;q=0.5".to_owned(),
+            );
             let mut sent = vec![accept];
             if at.origin() == start.origin() {
                 sent.extend(headers.iter().cloned());
             }
-            let outgoing = Outgoing { method: "GET".to_owned(), url: at.clone(), headers: sent, body: None };
+            let outgoing = Outgoing {
+                method: "GET".to_owned(),
+                url: at.clone(),
+                headers: sent,
+                body: None,
+            };
             let answer = self.send(outgoing, &reach, deadline).await?;
             let status = answer.status();
             if let Some(location) = answer.redirect() {
@@ -157,11 +177,17 @@ impl Egress {
                 continue;
             }
             if !(200..300).contains(&status) {
-                return Err(FetchError::Status { host: host_of(&at), status });
+                return Err(FetchError::Status {
+                    host: host_of(&at),
+                    status,
+                });
             }
             return answer.read(self.0.config.document_bytes_max).await;
         }
-        Err(FetchError::Redirects { host: host_of(&start), max: REDIRECTS_MAX })
+        Err(FetchError::Redirects {
+            host: host_of(&start),
+            max: REDIRECTS_MAX,
+        })
     }
 
     /// When everything that begins now must have ended.
@@ -186,33 +212,52 @@ impl Egress {
         match tokio::time::timeout_at(within, client.execute(request)).await {
             Ok(Ok(response)) => Ok(Arriving::new(response, host, deadline, config.clone())),
             Ok(Err(error)) => Err(self.classify(&error, host, secure)),
-            Err(_) if within == deadline => {
-                Err(FetchError::Timeout { host, phase: "finish its answer", limit_ms: config.total_ms })
-            }
-            Err(_) => Err(FetchError::Timeout { host, phase: "begin to answer", limit_ms: config.header_ms }),
+            Err(_) if within == deadline => Err(FetchError::Timeout {
+                host,
+                phase: "finish its answer",
+                limit_ms: config.total_ms,
+            }),
+            Err(_) => Err(FetchError::Timeout {
+                host,
+                phase: "begin to answer",
+                limit_ms: config.header_ms,
+            }),
         }
     }
 
     /// Judges a literal address at once; names are judged by the client's resolver when dialed.
     fn client_for(&self, url: &Url, reach: &Reach) -> Result<Client, FetchError> {
         let granted = reach.covers(url);
-        let literal = match url.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-            Some(Host::Domain(_)) | None => None,
+        let verdict = match url.host() {
+            Some(Host::Ipv4(ip)) => address::judge(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => address::judge(IpAddr::V6(ip)),
+            // RFC 6761: these mean this machine, whatever a resolver makes of them.
+            Some(Host::Domain(name)) if is_local(name) => Verdict::Private,
+            Some(Host::Domain(_)) | None => Verdict::Public,
         };
-        if literal.is_some_and(|ip| !address::judge(ip).passes(granted)) {
+        if !verdict.passes(granted) {
             return Err(FetchError::Refused);
         }
         match (&reach.0, granted) {
             (Some(key), true) => {
-                let mut kept = self.0.private.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = self
+                    .0
+                    .private
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 if kept.len() >= PRIVATE_CLIENTS_MAX && !kept.contains_key(key) {
                     kept.clear();
                 }
-                Ok(kept.entry(key.clone()).or_insert_with(|| client(&self.0.config, Some(key.0.clone()))).clone())
+                Ok(kept
+                    .entry(key.clone())
+                    .or_insert_with(|| client(&self.0.config, Some(key.0.clone())))
+                    .clone())
             }
-            _ => Ok(self.0.public.get_or_init(|| client(&self.0.config, None)).clone()),
+            _ => Ok(self
+                .0
+                .public
+                .get_or_init(|| client(&self.0.config, None))
+                .clone()),
         }
     }
 
@@ -233,19 +278,29 @@ impl Egress {
         }
         if !error.is_connect() {
             return if error.is_builder() {
-                FetchError::Malformed { host, problem: "a header or the address is malformed".to_owned() }
+                FetchError::Malformed {
+                    host,
+                    problem: "a header or the address is malformed".to_owned(),
+                }
             } else {
                 FetchError::NoAnswer { host }
             };
         }
         if error.is_timeout() {
-            return FetchError::Timeout { host, phase: "connect", limit_ms: self.0.config.connect_ms };
+            return FetchError::Timeout {
+                host,
+                phase: "connect",
+                limit_ms: self.0.config.connect_ms,
+            };
         }
         use std::io::ErrorKind as Kind;
         let network = io.is_some_and(|e| {
             matches!(
                 e.kind(),
-                Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable
+                Kind::ConnectionRefused
+                    | Kind::HostUnreachable
+                    | Kind::NetworkUnreachable
+                    | Kind::AddrNotAvailable
             )
         });
         if secure && !network {
@@ -254,16 +309,23 @@ impl Egress {
         }
         let problem = match io.map(std::io::Error::kind) {
             Some(Kind::ConnectionRefused) => "connection refused",
-            Some(Kind::HostUnreachable | Kind::NetworkUnreachable) => "the network does not reach it",
+            Some(Kind::HostUnreachable | Kind::NetworkUnreachable) => {
+                "the network does not reach it"
+            }
             Some(Kind::ConnectionReset) => "connection reset",
             _ => "the connection failed",
         };
-        FetchError::Connect { host, problem: problem.to_owned() }
+        FetchError::Connect {
+            host,
+            problem: problem.to_owned(),
+        }
     }
 }
 
 fn innermost(error: &std::io::Error) -> String {
-    error.get_ref().map_or_else(|| error.kind().to_string(), ToString::to_string)
+    error
+        .get_ref()
+        .map_or_else(|| error.kind().to_string(), ToString::to_string)
 }
 
 /// Judges every address of a name. `granted` is the one name whose private addresses pass.
@@ -275,13 +337,18 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let granted = self.granted.as_deref() == Some(name.as_str());
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoName)?.collect();
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(|_| NoName)?
+                .collect();
             if found.is_empty() {
                 return Err(NoName.into());
             }
             // One bad address among good ones is an attack or a mistake; neither is dialed.
-            if found.iter().any(|a| !address::judge(a.ip()).passes(granted)) {
+            if found
+                .iter()
+                .any(|a| !address::judge(a.ip()).passes(granted))
+            {
                 return Err(Refused.into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
@@ -311,8 +378,12 @@ fn client(config: &EgressConfig, granted: Option<String>) -> Client {
 }
 
 fn request(outgoing: Outgoing, host: &str) -> Result<reqwest::Request, FetchError> {
-    let malformed = |problem: &str| FetchError::Malformed { host: host.to_owned(), problem: problem.to_owned() };
-    let method = Method::from_bytes(outgoing.method.as_bytes()).map_err(|_| malformed("unknown method"))?;
+    let malformed = |problem: &str| FetchError::Malformed {
+        host: host.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let method =
+        Method::from_bytes(outgoing.method.as_bytes()).map_err(|_| malformed("unknown method"))?;
     let mut request = reqwest::Request::new(method, outgoing.url);
     for (name, value) in &outgoing.headers {
         let parsed = HeaderName::from_bytes(name.as_bytes());
@@ -326,32 +397,49 @@ fn request(outgoing: Outgoing, host: &str) -> Result<reqwest::Request, FetchErro
     Ok(request)
 }
 
+fn is_local(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 /// Host and port, as shown in errors.
 pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// The one parser, for judging and for dialing.
 pub(crate) fn parse(text: &str) -> Result<Url, FetchError> {
-    let bad = |problem: String| FetchError::BadUrl { url: without_secrets(text), problem };
+    let bad = |problem: String| FetchError::BadUrl {
+        url: without_secrets(text),
+        problem,
+    };
     let url = Url::parse(text).map_err(|e| bad(e.to_string()))?;
     checked(url).map_err(bad)
 }
 
 /// The address that a redirect leads to.
 pub(crate) fn join(at: &Url, location: &str) -> Result<Url, FetchError> {
-    let bad = |problem: String| FetchError::BadUrl { url: without_secrets(location), problem };
+    let bad = |problem: String| FetchError::BadUrl {
+        url: without_secrets(location),
+        problem,
+    };
     let url = at.join(location).map_err(|e| bad(e.to_string()))?;
     checked(url).map_err(bad)
 }
 
 fn checked(mut url: Url) -> Result<Url, String> {
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("only http and https can be reached, not `{}`", url.scheme()));
+        return Err(format!(
+            "only http and https can be reached, not `{}`",
+            url.scheme()
+        ));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("user names in addresses are not accepted; set a credential instead".to_owned());
+        return Err(
+            "user names in addresses are not accepted; set a credential instead".to_owned(),
+        );
     }
     url.set_fragment(None);
     Ok(url)
@@ -362,7 +450,9 @@ fn without_secrets(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let shown = &text[..end];
     match (shown.find("://"), shown.rfind('@')) {
-        (Some(start), Some(at)) if at > start => format!("{}{}", &shown[..start + 3], &shown[at + 1..]),
+        (Some(start), Some(at)) if at > start => {
+            format!("{}{}", &shown[..start + 3], &shown[at + 1..])
+        }
         _ => shown.to_owned(),
     }
 }

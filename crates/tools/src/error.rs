@@ -40,7 +40,9 @@ pub enum ImportError {
         found: String,
     },
     /// An OpenAPI version that is not read.
-    #[error("expected OpenAPI 3.0 or 3.1, found version {found}; convert the document to 3.0 or 3.1")]
+    #[error(
+        "expected OpenAPI 3.0 or 3.1, found version {found}; convert the document to 3.0 or 3.1"
+    )]
     Version {
         /// The version it declares.
         found: String,
@@ -54,7 +56,9 @@ pub enum ImportError {
         problem: String,
     },
     /// Nothing to call.
-    #[error("the description holds no operation that can be called; looked under `paths`{warnings}")]
+    #[error(
+        "the description holds no operation that can be called; looked under `paths`{warnings}"
+    )]
     NoOperations {
         /// Why operations were left out, if any were; begins with a separator.
         warnings: String,

@@ -73,7 +73,13 @@ impl Invoker {
     ) -> BoxFuture<'a, Result<Answer, ToolError>> {
         Box::pin(async move {
             let masks = Masks::new(attachments);
-            let call = Call { tool, source, prepared, attachments, masks: &masks };
+            let call = Call {
+                tool,
+                source,
+                prepared,
+                attachments,
+                masks: &masks,
+            };
             let answered = call.send(&self.egress, &admission, result_bytes_max).await;
             answered.map_err(|error| masked(error, &masks))
         })
@@ -97,24 +103,41 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn send(&self, egress: &Egress, admission: &Admission, bytes_max: u64) -> Result<Answer, ToolError> {
+    async fn send(
+        &self,
+        egress: &Egress,
+        admission: &Admission,
+        bytes_max: u64,
+    ) -> Result<Answer, ToolError> {
         let url = self.admitted(admission)?;
-        let failures = Failures { tool: self.tool, source: &self.source.source, method: &self.prepared.method };
+        let failures = Failures {
+            tool: self.tool,
+            source: &self.source.source,
+            method: &self.prepared.method,
+        };
         let (arriving, attached) = self.follow(egress, url, &failures).await?;
         let status = arriving.status();
         let mut headers = answer::worth_reading(arriving.headers());
         if !(200..300).contains(&status) {
             return Err(failures.status(arriving, attached, self.masks).await);
         }
-        let body = arriving.read(bytes_max).await.map_err(|e| failures.unanswered(&e))?;
+        let body = arriving
+            .read(bytes_max)
+            .await
+            .map_err(|e| failures.unanswered(&e))?;
         let bytes = body.len() as u64;
-        let mut data =
-            answer::decode(&headers, &self.masks.bytes(&body)).map_err(|problem| failures.broken(status, &problem))?;
+        let mut data = answer::decode(&headers, &self.masks.bytes(&body))
+            .map_err(|problem| failures.broken(status, &problem))?;
         self.masks.value(&mut data);
         for (_, value) in &mut headers {
             *value = self.masks.text(value).into_owned();
         }
-        Ok(Answer { status, headers, data, bytes })
+        Ok(Answer {
+            status,
+            headers,
+            data,
+            bytes,
+        })
     }
 
     /// The address, if the admission is for this very definition and the request leads to where
@@ -123,13 +146,17 @@ impl Call<'_> {
         let refuse = |text: &str| ToolError::new(ToolErrorCode::Internal, &self.tool.path, text);
         let binding = admission.binding();
         if binding.definition_digest != self.tool.digest || binding.tool != self.tool.path {
-            return Err(refuse("the decision was made for another definition of this tool; call it again"));
+            return Err(refuse(
+                "the decision was made for another definition of this tool; call it again",
+            ));
         }
         let own = self.tool.binding.get("server").and_then(Value::as_str);
         let base = Url::parse(own.unwrap_or(&self.source.source.base_url)).ok();
         match (base, egress::parse(&self.prepared.url)) {
             (Some(base), Ok(url)) if base.origin() == url.origin() => Ok(url),
-            _ => Err(refuse("the prepared request does not lead to the source's own address")),
+            _ => Err(refuse(
+                "the prepared request does not lead to the source's own address",
+            )),
         }
     }
 
@@ -141,7 +168,8 @@ impl Call<'_> {
         failures: &Failures<'_>,
     ) -> Result<(Arriving, bool), ToolError> {
         let base = Url::parse(&self.source.source.base_url).ok();
-        let attached = !self.attachments.is_empty() && base.as_ref().is_some_and(|b| b.origin() == url.origin());
+        let attached = !self.attachments.is_empty()
+            && base.as_ref().is_some_and(|b| b.origin() == url.origin());
         let reach = match base.filter(|_| self.source.source.allow_private) {
             Some(base) => Reach::also(&base),
             None => Reach::public(),
@@ -160,11 +188,20 @@ impl Call<'_> {
                 outgoing.headers.retain(|(name, _)| name != "content-type");
             }
             if attached {
-                self.attachments.iter().for_each(|a| attach(a, &mut outgoing));
+                self.attachments
+                    .iter()
+                    .for_each(|a| attach(a, &mut outgoing));
             }
-            let arriving = egress.send(outgoing, &reach, deadline).await.map_err(|e| failures.unanswered(&e))?;
-            let next = arriving.redirect().and_then(|l| egress::join(&url, &l).ok());
-            let Some(next) = next.filter(|n| n.origin() == url.origin()) else { return Ok((arriving, attached)) };
+            let arriving = egress
+                .send(outgoing, &reach, deadline)
+                .await
+                .map_err(|e| failures.unanswered(&e))?;
+            let next = arriving
+                .redirect()
+                .and_then(|l| egress::join(&url, &l).ok());
+            let Some(next) = next.filter(|n| n.origin() == url.origin()) else {
+                return Ok((arriving, attached));
+            };
             // RFC 9110, section 15.4: 303 asks for the result; 301 and 302 do the same after POST.
             let to_get = match arriving.status() {
                 303 => method != "HEAD",
@@ -191,12 +228,24 @@ fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
     };
     match &attachment.scheme {
         AuthScheme::Bearer => set("authorization", format!("Bearer {}", bare_token(secret))),
-        AuthScheme::Basic => set("authorization", format!("Basic {}", STANDARD.encode(secret))),
-        AuthScheme::ApiKey { location: ApiKeyLocation::Header, name } => set(name, secret.to_owned()),
-        AuthScheme::ApiKey { location: ApiKeyLocation::Query, name } => {
+        AuthScheme::Basic => set(
+            "authorization",
+            format!("Basic {}", STANDARD.encode(secret)),
+        ),
+        AuthScheme::ApiKey {
+            location: ApiKeyLocation::Header,
+            name,
+        } => set(name, secret.to_owned()),
+        AuthScheme::ApiKey {
+            location: ApiKeyLocation::Query,
+            name,
+        } => {
             outgoing.url.query_pairs_mut().append_pair(name, secret);
         }
-        AuthScheme::ApiKey { location: ApiKeyLocation::Cookie, name } => {
+        AuthScheme::ApiKey {
+            location: ApiKeyLocation::Cookie,
+            name,
+        } => {
             let own = format!("{name}={secret}");
             let before = outgoing.headers.iter().position(|(n, _)| n == "cookie");
             let cookie = match before.map(|at| outgoing.headers.remove(at).1) {

@@ -5,18 +5,18 @@
 //! attached, through the one guarded client of [`egress`]. This crate knows no policy and no
 //! database: an `Admission` is the proof that somebody else decided.
 
-pub mod egress;
-mod openapi;
-mod catalog;
-mod search;
-mod typings;
-mod arguments;
-mod request;
-mod invoke;
 mod answer;
+mod arguments;
+mod catalog;
+pub mod egress;
+mod error;
+mod invoke;
 mod masking;
 mod nearest;
-mod error;
+mod openapi;
+mod request;
+mod search;
+mod typings;
 
 pub use arguments::check_arguments;
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};

@@ -36,8 +36,12 @@ impl Masks {
         if needles.is_empty() {
             return Self(None);
         }
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&needles);
-        Self(Some(built.expect("a few hundred bytes of needles fit into any automaton")))
+        let built = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&needles);
+        Self(Some(built.expect(
+            "a few hundred bytes of needles fit into any automaton",
+        )))
     }
 
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -112,7 +116,9 @@ fn secrets(attachment: &Attachment) -> Vec<&str> {
             None => vec![whole],
         },
         // `Bot abc`, `Token abc`: the part after the word is the secret.
-        AuthScheme::ApiKey { .. } => std::iter::once(whole).chain(whole.rsplit_once(' ').map(|(_, key)| key)).collect(),
+        AuthScheme::ApiKey { .. } => std::iter::once(whole)
+            .chain(whole.rsplit_once(' ').map(|(_, key)| key))
+            .collect(),
     }
 }
 
@@ -133,12 +139,18 @@ fn forms(secret: &str, out: &mut BTreeSet<String>) {
     out.insert(quoted[1..quoted.len() - 1].to_owned());
     let mut encoded: Vec<String> = vec![secret.chars().rev().collect()];
     encoded.extend(base64_forms(secret.as_bytes()));
-    for once in [STANDARD_NO_PAD.encode(secret), base64::engine::general_purpose::STANDARD.encode(secret)] {
+    for once in [
+        STANDARD_NO_PAD.encode(secret),
+        base64::engine::general_purpose::STANDARD.encode(secret),
+    ] {
         encoded.extend(base64_forms(once.as_bytes()));
     }
     let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
     encoded.extend([hex.to_ascii_uppercase(), hex]);
-    for keep in [|b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b), |_| false] {
+    for keep in [
+        |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b),
+        |_| false,
+    ] {
         encoded.push(percent(secret, keep, |b| format!("%{b:02X}")));
         encoded.push(percent(secret, keep, |b| format!("%{b:02x}")));
     }
@@ -147,7 +159,16 @@ fn forms(secret: &str, out: &mut BTreeSet<String>) {
 }
 
 fn percent(secret: &str, keep: fn(u8) -> bool, triplet: fn(u8) -> String) -> String {
-    secret.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { triplet(b) }).collect()
+    secret
+        .bytes()
+        .map(|b| {
+            if keep(b) {
+                char::from(b).to_string()
+            } else {
+                triplet(b)
+            }
+        })
+        .collect()
 }
 
 /// The characters that bytes always encode to, wherever in a longer text they stand: one run for
@@ -177,7 +198,10 @@ mod tests {
     use serde_json::json;
 
     fn masks(scheme: AuthScheme, secret: &str) -> Masks {
-        Masks::new(&[Attachment { scheme, secret: Secret::new(secret.to_owned()) }])
+        Masks::new(&[Attachment {
+            scheme,
+            secret: Secret::new(secret.to_owned()),
+        }])
     }
 
     #[test]
@@ -208,13 +232,20 @@ mod tests {
         masks.value(&mut value);
         assert_eq!(value, json!({ MASK: [MASK, 1, {"k": "plain"}] }));
         assert_eq!(masks.text("nothing here"), "nothing here");
-        assert_eq!(masks.bytes(format!("\u{1}{SECRET}").as_bytes()), b"\x01[secret]".as_slice());
+        assert_eq!(
+            masks.bytes(format!("\u{1}{SECRET}").as_bytes()),
+            b"\x01[secret]".as_slice()
+        );
     }
 
     #[test]
     fn a_user_name_is_no_secret() {
         let masks = masks(AuthScheme::Basic, "AC123456:hunter22");
         assert_eq!(masks.text("AC123456 hunter22"), "AC123456 [secret]");
-        assert!(masks.text(&STANDARD.encode("AC123456:hunter22")).starts_with(MASK));
+        assert!(
+            masks
+                .text(&STANDARD.encode("AC123456:hunter22"))
+                .starts_with(MASK)
+        );
     }
 }

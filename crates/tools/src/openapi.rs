@@ -5,17 +5,17 @@
 //! `document` (text to JSON), `servers`, `security`, `names`, `operation` (one operation to one
 //! tool) and `schema` (their JSON Schema dialect to ours).
 
+pub(crate) mod binding;
+mod body;
+mod cycles;
 mod document;
 mod names;
-mod security;
-mod servers;
-mod schema;
-mod cycles;
 mod operation;
 mod parameters;
-mod body;
 mod responses;
-pub(crate) mod binding;
+mod schema;
+mod security;
+mod servers;
 
 /// What the content type of an answer means, at import and at a call alike.
 pub(crate) mod answer_form {
@@ -94,7 +94,8 @@ impl Warnings {
 
     fn finish(mut self) -> Vec<String> {
         if self.beyond > 0 {
-            self.texts.push(format!("and {} more of these", self.beyond));
+            self.texts
+                .push(format!("and {} more of these", self.beyond));
         }
         self.texts
     }
@@ -122,7 +123,10 @@ impl Parsed {
     /// # Errors
     /// Broken text, or text that is no OpenAPI 3.0 or 3.1.
     pub fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
-        Ok(Self { document: Document::parse(bytes)?, digest: domain::canonical::sha256_hex(bytes) })
+        Ok(Self {
+            document: Document::parse(bytes)?,
+            digest: domain::canonical::sha256_hex(bytes),
+        })
     }
 
     /// The title that it gives itself.
@@ -139,16 +143,28 @@ impl Parsed {
         let mut warnings = Warnings::default();
         let base_url = servers::base_url(&self.document, options, &mut warnings)?;
         let mut schemas = schema::Schemas::new(&self.document);
-        let mut drafts = operation::collect(&self.document, options, &base_url, &mut schemas, &mut warnings);
+        let mut drafts = operation::collect(
+            &self.document,
+            options,
+            &base_url,
+            &mut schemas,
+            &mut warnings,
+        );
         let (definitions, names_of) = schemas.finish(&mut warnings);
         let auth = security::schemes(&self.document, &mut warnings);
         names::settle(&mut drafts, options.name);
         let closure = Closure::new(&definitions);
-        let mut tools: Vec<Tool> =
-            drafts.into_iter().map(|draft| draft.into_tool(options, &names_of, &closure)).collect();
+        let mut tools: Vec<Tool> = drafts
+            .into_iter()
+            .map(|draft| draft.into_tool(options, &names_of, &closure))
+            .collect();
         if tools.is_empty() {
             let found = warnings.finish();
-            let warnings = if found.is_empty() { String::new() } else { format!(": {}", found.join("; ")) };
+            let warnings = if found.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", found.join("; "))
+            };
             return Err(ImportError::NoOperations { warnings });
         }
         tools.sort_by(|a, b| a.path.cmp(&b.path));
@@ -177,7 +193,8 @@ impl Closure {
         let direct = definitions
             .iter()
             .map(|(name, schema)| {
-                let digest = domain::canonical::sha256_hex(domain::canonical::canonical(schema).as_bytes());
+                let digest =
+                    domain::canonical::sha256_hex(domain::canonical::canonical(schema).as_bytes());
                 (name.clone(), (digest, crate::typings::references(schema)))
             })
             .collect();
@@ -187,7 +204,10 @@ impl Closure {
     /// One digest over every definition that the schemas reach.
     pub(crate) fn digest(&self, schemas: &[&Value]) -> String {
         let mut reached: BTreeMap<&str, &str> = BTreeMap::new();
-        let mut queue: Vec<String> = schemas.iter().flat_map(|s| crate::typings::references(s)).collect();
+        let mut queue: Vec<String> = schemas
+            .iter()
+            .flat_map(|s| crate::typings::references(s))
+            .collect();
         while let Some(name) = queue.pop() {
             if let Some((name, (digest, next))) = self.direct.get_key_value(&name)
                 && reached.insert(name, digest).is_none()
@@ -195,8 +215,10 @@ impl Closure {
                 queue.extend(next.iter().cloned());
             }
         }
-        let parts: Vec<&[u8]> =
-            reached.iter().flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()]).collect();
+        let parts: Vec<&[u8]> = reached
+            .iter()
+            .flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()])
+            .collect();
         domain::canonical::sha256_parts(&parts)
     }
 }

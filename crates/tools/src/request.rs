@@ -3,8 +3,8 @@
 //! What is prepared here is stored with an approval, shown to the reviewer and sent unchanged. The
 //! host and the base path come from the source alone: a value can fill a place, never move one.
 
-mod style;
 mod body;
+mod style;
 
 use crate::catalog::SourceTools;
 use crate::openapi::binding::{Location, Operation, Parameter};
@@ -49,7 +49,13 @@ impl From<Prepared> for Wire {
             Some(Ok(text)) => (Some(text), None),
             Some(Err(bytes)) => (None, Some(STANDARD.encode(bytes.as_bytes()))),
         };
-        Self { method: prepared.method, url: prepared.url, headers: prepared.headers, body, body_base64 }
+        Self {
+            method: prepared.method,
+            url: prepared.url,
+            headers: prepared.headers,
+            body,
+            body_base64,
+        }
     }
 }
 
@@ -62,7 +68,12 @@ impl TryFrom<Wire> for Prepared {
             (None, Some(encoded)) => Some(STANDARD.decode(encoded)?),
             (None, None) => None,
         };
-        Ok(Self { method: wire.method, url: wire.url, headers: wire.headers, body })
+        Ok(Self {
+            method: wire.method,
+            url: wire.url,
+            headers: wire.headers,
+            body,
+        })
     }
 }
 
@@ -96,18 +107,34 @@ pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepar
         headers.retain(|(n, _)| *n != name);
         headers.push((name, value.clone()));
     }
-    Ok(Prepared { method: operation.method, url, headers, body })
+    Ok(Prepared {
+        method: operation.method,
+        url,
+        headers,
+        body,
+    })
 }
 
 fn invalid(tool: &Tool, arg: &str, problem: &str) -> ToolError {
-    let message = format!("{} cannot be called like this: `{arg}` {problem}.", tool.path);
+    let message = format!(
+        "{} cannot be called like this: `{arg}` {problem}.",
+        tool.path
+    );
     let wrong = json!([{ "path": arg, "problem": "value", "expected": problem }]);
     ToolError::new(ToolErrorCode::InvalidArguments, &tool.path, message)
         .with_details(json!({ "wrong": wrong }))
 }
 
-fn url(operation: &Operation, tool: &Tool, source: &SourceTools, args: &Map<String, Value>) -> Result<String, ToolError> {
-    let base = operation.server.as_deref().unwrap_or(&source.source.base_url);
+fn url(
+    operation: &Operation,
+    tool: &Tool,
+    source: &SourceTools,
+    args: &Map<String, Value>,
+) -> Result<String, ToolError> {
+    let base = operation
+        .server
+        .as_deref()
+        .unwrap_or(&source.source.base_url);
     let base_url = Url::parse(base).map_err(|_| {
         let text = format!(
             "the source `{}` has no base address; an administrator can set one on the source",
@@ -119,8 +146,13 @@ fn url(operation: &Operation, tool: &Tool, source: &SourceTools, args: &Map<Stri
         Some((path, query)) => (path, Some(query)),
         None => (operation.path.as_str(), None),
     };
-    let path = fill_path(path, operation, args).map_err(|(arg, problem)| invalid(tool, &arg, &problem))?;
-    let mut text = format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'));
+    let path =
+        fill_path(path, operation, args).map_err(|(arg, problem)| invalid(tool, &arg, &problem))?;
+    let mut text = format!(
+        "{}/{}",
+        base.trim_end_matches('/'),
+        path.trim_start_matches('/')
+    );
     let mut pairs: Vec<String> = literal_query.map(str::to_owned).into_iter().collect();
     for (parameter, value) in given(operation, args, Location::Query) {
         pairs.extend(style::pairs(parameter, value));
@@ -132,13 +164,19 @@ fn url(operation: &Operation, tool: &Tool, source: &SourceTools, args: &Map<Stri
     // The one parser that also dials. Whatever it makes of the text must still lie below the base.
     let url = Url::parse(&text).ok().filter(|url| {
         url.origin() == base_url.origin()
-            && url.path().starts_with(base_url.path().trim_end_matches('/'))
+            && url
+                .path()
+                .starts_with(base_url.path().trim_end_matches('/'))
             && url.username().is_empty()
             && url.fragment().is_none()
     });
     match url {
         Some(url) => Ok(url.into()),
-        None => Err(invalid(tool, "path", "leads out of the source's base address")),
+        None => Err(invalid(
+            tool,
+            "path",
+            "leads out of the source's base address",
+        )),
     }
 }
 
@@ -156,13 +194,24 @@ fn given<'a>(
 }
 
 /// The path with its values. Each is encoded; none can be empty or become `.` or `..`.
-fn fill_path(template: &str, operation: &Operation, args: &Map<String, Value>) -> Result<String, (String, String)> {
+fn fill_path(
+    template: &str,
+    operation: &Operation,
+    args: &Map<String, Value>,
+) -> Result<String, (String, String)> {
     let mut path = template.to_owned();
-    for parameter in operation.parameters.iter().filter(|p| p.location == Location::Path) {
+    for parameter in operation
+        .parameters
+        .iter()
+        .filter(|p| p.location == Location::Path)
+    {
         let value = args.get(&parameter.arg).unwrap_or(&Value::Null);
         let text = style::segment(parameter, value);
         if text.is_empty() {
-            return Err((parameter.arg.clone(), "must not be empty: it is part of the path".to_owned()));
+            return Err((
+                parameter.arg.clone(),
+                "must not be empty: it is part of the path".to_owned(),
+            ));
         }
         let filled = fill_one(&path, &parameter.name, &text);
         let climbs = filled.split('/').any(|s| {
@@ -170,7 +219,10 @@ fn fill_path(template: &str, operation: &Operation, args: &Map<String, Value>) -
             s == "." || s == ".."
         });
         if climbs {
-            return Err((parameter.arg.clone(), "must not be `.` or `..`: it is part of the path".to_owned()));
+            return Err((
+                parameter.arg.clone(),
+                "must not be `.` or `..`: it is part of the path".to_owned(),
+            ));
         }
         path = filled;
     }
@@ -190,12 +242,16 @@ fn fill_headers(
     for (parameter, value) in given(operation, args, Location::Header) {
         let text = style::plain(parameter, value);
         if text.chars().any(|c| c.is_control() && c != '\t') {
-            return Err((parameter.arg.clone(), "must not hold line breaks or control characters".to_owned()));
+            return Err((
+                parameter.arg.clone(),
+                "must not hold line breaks or control characters".to_owned(),
+            ));
         }
         headers.push((parameter.name.to_ascii_lowercase(), text));
     }
-    let cookies: Vec<String> =
-        given(operation, args, Location::Cookie).flat_map(|(p, v)| style::pairs(p, v)).collect();
+    let cookies: Vec<String> = given(operation, args, Location::Cookie)
+        .flat_map(|(p, v)| style::pairs(p, v))
+        .collect();
     if !cookies.is_empty() {
         headers.push(("cookie".to_owned(), cookies.join("; ")));
     }

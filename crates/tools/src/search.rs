@@ -91,14 +91,22 @@ impl Index {
                 let length: f32 = words.values().sum();
                 let norm = 1.0 - b + b * length / averages[field];
                 for (word, count) in words {
-                    *frequencies.entry(word).or_default() += weight * count.min(FREQUENCY_MAX) / norm;
+                    *frequencies.entry(word).or_default() +=
+                        weight * count.min(FREQUENCY_MAX) / norm;
                 }
             }
             for (word, frequency) in frequencies {
-                terms.entry(word).or_default().push(Posting { tool: tool as u32, frequency });
+                terms.entry(word).or_default().push(Posting {
+                    tool: tool as u32,
+                    frequency,
+                });
             }
         }
-        Self { terms, paths, stemming }
+        Self {
+            terms,
+            paths,
+            stemming,
+        }
     }
 
     /// The places of all tools that share a word with the query, best first.
@@ -112,7 +120,9 @@ impl Index {
             let mut best: HashMap<u32, f32> = HashMap::new();
             let mut rarity: f32 = 0.0;
             for (term, factor) in &alternatives {
-                let Some(postings) = self.terms.get(term) else { continue };
+                let Some(postings) = self.terms.get(term) else {
+                    continue;
+                };
                 let idf = self.idf(postings.len());
                 rarity = rarity.max(idf * factor);
                 for posting in postings {
@@ -145,11 +155,17 @@ impl Index {
     /// What a word of the query may stand for, each with a factor.
     fn alternatives(&self, word: &str, is_last: bool) -> Vec<(String, f32)> {
         let stem = self.stemming.stem(word);
-        let mut all: Vec<(String, f32)> =
-            words::synonyms(word).map(|s| (self.stemming.stem(s), SYNONYM)).filter(|(s, _)| *s != stem).collect();
+        let mut all: Vec<(String, f32)> = words::synonyms(word)
+            .map(|s| (self.stemming.stem(s), SYNONYM))
+            .filter(|(s, _)| *s != stem)
+            .collect();
         if is_last && word.chars().count() >= 3 && !self.terms.contains_key(&stem) {
-            let from = self.terms.range::<str, _>((Bound::Included(word), Bound::Unbounded));
-            let same = from.take_while(|(term, _)| term.starts_with(word)).take(PREFIX_WORDS_MAX);
+            let from = self
+                .terms
+                .range::<str, _>((Bound::Included(word), Bound::Unbounded));
+            let same = from
+                .take_while(|(term, _)| term.starts_with(word))
+                .take(PREFIX_WORDS_MAX);
             all.extend(same.map(|(term, _)| (term.clone(), PREFIX)));
         }
         all.push((stem, 1.0));
@@ -163,7 +179,12 @@ impl Index {
 
     /// A query that is a path, or the end of one, wants that tool.
     fn boost_exact(&self, query: &str, scores: &mut [f32], shares: &mut [f32], whole: f32) {
-        let tight = |text: &str| -> String { fold_path(text).chars().filter(|c| !c.is_whitespace() && *c != '.').collect() };
+        let tight = |text: &str| -> String {
+            fold_path(text)
+                .chars()
+                .filter(|c| !c.is_whitespace() && *c != '.')
+                .collect()
+        };
         let wanted = tight(query);
         if wanted.is_empty() {
             return;
@@ -172,7 +193,10 @@ impl Index {
         for (i, path) in self.paths.iter().enumerate() {
             let boost = if tight(path) == wanted {
                 4.0
-            } else if path.split_once('.').is_some_and(|(_, rest)| tight(rest) == wanted) {
+            } else if path
+                .split_once('.')
+                .is_some_and(|(_, rest)| tight(rest) == wanted)
+            {
                 2.0
             } else if path.rsplit('.').next().is_some_and(|last| last == wanted) {
                 1.0
@@ -188,11 +212,22 @@ impl Index {
 /// The words of each field, in the order of [`FIELDS`].
 fn fields_of(tool: &Tool, title: &str) -> [Vec<String>; 6] {
     let segments: Vec<&str> = tool.path.split('.').collect();
-    let (source, rest) = segments.split_first().map_or(("", [].as_slice()), |(s, r)| (*s, r));
-    let (name, groups) = rest.split_last().map_or(("", [].as_slice()), |(n, g)| (*n, g));
+    let (source, rest) = segments
+        .split_first()
+        .map_or(("", [].as_slice()), |(s, r)| (*s, r));
+    let (name, groups) = rest
+        .split_last()
+        .map_or(("", [].as_slice()), |(n, g)| (*n, g));
     let (first, more) = first_sentence(&tool.description);
-    let arguments = tool.input_schema.get("properties").and_then(serde_json::Value::as_object);
-    let arguments = arguments.into_iter().flat_map(|p| p.keys()).flat_map(|k| split(k)).collect();
+    let arguments = tool
+        .input_schema
+        .get("properties")
+        .and_then(serde_json::Value::as_object);
+    let arguments = arguments
+        .into_iter()
+        .flat_map(|p| p.keys())
+        .flat_map(|k| split(k))
+        .collect();
     let mut source = split(source);
     source.extend(split(title));
     [
@@ -206,8 +241,9 @@ fn fields_of(tool: &Tool, title: &str) -> [Vec<String>; 6] {
 }
 
 fn first_sentence(text: &str) -> (&str, &str) {
-    let end = text.match_indices(['.', '!', '?', '\n']).map(|(i, _)| i + 1).find(|i| {
-        text[*i..].chars().next().is_none_or(char::is_whitespace)
-    });
+    let end = text
+        .match_indices(['.', '!', '?', '\n'])
+        .map(|(i, _)| i + 1)
+        .find(|i| text[*i..].chars().next().is_none_or(char::is_whitespace));
     text.split_at(end.unwrap_or(text.len()))
 }

@@ -29,7 +29,10 @@ pub(crate) fn references(schema: &Value) -> Vec<String> {
     while let Some(at) = stack.pop() {
         match at {
             Value::Object(map) => {
-                let name = map.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix(REF_PREFIX));
+                let name = map
+                    .get("$ref")
+                    .and_then(Value::as_str)
+                    .and_then(|r| r.strip_prefix(REF_PREFIX));
                 found.extend(name.map(str::to_owned));
                 stack.extend(map.values());
             }
@@ -41,8 +44,13 @@ pub(crate) fn references(schema: &Value) -> Vec<String> {
 }
 
 /// The shared types that schemas reach, nearest first.
-pub(crate) fn reachable<'d>(schemas: &[&Value], definitions: &'d Value) -> Vec<(&'d str, &'d Value)> {
-    let Some(definitions) = definitions.as_object() else { return Vec::new() };
+pub(crate) fn reachable<'d>(
+    schemas: &[&Value],
+    definitions: &'d Value,
+) -> Vec<(&'d str, &'d Value)> {
+    let Some(definitions) = definitions.as_object() else {
+        return Vec::new();
+    };
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     let mut wave: Vec<String> = schemas.iter().flat_map(|s| references(s)).collect();
@@ -67,7 +75,9 @@ pub(crate) fn signature(tool: &Tool) -> String {
         || "unknown".to_owned(),
         |schema| type_of(schema, &Style::one_line(), &mut Budget::chars(120)),
     );
-    let room = SIGNATURE_CHARS_MAX.saturating_sub(tool.path.len() + output.len() + 24).max(80);
+    let room = SIGNATURE_CHARS_MAX
+        .saturating_sub(tool.path.len() + output.len() + 24)
+        .max(80);
     let arguments = arguments_line(tool, room);
     format!("{}({arguments}): Promise<{output}>", tool.path)
 }
@@ -75,17 +85,28 @@ pub(crate) fn signature(tool: &Tool) -> String {
 /// `args: { a: string; b?: number }`; arguments beyond the room are counted in a comment,
 /// required ones last to go.
 fn arguments_line(tool: &Tool, room: usize) -> String {
-    let properties = tool.input_schema.get("properties").and_then(Value::as_object);
+    let properties = tool
+        .input_schema
+        .get("properties")
+        .and_then(Value::as_object);
     let required = required(&tool.input_schema);
     let Some(properties) = properties.filter(|p| !p.is_empty()) else {
-        return if open(tool) { "args?: { [key: string]: unknown }".to_owned() } else { String::new() };
+        return if open(tool) {
+            "args?: { [key: string]: unknown }".to_owned()
+        } else {
+            String::new()
+        };
     };
     let mut ordered: Vec<(&String, &Value)> = properties.iter().collect();
     ordered.sort_by_key(|(name, _)| !required.contains(name.as_str()));
     let mut parts: Vec<String> = Vec::new();
     let mut used = 0;
     for (name, schema) in &ordered {
-        let mark = if required.contains(name.as_str()) { "" } else { "?" };
+        let mark = if required.contains(name.as_str()) {
+            ""
+        } else {
+            "?"
+        };
         let kind = type_of(schema, &Style::one_line(), &mut Budget::chars(100));
         let part = format!("{}{mark}: {kind}", property_key(name));
         if used + part.len() > room && !parts.is_empty() {
@@ -98,34 +119,64 @@ fn arguments_line(tool: &Tool, room: usize) -> String {
     let optional = if required.is_empty() { "?" } else { "" };
     let mut inside = parts.join("; ");
     if left > 0 {
-        let needed = ordered[parts.len()..].iter().filter(|(n, _)| required.contains(n.as_str())).count();
-        let note = if needed > 0 { format!("{left} more, {needed} required") } else { format!("{left} more") };
+        let needed = ordered[parts.len()..]
+            .iter()
+            .filter(|(n, _)| required.contains(n.as_str()))
+            .count();
+        let note = if needed > 0 {
+            format!("{left} more, {needed} required")
+        } else {
+            format!("{left} more")
+        };
         inside.push_str(&format!("; /* {note} */"));
     }
     format!("args{optional}: {{ {inside} }}")
 }
 
 fn open(tool: &Tool) -> bool {
-    tool.input_schema.get("additionalProperties").is_some_and(|a| *a != Value::Bool(false))
+    tool.input_schema
+        .get("additionalProperties")
+        .is_some_and(|a| *a != Value::Bool(false))
 }
 
 fn required(schema: &Value) -> BTreeSet<&str> {
-    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+    schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// `type Input = …` and `type Output = …` with the shared types that they name.
 pub(crate) fn described(tool: &Tool, definitions: &Value) -> (String, String) {
     let any = Value::Object(Map::new());
     let input = declaration("Input", &tool.input_schema, definitions);
-    let output = declaration("Output", tool.output_schema.as_ref().unwrap_or(&any), definitions);
+    let output = declaration(
+        "Output",
+        tool.output_schema.as_ref().unwrap_or(&any),
+        definitions,
+    );
     (input, output)
 }
 
 fn declaration(name: &str, schema: &Value, definitions: &Value) -> String {
     // A shared type may be called like the declaration itself.
-    let prefix = if definitions.get(name).is_some() { "Tool" } else { "" };
+    let prefix = if definitions.get(name).is_some() {
+        "Tool"
+    } else {
+        ""
+    };
     let own = format!("{prefix}{name}");
-    let mut text = format!("type {own} = {};\n", type_of(schema, &Style::block(), &mut Budget::chars(DESCRIBED_BYTES_MAX)));
+    let mut text = format!(
+        "type {own} = {};\n",
+        type_of(
+            schema,
+            &Style::block(),
+            &mut Budget::chars(DESCRIBED_BYTES_MAX)
+        )
+    );
     let mut left_out = Vec::new();
     for (name, schema) in reachable(&[schema], definitions) {
         let mut budget = Budget::chars(DESCRIBED_BYTES_MAX.saturating_sub(text.len()));
@@ -152,10 +203,16 @@ const PRELUDE: &str = include_str!("typings/prelude.d.ts");
 pub(crate) fn declarations(sources: &[&SourceTools]) -> String {
     let mut text = PRELUDE.to_owned();
     for source in sources {
-        text.push_str(&format!("declare namespace types.{} {{\n", source.source.name));
+        text.push_str(&format!(
+            "declare namespace types.{} {{\n",
+            source.source.name
+        ));
         for (name, schema) in source.definitions.as_object().into_iter().flatten() {
             let kind = type_of(schema, &Style::block(), &mut Budget::none());
-            text.push_str(&format!("  type {name} = {};\n", kind.replace('\n', "\n  ")));
+            text.push_str(&format!(
+                "  type {name} = {};\n",
+                kind.replace('\n', "\n  ")
+            ));
         }
         text.push_str("}\n");
     }
@@ -174,11 +231,15 @@ pub(crate) fn declarations(sources: &[&SourceTools]) -> String {
 
 fn call_type(tool: &Tool, style: &Style) -> String {
     let input = type_of(&tool.input_schema, style, &mut Budget::none());
-    let output = tool
-        .output_schema
-        .as_ref()
-        .map_or_else(|| "unknown".to_owned(), |s| type_of(s, style, &mut Budget::none()));
-    let kind = if required(&tool.input_schema).is_empty() { "CallOptional" } else { "Call" };
+    let output = tool.output_schema.as_ref().map_or_else(
+        || "unknown".to_owned(),
+        |s| type_of(s, style, &mut Budget::none()),
+    );
+    let kind = if required(&tool.input_schema).is_empty() {
+        "CallOptional"
+    } else {
+        "Call"
+    };
     format!("{kind}<{input}, {output}>")
 }
 
@@ -192,7 +253,11 @@ struct Node {
 impl Node {
     fn insert<'a>(&mut self, mut path: impl Iterator<Item = &'a str>, call: String) {
         match path.next() {
-            Some(segment) => self.inner.entry(segment.to_owned()).or_default().insert(path, call),
+            Some(segment) => self
+                .inner
+                .entry(segment.to_owned())
+                .or_default()
+                .insert(path, call),
             None => self.call = Some(call),
         }
     }

@@ -14,8 +14,18 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
-    pub(super) fn new(response: reqwest::Response, host: String, deadline: Instant, config: EgressConfig) -> Self {
-        Self { response, host, deadline, config }
+    pub(super) fn new(
+        response: reqwest::Response,
+        host: String,
+        deadline: Instant,
+        config: EgressConfig,
+    ) -> Self {
+        Self {
+            response,
+            host,
+            deadline,
+            config,
+        }
     }
 
     pub(crate) fn status(&self) -> u16 {
@@ -24,8 +34,13 @@ impl Arriving {
 
     /// Headers in their order; bytes that are no UTF-8 are replaced.
     pub(crate) fn headers(&self) -> Vec<(String, String)> {
-        let text = |v: &reqwest::header::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
-        self.response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect()
+        let text =
+            |v: &reqwest::header::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
+        self.response
+            .headers()
+            .iter()
+            .map(|(n, v)| (n.as_str().to_owned(), text(v)))
+            .collect()
     }
 
     /// Where the answer redirects to, if it does.
@@ -41,7 +56,10 @@ impl Arriving {
         let mut body = Vec::with_capacity(declared.min(bytes_max).min(1 << 20) as usize);
         while let Some(chunk) = self.chunk(body.len()).await? {
             if body.len() as u64 + chunk.len() as u64 > bytes_max {
-                return Err(FetchError::TooLarge { host: self.host, max: bytes_max });
+                return Err(FetchError::TooLarge {
+                    host: self.host,
+                    max: bytes_max,
+                });
             }
             body.extend_from_slice(&chunk);
         }
@@ -68,7 +86,10 @@ impl Arriving {
         let host = || self.host.clone();
         match tokio::time::timeout_at(within, self.response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(_)) => Err(FetchError::BrokeOff { host: host(), bytes: so_far as u64 }),
+            Ok(Err(_)) => Err(FetchError::BrokeOff {
+                host: host(),
+                bytes: so_far as u64,
+            }),
             Err(_) if within == self.deadline => Err(FetchError::Timeout {
                 host: host(),
                 phase: "finish its answer",

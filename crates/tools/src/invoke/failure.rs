@@ -46,7 +46,9 @@ impl Failures<'_> {
             FetchError::Name { .. } => (UpstreamUnreachable, "dns", true),
             FetchError::Connect { .. } => (UpstreamUnreachable, "connect", true),
             FetchError::Tls { .. } => (UpstreamUnreachable, "tls", false),
-            FetchError::Timeout { phase: "connect", .. } => (UpstreamTimeout, "connect", true),
+            FetchError::Timeout {
+                phase: "connect", ..
+            } => (UpstreamTimeout, "connect", true),
             FetchError::Timeout { .. } => (UpstreamTimeout, "answer", self.is_safe()),
             FetchError::NoAnswer { .. } => (UpstreamUnreachable, "no_answer", self.is_safe()),
             FetchError::BrokeOff { .. } => (UpstreamUnreachable, "broke_off", self.is_safe()),
@@ -60,15 +62,18 @@ impl Failures<'_> {
             FetchError::TooLarge { .. } => {
                 "; ask for less (a page, a filter, fewer fields) or raise the limit `tool_result_bytes`"
             }
-            FetchError::BrokeOff { .. } | FetchError::NoAnswer { .. } | FetchError::Timeout { .. }
+            FetchError::BrokeOff { .. }
+            | FetchError::NoAnswer { .. }
+            | FetchError::Timeout { .. }
                 if !self.is_safe() && !retryable =>
             {
                 "; the call may have taken effect, so look before calling again"
             }
             _ => "",
         };
-        let mut made =
-            self.error(code, format_args!("{error}{hint}")).with_details(json!({ "reason": reason }));
+        let mut made = self
+            .error(code, format_args!("{error}{hint}"))
+            .with_details(json!({ "reason": reason }));
         made.retryable = retryable;
         made
     }
@@ -86,40 +91,66 @@ impl Failures<'_> {
     }
 
     /// An answer other than 2xx.
-    pub(crate) async fn status(&self, arriving: Arriving, attached: bool, masks: &Masks) -> ToolError {
+    pub(crate) async fn status(
+        &self,
+        arriving: Arriving,
+        attached: bool,
+        masks: &Masks,
+    ) -> ToolError {
         let status = arriving.status();
         let headers = answer::worth_reading(arriving.headers());
         let (body, complete) = arriving.begin(BODY_BYTES_READ).await;
         let body = shown(&headers, &masks.bytes(&body), complete);
-        let challenge = answer::header(&headers, "www-authenticate").unwrap_or_default().to_ascii_lowercase();
+        let challenge = answer::header(&headers, "www-authenticate")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let retry_after = answer::header(&headers, "retry-after").map(seconds);
         let snippet = snippet(&body);
         let source = &self.source.name;
         let (code, text) = match status {
             401 if attached => (
                 ToolErrorCode::CredentialRejected,
-                format!("the credential of `{source}` was refused (401); set it anew with `executor credentials set {source}`{snippet}"),
+                format!(
+                    "the credential of `{source}` was refused (401); set it anew with `executor credentials set {source}`{snippet}"
+                ),
             ),
             401 if !self.source.auth.is_empty() => (
                 ToolErrorCode::CredentialMissing,
-                format!("`{source}` wants a credential (401); set one with `executor credentials set {source}`{snippet}"),
+                format!(
+                    "`{source}` wants a credential (401); set one with `executor credentials set {source}`{snippet}"
+                ),
             ),
             403 if challenge.contains("insufficient_scope") => (
                 ToolErrorCode::InsufficientScope,
                 format!("the credential of `{source}` lacks a scope (403): {challenge}"),
             ),
-            429 => (ToolErrorCode::RateLimited, format!("the upstream asks to slow down (429){snippet}")),
+            429 => (
+                ToolErrorCode::RateLimited,
+                format!("the upstream asks to slow down (429){snippet}"),
+            ),
             300..=399 => (
                 ToolErrorCode::UpstreamError,
                 format!("answered {status}, a redirect to another place, which is not followed"),
             ),
-            _ => (ToolErrorCode::UpstreamError, format!("answered {status}{snippet}")),
+            _ => (
+                ToolErrorCode::UpstreamError,
+                format!("answered {status}{snippet}"),
+            ),
         };
         let mut details = Map::new();
         details.insert("body".to_owned(), body);
-        details.insert("headers".to_owned(), headers.into_iter().map(|(n, v)| (n, Value::String(v))).collect());
+        details.insert(
+            "headers".to_owned(),
+            headers
+                .into_iter()
+                .map(|(n, v)| (n, Value::String(v)))
+                .collect(),
+        );
         details.extend(retry_after.map(|v| ("retryAfter".to_owned(), v)));
-        let mut error = self.error(code, text).with_status(status).with_details(Value::Object(details));
+        let mut error = self
+            .error(code, text)
+            .with_status(status)
+            .with_details(Value::Object(details));
         // A refusal to serve now: 429 did nothing, 502 to 504 may have.
         error.retryable = status == 429 || (matches!(status, 502..=504) && self.is_safe());
         error
@@ -128,17 +159,28 @@ impl Failures<'_> {
 
 /// `Retry-After`: seconds as a number, a date as it stands.
 fn seconds(text: &str) -> Value {
-    text.trim().parse::<u64>().map_or_else(|_| Value::String(text.to_owned()), Value::from)
+    text.trim()
+        .parse::<u64>()
+        .map_or_else(|_| Value::String(text.to_owned()), Value::from)
 }
 
 /// An error's body: data where it is small, else its beginning with a mark.
 fn shown(headers: &[(String, String)], body: &[u8], complete: bool) -> Value {
     if complete && body.len() <= BODY_BYTES_SHOWN {
-        return answer::decode(headers, body).unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into());
+        return answer::decode(headers, body)
+            .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into());
     }
     let kept = &body[..body.len().min(BODY_BYTES_SHOWN)];
-    let size = if complete { format!("{} bytes", body.len()) } else { format!("more than {} bytes", body.len()) };
-    format!("{}… [cut here: the body has {size}]", String::from_utf8_lossy(kept)).into()
+    let size = if complete {
+        format!("{} bytes", body.len())
+    } else {
+        format!("more than {} bytes", body.len())
+    };
+    format!(
+        "{}… [cut here: the body has {size}]",
+        String::from_utf8_lossy(kept)
+    )
+    .into()
 }
 
 /// The beginning of the body for the message: an error's own sentence, if it has one.
@@ -150,7 +192,10 @@ fn snippet(body: &Value) -> String {
             .iter()
             .find_map(|key| {
                 let found = other.get(*key)?;
-                found.as_str().or_else(|| found.get("message")?.as_str()).map(str::to_owned)
+                found
+                    .as_str()
+                    .or_else(|| found.get("message")?.as_str())
+                    .map(str::to_owned)
             })
             .unwrap_or_else(|| other.to_string()),
     };

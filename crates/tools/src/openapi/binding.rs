@@ -45,7 +45,9 @@ impl Location {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Path, Self::Query, Self::Header, Self::Cookie].into_iter().find(|l| l.as_str() == text)
+        [Self::Path, Self::Query, Self::Header, Self::Cookie]
+            .into_iter()
+            .find(|l| l.as_str() == text)
     }
 }
 

@@ -21,12 +21,19 @@ pub(crate) fn read(
     warnings: &mut Warnings,
 ) -> Result<Option<Body>, String> {
     let declaration = schemas.document().resolve(declaration)?;
-    let Some(content) = declaration.get("content").and_then(Value::as_object) else { return Ok(None) };
-    let Some((media_type, media)) = preferred(content) else { return Ok(None) };
+    let Some(content) = declaration.get("content").and_then(Value::as_object) else {
+        return Ok(None);
+    };
+    let Some((media_type, media)) = preferred(content) else {
+        return Ok(None);
+    };
     let kind = kind(media_type);
     let any = Value::Bool(true);
     let raw = media.get("schema").unwrap_or(&any);
-    let description = declaration.get("description").and_then(Value::as_str).unwrap_or_default();
+    let description = declaration
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let description = schema::described(description, 300, warnings);
     // Most descriptions leave `required` out and mean it; only an explicit `false` is believed.
     let demanded = declaration.get("required").and_then(Value::as_bool);
@@ -45,11 +52,20 @@ pub(crate) fn read(
             if !description.is_empty() {
                 schema["description"] = description.into();
             }
-            (BodyShape::Whole(arguments.add(origin(None), "body", schema, required)), required)
+            (
+                BodyShape::Whole(arguments.add(origin(None), "body", schema, required)),
+                required,
+            )
         }
     };
     let encoding = encodings(media.get("encoding"));
-    Ok(Some(Body { media_type: media_type.to_owned(), kind, shape, required, encoding }))
+    Ok(Some(Body {
+        media_type: media_type.to_owned(),
+        kind,
+        shape,
+        required,
+        encoding,
+    }))
 }
 
 /// JSON before forms before multipart before text before bytes; multipart before forms where it is
@@ -62,12 +78,20 @@ fn preferred(content: &Map<String, Value>) -> Option<(&str, &Value)> {
         BodyKind::Text => 3,
         BodyKind::Binary => 4,
     };
-    content.iter().min_by_key(|(m, _)| (rank(m), m.len())).map(|(m, v)| (m.as_str(), v))
+    content
+        .iter()
+        .min_by_key(|(m, _)| (rank(m), m.len()))
+        .map(|(m, v)| (m.as_str(), v))
 }
 
 /// The media type without parameters, in small letters.
 pub(crate) fn essence(media_type: &str) -> String {
-    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn kind(media_type: &str) -> BodyKind {
@@ -110,7 +134,9 @@ fn whole(raw: &Value, kind: BodyKind, media_type: &str, schemas: &mut Schemas<'_
     match kind {
         BodyKind::Json => schemas.convert(raw),
         BodyKind::Form | BodyKind::Multipart => part(raw, schemas, 0),
-        BodyKind::Text => json!({ "type": "string", "description": format!("Text of type {}.", essence(media_type)) }),
+        BodyKind::Text => {
+            json!({ "type": "string", "description": format!("Text of type {}.", essence(media_type)) })
+        }
         BodyKind::Binary => schemas.file(),
     }
 }
@@ -145,28 +171,49 @@ fn gather<'d>(
         return Ok(false);
     }
     for key in ["oneOf", "anyOf"] {
-        for branch in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+        for branch in schema
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             // Branches that only say which fields are required together do not stop spreading.
             let harmless = branch.as_object().is_some_and(|b| {
-                b.keys().all(|k| matches!(k.as_str(), "required" | "not" | "title" | "description"))
+                b.keys()
+                    .all(|k| matches!(k.as_str(), "required" | "not" | "title" | "description"))
             });
             if !harmless {
                 return Ok(false);
             }
         }
     }
-    for inner in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+    for inner in schema
+        .get("allOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         if !gather(inner, schemas, found, depth + 1)? {
             return Ok(false);
         }
     }
-    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+    for (name, property) in schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         found.properties.retain(|(n, _)| n != name);
         found.properties.push((name, property));
     }
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    let required = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     found.required.extend(required.filter_map(Value::as_str));
-    if let Some(open @ (Value::Bool(true) | Value::Object(_))) = schema.get("additionalProperties") {
+    if let Some(open @ (Value::Bool(true) | Value::Object(_))) = schema.get("additionalProperties")
+    {
         found.open = Some(open);
     }
     Ok(true)
@@ -182,10 +229,11 @@ fn spread(
     let mut names = Vec::new();
     let mut renamed = BTreeMap::new();
     for (name, property) in fields.properties {
-        let read_only = schemas
-            .document()
-            .resolve(property)
-            .is_ok_and(|p| [p, property].iter().any(|p| p.get("readOnly") == Some(&Value::Bool(true))));
+        let read_only = schemas.document().resolve(property).is_ok_and(|p| {
+            [p, property]
+                .iter()
+                .any(|p| p.get("readOnly") == Some(&Value::Bool(true)))
+        });
         if read_only {
             continue;
         }
@@ -203,15 +251,25 @@ fn spread(
     }
     if let Some(open) = fields.open {
         let schema = schemas.convert(open);
-        arguments.open(if schema == json!({}) { Value::Bool(true) } else { schema });
+        arguments.open(if schema == json!({}) {
+            Value::Bool(true)
+        } else {
+            schema
+        });
     }
-    BodyShape::Fields { renamed, names, open: fields.open.is_some() }
+    BodyShape::Fields {
+        renamed,
+        names,
+        open: fields.open.is_some(),
+    }
 }
 
 /// The schema of one part of a form: binary text becomes a file value.
 fn part(raw: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
     let document = schemas.document();
-    let Ok(resolved) = document.resolve(raw) else { return schemas.convert(raw) };
+    let Ok(resolved) = document.resolve(raw) else {
+        return schemas.convert(raw);
+    };
     if is_binary(resolved) {
         return schemas.file();
     }
@@ -227,7 +285,10 @@ fn part(raw: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
         }
         return schema;
     }
-    let branches = ["anyOf", "oneOf"].iter().filter_map(|k| resolved.get(k)?.as_array()).flatten();
+    let branches = ["anyOf", "oneOf"]
+        .iter()
+        .filter_map(|k| resolved.get(k)?.as_array())
+        .flatten();
     let branches: Vec<Value> = branches.map(|b| part(b, schemas, depth + 1)).collect();
     json!({ "anyOf": branches })
 }
@@ -239,9 +300,13 @@ fn is_binary(schema: &Value) -> bool {
         "string" => {
             text("format") == "binary"
                 || text("contentEncoding") == "binary"
-                || (text("contentMediaType") == "application/octet-stream" && text("contentEncoding").is_empty())
+                || (text("contentMediaType") == "application/octet-stream"
+                    && text("contentEncoding").is_empty())
         }
-        "" => text("contentMediaType") == "application/octet-stream" && text("contentEncoding").is_empty(),
+        "" => {
+            text("contentMediaType") == "application/octet-stream"
+                && text("contentEncoding").is_empty()
+        }
         _ => false,
     }
 }
@@ -268,7 +333,9 @@ fn encodings(declared: Option<&Value>) -> BTreeMap<String, Encoding> {
         let text = |key: &str| encoding.get(key).and_then(Value::as_str);
         let read = Encoding {
             // Of several allowed types the first is as good as any.
-            content_type: text("contentType").and_then(|t| t.split(',').next()).map(|t| t.trim().to_owned()),
+            content_type: text("contentType")
+                .and_then(|t| t.split(',').next())
+                .map(|t| t.trim().to_owned()),
             style: text("style").and_then(Style::parse),
             explode: encoding.get("explode").and_then(Value::as_bool),
         };

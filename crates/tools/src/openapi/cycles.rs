@@ -19,7 +19,8 @@ pub(crate) fn break_senseless(schemas: &mut BTreeMap<String, Value>, warnings: &
             continue;
         }
         // An explicit stack: chains of references may be as long as the document.
-        let mut stack: Vec<(String, Vec<String>)> = vec![(start.clone(), same_place(&schemas[start]))];
+        let mut stack: Vec<(String, Vec<String>)> =
+            vec![(start.clone(), same_place(&schemas[start]))];
         state.insert(start.clone(), false);
         while let Some((at, rest)) = stack.last_mut() {
             let Some(next) = rest.pop() else {
@@ -34,7 +35,9 @@ pub(crate) fn break_senseless(schemas: &mut BTreeMap<String, Value>, warnings: &
                     if let Some(schema) = schemas.get_mut(&at) {
                         take_out(schema, &format!("{REF_PREFIX}{next}"));
                     }
-                    warnings.add(format!("the schema `{at}` is defined as itself; that part accepts everything"));
+                    warnings.add(format!(
+                        "the schema `{at}` is defined as itself; that part accepts everything"
+                    ));
                 }
                 None => {
                     let edges = schemas.get(&next).map(same_place).unwrap_or_default();
@@ -51,14 +54,25 @@ const SINGLES: [&str; 4] = ["not", "if", "then", "else"];
 
 /// The shared schemas that must be looked at to judge the same value, not a part of it.
 fn same_place(schema: &Value) -> Vec<String> {
-    let own = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix(REF_PREFIX));
-    let lists = LISTS.iter().filter_map(|k| schema.get(k)?.as_array()).flatten();
+    let own = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|r| r.strip_prefix(REF_PREFIX));
+    let lists = LISTS
+        .iter()
+        .filter_map(|k| schema.get(k)?.as_array())
+        .flatten();
     let singles = SINGLES.iter().filter_map(|k| schema.get(k));
-    own.map(str::to_owned).into_iter().chain(lists.chain(singles).flat_map(same_place)).collect()
+    own.map(str::to_owned)
+        .into_iter()
+        .chain(lists.chain(singles).flat_map(same_place))
+        .collect()
 }
 
 fn take_out(schema: &mut Value, reference: &str) {
-    let Some(map) = schema.as_object_mut() else { return };
+    let Some(map) = schema.as_object_mut() else {
+        return;
+    };
     if map.get("$ref").and_then(Value::as_str) == Some(reference) {
         map.remove("$ref");
     }

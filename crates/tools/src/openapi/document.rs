@@ -24,7 +24,10 @@ pub(crate) struct Document {
 impl Document {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
         if bytes.len() > DOCUMENT_BYTES_MAX {
-            return Err(ImportError::TooLarge { bytes: bytes.len(), max: DOCUMENT_BYTES_MAX });
+            return Err(ImportError::TooLarge {
+                bytes: bytes.len(),
+                max: DOCUMENT_BYTES_MAX,
+            });
         }
         let text = utf8(bytes)?;
         let root = read(text)?;
@@ -33,9 +36,17 @@ impl Document {
     }
 
     pub(crate) fn title(&self) -> String {
-        let title = self.root.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
+        let title = self
+            .root
+            .pointer("/info/title")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let title = super::names::visible_text(title).0;
-        if title.is_empty() { "Untitled API".to_owned() } else { title }
+        if title.is_empty() {
+            "Untitled API".to_owned()
+        } else {
+            title
+        }
     }
 
     pub(crate) fn is_3_0(&self) -> bool {
@@ -46,13 +57,19 @@ impl Document {
     pub(crate) fn resolve<'a>(&'a self, value: &'a Value) -> Result<&'a Value, String> {
         let mut at = value;
         for _ in 0..REF_HOPS_MAX {
-            let Some(reference) = at.get("$ref").and_then(Value::as_str) else { return Ok(at) };
+            let Some(reference) = at.get("$ref").and_then(Value::as_str) else {
+                return Ok(at);
+            };
             at = self
                 .target(reference)
-                .ok_or_else(|| format!("the reference `{reference}` leads nowhere in this document"))?
+                .ok_or_else(|| {
+                    format!("the reference `{reference}` leads nowhere in this document")
+                })?
                 .1;
         }
-        Err(format!("references go round in circles or through more than {REF_HOPS_MAX} hops"))
+        Err(format!(
+            "references go round in circles or through more than {REF_HOPS_MAX} hops"
+        ))
     }
 
     /// The JSON pointer and the value that a local reference names.
@@ -78,7 +95,9 @@ fn percent_decoded(text: &str) -> String {
 
 fn utf8(bytes: &[u8]) -> Result<&str, ImportError> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-        return Err(ImportError::Encoding { found: "it begins as UTF-16".to_owned() });
+        return Err(ImportError::Encoding {
+            found: "it begins as UTF-16".to_owned(),
+        });
     }
     let bytes = bytes.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|e| ImportError::Encoding {
@@ -89,7 +108,9 @@ fn utf8(bytes: &[u8]) -> Result<&str, ImportError> {
 fn read(text: &str) -> Result<Value, ImportError> {
     let start = text.trim_start();
     if start.is_empty() {
-        return Err(ImportError::NotOpenApi { found: "an empty document".to_owned() });
+        return Err(ImportError::NotOpenApi {
+            found: "an empty document".to_owned(),
+        });
     }
     if start.starts_with('<') {
         return Err(ImportError::NotOpenApi {
@@ -114,36 +135,60 @@ fn read(text: &str) -> Result<Value, ImportError> {
 }
 
 fn yaml(text: &str) -> Result<Value, ImportError> {
-    yaml_serde::from_str::<Loose>(text).map(|Loose(value)| value).map_err(|e| {
-        let (line, column) = e.location().map_or((0, 0), |l| (l.line(), l.column()));
-        ImportError::Syntax { format: "YAML", line, column, problem: without_position(&e.to_string()) }
-    })
+    yaml_serde::from_str::<Loose>(text)
+        .map(|Loose(value)| value)
+        .map_err(|e| {
+            let (line, column) = e.location().map_or((0, 0), |l| (l.line(), l.column()));
+            ImportError::Syntax {
+                format: "YAML",
+                line,
+                column,
+                problem: without_position(&e.to_string()),
+            }
+        })
 }
 
 fn without_position(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or(message).to_owned()
+    message
+        .split(" at line ")
+        .next()
+        .unwrap_or(message)
+        .to_owned()
 }
 
 fn version(root: &Value, text: &str) -> Result<String, ImportError> {
     let Some(object) = root.as_object() else {
-        return Err(ImportError::NotOpenApi { found: described(root, text) });
+        return Err(ImportError::NotOpenApi {
+            found: described(root, text),
+        });
     };
     if let Some(swagger) = object.get("swagger") {
-        return Err(ImportError::Version { found: format!("Swagger {}", plain(swagger)) });
+        return Err(ImportError::Version {
+            found: format!("Swagger {}", plain(swagger)),
+        });
     }
     let Some(declared) = object.get("openapi") else {
         let keys: Vec<&str> = object.keys().take(5).map(String::as_str).collect();
         return Err(ImportError::NotOpenApi {
-            found: format!("an object without `openapi` (its keys begin with: {})", keys.join(", ")),
+            found: format!(
+                "an object without `openapi` (its keys begin with: {})",
+                keys.join(", ")
+            ),
         });
     };
     let version = plain(declared);
     let known = version.starts_with("3.0") || version.starts_with("3.1");
-    if known { Ok(version) } else { Err(ImportError::Version { found: version }) }
+    if known {
+        Ok(version)
+    } else {
+        Err(ImportError::Version { found: version })
+    }
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn described(value: &Value, text: &str) -> String {
@@ -172,7 +217,9 @@ impl<'de> Deserialize<'de> for Loose {
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LooseVisitor).map(|v| Key(plain(&v)))
+        deserializer
+            .deserialize_any(LooseVisitor)
+            .map(|v| Key(plain(&v)))
     }
 }
 
@@ -290,14 +337,23 @@ mod tests {
     fn every_error_says_what_was_found() {
         let error = |bytes: &[u8]| Document::parse(bytes).err().unwrap().to_string();
         for (bytes, expected) in [
-            (b"{\n  \"openapi\": \"3.1.0\",\n  oops\n}}".as_slice(), "broken JSON at line 3, column 3"),
-            (b"openapi: 3.1.0\npaths:\n  a: [1, 2\nb: 1\n", "broken YAML at line"),
+            (
+                b"{\n  \"openapi\": \"3.1.0\",\n  oops\n}}".as_slice(),
+                "broken JSON at line 3, column 3",
+            ),
+            (
+                b"openapi: 3.1.0\npaths:\n  a: [1, 2\nb: 1\n",
+                "broken YAML at line",
+            ),
             (b"swagger: '2.0'\n", "found version Swagger 2.0"),
             (b"openapi: 4.0.0\n", "found version 4.0.0"),
             (b"<!doctype html>", "found HTML or XML"),
             (b"hello world", "plain text beginning with `hello world`"),
             (b"", "an empty document"),
-            (b"{\"items\": []}", "without `openapi` (its keys begin with: items)"),
+            (
+                b"{\"items\": []}",
+                "without `openapi` (its keys begin with: items)",
+            ),
             (b"\xff\xfea\0", "begins as UTF-16"),
             (b"openapi: \xc3\x28", "byte 9"),
         ] {
@@ -311,8 +367,15 @@ mod tests {
         let document = json!({"openapi": "3.1.0", "x": {"a/b c": {"é": 1}},
             "loop": {"$ref": "#/loop"}, "go": {"$ref": "#/x/a~1b%20c"}});
         let document = Document::parse(document.to_string().as_bytes()).unwrap();
-        assert_eq!(document.resolve(&document.root["go"]).unwrap(), &json!({"é": 1}));
+        assert_eq!(
+            document.resolve(&document.root["go"]).unwrap(),
+            &json!({"é": 1})
+        );
         assert!(document.resolve(&document.root["loop"]).is_err());
-        assert!(document.resolve(&json!({"$ref": "https://elsewhere/x"})).is_err());
+        assert!(
+            document
+                .resolve(&json!({"$ref": "https://elsewhere/x"}))
+                .is_err()
+        );
     }
 }

@@ -12,8 +12,16 @@ const SEGMENT_CHARS_MAX: usize = 64;
 
 /// What stands beside the sources under `tools`, and what a JavaScript object answers itself.
 const RESERVED: [&str; 10] = [
-    "discover", "describe", "catalog", "results", "then", "constructor", "prototype", "tostring",
-    "valueof", "tojson",
+    "discover",
+    "describe",
+    "catalog",
+    "results",
+    "then",
+    "constructor",
+    "prototype",
+    "tostring",
+    "valueof",
+    "tojson",
 ];
 
 /// Whether a name can be a source's: a camelCase identifier of at most 64 ASCII letters and
@@ -27,16 +35,32 @@ pub fn valid_name(name: &str) -> bool {
         && !RESERVED.contains(&fold_path(name).as_str())
 }
 
-/// A name for a source: from its title without the words that every title has, else from its
-/// host. Always a [`valid_name`].
+/// A name for a source: from its title without the words that every title has, else from the host
+/// or the file name of where it came from. Always a [`valid_name`].
 #[must_use]
 pub fn suggest_name(document_title: &str, location: Option<&str>) -> String {
     const FILLER: [&str; 14] = [
-        "api", "apis", "rest", "http", "https", "openapi", "swagger", "specification", "spec",
-        "preview", "the", "public", "documentation", "reference",
+        "api",
+        "apis",
+        "rest",
+        "http",
+        "https",
+        "openapi",
+        "swagger",
+        "specification",
+        "spec",
+        "preview",
+        "the",
+        "public",
+        "documentation",
+        "reference",
     ];
     let is_version = |w: &str| {
-        w.strip_prefix('v').unwrap_or(w).chars().all(|c| c.is_ascii_digit() || c == '.') && !w.is_empty()
+        w.strip_prefix('v')
+            .unwrap_or(w)
+            .chars()
+            .all(|c| c.is_ascii_digit() || c == '.')
+            && !w.is_empty()
     };
     let titled: Vec<String> = document_title
         .split(" - ")
@@ -48,12 +72,21 @@ pub fn suggest_name(document_title: &str, location: Option<&str>) -> String {
         .take(4)
         .collect();
     let hosted = || {
-        let host = url::Url::parse(location?).ok()?.host_str()?.to_owned();
-        let labels: Vec<&str> = host.split('.').filter(|l| !matches!(*l, "api" | "www" | "developer")).collect();
-        labels.first().map(|l| words(l))
+        let location = location?;
+        let Ok(url) = url::Url::parse(location) else {
+            // The name of a file.
+            let name = location.rsplit(['/', '\\']).next()?;
+            return Some(words(name.split('.').next()?));
+        };
+        let labels = url.host_str()?.split('.').map(words);
+        labels
+            .into_iter()
+            .find(|l| !matches!(l.join("").as_str(), "api" | "www" | "developer" | ""))
     };
     for candidate in [camel(&titled), camel(&hosted().unwrap_or_default())] {
-        let candidate = candidate.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).to_owned();
+        let candidate = candidate
+            .trim_start_matches(|c: char| !c.is_ascii_alphabetic())
+            .to_owned();
         if valid_name(&candidate) {
             return candidate;
         }
@@ -117,7 +150,9 @@ pub(crate) fn camel(words: &[String]) -> String {
 
 fn capitalized(word: &str) -> String {
     let mut chars = word.chars();
-    chars.next().map_or_else(String::new, |c| c.to_ascii_uppercase().to_string() + chars.as_str())
+    chars.next().map_or_else(String::new, |c| {
+        c.to_ascii_uppercase().to_string() + chars.as_str()
+    })
 }
 
 /// A path segment that a program can write as `tools.a.b`.
@@ -126,7 +161,9 @@ fn segment(words: &[String]) -> String {
     match name.chars().next() {
         Some(c) if c.is_ascii_digit() => format!("_{name}"),
         // `await tools.x` asks an object for `then`; the other two belong to every object.
-        Some(_) if matches!(name.as_str(), "then" | "constructor" | "prototype") => format!("{name}_"),
+        Some(_) if matches!(name.as_str(), "then" | "constructor" | "prototype") => {
+            format!("{name}_")
+        }
         Some(_) | None => name,
     }
 }
@@ -169,7 +206,11 @@ pub(crate) fn from_method_and_path(method: &str, path: &str) -> String {
 pub(crate) fn settle(drafts: &mut [Draft], source: &str) {
     drafts.sort_by(|a, b| (&a.template, &a.method).cmp(&(&b.template, &b.method)));
     let join = |group: &str, name: &str| {
-        [source, group, name].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(".")
+        [source, group, name]
+            .into_iter()
+            .filter(|s| !s.is_empty())
+            .collect::<Vec<_>>()
+            .join(".")
     };
     let mut holders: HashMap<String, usize> = HashMap::new();
     for draft in drafts.iter_mut() {
@@ -189,11 +230,18 @@ pub(crate) fn settle(drafts: &mut [Draft], source: &str) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for i in disputed {
         let draft = &mut drafts[i];
-        let plain = join(&draft.group, &from_method_and_path(&draft.method, &draft.template));
+        let plain = join(
+            &draft.group,
+            &from_method_and_path(&draft.method, &draft.template),
+        );
         let count = counts.entry(fold_path(&plain)).or_default();
         loop {
             *count += 1;
-            draft.path = if *count == 1 { plain.clone() } else { format!("{plain}{count}") };
+            draft.path = if *count == 1 {
+                plain.clone()
+            } else {
+                format!("{plain}{count}")
+            };
             if taken.insert(fold_path(&draft.path)) {
                 break;
             }
@@ -203,9 +251,16 @@ pub(crate) fn settle(drafts: &mut [Draft], source: &str) {
 
 /// A name for a shared schema: PascalCase, from the last telling part of its JSON pointer.
 pub(crate) fn type_name(pointer: &str) -> String {
-    let decoded: Vec<String> =
-        pointer.split('/').map(|p| p.replace("~1", "/").replace("~0", "~")).collect();
-    let telling = match decoded.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let decoded: Vec<String> = pointer
+        .split('/')
+        .map(|p| p.replace("~1", "/").replace("~0", "~"))
+        .collect();
+    let telling = match decoded
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["", "components", "schemas", name] => words_kept(name),
         other => other.iter().skip(2).flat_map(|p| words_kept(p)).collect(),
     };
@@ -220,7 +275,10 @@ pub(crate) fn type_name(pointer: &str) -> String {
 
 /// Runs of letters and digits, their case kept: type names stay as their authors wrote them.
 fn words_kept(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A text fit to be shown: one line, invisible and direction-changing characters made visible as
@@ -272,11 +330,18 @@ mod tests {
             ("2fa.enable", "", "_2faEnable"),
             ("then", "", "then_"),
         ] {
-            assert_eq!(operation(Some(id), Some(tag)).as_deref(), Some(expected), "{id}");
+            assert_eq!(
+                operation(Some(id), Some(tag)).as_deref(),
+                Some(expected),
+                "{id}"
+            );
         }
         assert_eq!(operation(Some("—/—"), None), None);
         let long = operation(Some(&"veryLong".repeat(1280)), None).unwrap();
-        assert!(long.len() <= SEGMENT_CHARS_MAX && long.starts_with("veryLong"), "{long}");
+        assert!(
+            long.len() <= SEGMENT_CHARS_MAX && long.starts_with("veryLong"),
+            "{long}"
+        );
     }
 
     #[test]
@@ -296,7 +361,12 @@ mod tests {
             ("Discord HTTP API (Preview)", None, "discord"),
             ("OpenAI API", None, "openAi"),
             ("GitHub v3 REST API", None, "gitHub"),
-            ("API", Some("https://api.ledger.example/openapi.json"), "ledger"),
+            (
+                "API",
+                Some("https://api.ledger.example/openapi.json"),
+                "ledger",
+            ),
+            ("", Some("/tmp/pet-store.v2.yaml"), "petStore"),
             ("Catalog", None, "catalogApi"),
             ("", None, "api"),
             ("3scale", None, "scale"),
@@ -313,6 +383,9 @@ mod tests {
     #[test]
     fn hidden_characters_become_visible() {
         assert_eq!(visible_text(" a\n  b "), ("a b".to_owned(), false));
-        assert_eq!(visible_text("a\u{200b}b\u{e0041}"), ("a\\u{200b}b\\u{e0041}".to_owned(), true));
+        assert_eq!(
+            visible_text("a\u{200b}b\u{e0041}"),
+            ("a\\u{200b}b\\u{e0041}".to_owned(), true)
+        );
     }
 }

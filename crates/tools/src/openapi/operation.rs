@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 /// Longest description of a tool, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 600;
 
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
 
 /// An operation that is read but not yet named.
 pub(crate) struct Draft {
@@ -32,7 +34,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn into_tool(mut self, options: &ImportOptions<'_>, names: &TypeNames, closure: &Closure) -> Tool {
+    pub(crate) fn into_tool(
+        mut self,
+        options: &ImportOptions<'_>,
+        names: &TypeNames,
+        closure: &Closure,
+    ) -> Tool {
         names.apply(&mut self.input);
         if let Some(output) = &mut self.output {
             names.apply(output);
@@ -49,7 +56,9 @@ impl Draft {
             binding,
             digest: String::new(),
         };
-        let schemas: Vec<&Value> = std::iter::once(&tool.input_schema).chain(&tool.output_schema).collect();
+        let schemas: Vec<&Value> = std::iter::once(&tool.input_schema)
+            .chain(&tool.output_schema)
+            .collect();
         tool.digest = tool.digest_of(&closure.digest(&schemas));
         tool
     }
@@ -64,7 +73,9 @@ pub(crate) fn collect(
     warnings: &mut Warnings,
 ) -> Vec<Draft> {
     let mut drafts = Vec::new();
-    let Some(paths) = document.root.get("paths").and_then(Value::as_object) else { return drafts };
+    let Some(paths) = document.root.get("paths").and_then(Value::as_object) else {
+        return drafts;
+    };
     for (template, item) in paths.iter().filter(|(t, _)| !t.starts_with("x-")) {
         let item = match document.resolve(item) {
             Ok(Value::Object(item)) => item,
@@ -78,8 +89,15 @@ pub(crate) fn collect(
             }
         };
         for method in METHODS {
-            let Some(operation) = item.get(method) else { continue };
-            let place = Place { template, method, item, operation };
+            let Some(operation) = item.get(method) else {
+                continue;
+            };
+            let place = Place {
+                template,
+                method,
+                item,
+                operation,
+            };
             let server = servers::override_of(
                 [operation.get("servers"), item.get("servers")],
                 base_url,
@@ -88,8 +106,10 @@ pub(crate) fn collect(
             );
             match draft(&place, server, schemas, warnings) {
                 Ok(draft) => drafts.push(draft),
-                Err(problem) => warnings
-                    .add(format!("`{} {template}` is left out: {problem}", method.to_ascii_uppercase())),
+                Err(problem) => warnings.add(format!(
+                    "`{} {template}` is left out: {problem}",
+                    method.to_ascii_uppercase()
+                )),
             }
         }
     }
@@ -109,14 +129,18 @@ fn draft(
     schemas: &mut Schemas<'_>,
     warnings: &mut Warnings,
 ) -> Result<Draft, String> {
-    let Some(operation) = place.operation.as_object() else { return Err("it is no object".to_owned()) };
-    let tag = operation.get("tags").and_then(|t| t.get(0)).and_then(Value::as_str);
+    let Some(operation) = place.operation.as_object() else {
+        return Err("it is no object".to_owned());
+    };
+    let tag = operation
+        .get("tags")
+        .and_then(|t| t.get(0))
+        .and_then(Value::as_str);
     let id = operation.get("operationId").and_then(Value::as_str);
     let method = place.method.to_ascii_uppercase();
     let mut arguments = Arguments::default();
     let lists = [place.item.get("parameters"), operation.get("parameters")];
-    let parameters =
-        parameters::read(lists, place.template, schemas, &mut arguments, warnings)?;
+    let parameters = parameters::read(lists, place.template, schemas, &mut arguments, warnings)?;
     let body = match operation.get("requestBody") {
         Some(body) => body::read(body, schemas, &mut arguments, warnings)?,
         None => None,
@@ -138,7 +162,12 @@ fn draft(
         input: arguments.into_schema(),
         output,
         operation: Operation {
-            path: place.template.split('#').next().unwrap_or_default().to_owned(),
+            path: place
+                .template
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             method: method.clone(),
             server,
             parameters,
@@ -149,20 +178,39 @@ fn draft(
     })
 }
 
-fn description(operation: &Map<String, Value>, method: &str, template: &str, warnings: &mut Warnings) -> String {
+fn description(
+    operation: &Map<String, Value>,
+    method: &str,
+    template: &str,
+    warnings: &mut Warnings,
+) -> String {
     let mut text = |key: &str| {
-        let text = operation.get(key).and_then(Value::as_str).unwrap_or_default();
+        let text = operation
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         schema::described(text, DESCRIPTION_CHARS_MAX, warnings)
     };
     let (summary, description) = (text("summary"), text("description"));
-    let same = |a: &str, b: &str| a.trim_end_matches('.').eq_ignore_ascii_case(b.trim_end_matches('.'));
+    let same = |a: &str, b: &str| {
+        a.trim_end_matches('.')
+            .eq_ignore_ascii_case(b.trim_end_matches('.'))
+    };
     let mut whole = match (summary.as_str(), description.as_str()) {
         ("", "") => format!("{method} {template}"),
         ("", only) | (only, "") => only.to_owned(),
         (summary, description) if same(summary, description) => summary.to_owned(),
         (summary, description) => {
-            let stop = if summary.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-            schema::described(&format!("{summary}{stop} {description}"), DESCRIPTION_CHARS_MAX, warnings)
+            let stop = if summary.ends_with(['.', '!', '?', '…']) {
+                ""
+            } else {
+                "."
+            };
+            schema::described(
+                &format!("{summary}{stop} {description}"),
+                DESCRIPTION_CHARS_MAX,
+                warnings,
+            )
         }
     };
     if operation.get("deprecated") == Some(&Value::Bool(true)) {
@@ -182,7 +230,13 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     /// Adds an argument and says what it is called.
-    pub(crate) fn add(&mut self, origin: &str, name: &str, schema: Value, required: bool) -> String {
+    pub(crate) fn add(
+        &mut self,
+        origin: &str,
+        name: &str,
+        schema: Value,
+        required: bool,
+    ) -> String {
         let mut arg = name.to_owned();
         if self.properties.contains_key(&arg) {
             arg = format!("{origin}_{name}");

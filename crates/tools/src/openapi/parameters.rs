@@ -14,9 +14,24 @@ const DESCRIPTION_CHARS_MAX: usize = 300;
 
 /// Headers that the sender sets itself, or that would change what is asked of whom.
 pub(crate) const RESERVED_HEADERS: [&str; 18] = [
-    "accept", "authorization", "connection", "content-encoding", "content-length", "content-type",
-    "cookie", "expect", "host", "keep-alive", "proxy-authorization", "te", "trailer",
-    "transfer-encoding", "upgrade", "x-http-method", "x-http-method-override", "x-method-override",
+    "accept",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
 ];
 
 struct Read<'a> {
@@ -35,9 +50,16 @@ pub(crate) fn read(
 ) -> Result<Vec<Parameter>, String> {
     let document = schemas.document();
     let mut found: Vec<Read<'_>> = Vec::new();
-    for declaration in lists.into_iter().flatten().filter_map(Value::as_array).flatten() {
+    for declaration in lists
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_array)
+        .flatten()
+    {
         let declaration = document.resolve(declaration)?;
-        let Some(read) = identify(declaration)? else { continue };
+        let Some(read) = identify(declaration)? else {
+            continue;
+        };
         found.retain(|f| (f.location, f.name) != (read.location, read.name));
         found.push(read);
     }
@@ -46,17 +68,28 @@ pub(crate) fn read(
     let is_credential = credentials(&document.root);
     let mut parameters = Vec::new();
     for read in found {
-        if is_credential.iter().any(|(l, n)| *l == read.location && n.eq_ignore_ascii_case(read.name)) {
+        if is_credential
+            .iter()
+            .any(|(l, n)| *l == read.location && n.eq_ignore_ascii_case(read.name))
+        {
             continue;
         }
         if read.location == Location::Path && !template.contains(&format!("{{{}}}", read.name)) {
-            warnings.add(format!("`{template}`: the path parameter `{}` is not part of the path", read.name));
+            warnings.add(format!(
+                "`{template}`: the path parameter `{}` is not part of the path",
+                read.name
+            ));
             continue;
         }
         parameters.push(parameter(&read, schemas, arguments, warnings)?);
     }
     for name in undeclared(template, &parameters) {
-        let arg = arguments.add(origin(Some(Location::Path)), &name, json!({ "type": "string" }), true);
+        let arg = arguments.add(
+            origin(Some(Location::Path)),
+            &name,
+            json!({ "type": "string" }),
+            true,
+        );
         parameters.push(Parameter {
             arg,
             name,
@@ -70,18 +103,32 @@ pub(crate) fn read(
 }
 
 fn identify(declaration: &Value) -> Result<Option<Read<'_>>, String> {
-    let Some(map) = declaration.as_object() else { return Err("a parameter is no object".to_owned()) };
-    let Some(name) = map.get("name").and_then(Value::as_str).filter(|n| !n.is_empty()) else {
+    let Some(map) = declaration.as_object() else {
+        return Err("a parameter is no object".to_owned());
+    };
+    let Some(name) = map
+        .get("name")
+        .and_then(Value::as_str)
+        .filter(|n| !n.is_empty())
+    else {
         return Err("a parameter has no name".to_owned());
     };
     let place = map.get("in").and_then(Value::as_str).unwrap_or_default();
     let Some(location) = Location::parse(place) else {
-        return Err(format!("the parameter `{name}` is in `{place}`, which is not known"));
+        return Err(format!(
+            "the parameter `{name}` is in `{place}`, which is not known"
+        ));
     };
-    if location == Location::Header && RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+    if location == Location::Header
+        && RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str())
+    {
         return Ok(None);
     }
-    Ok(Some(Read { name, location, declaration: map }))
+    Ok(Some(Read {
+        name,
+        location,
+        declaration: map,
+    }))
 }
 
 /// API keys that are also listed as parameters: the credential fills them, not the program.
@@ -92,7 +139,10 @@ fn credentials(root: &Value) -> Vec<(Location, &str)> {
         .flat_map(|schemes| schemes.values())
         .filter(|s| s.get("type").and_then(Value::as_str) == Some("apiKey"))
         .filter_map(|s| {
-            Some((Location::parse(s.get("in")?.as_str()?)?, s.get("name")?.as_str()?))
+            Some((
+                Location::parse(s.get("in")?.as_str()?)?,
+                s.get("name")?.as_str()?,
+            ))
         })
         .collect()
 }
@@ -105,7 +155,10 @@ fn parameter(
 ) -> Result<Parameter, String> {
     let map = read.declaration;
     let flag = |key: &str| map.get(key) == Some(&Value::Bool(true));
-    let content = map.get("content").and_then(Value::as_object).and_then(|c| c.values().next());
+    let content = map
+        .get("content")
+        .and_then(Value::as_object)
+        .and_then(|c| c.values().next());
     let default = match read.location {
         Location::Path | Location::Header => Style::Simple,
         Location::Query | Location::Cookie => Style::Form,
@@ -115,12 +168,22 @@ fn parameter(
         (None, None) => default,
         (None, Some(text)) => match Style::parse(text) {
             Some(style) => style,
-            None => return Err(format!("the parameter `{}` has the unknown style `{text}`", read.name)),
+            None => {
+                return Err(format!(
+                    "the parameter `{}` has the unknown style `{text}`",
+                    read.name
+                ));
+            }
         },
     };
-    let schema = content.and_then(|c| c.get("schema")).or_else(|| map.get("schema"));
+    let schema = content
+        .and_then(|c| c.get("schema"))
+        .or_else(|| map.get("schema"));
     let mut schema = schemas.convert(schema.unwrap_or(&Value::Bool(true)));
-    let text = map.get("description").and_then(Value::as_str).unwrap_or_default();
+    let text = map
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let text = schema::described(text, DESCRIPTION_CHARS_MAX, warnings);
     if !text.is_empty() {
         schema["description"] = text.into();
@@ -134,7 +197,10 @@ fn parameter(
         name: read.name.to_owned(),
         location: read.location,
         style,
-        explode: map.get("explode").and_then(Value::as_bool).unwrap_or(style == Style::Form),
+        explode: map
+            .get("explode")
+            .and_then(Value::as_bool)
+            .unwrap_or(style == Style::Form),
         allow_reserved: flag("allowReserved") && read.location == Location::Query,
     })
 }
@@ -143,8 +209,12 @@ fn parameter(
 fn undeclared(template: &str, parameters: &[Parameter]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for part in template.split('{').skip(1) {
-        let Some((name, _)) = part.split_once('}') else { continue };
-        let declared = parameters.iter().any(|p| p.location == Location::Path && p.name == name);
+        let Some((name, _)) = part.split_once('}') else {
+            continue;
+        };
+        let declared = parameters
+            .iter()
+            .any(|p| p.location == Location::Path && p.name == name);
         if !declared && !name.is_empty() && !names.iter().any(|n| n == name) {
             names.push(name.to_owned());
         }

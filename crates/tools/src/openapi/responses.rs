@@ -24,8 +24,12 @@ impl Form {
     pub(crate) fn of(essence: &str) -> Self {
         match essence {
             "application/json" | "text/json" => Self::Json,
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl"
-            | "application/x-jsonlines" | "application/json-seq" | "application/stream+json" => Self::Lines,
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/json-seq"
+            | "application/stream+json" => Self::Lines,
             "text/event-stream" => Self::Events,
             other if other.ends_with("+json") => Self::Json,
             other if is_text(other) => Self::Text,
@@ -35,7 +39,10 @@ impl Form {
 }
 
 /// The output schema, if the description says anything, and what to accept.
-pub(crate) fn read(responses: Option<&Value>, schemas: &mut Schemas<'_>) -> (Option<Value>, String) {
+pub(crate) fn read(
+    responses: Option<&Value>,
+    schemas: &mut Schemas<'_>,
+) -> (Option<Value>, String) {
     let mut answers: Vec<(&String, &Value)> = Vec::new();
     for (status, response) in responses.and_then(Value::as_object).into_iter().flatten() {
         if let Ok(response) = schemas.document().resolve(response) {
@@ -44,10 +51,17 @@ pub(crate) fn read(responses: Option<&Value>, schemas: &mut Schemas<'_>) -> (Opt
     }
     answers.sort_by_key(|(status, _)| *status);
     let successful = |status: &str| status.len() == 3 && status.starts_with('2');
-    let mut chosen: Vec<&Value> =
-        answers.iter().filter(|(s, _)| successful(s)).map(|(_, r)| *r).collect();
+    let mut chosen: Vec<&Value> = answers
+        .iter()
+        .filter(|(s, _)| successful(s))
+        .map(|(_, r)| *r)
+        .collect();
     if chosen.is_empty() {
-        chosen = answers.iter().filter(|(s, _)| *s == "default").map(|(_, r)| *r).collect();
+        chosen = answers
+            .iter()
+            .filter(|(s, _)| *s == "default")
+            .map(|(_, r)| *r)
+            .collect();
     }
     let mut accepted: Vec<String> = Vec::new();
     let mut types: Vec<Value> = Vec::new();
@@ -89,7 +103,9 @@ fn data(response: &Value, schemas: &mut Schemas<'_>) -> (Value, Option<String>) 
     let schema = match Form::of(&essence) {
         _ if essence.contains('*') => declared.unwrap_or_else(|| json!({})),
         Form::Json => declared.unwrap_or_else(|| json!({})),
-        Form::Lines | Form::Events => json!({ "type": "array", "items": declared.unwrap_or_else(|| json!({})) }),
+        Form::Lines | Form::Events => {
+            json!({ "type": "array", "items": declared.unwrap_or_else(|| json!({})) })
+        }
         Form::Text => json!({ "type": "string" }),
         Form::Bytes => schemas.file(),
     };

@@ -44,7 +44,9 @@ impl TypeNames {
         match schema {
             Value::Object(map) => {
                 if let Some(Value::String(reference)) = map.get_mut("$ref")
-                    && let Some(name) = reference.strip_prefix(REF_PREFIX).and_then(|p| self.0.get(p))
+                    && let Some(name) = reference
+                        .strip_prefix(REF_PREFIX)
+                        .and_then(|p| self.0.get(p))
                 {
                     *reference = format!("{REF_PREFIX}{name}");
                 }
@@ -80,7 +82,10 @@ impl<'d> Schemas<'d> {
                 file_schema()
             } else {
                 let document = self.document;
-                let source = document.root.pointer(&pointer).unwrap_or(&Value::Bool(true));
+                let source = document
+                    .root
+                    .pointer(&pointer)
+                    .unwrap_or(&Value::Bool(true));
                 self.within = Some(pointer.clone());
                 self.convert(source)
             };
@@ -122,7 +127,8 @@ impl<'d> Schemas<'d> {
             Value::Bool(false) => return json!({ "not": {} }),
             Value::Bool(true) | Value::Null => return json!({}),
             Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                self.notes.add("a schema that is neither an object nor a boolean accepts everything");
+                self.notes
+                    .add("a schema that is neither an object nor a boolean accepts everything");
                 return json!({});
             }
         };
@@ -158,19 +164,27 @@ impl<'d> Schemas<'d> {
                     out.extend(reference);
                 }
             }
-            None => self.notes.add(format!("the reference `{reference}` leads nowhere; it accepts everything")),
+            None => self.notes.add(format!(
+                "the reference `{reference}` leads nowhere; it accepts everything"
+            )),
         }
     }
 
     fn values(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
-        if let Some(values) = map.get("enum").and_then(Value::as_array).filter(|v| !v.is_empty()) {
+        if let Some(values) = map
+            .get("enum")
+            .and_then(Value::as_array)
+            .filter(|v| !v.is_empty())
+        {
             let text_only = out.get("type").and_then(Value::as_str) == Some("string");
             let mut kept: Vec<Value> = Vec::with_capacity(values.len());
             let mut seen = BTreeSet::new();
             for value in values {
                 // Unquoted YAML: `enum: [1.0, on]` under `type: string` means text.
                 let value = match value {
-                    Value::Number(_) | Value::Bool(_) if text_only => Value::String(value.to_string()),
+                    Value::Number(_) | Value::Bool(_) if text_only => {
+                        Value::String(value.to_string())
+                    }
                     other => other.clone(),
                 };
                 if seen.insert(value.to_string()) {
@@ -202,7 +216,9 @@ impl<'d> Schemas<'d> {
         let fine = crate::arguments::compiles(&json!({ "pattern": pattern }));
         if !fine {
             let shown: String = pattern.chars().take(60).collect();
-            self.notes.add(format!("the pattern `{shown}` is not checked: it needs look-around or is too large"));
+            self.notes.add(format!(
+                "the pattern `{shown}` is not checked: it needs look-around or is too large"
+            ));
         }
         self.patterns.insert(pattern.to_owned(), fine);
         fine
@@ -210,7 +226,10 @@ impl<'d> Schemas<'d> {
 
     fn members(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
         if let Some(properties) = map.get("properties").and_then(Value::as_object) {
-            let converted = properties.iter().map(|(k, v)| (k.clone(), self.convert(v))).collect();
+            let converted = properties
+                .iter()
+                .map(|(k, v)| (k.clone(), self.convert(v)))
+                .collect();
             out.insert("properties".to_owned(), Value::Object(converted));
         }
         if let Some(required) = map.get("required").and_then(Value::as_array) {
@@ -243,9 +262,16 @@ impl<'d> Schemas<'d> {
             Some(schema) => Some(("items", self.convert(schema))),
             None => None,
         };
-        let prefix = map.get("prefixItems").and_then(Value::as_array).map(|p| self.all(p));
+        let prefix = map
+            .get("prefixItems")
+            .and_then(Value::as_array)
+            .map(|p| self.all(p));
         out.extend(items.map(|(k, v)| (k.to_owned(), v)));
-        out.extend(prefix.filter(|p| !p.is_empty()).map(|p| ("prefixItems".to_owned(), Value::Array(p))));
+        out.extend(
+            prefix
+                .filter(|p| !p.is_empty())
+                .map(|p| ("prefixItems".to_owned(), Value::Array(p))),
+        );
     }
 
     fn all(&mut self, schemas: &[Value]) -> Vec<Value> {
@@ -255,7 +281,11 @@ impl<'d> Schemas<'d> {
     fn combinations(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
         let mut lists: Vec<Vec<Value>> = Vec::new();
         for key in ["anyOf", "oneOf"] {
-            if let Some(branches) = map.get(key).and_then(Value::as_array).filter(|b| !b.is_empty()) {
+            if let Some(branches) = map
+                .get(key)
+                .and_then(Value::as_array)
+                .filter(|b| !b.is_empty())
+            {
                 lists.push(self.all(branches));
             }
         }
@@ -303,20 +333,26 @@ pub(crate) fn described(text: &str, chars_max: usize, notes: &mut Warnings) -> S
     let (text, hidden) = names::visible_text(text);
     if hidden {
         let shown: String = text.chars().take(60).collect();
-        notes.add(format!("a description holds hidden characters, shown as `\\u{{…}}`: {shown}"));
+        notes.add(format!(
+            "a description holds hidden characters, shown as `\\u{{…}}`: {shown}"
+        ));
     }
     cut(&text, chars_max)
 }
 
 fn cut(text: &str, chars_max: usize) -> String {
-    let Some((end, _)) = text.char_indices().nth(chars_max) else { return text.to_owned() };
+    let Some((end, _)) = text.char_indices().nth(chars_max) else {
+        return text.to_owned();
+    };
     let kept = &text[..end];
     let kept = kept.rfind(' ').map_or(kept, |space| &kept[..space]);
     format!("{}…", kept.trim_end())
 }
 
 fn types(map: &Map<String, Value>, out: &mut Map<String, Value>) {
-    const KNOWN: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "null"];
+    const KNOWN: [&str; 7] = [
+        "string", "number", "integer", "boolean", "array", "object", "null",
+    ];
     let known = |name: &str| match name {
         "file" => Some("string"),
         other => KNOWN.iter().find(|k| **k == other).copied(),
@@ -326,8 +362,11 @@ fn types(map: &Map<String, Value>, out: &mut Map<String, Value>) {
             out.extend(known(name).map(|n| ("type".to_owned(), n.into())));
         }
         Some(Value::Array(names)) => {
-            let kept: BTreeSet<&str> =
-                names.iter().filter_map(Value::as_str).filter_map(known).collect();
+            let kept: BTreeSet<&str> = names
+                .iter()
+                .filter_map(Value::as_str)
+                .filter_map(known)
+                .collect();
             match kept.len() {
                 0 => {}
                 1 => out.extend(kept.first().map(|n| ("type".to_owned(), (*n).into()))),
@@ -339,7 +378,10 @@ fn types(map: &Map<String, Value>, out: &mut Map<String, Value>) {
 }
 
 fn numbers(map: &Map<String, Value>, out: &mut Map<String, Value>) {
-    for (key, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
+    for (key, exclusive) in [
+        ("minimum", "exclusiveMinimum"),
+        ("maximum", "exclusiveMaximum"),
+    ] {
         let bound = map.get(key).filter(|v| v.is_number());
         match (map.get(exclusive), bound) {
             // OpenAPI 3.0: a boolean beside the bound.
@@ -349,15 +391,27 @@ fn numbers(map: &Map<String, Value>, out: &mut Map<String, Value>) {
             (other, bound) => {
                 out.extend(bound.map(|b| (key.to_owned(), b.clone())));
                 out.extend(
-                    other.filter(|v| v.is_number()).map(|v| (exclusive.to_owned(), v.clone())),
+                    other
+                        .filter(|v| v.is_number())
+                        .map(|v| (exclusive.to_owned(), v.clone())),
                 );
             }
         }
     }
-    if let Some(step) = map.get("multipleOf").filter(|v| v.as_f64().is_some_and(|n| n > 0.0)) {
+    if let Some(step) = map
+        .get("multipleOf")
+        .filter(|v| v.as_f64().is_some_and(|n| n > 0.0))
+    {
         out.insert("multipleOf".to_owned(), step.clone());
     }
-    for key in ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"] {
+    for key in [
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+    ] {
         if let Some(count) = map.get(key).and_then(Value::as_u64) {
             out.insert(key.to_owned(), count.into());
         }
@@ -366,8 +420,12 @@ fn numbers(map: &Map<String, Value>, out: &mut Map<String, Value>) {
 
 /// The same schema, also accepting `null`.
 fn nullable(mut out: Map<String, Value>) -> Value {
-    let simple = out.get("type").is_some_and(|t| t.is_string() || t.is_array())
-        && !["$ref", "allOf", "anyOf", "const"].iter().any(|k| out.contains_key(*k));
+    let simple = out
+        .get("type")
+        .is_some_and(|t| t.is_string() || t.is_array())
+        && !["$ref", "allOf", "anyOf", "const"]
+            .iter()
+            .any(|k| out.contains_key(*k));
     if !simple {
         if out.is_empty() {
             return Value::Object(out);
@@ -459,19 +517,46 @@ mod tests {
     #[test]
     fn both_dialects_become_one() {
         for (version, schema, expected) in [
-            ("3.0.3", json!({"type": "string", "nullable": true, "enum": ["a"], "x-y": 1, "example": 2}),
-                json!({"type": ["string", "null"], "enum": ["a", null]})),
-            ("3.0.3", json!({"type": "integer", "minimum": 1, "exclusiveMinimum": true, "maximum": 5, "exclusiveMaximum": false}),
-                json!({"type": "integer", "exclusiveMinimum": 1, "maximum": 5})),
-            ("3.1.0", json!({"type": ["string", "null"], "exclusiveMinimum": 2, "$id": "http://x", "maxLength": "7"}),
-                json!({"type": ["null", "string"], "exclusiveMinimum": 2})),
-            ("3.0.3", json!({"nullable": true, "allOf": [{"type": "string"}]}),
-                json!({"anyOf": [{"allOf": [{"type": "string"}]}, {"type": "null"}]})),
-            ("3.1.0", json!({"oneOf": [{"type": "string"}, true]}), json!({"anyOf": [{"type": "string"}, {}]})),
-            ("3.1.0", json!({"pattern": "(?=x)y", "required": ["b", 1, "a"], "properties": {"p": {"pattern": "^a+$"}}}),
-                json!({"properties": {"p": {"pattern": "^a+$"}}, "required": ["a", "b"]})),
-            ("3.1.0", json!({"type": "string", "enum": [1.5, true, "a", "a"]}), json!({"type": "string", "enum": ["1.5", "true", "a"]})),
-            ("3.1.0", json!({"$ref": "https://elsewhere.example/x"}), json!({})),
+            (
+                "3.0.3",
+                json!({"type": "string", "nullable": true, "enum": ["a"], "x-y": 1, "example": 2}),
+                json!({"type": ["string", "null"], "enum": ["a", null]}),
+            ),
+            (
+                "3.0.3",
+                json!({"type": "integer", "minimum": 1, "exclusiveMinimum": true, "maximum": 5, "exclusiveMaximum": false}),
+                json!({"type": "integer", "exclusiveMinimum": 1, "maximum": 5}),
+            ),
+            (
+                "3.1.0",
+                json!({"type": ["string", "null"], "exclusiveMinimum": 2, "$id": "http://x", "maxLength": "7"}),
+                json!({"type": ["null", "string"], "exclusiveMinimum": 2}),
+            ),
+            (
+                "3.0.3",
+                json!({"nullable": true, "allOf": [{"type": "string"}]}),
+                json!({"anyOf": [{"allOf": [{"type": "string"}]}, {"type": "null"}]}),
+            ),
+            (
+                "3.1.0",
+                json!({"oneOf": [{"type": "string"}, true]}),
+                json!({"anyOf": [{"type": "string"}, {}]}),
+            ),
+            (
+                "3.1.0",
+                json!({"pattern": "(?=x)y", "required": ["b", 1, "a"], "properties": {"p": {"pattern": "^a+$"}}}),
+                json!({"properties": {"p": {"pattern": "^a+$"}}, "required": ["a", "b"]}),
+            ),
+            (
+                "3.1.0",
+                json!({"type": "string", "enum": [1.5, true, "a", "a"]}),
+                json!({"type": "string", "enum": ["1.5", "true", "a"]}),
+            ),
+            (
+                "3.1.0",
+                json!({"$ref": "https://elsewhere.example/x"}),
+                json!({}),
+            ),
         ] {
             assert_eq!(converted(version, &schema).0, expected, "{schema}");
         }
@@ -484,7 +569,10 @@ mod tests {
             "o": {"$ref": "#/components/schemas/Opt"}}});
         let (out, definitions, warnings) = converted("3.1.0", &schema);
         assert_eq!(out["properties"]["a"], json!({"$ref": "#/$defs/AB"}));
-        assert_eq!(definitions["AB"]["properties"]["self"], json!({"$ref": "#/$defs/AB"}));
+        assert_eq!(
+            definitions["AB"]["properties"]["self"],
+            json!({"$ref": "#/$defs/AB"})
+        );
         assert_eq!(definitions["Self"], json!({}));
         assert_eq!(definitions["Opt"], json!({"anyOf": [{}, {"type": "null"}]}));
         assert_eq!(warnings.len(), 2, "{warnings:?}");

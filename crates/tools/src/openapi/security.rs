@@ -11,8 +11,10 @@ use serde_json::Value;
 /// The schemes that the document's requirements name, in order of declaration; all declared ones
 /// where no requirement names any.
 pub(crate) fn schemes(document: &Document, warnings: &mut Warnings) -> Vec<AuthScheme> {
-    let Some(declared) =
-        document.root.pointer("/components/securitySchemes").and_then(Value::as_object)
+    let Some(declared) = document
+        .root
+        .pointer("/components/securitySchemes")
+        .and_then(Value::as_object)
     else {
         return Vec::new();
     };
@@ -24,14 +26,21 @@ pub(crate) fn schemes(document: &Document, warnings: &mut Warnings) -> Vec<AuthS
         match scheme {
             Ok(scheme) if !found.contains(&scheme) => found.push(scheme),
             Ok(_) => {}
-            Err(problem) => warnings.add(format!("the security scheme `{name}` is left out: {problem}")),
+            Err(problem) => warnings.add(format!(
+                "the security scheme `{name}` is left out: {problem}"
+            )),
         }
     }
     found
 }
 
 fn scheme(declaration: &Value) -> Result<AuthScheme, String> {
-    let text = |key: &str| declaration.get(key).and_then(Value::as_str).unwrap_or_default();
+    let text = |key: &str| {
+        declaration
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     match text("type") {
         "http" => match text("scheme").to_ascii_lowercase().as_str() {
             "bearer" => Ok(AuthScheme::Bearer),
@@ -47,7 +56,10 @@ fn scheme(declaration: &Value) -> Result<AuthScheme, String> {
             };
             match text("name") {
                 "" => Err("it does not say the name of its header or parameter".to_owned()),
-                name => Ok(AuthScheme::ApiKey { location, name: name.to_owned() }),
+                name => Ok(AuthScheme::ApiKey {
+                    location,
+                    name: name.to_owned(),
+                }),
             }
         }
         "oauth2" | "openIdConnect" => Ok(AuthScheme::Bearer),
@@ -88,7 +100,10 @@ mod tests {
                 "unused": {"type": "http", "scheme": "bearer"},
                 "m": {"type": "mutualTLS"}}}});
         let document = Document::parse(document.to_string().as_bytes()).unwrap();
-        let key = AuthScheme::ApiKey { location: ApiKeyLocation::Query, name: "key".to_owned() };
+        let key = AuthScheme::ApiKey {
+            location: ApiKeyLocation::Query,
+            name: "key".to_owned(),
+        };
         assert_eq!(
             schemes(&document, &mut Warnings::default()),
             [AuthScheme::Basic, key, AuthScheme::Bearer]

@@ -17,8 +17,10 @@ pub(crate) fn base_url(
     warnings: &mut Warnings,
 ) -> Result<String, ImportError> {
     if let Some(chosen) = options.base_url {
-        return usable(chosen, options.location)
-            .map_err(|problem| ImportError::BaseUrl { url: chosen.to_owned(), problem });
+        return usable(chosen, options.location).map_err(|problem| ImportError::BaseUrl {
+            url: chosen.to_owned(),
+            problem,
+        });
     }
     let found = match document.root.get("servers").and_then(Value::as_array) {
         Some(servers) if !servers.is_empty() => first_usable(servers, options.location, warnings),
@@ -43,14 +45,26 @@ pub(crate) fn override_of(
     if options.base_url.is_some() {
         return None;
     }
-    let servers = levels.into_iter().flatten().filter_map(Value::as_array).find(|s| !s.is_empty())?;
-    let location = options.location.or(Some(base_url).filter(|b| !b.is_empty()));
+    let servers = levels
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_array)
+        .find(|s| !s.is_empty())?;
+    let location = options
+        .location
+        .or(Some(base_url).filter(|b| !b.is_empty()));
     first_usable(servers, location, warnings).filter(|found| found != base_url)
 }
 
-fn first_usable(servers: &[Value], location: Option<&str>, warnings: &mut Warnings) -> Option<String> {
+fn first_usable(
+    servers: &[Value],
+    location: Option<&str>,
+    warnings: &mut Warnings,
+) -> Option<String> {
     for server in servers {
-        let Some(template) = server.get("url").and_then(Value::as_str) else { continue };
+        let Some(template) = server.get("url").and_then(Value::as_str) else {
+            continue;
+        };
         match usable(&filled(template, server.get("variables")), location) {
             Ok(url) => return Some(url),
             Err(problem) => warnings.add(format!("the server `{template}` is left out: {problem}")),
@@ -64,8 +78,13 @@ fn filled(template: &str, variables: Option<&Value>) -> String {
     let mut url = template.to_owned();
     for (name, variable) in variables.and_then(Value::as_object).into_iter().flatten() {
         let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-        let allowed: Vec<String> =
-            variable.get("enum").and_then(Value::as_array).into_iter().flatten().map(text).collect();
+        let allowed: Vec<String> = variable
+            .get("enum")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect();
         let value = variable
             .get("default")
             .map(text)
@@ -121,21 +140,38 @@ mod tests {
     fn the_first_usable_server_counts() {
         let here = Some("https://docs.example/v1/openapi.json");
         for (servers, location, expected) in [
-            (json!([{"url": "https://api.example/v2/"}]), None, "https://api.example/v2"),
+            (
+                json!([{"url": "https://api.example/v2/"}]),
+                None,
+                "https://api.example/v2",
+            ),
             (json!([{"url": "/v3"}]), here, "https://docs.example/v3"),
             (json!([{"url": "v3"}]), here, "https://docs.example/v1/v3"),
             (json!([]), here, "https://docs.example"),
             (json!([{"url": "/v3"}]), None, ""),
-            (json!([{"url": "ws://a.example"}, {"url": "http://b.example:8080"}]), None, "http://b.example:8080"),
+            (
+                json!([{"url": "ws://a.example"}, {"url": "http://b.example:8080"}]),
+                None,
+                "http://b.example:8080",
+            ),
             (json!([{"url": "https://u:p@a.example"}]), None, ""),
             (json!([{"url": "https://{host}/"}]), None, ""),
-            (json!([{"url": "https://{r}.a.example", "variables": {"r": {"default": "eu", "enum": ["eu", "us"]}}}]),
-                None, "https://eu.a.example"),
-            (json!([{"url": "https://{r}.a.example", "variables": {"r": {"default": "evil", "enum": ["us"]}}}]),
-                None, "https://us.a.example"),
+            (
+                json!([{"url": "https://{r}.a.example", "variables": {"r": {"default": "eu", "enum": ["eu", "us"]}}}]),
+                None,
+                "https://eu.a.example",
+            ),
+            (
+                json!([{"url": "https://{r}.a.example", "variables": {"r": {"default": "evil", "enum": ["us"]}}}]),
+                None,
+                "https://us.a.example",
+            ),
         ] {
             assert_eq!(base(servers.clone(), location, None), expected, "{servers}");
         }
-        assert_eq!(base(json!([]), None, Some("http://127.0.0.1:9/x/")), "http://127.0.0.1:9/x");
+        assert_eq!(
+            base(json!([]), None, Some("http://127.0.0.1:9/x/")),
+            "http://127.0.0.1:9/x"
+        );
     }
 }

@@ -34,12 +34,18 @@ pub(crate) fn write(
             Some(value) => whole(body, arg, value).map(Some),
             None => Ok(None),
         },
-        BodyShape::Fields { renamed, names, open } => {
+        BodyShape::Fields {
+            renamed,
+            names,
+            open,
+        } => {
             let mut fields = Map::new();
             for (arg, value) in args {
                 if let Some(name) = renamed.get(arg) {
                     fields.insert(name.clone(), value.clone());
-                } else if names.contains(arg) || (*open && !parameters.iter().any(|p| p.arg == *arg)) {
+                } else if names.contains(arg)
+                    || (*open && !parameters.iter().any(|p| p.arg == *arg))
+                {
                     fields.insert(arg.clone(), value.clone());
                 }
             }
@@ -56,40 +62,70 @@ fn whole(body: &Body, arg: &str, value: &Value) -> Result<Written, Problem> {
         BodyKind::Json => return Ok(json(body, value)),
         BodyKind::Form | BodyKind::Multipart => match value {
             Value::Object(fields) => return spread(body, fields),
-            _ => return Err((arg.to_owned(), "must be an object: its fields are those of the form".to_owned())),
+            _ => {
+                return Err((
+                    arg.to_owned(),
+                    "must be an object: its fields are those of the form".to_owned(),
+                ));
+            }
         },
         BodyKind::Text => style::scalar(value).into_bytes(),
         BodyKind::Binary => {
             let Some(file) = file(arg, value)? else {
-                return Err((arg.to_owned(), "must be a file: { $file: { base64 } }".to_owned()));
+                return Err((
+                    arg.to_owned(),
+                    "must be a file: { $file: { base64 } }".to_owned(),
+                ));
             };
             let declared = Some(body.media_type.clone()).filter(|m| !m.contains('*'));
-            let content_type = declared.or(file.media_type).unwrap_or_else(|| OCTETS.to_owned());
-            return Ok(Written { content_type, bytes: file.bytes });
+            let content_type = declared
+                .or(file.media_type)
+                .unwrap_or_else(|| OCTETS.to_owned());
+            return Ok(Written {
+                content_type,
+                bytes: file.bytes,
+            });
         }
     };
-    Ok(Written { content_type: body.media_type.clone(), bytes })
+    Ok(Written {
+        content_type: body.media_type.clone(),
+        bytes,
+    })
 }
 
 const OCTETS: &str = "application/octet-stream";
 
 fn json(body: &Body, value: &Value) -> Written {
     let wild = body.media_type.contains('*');
-    let content_type = if wild { "application/json".to_owned() } else { body.media_type.clone() };
-    Written { content_type, bytes: value.to_string().into_bytes() }
+    let content_type = if wild {
+        "application/json".to_owned()
+    } else {
+        body.media_type.clone()
+    };
+    Written {
+        content_type,
+        bytes: value.to_string().into_bytes(),
+    }
 }
 
 fn spread(body: &Body, fields: &Map<String, Value>) -> Result<Written, Problem> {
     match body.kind {
-        BodyKind::Json | BodyKind::Text | BodyKind::Binary => Ok(json(body, &Value::Object(fields.clone()))),
+        BodyKind::Json | BodyKind::Text | BodyKind::Binary => {
+            Ok(json(body, &Value::Object(fields.clone())))
+        }
         BodyKind::Form => {
             let pairs: Vec<String> = fields
                 .iter()
                 .filter(|(_, v)| !v.is_null())
-                .flat_map(|(name, value)| style::pairs(&as_parameter(name, value, body.encoding.get(name)), value))
+                .flat_map(|(name, value)| {
+                    style::pairs(&as_parameter(name, value, body.encoding.get(name)), value)
+                })
                 .collect();
             let content_type = body.media_type.clone();
-            Ok(Written { content_type, bytes: pairs.join("&").into_bytes() })
+            Ok(Written {
+                content_type,
+                bytes: pairs.join("&").into_bytes(),
+            })
         }
         BodyKind::Multipart => multipart(body, fields),
     }
@@ -99,8 +135,14 @@ fn spread(body: &Body, fields: &Map<String, Value>) -> Result<Written, Problem> 
 /// objects as JSON.
 fn as_parameter(name: &str, value: &Value, encoding: Option<&Encoding>) -> Parameter {
     let set = encoding.and_then(|e| e.style);
-    let style = set.unwrap_or(if value.is_object() { Style::Json } else { Style::Form });
-    let explode = encoding.and_then(|e| e.explode).unwrap_or(style == Style::Form);
+    let style = set.unwrap_or(if value.is_object() {
+        Style::Json
+    } else {
+        Style::Form
+    });
+    let explode = encoding
+        .and_then(|e| e.explode)
+        .unwrap_or(style == Style::Form);
     Parameter {
         arg: name.to_owned(),
         name: name.to_owned(),
@@ -124,8 +166,14 @@ fn multipart(body: &Body, fields: &Map<String, Value>) -> Result<Written, Proble
             one => parts.push(part(name, one, encoding)?),
         }
     }
-    let hashed: Vec<&[u8]> = parts.iter().flat_map(|(head, bytes)| [head.as_bytes(), bytes]).collect();
-    let boundary = format!("executor-{}", &domain::canonical::sha256_parts(&hashed)[..32]);
+    let hashed: Vec<&[u8]> = parts
+        .iter()
+        .flat_map(|(head, bytes)| [head.as_bytes(), bytes])
+        .collect();
+    let boundary = format!(
+        "executor-{}",
+        &domain::canonical::sha256_parts(&hashed)[..32]
+    );
     let mut bytes = Vec::new();
     for (head, content) in &parts {
         bytes.extend_from_slice(format!("--{boundary}\r\n{head}\r\n\r\n").as_bytes());
@@ -133,13 +181,27 @@ fn multipart(body: &Body, fields: &Map<String, Value>) -> Result<Written, Proble
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    let essence = body.media_type.split(';').next().unwrap_or("multipart/form-data").trim();
-    Ok(Written { content_type: format!("{essence}; boundary={boundary}"), bytes })
+    let essence = body
+        .media_type
+        .split(';')
+        .next()
+        .unwrap_or("multipart/form-data")
+        .trim();
+    Ok(Written {
+        content_type: format!("{essence}; boundary={boundary}"),
+        bytes,
+    })
 }
 
-fn part(name: &str, value: &Value, encoding: Option<&Encoding>) -> Result<(String, Vec<u8>), Problem> {
+fn part(
+    name: &str,
+    value: &Value,
+    encoding: Option<&Encoding>,
+) -> Result<(String, Vec<u8>), Problem> {
     let mut head = format!("Content-Disposition: form-data; name=\"{}\"", quoted(name));
-    let set = encoding.and_then(|e| e.content_type.clone()).filter(|t| !t.contains('*'));
+    let set = encoding
+        .and_then(|e| e.content_type.clone())
+        .filter(|t| !t.contains('*'));
     let (content_type, bytes) = match file(name, value)? {
         Some(file) => {
             let file_name = file.name.unwrap_or_else(|| "file".to_owned());
@@ -147,14 +209,18 @@ fn part(name: &str, value: &Value, encoding: Option<&Encoding>) -> Result<(Strin
             let content_type = file.media_type.or(set).unwrap_or_else(|| OCTETS.to_owned());
             (Some(content_type), file.bytes)
         }
-        None if value.is_object() || value.is_array() => {
-            (Some(set.unwrap_or_else(|| "application/json".to_owned())), value.to_string().into_bytes())
-        }
+        None if value.is_object() || value.is_array() => (
+            Some(set.unwrap_or_else(|| "application/json".to_owned())),
+            value.to_string().into_bytes(),
+        ),
         None => (set, style::scalar(value).into_bytes()),
     };
     if let Some(content_type) = content_type {
         if content_type.chars().any(char::is_control) {
-            return Err((name.to_owned(), "has a media type with control characters".to_owned()));
+            return Err((
+                name.to_owned(),
+                "has a media type with control characters".to_owned(),
+            ));
         }
         head.push_str(&format!("\r\nContent-Type: {content_type}"));
     }
@@ -163,18 +229,34 @@ fn part(name: &str, value: &Value, encoding: Option<&Encoding>) -> Result<(Strin
 
 /// A name inside quotes, as HTML's form submission writes it.
 fn quoted(name: &str) -> String {
-    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+    name.replace('"', "%22")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 fn file(arg: &str, value: &Value) -> Result<Option<File>, Problem> {
-    let Some(inner) = value.get("$file") else { return Ok(None) };
+    let Some(inner) = value.get("$file") else {
+        return Ok(None);
+    };
     let text = |key: &str| inner.get(key).and_then(Value::as_str).map(str::to_owned);
-    let encoded: String = text("base64").unwrap_or_default().split_ascii_whitespace().collect();
+    let encoded: String = text("base64")
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .collect();
     let bytes = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
         .iter()
         .find_map(|engine| engine.decode(&encoded).ok())
-        .ok_or_else(|| (arg.to_owned(), "has a `$file.base64` that is no base64".to_owned()))?;
-    Ok(Some(File { name: text("name"), media_type: text("type"), bytes }))
+        .ok_or_else(|| {
+            (
+                arg.to_owned(),
+                "has a `$file.base64` that is no base64".to_owned(),
+            )
+        })?;
+    Ok(Some(File {
+        name: text("name"),
+        media_type: text("type"),
+        bytes,
+    }))
 }
 
 #[cfg(test)]
@@ -185,12 +267,24 @@ mod tests {
 
     fn body(media_type: &str, kind: BodyKind) -> Body {
         let names = ["a", "f", "o", "l"].map(str::to_owned).to_vec();
-        let shape = BodyShape::Fields { renamed: BTreeMap::new(), names, open: false };
-        Body { media_type: media_type.to_owned(), kind, shape, required: true, encoding: BTreeMap::new() }
+        let shape = BodyShape::Fields {
+            renamed: BTreeMap::new(),
+            names,
+            open: false,
+        };
+        Body {
+            media_type: media_type.to_owned(),
+            kind,
+            shape,
+            required: true,
+            encoding: BTreeMap::new(),
+        }
     }
 
     fn text(body: &Body, args: &Value) -> String {
-        let written = write(body, &[], args.as_object().unwrap()).unwrap().unwrap();
+        let written = write(body, &[], args.as_object().unwrap())
+            .unwrap()
+            .unwrap();
         String::from_utf8(written.bytes).unwrap()
     }
 
@@ -198,18 +292,29 @@ mod tests {
     fn forms_write_lists_repeatedly_and_objects_as_json() {
         let form = body("application/x-www-form-urlencoded", BodyKind::Form);
         let args = json!({"a": "x y&z", "l": [1, 2], "o": {"k": 1}, "f": null, "other": 1});
-        assert_eq!(text(&form, &args), "a=x%20y%26z&l=1&l=2&o=%7B%22k%22%3A1%7D");
+        assert_eq!(
+            text(&form, &args),
+            "a=x%20y%26z&l=1&l=2&o=%7B%22k%22%3A1%7D"
+        );
     }
 
     #[test]
     fn multipart_cannot_be_broken_out_of() {
         let multi = body("multipart/form-data", BodyKind::Multipart);
-        let file = json!({"$file": {"name": "a\"\r\nX: y", "type": "text/plain", "base64": "aGk="}});
+        let file =
+            json!({"$file": {"name": "a\"\r\nX: y", "type": "text/plain", "base64": "aGk="}});
         let args = json!({"a": "1", "f": [file], "o": {"k": 1}});
         let found = text(&multi, &args);
         assert_eq!(found, text(&multi, &args));
-        assert!(found.contains("name=\"f\"; filename=\"a%22%0D%0AX: y\"\r\nContent-Type: text/plain\r\n\r\nhi\r\n"), "{found}");
-        assert!(found.contains("name=\"o\"\r\nContent-Type: application/json\r\n\r\n{\"k\":1}\r\n"));
+        assert!(
+            found.contains(
+                "name=\"f\"; filename=\"a%22%0D%0AX: y\"\r\nContent-Type: text/plain\r\n\r\nhi\r\n"
+            ),
+            "{found}"
+        );
+        assert!(
+            found.contains("name=\"o\"\r\nContent-Type: application/json\r\n\r\n{\"k\":1}\r\n")
+        );
         let bad = json!({"f": {"$file": {"base64": "%%"}}});
         assert!(write(&multi, &[], bad.as_object().unwrap()).is_err());
     }

@@ -23,15 +23,28 @@ pub(crate) fn pairs(parameter: &Parameter, value: &Value) -> Vec<String> {
         (_, Value::Object(map)) if map.is_empty() => Vec::new(),
         (style, Value::Array(items)) => {
             if parameter.explode {
-                return items.iter().map(|item| format!("{name}={}", text(item))).collect();
+                return items
+                    .iter()
+                    .map(|item| format!("{name}={}", text(item)))
+                    .collect();
             }
-            one(items.iter().map(text).collect::<Vec<_>>().join(delimiter(style)))
+            one(items
+                .iter()
+                .map(text)
+                .collect::<Vec<_>>()
+                .join(delimiter(style)))
         }
         (style, Value::Object(map)) => {
             if parameter.explode {
-                return map.iter().map(|(k, v)| format!("{}={}", encoded(k), text(v))).collect();
+                return map
+                    .iter()
+                    .map(|(k, v)| format!("{}={}", encoded(k), text(v)))
+                    .collect();
             }
-            let all: Vec<String> = map.iter().flat_map(|(k, v)| [encoded(k), text(v)]).collect();
+            let all: Vec<String> = map
+                .iter()
+                .flat_map(|(k, v)| [encoded(k), text(v)])
+                .collect();
             one(all.join(delimiter(style)))
         }
         (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => one(text(value)),
@@ -42,7 +55,12 @@ fn delimiter(style: Style) -> &'static str {
     match style {
         Style::SpaceDelimited => "%20",
         Style::PipeDelimited => "%7C",
-        Style::Form | Style::Simple | Style::Label | Style::Matrix | Style::DeepObject | Style::Json => ",",
+        Style::Form
+        | Style::Simple
+        | Style::Label
+        | Style::Matrix
+        | Style::DeepObject
+        | Style::Json => ",",
     }
 }
 
@@ -51,7 +69,12 @@ fn deep(parameter: &Parameter, name: &str, value: &Value, out: &mut Vec<String>)
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
-                deep(parameter, &format!("{name}%5B{}%5D", encoded(key)), inner, out);
+                deep(
+                    parameter,
+                    &format!("{name}%5B{}%5D", encoded(key)),
+                    inner,
+                    out,
+                );
             }
         }
         Value::Array(items) => {
@@ -88,13 +111,15 @@ pub(crate) fn segment(parameter: &Parameter, value: &Value) -> String {
             (Value::String(empty), _) if empty.is_empty() => format!(";{name}"),
             (other, _) => format!(";{name}={}", text(other)),
         },
-        Style::Simple | Style::Form | Style::SpaceDelimited | Style::PipeDelimited | Style::DeepObject => {
-            match value {
-                Value::Array(items) => joined(items, text, ","),
-                Value::Object(_) => members(value, if explode { "=" } else { "," }, ","),
-                other => text(other),
-            }
-        }
+        Style::Simple
+        | Style::Form
+        | Style::SpaceDelimited
+        | Style::PipeDelimited
+        | Style::DeepObject => match value {
+            Value::Array(items) => joined(items, text, ","),
+            Value::Object(_) => members(value, if explode { "=" } else { "," }, ","),
+            other => text(other),
+        },
     }
 }
 
@@ -104,8 +129,9 @@ fn joined(items: &[Value], text: impl Fn(&Value) -> String, delimiter: &str) -> 
 
 fn members(value: &Value, between: &str, delimiter: &str) -> String {
     let map = value.as_object().into_iter().flatten();
-    let all: Vec<String> =
-        map.map(|(k, v)| format!("{}{between}{}", encoded(k), encoded(&scalar(v)))).collect();
+    let all: Vec<String> = map
+        .map(|(k, v)| format!("{}{between}{}", encoded(k), encoded(&scalar(v))))
+        .collect();
     all.join(delimiter)
 }
 
@@ -116,7 +142,10 @@ pub(crate) fn plain(parameter: &Parameter, value: &Value) -> String {
         Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join(","),
         Value::Object(map) => {
             let between = if parameter.explode { "=" } else { "," };
-            let all: Vec<String> = map.iter().map(|(k, v)| format!("{k}{between}{}", scalar(v))).collect();
+            let all: Vec<String> = map
+                .iter()
+                .map(|(k, v)| format!("{k}{between}{}", scalar(v)))
+                .collect();
             all.join(",")
         }
         other => scalar(other),
@@ -148,13 +177,14 @@ fn encode(text: &str, allow_reserved: bool) -> String {
     let bytes = text.as_bytes();
     for (i, &byte) in bytes.iter().enumerate() {
         let triplet = || {
-            bytes.get(i + 1..i + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+            bytes
+                .get(i + 1..i + 3)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
         };
         let bare = match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => true,
-            b':' | b'/' | b'?' | b'[' | b']' | b'@' | b'!' | b'$' | b'(' | b')' | b'*' | b',' | b';' => {
-                allow_reserved
-            }
+            b':' | b'/' | b'?' | b'[' | b']' | b'@' | b'!' | b'$' | b'(' | b')' | b'*' | b','
+            | b';' => allow_reserved,
             // RFC 6570, reserved expansion: what is already encoded stays as it is.
             b'%' => allow_reserved && triplet(),
             _ => false,
@@ -178,19 +208,38 @@ mod tests {
 
     fn parameter(location: Location, style: Style, explode: bool) -> Parameter {
         let (arg, name) = ("c".to_owned(), "c".to_owned());
-        Parameter { arg, name, location, style, explode, allow_reserved: false }
+        Parameter {
+            arg,
+            name,
+            location,
+            style,
+            explode,
+            allow_reserved: false,
+        }
     }
 
     #[test]
     fn paths_follow_the_table_of_the_specification() {
-        let (text, list, map) = (json!("b l/ue"), json!(["r", "g"]), json!({"R": 100, "G": 2}));
+        let (text, list, map) = (
+            json!("b l/ue"),
+            json!(["r", "g"]),
+            json!({"R": 100, "G": 2}),
+        );
         for (style, explode, expected) in [
             (Style::Simple, false, ["b%20l%2Fue", "r,g", "R,100,G,2"]),
             (Style::Simple, true, ["b%20l%2Fue", "r,g", "R=100,G=2"]),
             (Style::Label, false, [".b%20l%2Fue", ".r,g", ".R,100,G,2"]),
             (Style::Label, true, [".b%20l%2Fue", ".r.g", ".R=100.G=2"]),
-            (Style::Matrix, false, [";c=b%20l%2Fue", ";c=r,g", ";c=R,100,G,2"]),
-            (Style::Matrix, true, [";c=b%20l%2Fue", ";c=r;c=g", ";R=100;G=2"]),
+            (
+                Style::Matrix,
+                false,
+                [";c=b%20l%2Fue", ";c=r,g", ";c=R,100,G,2"],
+            ),
+            (
+                Style::Matrix,
+                true,
+                [";c=b%20l%2Fue", ";c=r;c=g", ";R=100;G=2"],
+            ),
         ] {
             let p = parameter(Location::Path, style, explode);
             let found = [&text, &list, &map].map(|v| segment(&p, v));
@@ -200,14 +249,50 @@ mod tests {
 
     #[test]
     fn queries_follow_the_table_of_the_specification() {
-        let (text, list, map) = (json!("a&b"), json!(["r", "g h"]), json!({"R": 100, "G": [1]}));
+        let (text, list, map) = (
+            json!("a&b"),
+            json!(["r", "g h"]),
+            json!({"R": 100, "G": [1]}),
+        );
         for (style, explode, expected) in [
-            (Style::Form, true, ["c=a%26b", "c=r&c=g%20h", "R=100&G=%5B1%5D"]),
-            (Style::Form, false, ["c=a%26b", "c=r,g%20h", "c=R,100,G,%5B1%5D"]),
-            (Style::SpaceDelimited, false, ["c=a%26b", "c=r%20g%20h", "c=R%20100%20G%20%5B1%5D"]),
-            (Style::PipeDelimited, false, ["c=a%26b", "c=r%7Cg%20h", "c=R%7C100%7CG%7C%5B1%5D"]),
-            (Style::DeepObject, true, ["c=a%26b", "c%5B0%5D=r&c%5B1%5D=g%20h", "c%5BR%5D=100&c%5BG%5D%5B0%5D=1"]),
-            (Style::Json, false, ["c=%22a%26b%22", "c=%5B%22r%22%2C%22g%20h%22%5D", "c=%7B%22R%22%3A100%2C%22G%22%3A%5B1%5D%7D"]),
+            (
+                Style::Form,
+                true,
+                ["c=a%26b", "c=r&c=g%20h", "R=100&G=%5B1%5D"],
+            ),
+            (
+                Style::Form,
+                false,
+                ["c=a%26b", "c=r,g%20h", "c=R,100,G,%5B1%5D"],
+            ),
+            (
+                Style::SpaceDelimited,
+                false,
+                ["c=a%26b", "c=r%20g%20h", "c=R%20100%20G%20%5B1%5D"],
+            ),
+            (
+                Style::PipeDelimited,
+                false,
+                ["c=a%26b", "c=r%7Cg%20h", "c=R%7C100%7CG%7C%5B1%5D"],
+            ),
+            (
+                Style::DeepObject,
+                true,
+                [
+                    "c=a%26b",
+                    "c%5B0%5D=r&c%5B1%5D=g%20h",
+                    "c%5BR%5D=100&c%5BG%5D%5B0%5D=1",
+                ],
+            ),
+            (
+                Style::Json,
+                false,
+                [
+                    "c=%22a%26b%22",
+                    "c=%5B%22r%22%2C%22g%20h%22%5D",
+                    "c=%7B%22R%22%3A100%2C%22G%22%3A%5B1%5D%7D",
+                ],
+            ),
         ] {
             let p = parameter(Location::Query, style, explode);
             let found = [&text, &list, &map].map(|v| pairs(&p, v).join("&"));
@@ -215,7 +300,10 @@ mod tests {
         }
         let mut p = parameter(Location::Query, Style::Form, true);
         p.allow_reserved = true;
-        assert_eq!(pairs(&p, &json!("a/b?c&d#e+f=%20%")).join("&"), "c=a/b?c%26d%23e%2Bf%3D%20%25");
+        assert_eq!(
+            pairs(&p, &json!("a/b?c&d#e+f=%20%")).join("&"),
+            "c=a/b?c%26d%23e%2Bf%3D%20%25"
+        );
         assert!(pairs(&p, &json!([])).is_empty());
     }
 }

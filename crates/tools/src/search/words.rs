@@ -7,12 +7,12 @@ use rust_stemmers::{Algorithm, Stemmer};
 /// Words that say nothing about what is wanted.
 const STOP: [&str; 84] = [
     "a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "could", "did",
-    "do", "does", "for", "from", "had", "has", "have", "help", "how", "i", "if", "in", "into", "is",
-    "it", "its", "just", "let", "like", "me", "my", "need", "of", "on", "or", "our", "out", "please",
-    "should", "so", "some", "than", "that", "the", "their", "them", "then", "there", "these", "they",
-    "this", "to", "up", "us", "use", "used", "using", "want", "was", "we", "were", "what", "when",
-    "where", "which", "while", "who", "will", "with", "would", "you", "your", "am", "also", "but",
-    "tell", "give", "may", "im", "provide",
+    "do", "does", "for", "from", "had", "has", "have", "help", "how", "i", "if", "in", "into",
+    "is", "it", "its", "just", "let", "like", "me", "my", "need", "of", "on", "or", "our", "out",
+    "please", "should", "so", "some", "than", "that", "the", "their", "them", "then", "there",
+    "these", "they", "this", "to", "up", "us", "use", "used", "using", "want", "was", "we", "were",
+    "what", "when", "where", "which", "while", "who", "will", "with", "would", "you", "your", "am",
+    "also", "but", "tell", "give", "may", "im", "provide",
 ];
 
 /// Words that people use for one another when they talk about APIs.
@@ -54,7 +54,8 @@ pub(crate) fn split(text: &str) -> Vec<String> {
         }
         let begins = c.is_uppercase()
             && previous.is_some_and(|p| {
-                p.is_lowercase() || (p.is_uppercase() && chars.peek().is_some_and(|n| n.is_lowercase()))
+                p.is_lowercase()
+                    || (p.is_uppercase() && chars.peek().is_some_and(|n| n.is_lowercase()))
             });
         if (begins || !c.is_alphanumeric()) && !word.is_empty() {
             words.push(std::mem::take(&mut word));
@@ -72,14 +73,21 @@ pub(crate) fn split(text: &str) -> Vec<String> {
 
 /// Without stop words, unless nothing else is left.
 pub(crate) fn telling(words: Vec<String>) -> Vec<String> {
-    let kept: Vec<String> = words.iter().filter(|w| !STOP.contains(&w.as_str())).cloned().collect();
+    let kept: Vec<String> = words
+        .iter()
+        .filter(|w| !STOP.contains(&w.as_str()))
+        .cloned()
+        .collect();
     if kept.is_empty() { words } else { kept }
 }
 
 /// Other words for one.
 pub(crate) fn synonyms(word: &str) -> impl Iterator<Item = &'static str> {
     let word = word.to_owned();
-    SYNONYMS.iter().filter(move |group| group.contains(&word.as_str())).flat_map(|group| group.iter().copied())
+    SYNONYMS
+        .iter()
+        .filter(move |group| group.contains(&word.as_str()))
+        .flat_map(|group| group.iter().copied())
 }
 
 /// Snowball's English stemmer.
@@ -103,7 +111,10 @@ mod tests {
     fn words_are_split_where_people_see_them() {
         for (text, expected) in [
             ("listForRepo", vec!["list", "for", "repo"]),
-            ("HTTPServer_config-2fa", vec!["http", "server", "config", "2fa"]),
+            (
+                "HTTPServer_config-2fa",
+                vec!["http", "server", "config", "2fa"],
+            ),
             ("the user's DMs", vec!["the", "users", "d", "ms"]),
             ("Übergröße wählen", vec!["übergröße", "wählen"]),
         ] {

@@ -26,12 +26,20 @@ pub(crate) struct Style {
 impl Style {
     /// Properties below each other, descriptions as comments.
     pub(crate) fn block() -> Self {
-        Self { block: true, depth_max: DEPTH_MAX, prefix: String::new() }
+        Self {
+            block: true,
+            depth_max: DEPTH_MAX,
+            prefix: String::new(),
+        }
     }
 
     /// On one line, without comments, nested objects only as `{ … }` would be read: `object`.
     pub(crate) fn one_line() -> Self {
-        Self { block: false, depth_max: 3, prefix: String::new() }
+        Self {
+            block: false,
+            depth_max: 3,
+            prefix: String::new(),
+        }
     }
 
     /// Shared types by a qualified name.
@@ -74,14 +82,19 @@ pub(crate) fn type_of(schema: &Value, style: &Style, budget: &mut Budget) -> Str
 /// A property name, quoted where it is no identifier.
 pub(crate) fn property_key(name: &str) -> String {
     let mut chars = name.chars();
-    let plain = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '$')
+    let plain = chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '$')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
     if plain { name.to_owned() } else { quoted(name) }
 }
 
 /// A string literal. JSON's is one, except for two line separators that older readers end lines at.
 fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string().replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+    Value::String(text.to_owned())
+        .to_string()
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
 }
 
 struct Writer<'a> {
@@ -109,21 +122,34 @@ impl Writer<'_> {
 
     /// The members of the union that a schema means; never empty.
     fn parts(&mut self, schema: &Value, depth: usize) -> Vec<String> {
-        let Some(map) = schema.as_object() else { return vec!["unknown".to_owned()] };
+        let Some(map) = schema.as_object() else {
+            return vec!["unknown".to_owned()];
+        };
         if depth > DEPTH_MAX || self.budget.is_spent() {
             return vec!["unknown".to_owned()];
         }
         let mut factors: Vec<Vec<String>> = Vec::new();
         if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
-            let name = reference.strip_prefix(super::REF_PREFIX).unwrap_or("unknown");
+            let name = reference
+                .strip_prefix(super::REF_PREFIX)
+                .unwrap_or("unknown");
             self.budget.take(name.len());
             factors.push(vec![format!("{}{name}", self.style.prefix)]);
         }
-        let combined = ["$ref", "allOf", "anyOf"].iter().any(|k| map.contains_key(*k));
+        let combined = ["$ref", "allOf", "anyOf"]
+            .iter()
+            .any(|k| map.contains_key(*k));
         // `type: object` beside `allOf` says nothing that the parts do not.
-        let own = self.own(map, depth).filter(|own| !(combined && *own == [ANY_OBJECT]));
+        let own = self
+            .own(map, depth)
+            .filter(|own| !(combined && *own == [ANY_OBJECT]));
         factors.extend(own);
-        for part in map.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        for part in map
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             factors.push(self.parts(part, depth + 1));
         }
         if let Some(branches) = map.get("anyOf").and_then(Value::as_array) {
@@ -146,7 +172,11 @@ impl Writer<'_> {
                 }
             }
         }
-        if all.iter().any(|p| p == "unknown") { vec!["unknown".to_owned()] } else { all }
+        if all.iter().any(|p| p == "unknown") {
+            vec!["unknown".to_owned()]
+        } else {
+            all
+        }
     }
 
     /// What the schema says by itself, apart from references and combinations.
@@ -162,7 +192,11 @@ impl Writer<'_> {
             self.budget.take(all.iter().map(|v| v.len() + 3).sum());
             return Some(all);
         }
-        if map.get("not").and_then(Value::as_object).is_some_and(Map::is_empty) {
+        if map
+            .get("not")
+            .and_then(Value::as_object)
+            .is_some_and(Map::is_empty)
+        {
             return Some(vec!["never".to_owned()]);
         }
         let kinds: Vec<&str> = match map.get("type") {
@@ -170,7 +204,9 @@ impl Writer<'_> {
             Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
             Some(_) | None if map.contains_key("properties") => vec!["object"],
             Some(_) | None if map.contains_key("additionalProperties") => vec!["object"],
-            Some(_) | None if map.contains_key("items") || map.contains_key("prefixItems") => vec!["array"],
+            Some(_) | None if map.contains_key("items") || map.contains_key("prefixItems") => {
+                vec!["array"]
+            }
             Some(_) | None => return None,
         };
         let mut all: Vec<String> = Vec::new();
@@ -196,18 +232,26 @@ impl Writer<'_> {
             return format!("{}[]", rest.unwrap_or_else(|| "unknown".to_owned()));
         };
         // JSON Schema lets a tuple be shorter than its prefix.
-        let mut parts: Vec<String> =
-            prefix.iter().map(|item| format!("{}?", self.grouped(item, depth + 1))).collect();
+        let mut parts: Vec<String> = prefix
+            .iter()
+            .map(|item| format!("{}?", self.grouped(item, depth + 1)))
+            .collect();
         match (map.get("items"), rest) {
             (Some(Value::Bool(false)), _) => {}
             (_, Some(rest)) if rest == "never" => {}
-            (_, rest) => parts.push(format!("...{}[]", rest.unwrap_or_else(|| "unknown".to_owned()))),
+            (_, rest) => parts.push(format!(
+                "...{}[]",
+                rest.unwrap_or_else(|| "unknown".to_owned())
+            )),
         }
         format!("[{}]", parts.join(", "))
     }
 
     fn object(&mut self, map: &Map<String, Value>, depth: usize) -> String {
-        let properties = map.get("properties").and_then(Value::as_object).filter(|p| !p.is_empty());
+        let properties = map
+            .get("properties")
+            .and_then(Value::as_object)
+            .filter(|p| !p.is_empty());
         let additional = map.get("additionalProperties");
         let Some(properties) = properties else {
             return match additional {
@@ -228,7 +272,10 @@ impl Writer<'_> {
             self.budget.take(name.len() + 12);
             let mark = if is_required(name) { "" } else { "?" };
             let kind = self.union(schema, depth + 1);
-            lines.push((comment(schema), format!("{}{mark}: {kind}", property_key(name))));
+            lines.push((
+                comment(schema),
+                format!("{}{mark}: {kind}", property_key(name)),
+            ));
         }
         if additional.is_some_and(|a| *a != Value::Bool(false)) {
             lines.push((None, "[key: string]: unknown".to_owned()));
@@ -277,11 +324,18 @@ fn literal(value: &Value) -> String {
 }
 
 fn comment(schema: &Value) -> Option<String> {
-    let mut text = schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut text = schema
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     if schema.get("deprecated") == Some(&Value::Bool(true)) {
         text.insert_str(0, "@deprecated ");
     }
-    if let Some(default) = schema.get("default").filter(|d| !d.is_object() && !d.is_array()) {
+    if let Some(default) = schema
+        .get("default")
+        .filter(|d| !d.is_object() && !d.is_array())
+    {
         text.push_str(&format!(" Default: {default}."));
     }
     let text = text.trim().replace("*/", "* /");
@@ -298,18 +352,39 @@ mod tests {
         for (schema, expected) in [
             (json!({}), "unknown"),
             (json!({"type": ["string", "null"]}), "string | null"),
-            (json!({"type": "array", "items": {"enum": ["a", 1]}}), "(\"a\" | 1)[]"),
+            (
+                json!({"type": "array", "items": {"enum": ["a", 1]}}),
+                "(\"a\" | 1)[]",
+            ),
             (json!({"type": "object"}), "{ [key: string]: unknown }"),
-            (json!({"additionalProperties": {"type": "integer"}}), "{ [key: string]: number }"),
-            (json!({"properties": {"a-b": {"const": true}, "c": {"$ref": "#/$defs/C"}}, "required": ["c"]}),
-                "{ \"a-b\"?: true; c: C }"),
-            (json!({"allOf": [{"$ref": "#/$defs/A"}, {"anyOf": [{"$ref": "#/$defs/B"}, {"type": "null"}]}]}), "A & (B | null)"),
-            (json!({"prefixItems": [{"type": "string"}], "items": {"not": {}}}), "[string?]"),
-            (json!({"type": "array", "items": {"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]}}), "(A & B)[]"),
+            (
+                json!({"additionalProperties": {"type": "integer"}}),
+                "{ [key: string]: number }",
+            ),
+            (
+                json!({"properties": {"a-b": {"const": true}, "c": {"$ref": "#/$defs/C"}}, "required": ["c"]}),
+                "{ \"a-b\"?: true; c: C }",
+            ),
+            (
+                json!({"allOf": [{"$ref": "#/$defs/A"}, {"anyOf": [{"$ref": "#/$defs/B"}, {"type": "null"}]}]}),
+                "A & (B | null)",
+            ),
+            (
+                json!({"prefixItems": [{"type": "string"}], "items": {"not": {}}}),
+                "[string?]",
+            ),
+            (
+                json!({"type": "array", "items": {"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]}}),
+                "(A & B)[]",
+            ),
             (json!({"anyOf": [{"type": "string"}, {}]}), "unknown"),
             (json!({"enum": ["\u{2028}\"'`"]}), "\"\\u2028\\\"'`\""),
         ] {
-            assert_eq!(type_of(&schema, &Style::one_line(), &mut Budget::none()), expected, "{schema}");
+            assert_eq!(
+                type_of(&schema, &Style::one_line(), &mut Budget::none()),
+                expected,
+                "{schema}"
+            );
         }
     }
 
