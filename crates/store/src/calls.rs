@@ -5,15 +5,17 @@
 //! what was decided, what came of it, and its place and time among the deliveries. So whatever was
 //! edited shows when the journal is read.
 
+mod chain;
+
+use chain::{chain, genesis, outcome_hash, verify};
 use crate::db::{Row, json, params};
-use crate::tasks::{self, Header};
+use crate::tasks;
 use crate::{Error, Reader, Tx};
 use domain::access::Scope;
 use domain::call::{Binding, Call, CallStatus, Delivery};
-use domain::canonical::sha256_parts;
 use domain::task::Lease;
 use domain::tool::{Risk, ToolError};
-use domain::{RuleId, SourceId, TaskId, Timestamp};
+use domain::{TaskId, Timestamp};
 
 /// Records a call. Calls of a task are recorded in the order of their sequence, without gaps.
 ///
@@ -331,103 +333,4 @@ fn outcome(status: &CallStatus) -> Result<Option<String>, Error> {
         CallStatus::Failed(error) | CallStatus::Denied(error) => Some(json(error)?),
         CallStatus::Waiting | CallStatus::Running | CallStatus::Unknown => None,
     })
-}
-
-fn genesis(task_id: &TaskId, header: &Header) -> String {
-    sha256_parts(&[
-        b"executor-journal-1",
-        task_id.as_str().as_bytes(),
-        header.seed.as_bytes(),
-        header.pins.source.as_bytes(),
-        header.pins.code.as_bytes(),
-        header.pins.engine.as_bytes(),
-    ])
-}
-
-/// What the program did: replay must find it again.
-fn chain(before: &str, call: &Call) -> String {
-    let (line, column) = call.position.unwrap_or_default();
-    sha256_parts(&[
-        b"executor-call-1",
-        before.as_bytes(),
-        call.id.as_str().as_bytes(),
-        &call.binding.sequence.to_be_bytes(),
-        call.binding.tool.as_bytes(),
-        call.binding.arguments_digest.as_bytes(),
-        call.arguments.as_bytes(),
-        call.options.as_bytes(),
-        &line.to_be_bytes(),
-        &column.to_be_bytes(),
-        &call.started_at.0.to_be_bytes(),
-    ])
-}
-
-/// What was decided about it, what came of it, and when the program was told.
-fn outcome_hash(
-    chain: &str,
-    call: &Call,
-    outcome: Option<&str>,
-    delivery: Option<&Delivery>,
-) -> String {
-    let (order, now, elapsed_ms) = delivery.map_or((0, 0, 0), |d| (d.order, d.now.0, d.elapsed_ms));
-    sha256_parts(&[
-        b"executor-outcome-1",
-        chain.as_bytes(),
-        call.binding.definition_digest.as_bytes(),
-        &call.binding.policy_version.to_be_bytes(),
-        call.source_id
-            .as_ref()
-            .map_or("", SourceId::as_str)
-            .as_bytes(),
-        call.risk.as_str().as_bytes(),
-        call.decision.as_bytes(),
-        call.rule_id.as_ref().map_or("", RuleId::as_str).as_bytes(),
-        call.status.as_str().as_bytes(),
-        outcome.unwrap_or_default().as_bytes(),
-        &order.to_be_bytes(),
-        &now.to_be_bytes(),
-        &elapsed_ms.to_be_bytes(),
-    ])
-}
-
-fn verify(task_id: &TaskId, header: &Header, rows: &[Journaled]) -> Result<(), Error> {
-    let mut before = genesis(task_id, header);
-    let mut orders: Vec<u32> = Vec::new();
-    for (expected, row) in (1u32..).zip(rows) {
-        let broken = |what| {
-            Err(Error::JournalBroken {
-                task_id: task_id.clone(),
-                sequence: expected,
-                what,
-            })
-        };
-        if row.call.binding.sequence != expected {
-            return broken("the call is missing");
-        }
-        if chain(&before, &row.call) != row.chain {
-            return broken("the call, or one before it, was changed after it was written");
-        }
-        let delivery = row.call.delivery.as_ref();
-        orders.extend(delivery.map(|d| d.order));
-        let hash = row
-            .call
-            .finished_at
-            .map(|_| outcome_hash(&row.chain, &row.call, row.outcome.as_deref(), delivery));
-        if hash != row.outcome_hash || (delivery.is_some() && hash.is_none()) {
-            return broken("its decision, outcome or delivery was changed after it was written");
-        }
-        before.clone_from(&row.chain);
-    }
-    orders.sort_unstable();
-    match (1u32..)
-        .zip(&orders)
-        .find(|(expected, order)| expected != *order)
-    {
-        None => Ok(()),
-        Some((sequence, _)) => Err(Error::JournalBroken {
-            task_id: task_id.clone(),
-            sequence,
-            what: "a delivery is missing; the number is its place in the order",
-        }),
-    }
 }

@@ -15,6 +15,7 @@ on_each!(
     an_expired_lease_is_taken_over_and_the_old_one_refused,
     renewed_leases_hold,
     abandoned_tasks_are_queued_again,
+    a_task_given_back_is_queued_again,
     suspension_waits_for_people_alone,
     an_answer_and_a_suspension_never_miss_each_other,
 );
@@ -143,6 +144,16 @@ async fn abandoned_tasks_are_queued_again(w: World) {
     assert_eq!(error, Error::LostLease(task.id.clone()));
     let (again, lease) = claim(&w.store, &w, "one", 1).await.unwrap();
     assert_eq!((again.id, lease.fence), (task.id, 2));
+}
+
+async fn a_task_given_back_is_queued_again(w: World) {
+    let (task, lease) = begun(&w, "one", 0).await;
+    let held = lease.clone();
+    w.write(move |tx| tasks::release(tx, &held)).await;
+    assert_eq!(get(&w, &task).await.state, TaskState::Queued);
+    let error = w.refused(move |tx| tasks::release(tx, &lease)).await;
+    assert_eq!(error, Error::LostLease(task.id.clone()));
+    assert_eq!(claim(&w.store, &w, "two", 1).await.unwrap().1.fence, 2);
 }
 
 async fn suspension_waits_for_people_alone(w: World) {

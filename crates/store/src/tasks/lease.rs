@@ -1,0 +1,216 @@
+//! How a task changes hands: claimed, kept, let go, queued again.
+//!
+//! Decides nothing about what a task does; see the rest of `tasks` for its row.
+
+use super::{COLUMNS, Header, read};
+use crate::db::params;
+use crate::{Error, Reader, Tx};
+use domain::access::System;
+use domain::task::{Lease, Task};
+use domain::{TaskId, Timestamp};
+
+/// Hands the oldest task that nobody runs to a server: one that is queued, or whose server has let
+/// its lease run out.
+///
+/// # Errors
+/// Those of the database.
+pub fn claim_next(
+    tx: &mut Tx<'_>,
+    _: System,
+    owner: &str,
+    now: Timestamp,
+    lease_until: Timestamp,
+) -> Result<Option<(Task, Lease)>, Error> {
+    tx.one(
+        &format!(
+            "update tasks
+             set state = 'running', owner = $1, lease_until = $3, fence = fence + 1,
+                 attempts = attempts + 1, started_at = coalesce(started_at, $2)
+             where id = (select id from tasks
+                         where state in ('queued', 'running')
+                           and (state = 'queued' or lease_until <= $2)
+                         order by created_at, id
+                         limit 1
+                         for update skip locked)
+             returning {COLUMNS}, tasks.fence"
+        ),
+        &params![owner, now, lease_until],
+        |r| {
+            let task = read(r)?;
+            let lease = Lease {
+                task_id: task.id.clone(),
+                fence: r.int()?,
+            };
+            Ok((task, lease))
+        },
+    )
+}
+
+/// Whether [`claim_next`] would find a task: a look that keeps idle servers from writing.
+///
+/// # Errors
+/// Those of the database.
+pub fn claimable(conn: &mut Reader<'_>, _: System, now: Timestamp) -> Result<bool, Error> {
+    conn.one(
+        "select id
+         from tasks
+         where state in ('queued', 'running') and (state = 'queued' or lease_until <= $1)
+         limit 1",
+        &params![now],
+        |r| r.text(),
+    )
+    .map(|found| found.is_some())
+}
+
+/// Keeps everything that a server runs; answers how many tasks that is.
+///
+/// # Errors
+/// Those of the database.
+pub fn renew(
+    tx: &mut Tx<'_>,
+    _: System,
+    owner: &str,
+    lease_until: Timestamp,
+) -> Result<u64, Error> {
+    tx.execute(
+        "update tasks
+         set lease_until = $2
+         where state in ('queued', 'running') and state = 'running' and owner = $1",
+        &params![owner, lease_until],
+    )
+}
+
+/// Puts every running task back in the queue. Only for a start at which it is certain that no other
+/// server lives: on SQLite, where the data directory is locked.
+///
+/// # Errors
+/// Those of the database.
+pub fn abandon(tx: &mut Tx<'_>, _: System) -> Result<u64, Error> {
+    tx.execute(
+        "update tasks
+         set state = 'queued', owner = null, lease_until = null
+         where state in ('queued', 'running') and state = 'running'",
+        &[],
+    )
+}
+
+/// Checks that a lease still holds, and keeps it so until the transaction ends.
+///
+/// # Errors
+/// [`Error::LostLease`] if it does not; those of the database.
+pub fn check(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), Error> {
+    tx.one(
+        "select fence from tasks where id = $1 and fence = $2 and state = 'running' for update",
+        &params![&lease.task_id, lease.fence],
+        |r| r.int(),
+    )?
+    .map(|_| ())
+    .ok_or_else(|| Error::LostLease(lease.task_id.clone()))
+}
+
+/// Checks a lease as [`check`] does; yields the task's header and the chain value of one call.
+pub(crate) fn check_chain(
+    tx: &mut Tx<'_>,
+    lease: &Lease,
+    sequence: u32,
+) -> Result<(Header, Option<String>), Error> {
+    tx.one(
+        "select seed, pins,
+                (select chain from calls where calls.task_id = tasks.id and calls.sequence = $3)
+         from tasks
+         where id = $1 and fence = $2 and state = 'running'
+         for update",
+        &params![&lease.task_id, lease.fence, sequence],
+        |r| {
+            Ok((
+                Header {
+                    seed: r.text()?,
+                    pins: r.json()?,
+                },
+                r.opt_text()?,
+            ))
+        },
+    )?
+    .ok_or_else(|| Error::LostLease(lease.task_id.clone()))
+}
+
+/// Lets go of a task whose every open call waits for a person. False, and nothing is changed, if
+/// that is not so: an answer may have come between the worker's last look and this.
+///
+/// # Errors
+/// [`Error::LostLease`]; those of the database.
+pub fn suspend(tx: &mut Tx<'_>, lease: &Lease) -> Result<bool, Error> {
+    // With the row locked: whoever answers wakes the task after the answer, and `wake` locks it too.
+    check(tx, lease)?;
+    let suspended = tx.execute(
+        "update tasks
+         set state = 'suspended', owner = null, lease_until = null
+         where id = $1 and fence = $2 and state = 'running'
+           and exists (select 1 from approvals
+                       where approvals.task_id = $1 and approvals.status = 'pending')
+           and not exists (select 1 from calls
+                           where calls.task_id = $1 and calls.delivery_order is null
+                             and not exists (select 1 from approvals
+                                             where approvals.task_id = calls.task_id
+                                               and approvals.sequence = calls.sequence
+                                               and approvals.status = 'pending'))",
+        &params![&lease.task_id, lease.fence],
+    )?;
+    Ok(suspended == 1)
+}
+
+/// Gives a task back as it is recorded: whoever claims it next rebuilds it.
+///
+/// # Errors
+/// [`Error::LostLease`]; those of the database.
+pub fn release(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), Error> {
+    let released = tx.execute(
+        "update tasks
+         set state = 'queued', owner = null, lease_until = null
+         where id = $1 and fence = $2 and state = 'running'",
+        &params![&lease.task_id, lease.fence],
+    )?;
+    if released == 1 {
+        Ok(())
+    } else {
+        Err(Error::LostLease(lease.task_id.clone()))
+    }
+}
+
+/// Queues a suspended task again, in the transaction that resolves its approval. False if it is
+/// not suspended: then a server runs it, and sees the answer.
+///
+/// # Errors
+/// Those of the database.
+pub fn wake(tx: &mut Tx<'_>, _: System, id: &TaskId) -> Result<bool, Error> {
+    // Waits for a server that is just suspending it; without the lock this would look too early.
+    tx.one(
+        "select fence from tasks where id = $1 for update",
+        &params![id],
+        |r| r.int(),
+    )?;
+    let woken = tx.execute(
+        "update tasks set state = 'queued' where id = $1 and state = 'suspended'",
+        &params![id],
+    )?;
+    Ok(woken == 1)
+}
+
+/// The tasks of a server that somebody wants ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn cancel_requested(
+    conn: &mut Reader<'_>,
+    _: System,
+    owner: &str,
+) -> Result<Vec<TaskId>, Error> {
+    conn.all(
+        "select id
+         from tasks
+         where state in ('queued', 'running') and state = 'running'
+           and owner = $1 and cancel_by is not null",
+        &params![owner],
+        |r| r.id(),
+    )
+}
