@@ -53,7 +53,11 @@ pub struct RuleAsk {
 
 impl Default for RuleAsk {
     fn default() -> Self {
-        Self { approvers: Vec::new(), requester_may: true, wait_ms: None }
+        Self {
+            approvers: Vec::new(),
+            requester_may: true,
+            wait_ms: None,
+        }
     }
 }
 

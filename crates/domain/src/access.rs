@@ -35,7 +35,9 @@ impl Channel {
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Dashboard, Self::Cli, Self::Api, Self::Mcp].into_iter().find(|c| c.as_str() == text)
+        [Self::Dashboard, Self::Cli, Self::Api, Self::Mcp]
+            .into_iter()
+            .find(|c| c.as_str() == text)
     }
 }
 
@@ -123,7 +125,10 @@ impl Caller {
                 workspace_id: self.workspace_id.clone(),
             })
         } else {
-            Err(Forbidden { role: self.role, what: permission.describe() })
+            Err(Forbidden {
+                role: self.role,
+                what: permission.describe(),
+            })
         }
     }
 }
@@ -165,7 +170,10 @@ impl System {
     /// The scope of a task that the server has claimed.
     #[must_use]
     pub fn scope(self, organization_id: OrganizationId, workspace_id: WorkspaceId) -> Scope {
-        Scope { organization_id, workspace_id }
+        Scope {
+            organization_id,
+            workspace_id,
+        }
     }
 }
 
@@ -187,11 +195,27 @@ mod tests {
     #[test]
     fn the_role_table() {
         use Permission::*;
-        let all = [RunTasks, SeeAllTasks, DecideApprovals, ManageWorkspace, ReadAudit, ManageOrganization];
+        let all = [
+            RunTasks,
+            SeeAllTasks,
+            DecideApprovals,
+            ManageWorkspace,
+            ReadAudit,
+            ManageOrganization,
+        ];
         for (role, granted) in [
             (Role::Member, vec![RunTasks]),
             (Role::BillingAdmin, vec![RunTasks]),
-            (Role::Admin, vec![RunTasks, SeeAllTasks, DecideApprovals, ManageWorkspace, ReadAudit]),
+            (
+                Role::Admin,
+                vec![
+                    RunTasks,
+                    SeeAllTasks,
+                    DecideApprovals,
+                    ManageWorkspace,
+                    ReadAudit,
+                ],
+            ),
             (Role::Owner, all.to_vec()),
         ] {
             for permission in all {
@@ -206,7 +230,15 @@ mod tests {
 
     #[test]
     fn no_decision_through_a_model() {
-        assert!(caller(Role::Owner, Channel::Mcp).scope(Permission::DecideApprovals).is_err());
-        assert!(caller(Role::Owner, Channel::Mcp).scope(Permission::RunTasks).is_ok());
+        assert!(
+            caller(Role::Owner, Channel::Mcp)
+                .scope(Permission::DecideApprovals)
+                .is_err()
+        );
+        assert!(
+            caller(Role::Owner, Channel::Mcp)
+                .scope(Permission::RunTasks)
+                .is_ok()
+        );
     }
 }

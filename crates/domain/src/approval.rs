@@ -85,7 +85,9 @@ impl Question {
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Send, Self::SendAgain].into_iter().find(|q| q.as_str() == text)
+        [Self::Send, Self::SendAgain]
+            .into_iter()
+            .find(|q| q.as_str() == text)
     }
 }
 
@@ -139,7 +141,9 @@ pub enum Refusal {
     #[error("{0}")]
     AlreadyResolved(String),
     /// Whoever runs the task may not answer here.
-    #[error("the rule that asks does not let the person who runs the task answer; ask another reviewer")]
+    #[error(
+        "the rule that asks does not let the person who runs the task answer; ask another reviewer"
+    )]
     Requester,
 }
 
@@ -173,7 +177,11 @@ impl Approval {
             }
         }
         if answered.at >= self.expires_at {
-            return resolved(format!("{} expired at {}", self.id, self.expires_at.to_rfc3339()));
+            return resolved(format!(
+                "{} expired at {}",
+                self.id,
+                self.expires_at.to_rfc3339()
+            ));
         }
         if !self.ask.requester_may && answered.by == self.requested_by {
             return Err(Refusal::Requester);
@@ -208,7 +216,10 @@ mod tests {
             risk: Risk::Write,
             rule_id: None,
             why: String::new(),
-            ask: Ask { requester_may, ..Ask::default() },
+            ask: Ask {
+                requester_may,
+                ..Ask::default()
+            },
             requested_by: AccountId::from_bits([4; 16]),
             status,
             created_at: Timestamp(0),
@@ -230,7 +241,11 @@ mod tests {
         let answered = by(5, 50);
         for verdict in [Verdict::Approve, Verdict::Deny] {
             let done = approval(ApprovalStatus::Pending, true).answer(verdict, answered.clone());
-            let name = if verdict == Verdict::Approve { "approved" } else { "denied" };
+            let name = if verdict == Verdict::Approve {
+                "approved"
+            } else {
+                "denied"
+            };
             assert_eq!(done.map(|s| s.as_str()), Ok(name));
             for ended in [
                 ApprovalStatus::Approved(by(6, 10)),
@@ -238,9 +253,17 @@ mod tests {
                 ApprovalStatus::Expired,
                 ApprovalStatus::Withdrawn,
             ] {
-                assert!(approval(ended, true).answer(verdict, answered.clone()).is_err());
+                assert!(
+                    approval(ended, true)
+                        .answer(verdict, answered.clone())
+                        .is_err()
+                );
             }
-            assert!(approval(ApprovalStatus::Pending, true).answer(verdict, by(5, 100)).is_err());
+            assert!(
+                approval(ApprovalStatus::Pending, true)
+                    .answer(verdict, by(5, 100))
+                    .is_err()
+            );
             let own = approval(ApprovalStatus::Pending, false).answer(verdict, by(4, 50));
             assert_eq!(own, Err(Refusal::Requester));
         }

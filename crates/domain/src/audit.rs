@@ -55,7 +55,13 @@ impl AuditEntry {
         draft: AuditDraft,
     ) -> Self {
         let hash = hash(&organization_id, sequence, &previous_hash, &draft);
-        Self { sequence, organization_id, draft, previous_hash, hash }
+        Self {
+            sequence,
+            organization_id,
+            draft,
+            previous_hash,
+            hash,
+        }
     }
 
     /// Whether the entry follows the one before and its own hash is right.
@@ -77,8 +83,18 @@ impl AuditEntry {
                 self.sequence
             ));
         }
-        if self.hash != hash(&self.organization_id, self.sequence, &self.previous_hash, &self.draft) {
-            return Err(format!("entry {} was changed after it was written", self.sequence));
+        if self.hash
+            != hash(
+                &self.organization_id,
+                self.sequence,
+                &self.previous_hash,
+                &self.draft,
+            )
+        {
+            return Err(format!(
+                "entry {} was changed after it was written",
+                self.sequence
+            ));
         }
         Ok(())
     }
@@ -97,7 +113,11 @@ fn hash(
         &sequence.to_be_bytes(),
         draft.id.as_str().as_bytes(),
         draft.workspace_id.as_str().as_bytes(),
-        draft.account_id.as_ref().map_or("", AccountId::as_str).as_bytes(),
+        draft
+            .account_id
+            .as_ref()
+            .map_or("", AccountId::as_str)
+            .as_bytes(),
         draft.via.as_bytes(),
         draft.action.as_bytes(),
         draft.subject.as_bytes(),
@@ -123,14 +143,25 @@ mod tests {
                 detail: "{}".into(),
                 at: Timestamp(i64::from(n)),
             };
-            let before = entries.last().map_or(GENESIS.to_owned(), |e| e.hash.clone());
-            entries.push(AuditEntry::chain(OrganizationId::from_bits([2; 16]), i64::from(n), before, draft));
+            let before = entries
+                .last()
+                .map_or(GENESIS.to_owned(), |e| e.hash.clone());
+            entries.push(AuditEntry::chain(
+                OrganizationId::from_bits([2; 16]),
+                i64::from(n),
+                before,
+                draft,
+            ));
         }
         entries
     }
 
     fn first_bad(entries: &[AuditEntry]) -> Option<usize> {
-        (0..entries.len()).find(|i| entries[*i].verify(i.checked_sub(1).map(|p| &entries[p])).is_err())
+        (0..entries.len()).find(|i| {
+            entries[*i]
+                .verify(i.checked_sub(1).map(|p| &entries[p]))
+                .is_err()
+        })
     }
 
     #[test]
@@ -141,7 +172,10 @@ mod tests {
         assert_eq!(first_bad(&changed), Some(1));
         let mut rehashed = chain();
         let e = rehashed[1].clone();
-        let draft = AuditDraft { action: "other".into(), ..e.draft };
+        let draft = AuditDraft {
+            action: "other".into(),
+            ..e.draft
+        };
         rehashed[1] = AuditEntry::chain(e.organization_id, 2, e.previous_hash, draft);
         assert_eq!(first_bad(&rehashed), Some(2));
         let mut removed = chain();

@@ -55,7 +55,9 @@ impl CredentialScope {
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Personal, Self::Workspace, Self::Organization].into_iter().find(|s| s.as_str() == text)
+        [Self::Personal, Self::Workspace, Self::Organization]
+            .into_iter()
+            .find(|s| s.as_str() == text)
     }
 }
 
@@ -85,7 +87,14 @@ pub struct Credential {
 impl Credential {
     /// What its ciphertext is bound to: moved to another row, it does not open.
     #[must_use]
-    pub fn binding(&self, organization_id: &crate::OrganizationId, workspace_id: &crate::WorkspaceId) -> String {
-        format!("{organization_id}/{workspace_id}/{}/{}/{}", self.source_id, self.id, self.version)
+    pub fn binding(
+        &self,
+        organization_id: &crate::OrganizationId,
+        workspace_id: &crate::WorkspaceId,
+    ) -> String {
+        format!(
+            "{organization_id}/{workspace_id}/{}/{}/{}",
+            self.source_id, self.id, self.version
+        )
     }
 }

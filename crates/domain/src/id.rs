@@ -138,7 +138,12 @@ mod tests {
         let id = TaskId::from_bits([0xff; 16]);
         assert_eq!(id.as_str(), "task_7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert_eq!(TaskId::parse(id.as_str()), Ok(id.clone()));
-        for bad in ["", "task_", "call_7zzzzzzzzzzzzzzzzzzzzzzzzz", "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"] {
+        for bad in [
+            "",
+            "task_",
+            "call_7zzzzzzzzzzzzzzzzzzzzzzzzz",
+            "task_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+        ] {
             assert!(TaskId::parse(bad).is_err(), "{bad}");
         }
         assert_ne!(TaskId::from_bits([1; 16]), TaskId::from_bits([2; 16]));

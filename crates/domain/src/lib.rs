@@ -5,21 +5,21 @@
 
 #![warn(missing_docs)]
 
-pub mod id;
-pub mod time;
-pub mod limits;
-pub mod canonical;
-pub mod tenancy;
 pub mod access;
-pub mod source;
-pub mod tool;
-pub mod task;
-pub mod call;
 pub mod approval;
-pub mod policy;
+pub mod audit;
+pub mod call;
+pub mod canonical;
 pub mod credential;
 pub mod event;
-pub mod audit;
+pub mod id;
+pub mod limits;
+pub mod policy;
+pub mod source;
+pub mod task;
+pub mod tenancy;
+pub mod time;
+pub mod tool;
 
 pub use id::{
     AccountId, ApprovalId, AuditId, CallId, CredentialId, HandleId, OrganizationId, RuleId,

@@ -17,7 +17,9 @@ pub use condition::{Condition, ConditionError, Operator};
 pub use pattern::{Pattern, PatternError};
 
 /// Who made a rule and for whom it holds. Later ones cannot weaken earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Every workspace of the organization.
@@ -95,7 +97,11 @@ pub struct Ask {
 
 impl Default for Ask {
     fn default() -> Self {
-        Self { approvers: Vec::new(), requester_may: true, wait_ms: None }
+        Self {
+            approvers: Vec::new(),
+            requester_may: true,
+            wait_ms: None,
+        }
     }
 }
 
@@ -261,7 +267,10 @@ fn rule_matches(rule: &Rule, request: &Request<'_>) -> bool {
     let m = &rule.matches;
     let when_missing = !matches!(rule.effect, Effect::Allow);
     let personal = rule.level != Level::Personal
-        || rule.account_id.as_ref().is_some_and(|a| a == request.account_id);
+        || rule
+            .account_id
+            .as_ref()
+            .is_some_and(|a| a == request.account_id);
     personal
         && rule.until.is_none_or(|until| request.now < until)
         && any_or_empty(&m.tools, |p| p.matches(request.tool))
@@ -273,7 +282,10 @@ fn rule_matches(rule: &Rule, request: &Request<'_>) -> bool {
         && any_or_empty(&m.clients, |c| c.eq_ignore_ascii_case(request.client))
         && any_or_empty(&m.channels, |c| *c == request.channel)
         && match request.arguments {
-            Some(arguments) => m.conditions.iter().all(|c| c.holds(arguments, when_missing)),
+            Some(arguments) => m
+                .conditions
+                .iter()
+                .all(|c| c.holds(arguments, when_missing)),
             None => m.conditions.is_empty(),
         }
 }

@@ -42,7 +42,13 @@ impl TaskError {
     /// An error without a position.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), line: None, column: None, stack: None }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            line: None,
+            column: None,
+            stack: None,
+        }
     }
 }
 

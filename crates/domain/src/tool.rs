@@ -5,7 +5,9 @@ use crate::canonical::{canonical, sha256_parts};
 use serde_json::Value;
 
 /// What a call may do to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Risk {
     /// Changes nothing.
@@ -67,7 +69,11 @@ impl Tool {
     /// `definitions_digest` stands for the shared definitions that the schemas refer to.
     #[must_use]
     pub fn digest_of(&self, definitions_digest: &str) -> String {
-        let output = self.output_schema.as_ref().map(canonical).unwrap_or_default();
+        let output = self
+            .output_schema
+            .as_ref()
+            .map(canonical)
+            .unwrap_or_default();
         sha256_parts(&[
             self.path.as_bytes(),
             self.description.as_bytes(),
@@ -89,7 +95,10 @@ impl Tool {
 /// The path as a look-up sees it: without case, `_` and `-` (`contract.md` section 3).
 #[must_use]
 pub fn fold_path(path: &str) -> String {
-    path.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+    path.chars()
+        .filter(|c| !matches!(c, '_' | '-'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Why a call did not succeed: the fixed codes of `contract.md` section 3.
@@ -185,7 +194,10 @@ impl ToolErrorCode {
     /// Whether the same call may do better later.
     #[must_use]
     pub fn retryable(self) -> bool {
-        matches!(self, Self::UpstreamUnreachable | Self::UpstreamTimeout | Self::RateLimited)
+        matches!(
+            self,
+            Self::UpstreamUnreachable | Self::UpstreamTimeout | Self::RateLimited
+        )
     }
 
     /// Whether the call was refused by policy or a person, rather than failing.
@@ -270,7 +282,10 @@ mod tests {
 
     #[test]
     fn look_up_ignores_case_and_separators() {
-        assert_eq!(fold_path("GitHub.list_for-Repo"), fold_path("github.listForRepo"));
+        assert_eq!(
+            fold_path("GitHub.list_for-Repo"),
+            fold_path("github.listForRepo")
+        );
         assert_ne!(fold_path("a.bc"), fold_path("ab.c"));
     }
 }

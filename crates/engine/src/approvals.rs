@@ -76,7 +76,11 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`.
-    pub fn approval(&self, caller: &Caller, id: &ApprovalId) -> BoxFuture<'_, Result<Approval, Error>> {
+    pub fn approval(
+        &self,
+        caller: &Caller,
+        id: &ApprovalId,
+    ) -> BoxFuture<'_, Result<Approval, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
@@ -134,14 +138,15 @@ impl Engine {
                         let current = store::approvals::get(tx, &scope, &id)?
                             .ok_or_else(|| Error::not_found("approval", &id))?;
                         let at = answered.at;
-                        let status =
-                            current.answer(verdict, answered.clone()).map_err(refused)?;
+                        let status = current.answer(verdict, answered.clone()).map_err(refused)?;
                         if !store::approvals::resolve(tx, &scope, &id, &status)? {
                             let winner = store::approvals::get(tx, &scope, &id)?
                                 .ok_or_else(|| Error::not_found("approval", &id))?;
                             return match winner.answer(verdict, answered.clone()) {
                                 Err(refusal) => Err(refused(refusal)),
-                                Ok(_) => Err(Error::internal(&"an answer was neither first nor late")),
+                                Ok(_) => {
+                                    Err(Error::internal(&"an answer was neither first nor late"))
+                                }
                             };
                         }
                         let resolved = Approval { status, ..current };

@@ -39,7 +39,11 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn audit(&self, caller: &Caller, query: AuditQuery) -> BoxFuture<'_, Result<Vec<AuditEntry>, Error>> {
+    pub fn audit(
+        &self,
+        caller: &Caller,
+        query: AuditQuery,
+    ) -> BoxFuture<'_, Result<Vec<AuditEntry>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ReadAudit)?;
@@ -49,7 +53,10 @@ impl Engine {
                 before: query.before,
                 limit: query.limit,
             };
-            self.inner.store.read(move |r| Ok(store::audit::list(r, &scope, &filter)?)).await
+            self.inner
+                .store
+                .read(move |r| Ok(store::audit::list(r, &scope, &filter)?))
+                .await
         })
     }
 
@@ -83,13 +90,19 @@ impl Engine {
             }
             // The head is kept beside the chain, so a tail that was cut off shows as well.
             let wanted = scope.clone();
-            let head =
-                self.inner.store.read(move |r| Ok::<_, Error>(store::audit::head(r, &wanted)?)).await?;
+            let head = self
+                .inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::audit::head(r, &wanted)?))
+                .await?;
             let last_sequence = last.as_ref().map_or(0, |e| e.sequence);
             let cut = (head.0 != last_sequence).then(|| {
                 (
                     last_sequence + 1,
-                    format!("entries after {last_sequence} are missing: the chain had {}", head.0),
+                    format!(
+                        "entries after {last_sequence} are missing: the chain had {}",
+                        head.0
+                    ),
                 )
             });
             Ok(verification(last.as_ref(), cut))

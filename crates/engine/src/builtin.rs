@@ -56,10 +56,14 @@ impl View<'_> {
     async fn try_check(&self, wanted: &Wanted) -> Result<Checked, ToolError> {
         let arguments: Value = serde_json::from_str(&wanted.arguments)
             .map_err(|e| invalid(&wanted.path, format!("the arguments are not JSON: {e}")))?;
-        if let Some(answer) = self.answer(&wanted.path, &named(&wanted.path, &arguments)).await {
+        if let Some(answer) = self
+            .answer(&wanted.path, &named(&wanted.path, &arguments))
+            .await
+        {
             return Ok(Checked::Settled(CallStatus::Succeeded(answer?.to_string())));
         }
-        self.target(&wanted.path, arguments).map(|t| Checked::Sendable(Box::new(t)))
+        self.target(&wanted.path, arguments)
+            .map(|t| Checked::Sendable(Box::new(t)))
     }
 
     /// What a path and arguments lead to.
@@ -80,7 +84,12 @@ impl View<'_> {
         };
         tools::check_arguments(tool, source, &arguments)?;
         let prepared = tools::prepare(tool, source, &arguments)?;
-        Ok(Target { tool: tool.clone(), source: source.clone(), arguments, prepared })
+        Ok(Target {
+            tool: tool.clone(),
+            source: source.clone(),
+            arguments,
+            prepared,
+        })
     }
 
     /// Whether the caller may know of a tool.
@@ -156,7 +165,10 @@ impl View<'_> {
     fn describe(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
         only(path, arguments, &["path"])?;
         let Some(wanted) = arguments["path"].as_str() else {
-            return Err(invalid(path, "tools.describe(path) takes the path of a tool, a string"));
+            return Err(invalid(
+                path,
+                "tools.describe(path) takes the path of a tool, a string",
+            ));
         };
         let found = self
             .catalog
@@ -185,7 +197,9 @@ impl View<'_> {
     async fn read(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
         only(path, arguments, &["handle", "offset", "length"])?;
         // The whole `{ $handle, … }` may be given as well as its identifier.
-        let handle = arguments["handle"].as_str().or(arguments["handle"]["$handle"].as_str());
+        let handle = arguments["handle"]
+            .as_str()
+            .or(arguments["handle"]["$handle"].as_str());
         let handle = handle
             .and_then(|h| HandleId::parse(h).ok())
             .ok_or_else(|| invalid(path, "handle must be the $handle of a large result"))?;
@@ -247,27 +261,53 @@ fn invalid(path: &str, message: impl Into<String>) -> ToolError {
 
 fn only(path: &str, arguments: &Value, known: &[&str]) -> Result<(), ToolError> {
     let Some(map) = arguments.as_object() else {
-        return Err(invalid(path, format!("tools.{path} takes one plain object")));
+        return Err(invalid(
+            path,
+            format!("tools.{path} takes one plain object"),
+        ));
     };
-    let unknown: Vec<&str> =
-        map.keys().map(String::as_str).filter(|k| !known.contains(k)).collect();
+    let unknown: Vec<&str> = map
+        .keys()
+        .map(String::as_str)
+        .filter(|k| !known.contains(k))
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    let takes = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
-    Err(invalid(path, format!("tools.{path} does not know {}; it takes {takes}", unknown.join(", ")))
-        .with_details(json!({ "unknown": unknown })))
+    let takes = if known.is_empty() {
+        "nothing".to_owned()
+    } else {
+        known.join(", ")
+    };
+    Err(invalid(
+        path,
+        format!(
+            "tools.{path} does not know {}; it takes {takes}",
+            unknown.join(", ")
+        ),
+    )
+    .with_details(json!({ "unknown": unknown })))
 }
 
-fn count(path: &str, arguments: &Value, name: &str, default: u64, max: u64) -> Result<u64, ToolError> {
+fn count(
+    path: &str,
+    arguments: &Value,
+    name: &str,
+    default: u64,
+    max: u64,
+) -> Result<u64, ToolError> {
     match &arguments[name] {
         Value::Null => Ok(default),
         given => match given.as_u64() {
             Some(n) if n <= max => Ok(n),
-            _ if max == u64::MAX => {
-                Err(invalid(path, format!("{name} must be a whole number from 0")))
-            }
-            _ => Err(invalid(path, format!("{name} must be a whole number from 0 to {max}"))),
+            _ if max == u64::MAX => Err(invalid(
+                path,
+                format!("{name} must be a whole number from 0"),
+            )),
+            _ => Err(invalid(
+                path,
+                format!("{name} must be a whole number from 0 to {max}"),
+            )),
         },
     }
 }

@@ -16,7 +16,10 @@ pub(crate) struct Cache {
 impl Cache {
     fn get(&self, workspace: &WorkspaceId, version: i64) -> Option<Catalog> {
         let workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
-        workspaces.get(workspace).filter(|(v, _)| *v == version).map(|(_, c)| c.clone())
+        workspaces
+            .get(workspace)
+            .filter(|(v, _)| *v == version)
+            .map(|(_, c)| c.clone())
     }
 
     fn put(&self, workspace: &WorkspaceId, version: i64, catalog: Catalog) {
@@ -64,7 +67,9 @@ impl Engine {
         .await
         .map_err(|e| Error::internal(&e))?
         .map_err(|e| Error::internal(&e))?;
-        self.inner.catalogs.put(scope.workspace_id(), version, catalog.clone());
+        self.inner
+            .catalogs
+            .put(scope.workspace_id(), version, catalog.clone());
         Ok(catalog)
     }
 }

@@ -113,10 +113,19 @@ impl Keys {
                 made
             }
         };
-        Ok(Self { vault, wrapped, touched: Mutex::new(HashMap::new()) })
+        Ok(Self {
+            vault,
+            wrapped,
+            touched: Mutex::new(HashMap::new()),
+        })
     }
 
-    fn seal(&self, scope: &Scope, credential: &Credential, value: &Secret) -> Result<domain::credential::Sealed, Error> {
+    fn seal(
+        &self,
+        scope: &Scope,
+        credential: &Credential,
+        value: &Secret,
+    ) -> Result<domain::credential::Sealed, Error> {
         let binding = credential.binding(scope.organization_id(), scope.workspace_id());
         self.vault
             .seal(scope.organization_id(), &self.wrapped, &binding, value)
@@ -153,9 +162,13 @@ impl Engine {
         let found = self
             .inner
             .store
-            .read(move |r| Ok::<_, Error>(store::credentials::for_source(r, &wanted, &id, &person)?))
+            .read(move |r| {
+                Ok::<_, Error>(store::credentials::for_source(r, &wanted, &id, &person)?)
+            })
             .await?;
-        let Some((credential, sealed)) = found.into_iter().next() else { return Ok(Vec::new()) };
+        let Some((credential, sealed)) = found.into_iter().next() else {
+            return Ok(Vec::new());
+        };
         let keys = &self.inner.credentials;
         let binding = credential.binding(scope.organization_id(), scope.workspace_id());
         let secret = keys
@@ -170,7 +183,10 @@ impl Engine {
                 .write(move |tx| Ok::<_, Error>(store::credentials::touch(tx, &scope, &id, now)?))
                 .await?;
         }
-        Ok(vec![Attachment { scheme: credential.scheme, secret }])
+        Ok(vec![Attachment {
+            scheme: credential.scheme,
+            secret,
+        }])
     }
 
     /// Sets a credential; one of the same source, scope and person is rotated.
@@ -197,13 +213,20 @@ impl Engine {
                 }
             };
             check_value(&scheme, &new.value)?;
-            let known = self.own_credentials(&scope, &caller).await?.into_iter().find(|c| {
-                c.source_id == source.id && c.scope == new.scope
-            });
+            let known = self
+                .own_credentials(&scope, &caller)
+                .await?
+                .into_iter()
+                .find(|c| c.source_id == source.id && c.scope == new.scope);
             let now = self.inner.clock.now();
             let (credential, action) = match known {
                 Some(old) => {
-                    let next = Credential { scheme, version: old.version + 1, rotated_at: now, ..old };
+                    let next = Credential {
+                        scheme,
+                        version: old.version + 1,
+                        rotated_at: now,
+                        ..old
+                    };
                     (next, "credential.rotated")
                 }
                 None => {
@@ -221,8 +244,12 @@ impl Engine {
                     (first, "credential.set")
                 }
             };
-            self.put_credential(&caller, &scope, &credential, &new.value, action).await?;
-            Ok(CredentialView { credential, source_name: source.name })
+            self.put_credential(&caller, &scope, &credential, &new.value, action)
+                .await?;
+            Ok(CredentialView {
+                credential,
+                source_name: source.name,
+            })
         })
     }
 
@@ -246,7 +273,11 @@ impl Engine {
         .await
     }
 
-    async fn own_credentials(&self, scope: &Scope, caller: &Caller) -> Result<Vec<Credential>, Error> {
+    async fn own_credentials(
+        &self,
+        scope: &Scope,
+        caller: &Caller,
+    ) -> Result<Vec<Credential>, Error> {
         let (wanted, person) = (scope.clone(), caller.account_id.clone());
         self.inner
             .store
@@ -258,24 +289,38 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn credentials(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<CredentialView>, Error>> {
+    pub fn credentials(
+        &self,
+        caller: &Caller,
+    ) -> BoxFuture<'_, Result<Vec<CredentialView>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let names: HashMap<SourceId, String> =
-                self.sources(&caller).await?.into_iter().map(|s| (s.id, s.name)).collect();
+            let names: HashMap<SourceId, String> = self
+                .sources(&caller)
+                .await?
+                .into_iter()
+                .map(|s| (s.id, s.name))
+                .collect();
             let found = self.own_credentials(&scope, &caller).await?;
             Ok(found
                 .into_iter()
                 .map(|credential| CredentialView {
-                    source_name: names.get(&credential.source_id).cloned().unwrap_or_default(),
+                    source_name: names
+                        .get(&credential.source_id)
+                        .cloned()
+                        .unwrap_or_default(),
                     credential,
                 })
                 .collect())
         })
     }
 
-    async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<CredentialView, Error> {
+    async fn credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+    ) -> Result<CredentialView, Error> {
         self.credentials(caller)
             .await?
             .into_iter()
@@ -300,9 +345,17 @@ impl Engine {
             check_value(&view.credential.scheme, &value)?;
             let now = self.inner.clock.now();
             let version = view.credential.version + 1;
-            let credential = Credential { version, rotated_at: now, ..view.credential };
-            self.put_credential(&caller, &scope, &credential, &value, "credential.rotated").await?;
-            Ok(CredentialView { credential, source_name: view.source_name })
+            let credential = Credential {
+                version,
+                rotated_at: now,
+                ..view.credential
+            };
+            self.put_credential(&caller, &scope, &credential, &value, "credential.rotated")
+                .await?;
+            Ok(CredentialView {
+                credential,
+                source_name: view.source_name,
+            })
         })
     }
 
@@ -310,7 +363,11 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`, `forbidden`.
-    pub fn remove_credential(&self, caller: &Caller, id: &CredentialId) -> BoxFuture<'_, Result<(), Error>> {
+    pub fn remove_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+    ) -> BoxFuture<'_, Result<(), Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let credential = self.credential(&caller, &id).await?.credential;
@@ -346,7 +403,9 @@ impl Engine {
                 .store
                 .read(move |r| Ok::<_, Error>(store::sources::tools(r, &wanted, &source)?))
                 .await?;
-            let harmless = tools.iter().find(|t| t.risk == Risk::Read && needs_nothing(t));
+            let harmless = tools
+                .iter()
+                .find(|t| t.risk == Risk::Read && needs_nothing(t));
             let Some(tool) = harmless else {
                 return Ok(CredentialTest {
                     accepted: None,
@@ -367,7 +426,9 @@ impl Engine {
                 ..NewTask::default()
             };
             let until = Until::FinishedOrWaiting;
-            let done = self.run_task(&caller, new, until, Duration::from_secs(35)).await?;
+            let done = self
+                .run_task(&caller, new, until, Duration::from_secs(35))
+                .await?;
             Ok(judge(tool, &done.task.state))
         })
     }
@@ -379,21 +440,36 @@ fn judge(tool: &Tool, state: &TaskState) -> CredentialTest {
             (Some(true), format!("{} answered", tool.path))
         }
         TaskState::Finished(outcome) => match outcome.error() {
-            Some(error) if matches!(error.code.as_str(), "credential_rejected" | "credential_missing") => {
+            Some(error)
+                if matches!(
+                    error.code.as_str(),
+                    "credential_rejected" | "credential_missing"
+                ) =>
+            {
                 (Some(false), error.message.clone())
             }
             Some(error) => (None, error.message.clone()),
             None => (None, "the test was canceled".to_owned()),
         },
-        TaskState::Queued | TaskState::Running | TaskState::Suspended => {
-            (None, format!("{} asks a person first, or did not answer in time", tool.path))
-        }
+        TaskState::Queued | TaskState::Running | TaskState::Suspended => (
+            None,
+            format!(
+                "{} asks a person first, or did not answer in time",
+                tool.path
+            ),
+        ),
     };
-    CredentialTest { accepted, tool: Some(tool.path.clone()), message }
+    CredentialTest {
+        accepted,
+        tool: Some(tool.path.clone()),
+        message,
+    }
 }
 
 fn needs_nothing(tool: &Tool) -> bool {
-    tool.input_schema["required"].as_array().is_none_or(Vec::is_empty)
+    tool.input_schema["required"]
+        .as_array()
+        .is_none_or(Vec::is_empty)
 }
 
 fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
@@ -406,7 +482,9 @@ fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
         return refuse("the value is longer than 64 KiB");
     }
     if text.chars().any(char::is_control) {
-        return refuse("the value has a line break or another control character in it; a header cannot carry it");
+        return refuse(
+            "the value has a line break or another control character in it; a header cannot carry it",
+        );
     }
     if *scheme == AuthScheme::Basic && !text.contains(':') {
         return refuse("basic authentication takes user:password; the value has no colon");

@@ -79,9 +79,9 @@ impl Error {
     #[must_use]
     pub fn next_step(&self) -> Option<String> {
         match self {
-            Self::NotFound { what, .. } => {
-                Some(format!("List what there is, and check the {what}'s identifier."))
-            }
+            Self::NotFound { what, .. } => Some(format!(
+                "List what there is, and check the {what}'s identifier."
+            )),
             Self::Forbidden(_) => Some("Ask an administrator of the workspace.".into()),
             Self::Unavailable { .. } => Some("Run `executor doctor` to see what is wrong.".into()),
             Self::NotFoundNear { .. }
@@ -93,15 +93,25 @@ impl Error {
     }
 
     pub(crate) fn invalid(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Invalid { code, message: message.into(), details: None }
+        Self::Invalid {
+            code,
+            message: message.into(),
+            details: None,
+        }
     }
 
     pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Conflict { code, message: message.into() }
+        Self::Conflict {
+            code,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
-        Self::NotFound { what, id: id.to_string() }
+        Self::NotFound {
+            what,
+            id: id.to_string(),
+        }
     }
 
     /// Logs a cause that nobody outside may see, and names it.
@@ -117,7 +127,9 @@ impl From<store::Error> for Error {
         match error {
             store::Error::LostLease(_) => Self::LostLease,
             store::Error::Full(_) | store::Error::Unavailable(_) | store::Error::Closed => {
-                Self::Unavailable { message: error.to_string() }
+                Self::Unavailable {
+                    message: error.to_string(),
+                }
             }
             store::Error::Unstorable => Self::invalid("invalid_text", error.to_string()),
             store::Error::SignIn(_)

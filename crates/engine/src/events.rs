@@ -32,18 +32,28 @@ impl Engine {
     /// `forbidden`.
     pub fn watch(&self, caller: &Caller) -> Result<Watch, Error> {
         let scope = caller.scope(Permission::RunTasks)?;
-        Ok(Watch { changes: self.inner.feed.watch(scope.workspace_id()) })
+        Ok(Watch {
+            changes: self.inner.feed.watch(scope.workspace_id()),
+        })
     }
 
     /// Events of the workspace after a number, in their order.
     ///
     /// # Errors
     /// `forbidden`: a workspace's events tell of everybody's tasks.
-    pub fn events(&self, caller: &Caller, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Event>, Error>> {
+    pub fn events(
+        &self,
+        caller: &Caller,
+        after: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Event>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::SeeAllTasks)?;
-            self.inner.store.read(move |r| Ok(store::events::after(r, &scope, after, limit)?)).await
+            self.inner
+                .store
+                .read(move |r| Ok(store::events::after(r, &scope, after, limit)?))
+                .await
         })
     }
 
@@ -79,7 +89,10 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            self.inner.store.read(move |r| Ok(store::events::last(r, &scope)?)).await
+            self.inner
+                .store
+                .read(move |r| Ok(store::events::last(r, &scope)?))
+                .await
         })
     }
 }

@@ -26,6 +26,9 @@ impl Feed {
     /// Watches a workspace from now on.
     pub(crate) fn watch(&self, workspace: &WorkspaceId) -> watch::Receiver<u64> {
         let mut workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
-        workspaces.entry(workspace.clone()).or_insert_with(|| watch::channel(0).0).subscribe()
+        workspaces
+            .entry(workspace.clone())
+            .or_insert_with(|| watch::channel(0).0)
+            .subscribe()
     }
 }

@@ -120,7 +120,14 @@ pub(crate) fn admit(
     calls
         .iter()
         .map(|(wanted, checked)| {
-            let door = Door { scope, lease, task, wanted, policy: &policy, now };
+            let door = Door {
+                scope,
+                lease,
+                task,
+                wanted,
+                policy: &policy,
+                now,
+            };
             match checked {
                 Checked::Settled(status) => door.settle(tx, status.clone()),
                 Checked::Sendable(target) => door.decide(tx, target),
@@ -148,8 +155,10 @@ impl Door<'_> {
 
     fn decide(&self, tx: &mut Tx<'_>, target: &Target) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
-        let decision =
-            policy::decide(&request(self.task, tool, Some(&target.arguments), self.now), self.policy);
+        let decision = policy::decide(
+            &request(self.task, tool, Some(&target.arguments), self.now),
+            self.policy,
+        );
         let rule_id = decision.rule_id.clone();
         match &decision.effect {
             Effect::Deny => {
@@ -248,7 +257,15 @@ impl Door<'_> {
             "definition": call.binding.definition_digest,
             "arguments": call.binding.arguments_digest,
         });
-        append_audit(tx, self.scope, self.task, "decision", call.id.as_str(), &detail, self.now)
+        append_audit(
+            tx,
+            self.scope,
+            self.task,
+            "decision",
+            call.id.as_str(),
+            &detail,
+            self.now,
+        )
     }
 
     fn call_event(&self, tx: &mut Tx<'_>, call: &Call) -> Result<(), Error> {
@@ -273,8 +290,18 @@ pub(crate) fn ask_person(
     ask: &Ask,
     why: String,
 ) -> Result<Approval, Error> {
-    let Asking { scope, task, call, prepared, question, now } = asking;
-    let wait_ms = ask.wait_ms.unwrap_or(task.limits.approval_wait_ms).min(APPROVAL_WAIT_MS_MAX);
+    let Asking {
+        scope,
+        task,
+        call,
+        prepared,
+        question,
+        now,
+    } = asking;
+    let wait_ms = ask
+        .wait_ms
+        .unwrap_or(task.limits.approval_wait_ms)
+        .min(APPROVAL_WAIT_MS_MAX);
     let approval = Approval {
         id: ApprovalId::from_bits(entropy::bits()),
         call_id: call.id.clone(),
@@ -300,7 +327,15 @@ pub(crate) fn ask_person(
         "question": question.as_str(),
         "expiresAt": approval.expires_at.to_rfc3339(),
     });
-    append_audit(tx, scope, task, "approval.asked", approval.id.as_str(), &detail, *now)?;
+    append_audit(
+        tx,
+        scope,
+        task,
+        "approval.asked",
+        approval.id.as_str(),
+        &detail,
+        *now,
+    )?;
     Ok(approval)
 }
 

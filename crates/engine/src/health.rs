@@ -29,7 +29,12 @@ pub struct Check {
 
 impl Check {
     fn new(name: &str, status: CheckStatus, message: String) -> Self {
-        Self { name: name.to_owned(), status, message, next_step: None }
+        Self {
+            name: name.to_owned(),
+            status,
+            message,
+            next_step: None,
+        }
     }
 }
 
@@ -44,7 +49,11 @@ impl Engine {
                     (false, false) => CheckStatus::Warning,
                     (false, true) => CheckStatus::Problem,
                 };
-                checks.push(Check::new(&format!("sandbox.{}", layer.name), status, layer.detail));
+                checks.push(Check::new(
+                    &format!("sandbox.{}", layer.name),
+                    status,
+                    layer.detail,
+                ));
             }
             checks.push(self.sources_check().await);
             checks

@@ -121,7 +121,9 @@ impl Engine {
                 catalogs: catalog::Cache::default(),
                 worker: worker::Worker::new(),
             };
-            let engine = Self { inner: Arc::new(inner) };
+            let engine = Self {
+                inner: Arc::new(inner),
+            };
             engine.recover().await?;
             engine.start_workers();
             Ok(engine)

@@ -42,7 +42,12 @@ fn permission(level: Level) -> Permission {
 
 /// How narrow a rule is: a new one stands above broader ones.
 fn narrowness(matches: &Match) -> usize {
-    let tools = matches.tools.iter().map(domain::policy::Pattern::specificity).min().unwrap_or(0);
+    let tools = matches
+        .tools
+        .iter()
+        .map(domain::policy::Pattern::specificity)
+        .min()
+        .unwrap_or(0);
     let others = matches.sources.len().min(1)
         + matches.risks.len().min(1)
         + matches.persons.len().min(1)
@@ -75,7 +80,13 @@ impl Engine {
             let scope = caller.scope(Permission::RunTasks)?;
             self.inner
                 .store
-                .read(move |r| Ok(store::policies::policy(r, &scope, Some(&caller.account_id))?))
+                .read(move |r| {
+                    Ok(store::policies::policy(
+                        r,
+                        &scope,
+                        Some(&caller.account_id),
+                    )?)
+                })
                 .await
         })
     }
@@ -84,7 +95,11 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden`, `invalid_rule`.
-    pub fn add_rule(&self, caller: &Caller, draft: RuleDraft) -> BoxFuture<'_, Result<Rule, Error>> {
+    pub fn add_rule(
+        &self,
+        caller: &Caller,
+        draft: RuleDraft,
+    ) -> BoxFuture<'_, Result<Rule, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(permission(draft.level))?;
@@ -122,7 +137,14 @@ impl Engine {
                     store::policies::insert(tx, &scope, &rule)?;
                     level.insert(place, rule.clone());
                     let change = json!({ "after": shown(&rule) });
-                    order(tx, &scope, &caller, &level, now, ("rule.added", &rule.id, change))?;
+                    order(
+                        tx,
+                        &scope,
+                        &caller,
+                        &level,
+                        now,
+                        ("rule.added", &rule.id, change),
+                    )?;
                     Ok(rule)
                 }
             })
@@ -254,16 +276,26 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
             let catalog = self.catalog(&scope).await?;
-            let (tool, _) = catalog.lookup(&path).ok_or_else(|| Error::not_found("tool", &path))?;
+            let (tool, _) = catalog
+                .lookup(&path)
+                .ok_or_else(|| Error::not_found("tool", &path))?;
             let policy = self.policy(&caller).await?;
             let now = self.inner.clock.now();
-            Ok((forecast(&caller, &policy, tool, arguments.as_ref(), now), tool.risk))
+            Ok((
+                forecast(&caller, &policy, tool, arguments.as_ref(), now),
+                tool.risk,
+            ))
         })
     }
 }
 
 fn level_rules(policy: &Policy, level: Level) -> Vec<Rule> {
-    policy.rules.iter().filter(|r| r.level == level).cloned().collect()
+    policy
+        .rules
+        .iter()
+        .filter(|r| r.level == level)
+        .cloned()
+        .collect()
 }
 
 /// Writes the order of a level and tells of the change.
@@ -279,7 +311,11 @@ fn order(
     let version = store::policies::set_order(tx, scope, &ids)?;
     let mut detail = detail;
     detail["policyVersion"] = version.into();
-    store::audit::append(tx, scope, by_person(caller, scope, action, id.as_str(), &detail, now))?;
+    store::audit::append(
+        tx,
+        scope,
+        by_person(caller, scope, action, id.as_str(), &detail, now),
+    )?;
     store::events::append(tx, scope, None, now, &EventKind::Policy { version })?;
     Ok(())
 }
@@ -287,7 +323,10 @@ fn order(
 fn check(draft: &RuleDraft) -> Result<(), Error> {
     for condition in &draft.matches.conditions {
         condition.validate().map_err(|why| {
-            Error::invalid("invalid_rule", format!("the condition on '{}': {why}", condition.path))
+            Error::invalid(
+                "invalid_rule",
+                format!("the condition on '{}': {why}", condition.path),
+            )
         })?;
     }
     if draft.note.chars().count() > NOTE_CHARS_MAX {

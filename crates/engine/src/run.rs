@@ -16,19 +16,19 @@ use crate::gate::Wanted;
 use crate::live::{Doing, Live};
 use crate::tasks::TaskView;
 use crate::{Engine, Error};
+use begin::{journal_broken, rebuild_program, recorded, sandbox_unavailable, start_session};
 use calls::CallState;
+use domain::Timestamp;
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Call, CallStatus};
 use domain::canonical::canonical;
 use domain::limits::HOLD_WINDOW_MS;
 use domain::task::{Lease, Outcome, Task, TaskError};
-use domain::Timestamp;
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use begin::{journal_broken, rebuild_program, recorded, sandbox_unavailable, start_session};
 use journal::Journal;
 use logs::{LOG_FLUSH_MS, Logs, write_logs};
 use sandbox::{Command, Event, Session};
@@ -84,8 +84,11 @@ async fn give_back(engine: &Engine, lease: Lease) {
     loop {
         engine.inner.clock.sleep(LOOK_AGAIN_MS).await;
         let lease = lease.clone();
-        let released: Result<(), Error> =
-            engine.inner.store.write(move |tx| Ok(store::tasks::release(tx, &lease)?)).await;
+        let released: Result<(), Error> = engine
+            .inner
+            .store
+            .write(move |tx| Ok(store::tasks::release(tx, &lease)?))
+            .await;
         if !matches!(released, Err(Error::Unavailable { .. })) || engine.is_stopping() {
             return;
         }
@@ -277,7 +280,9 @@ impl<'e> Run<'e> {
     fn replay_next(&mut self) {
         while self.journal.is_replaying() && self.turns_open == 0 && self.ended.is_none() {
             let timers = self.next_timer_ms.is_some();
-            let Some((delivery, call)) = self.journal.next() else { break };
+            let Some((delivery, call)) = self.journal.next() else {
+                break;
+            };
             let sequence = call.binding.sequence;
             if !self.calls.contains_key(&sequence) && !timers {
                 self.ended = Some(Outcome::Failed(self.journal.stopped_short()));
@@ -296,7 +301,8 @@ impl<'e> Run<'e> {
         }
         let at_rest = self.turns_open == 0 && !self.journal.is_replaying();
         if at_rest && self.journal.owes_calls() && self.next_timer_ms.is_none() {
-            self.ended.get_or_insert(Outcome::Failed(self.journal.stopped_short()));
+            self.ended
+                .get_or_insert(Outcome::Failed(self.journal.stopped_short()));
         }
     }
 
@@ -376,7 +382,9 @@ impl<'e> Run<'e> {
         if self.has_pending_approval() {
             wake = wake.min(LOOK_AGAIN_MS);
         }
-        if let Some(since) = self.waiting_since {
+        if self.ended.is_some() {
+            wake = wake.min(LOOK_AGAIN_MS);
+        } else if let Some(since) = self.waiting_since {
             wake = wake.min(HOLD_WINDOW_MS.saturating_sub(now.since(since)));
         }
         wake.clamp(1, 60_000)
@@ -387,7 +395,13 @@ impl<'e> Run<'e> {
         let mut event = Some(first);
         while let Some(current) = event {
             match current {
-                Event::Call { seq, path, arguments, options, position } => {
+                Event::Call {
+                    seq,
+                    path,
+                    arguments,
+                    options,
+                    position,
+                } => {
                     wanted.push(Wanted {
                         sequence: seq,
                         path: path.replace('\0', "\u{fffd}"),
@@ -397,7 +411,10 @@ impl<'e> Run<'e> {
                     });
                 }
                 Event::Log { level, text } => self.on_log(level, text),
-                Event::TurnEnd { next_timer_elapsed_ms, .. } => {
+                Event::TurnEnd {
+                    next_timer_elapsed_ms,
+                    ..
+                } => {
                     self.turns_open = self.turns_open.saturating_sub(1);
                     self.next_timer_ms = next_timer_elapsed_ms;
                 }
@@ -414,7 +431,11 @@ impl<'e> Run<'e> {
                     return Ok(());
                 }
             }
-            event = if self.ended.is_some() { None } else { self.session.next().now_or_never() };
+            event = if self.ended.is_some() {
+                None
+            } else {
+                self.session.next().now_or_never()
+            };
         }
         // A call made just before the end is the program's last will only if nobody must be asked:
         // it goes through the gate like any other.
@@ -435,7 +456,9 @@ impl<'e> Run<'e> {
         if self.sandboxes > SANDBOXES_MAX {
             self.ended = Some(Outcome::Failed(TaskError::new(
                 "sandbox_lost",
-                format!("its sandbox died {SANDBOXES_MAX} times while it ran; it is not tried again"),
+                format!(
+                    "its sandbox died {SANDBOXES_MAX} times while it ran; it is not tried again"
+                ),
             )));
             return Ok(());
         }
@@ -446,7 +469,8 @@ impl<'e> Run<'e> {
         self.journal = journal;
         self.approvals = approvals;
         self.deliveries = self.journal.last_order();
-        self.calls.retain(|_, state| matches!(state, CallState::InFlight));
+        self.calls
+            .retain(|_, state| matches!(state, CallState::InFlight));
         self.held.clear();
         self.uncertain.clear();
         self.ready.clear();
@@ -500,13 +524,19 @@ impl<'e> Run<'e> {
 
     fn view(&self) -> TaskView {
         let mut task = self.task.clone();
-        let pending =
-            self.approvals.iter().filter(|a| a.status == ApprovalStatus::Pending).count();
+        let pending = self
+            .approvals
+            .iter()
+            .filter(|a| a.status == ApprovalStatus::Pending)
+            .count();
         task.activity = domain::task::Activity {
             approvals_pending: u32::try_from(pending).unwrap_or(u32::MAX),
             calls_running: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
         };
-        TaskView { task, approvals: self.approvals.clone() }
+        TaskView {
+            task,
+            approvals: self.approvals.clone(),
+        }
     }
 
     /// Releases the sandbox while a person is asked, unless an answer has come in between.

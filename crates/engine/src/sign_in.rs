@@ -23,13 +23,17 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden` through MCP, whose callers stand for a model.
-    pub fn create_sign_in_link(&self, caller: &Caller) -> BoxFuture<'_, Result<(String, Timestamp), Error>> {
+    pub fn create_sign_in_link(
+        &self,
+        caller: &Caller,
+    ) -> BoxFuture<'_, Result<(String, Timestamp), Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             caller.scope(Permission::DecideApprovals)?;
             let until = self.inner.clock.now().plus_ms(LINK_MS);
             let token = token();
-            self.keep(&token, &caller.account_id, Kind::Link, until).await?;
+            self.keep(&token, &caller.account_id, Kind::Link, until)
+                .await?;
             Ok((token, until))
         })
     }
@@ -58,7 +62,8 @@ impl Engine {
                     )
                 })?;
             let session = token();
-            self.keep(&session, &account, Kind::Session, now.plus_ms(SESSION_MS)).await?;
+            self.keep(&session, &account, Kind::Session, now.plus_ms(SESSION_MS))
+                .await?;
             Ok(session)
         })
     }

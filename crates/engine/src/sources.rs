@@ -82,7 +82,11 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden`; `invalid_source` with what was tried and what came back; `name_taken`.
-    pub fn add_source(&self, caller: &Caller, new: NewSource) -> BoxFuture<'_, Result<Source, Error>> {
+    pub fn add_source(
+        &self,
+        caller: &Caller,
+        new: NewSource,
+    ) -> BoxFuture<'_, Result<Source, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
@@ -199,7 +203,10 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            self.inner.store.read(move |r| Ok(store::sources::list(r, &scope)?)).await
+            self.inner
+                .store
+                .read(move |r| Ok(store::sources::list(r, &scope)?))
+                .await
         })
     }
 
@@ -207,7 +214,11 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`.
-    pub fn source(&self, caller: &Caller, name_or_id: &str) -> BoxFuture<'_, Result<Source, Error>> {
+    pub fn source(
+        &self,
+        caller: &Caller,
+        name_or_id: &str,
+    ) -> BoxFuture<'_, Result<Source, Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
             self.sources(&caller)
@@ -234,7 +245,8 @@ impl Engine {
             let source = self.source(&caller, &wanted).await?;
             match self.import_again(&scope, &source).await {
                 Ok((document, import)) => {
-                    self.swap(&caller, &scope, source, document, import, dry_run).await
+                    self.swap(&caller, &scope, source, document, import, dry_run)
+                        .await
                 }
                 Err(error) => {
                     if dry_run == DryRun::No {
@@ -248,9 +260,16 @@ impl Engine {
         })
     }
 
-    async fn import_again(&self, scope: &Scope, source: &Source) -> Result<(Vec<u8>, Import), Error> {
+    async fn import_again(
+        &self,
+        scope: &Scope,
+        source: &Source,
+    ) -> Result<(Vec<u8>, Import), Error> {
         let document = match &source.origin {
-            Origin::Url(url) => self.fetch(url, &source.headers, source.allow_private).await?,
+            Origin::Url(url) => {
+                self.fetch(url, &source.headers, source.allow_private)
+                    .await?
+            }
             Origin::Upload(_) => {
                 let (scope, id) = (scope.clone(), source.id.clone());
                 self.inner
@@ -290,7 +309,12 @@ impl Engine {
             .await?;
         let (added, removed, changed) = difference(&before, &import.tools);
         if dry_run == DryRun::Yes {
-            return Ok(RefreshReport { source, added, removed, changed });
+            return Ok(RefreshReport {
+                source,
+                added,
+                removed,
+                changed,
+            });
         }
         let now = self.inner.clock.now();
         let source = Source {
@@ -322,7 +346,12 @@ impl Engine {
             }
         })
         .await?;
-        Ok(RefreshReport { source, added, removed, changed })
+        Ok(RefreshReport {
+            source,
+            added,
+            removed,
+            changed,
+        })
     }
 
     async fn set_status(
@@ -371,7 +400,11 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`, `forbidden`.
-    pub fn remove_source(&self, caller: &Caller, name_or_id: &str) -> BoxFuture<'_, Result<(), Error>> {
+    pub fn remove_source(
+        &self,
+        caller: &Caller,
+        name_or_id: &str,
+    ) -> BoxFuture<'_, Result<(), Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
@@ -435,20 +468,29 @@ fn require_base_url(import: &Import) -> Result<(), Error> {
 }
 
 fn difference(before: &[Tool], after: &[Tool]) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let old: HashMap<&str, &str> =
-        before.iter().map(|t| (t.path.as_str(), t.digest.as_str())).collect();
-    let new: HashMap<&str, &str> =
-        after.iter().map(|t| (t.path.as_str(), t.digest.as_str())).collect();
+    let old: HashMap<&str, &str> = before
+        .iter()
+        .map(|t| (t.path.as_str(), t.digest.as_str()))
+        .collect();
+    let new: HashMap<&str, &str> = after
+        .iter()
+        .map(|t| (t.path.as_str(), t.digest.as_str()))
+        .collect();
     let of = |tools: &[Tool], keep: &dyn Fn(&Tool) -> bool| {
-        let mut paths: Vec<String> =
-            tools.iter().filter(|t| keep(t)).map(|t| t.path.clone()).collect();
+        let mut paths: Vec<String> = tools
+            .iter()
+            .filter(|t| keep(t))
+            .map(|t| t.path.clone())
+            .collect();
         paths.sort();
         paths
     };
     (
         of(after, &|t| !old.contains_key(t.path.as_str())),
         of(before, &|t| !new.contains_key(t.path.as_str())),
-        of(after, &|t| old.get(t.path.as_str()).is_some_and(|d| *d != t.digest)),
+        of(after, &|t| {
+            old.get(t.path.as_str()).is_some_and(|d| *d != t.digest)
+        }),
     )
 }
 
@@ -460,7 +502,11 @@ fn told(
     change: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let headers: Vec<&str> = source.headers.iter().map(|(name, _)| name.as_str()).collect();
+    let headers: Vec<&str> = source
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     let detail: Value = json!({
         "name": source.name,
         "kind": source.kind.as_str(),
@@ -478,7 +524,10 @@ fn told(
         scope,
         by_person(caller, scope, &action, source.id.as_str(), &detail, now),
     )?;
-    let kind = EventKind::Source { source_id: source.id.clone(), change: change.to_owned() };
+    let kind = EventKind::Source {
+        source_id: source.id.clone(),
+        change: change.to_owned(),
+    };
     store::events::append(tx, scope, None, now, &kind)?;
     Ok(())
 }

@@ -5,11 +5,11 @@ use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope, System};
 use domain::approval::Approval;
 use domain::call::Call;
+use domain::canonical::sha256_hex;
 use domain::event::{Event, EventKind};
 use domain::limits::{LEASE_MS, Limits, TIMEOUT_MS_MAX};
 use domain::task::{Activity, Outcome, Pins, Task, TaskState};
 use domain::tenancy::{Account, Organization, Workspace};
-use domain::canonical::sha256_hex;
 use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -91,7 +91,9 @@ pub(crate) async fn local_workspace(
             created_at: now,
         },
     };
-    store.write(move |tx| Ok(store::tenancy::ensure_local(tx, system, &new)?)).await
+    store
+        .write(move |tx| Ok(store::tenancy::ensure_local(tx, system, &new)?))
+        .await
 }
 
 impl Engine {
@@ -100,13 +102,19 @@ impl Engine {
     /// # Errors
     /// `syntax_error`, `source_too_large`, `invalid_timeout`, `unknown_runtime`, `invalid_metadata`,
     /// `idempotency_mismatch`.
-    pub fn submit_task(&self, caller: &Caller, new: NewTask) -> BoxFuture<'_, Result<TaskView, Error>> {
+    pub fn submit_task(
+        &self,
+        caller: &Caller,
+        new: NewTask,
+    ) -> BoxFuture<'_, Result<TaskView, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
             let (task, program) = self.prepare(&caller, &new)?;
             let request = sha256_hex(
-                json!([new.code, new.timeout_ms, new.runtime_id, new.metadata]).to_string().as_bytes(),
+                json!([new.code, new.timeout_ms, new.runtime_id, new.metadata])
+                    .to_string()
+                    .as_bytes(),
             );
             if let Some(key) = &new.idempotency_key
                 && let Some(known) = self.known_task(&scope, key, &request).await?
@@ -125,7 +133,10 @@ impl Engine {
                 })
                 .await?;
                 self.inner.worker.kick();
-                return Ok(TaskView { task, approvals: Vec::new() });
+                return Ok(TaskView {
+                    task,
+                    approvals: Vec::new(),
+                });
             };
             let now = task.created_at;
             let mut running = task;
@@ -146,7 +157,10 @@ impl Engine {
                 })
                 .await
                 .inspect_err(|_| self.inner.live.leave(&running.id, &live))?;
-            let view = TaskView { task: running.clone(), approvals: Vec::new() };
+            let view = TaskView {
+                task: running.clone(),
+                approvals: Vec::new(),
+            };
             self.spawn_run(running, lease, live, Some(Arc::new(program)), permit);
             Ok(view)
         })
@@ -179,12 +193,18 @@ impl Engine {
             Some(Value::Object(map)) => {
                 let text = Value::Object(map.clone()).to_string();
                 if text.len() > 64 << 10 {
-                    return Err(Error::invalid("invalid_metadata", "metadata is larger than 64 KiB"));
+                    return Err(Error::invalid(
+                        "invalid_metadata",
+                        "metadata is larger than 64 KiB",
+                    ));
                 }
                 text
             }
             Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                return Err(Error::invalid("invalid_metadata", "metadata must be an object"));
+                return Err(Error::invalid(
+                    "invalid_metadata",
+                    "metadata must be an object",
+                ));
             }
         };
         let program = self.compile(&new.code, &limits)?;
@@ -232,16 +252,27 @@ impl Engine {
             ));
         }
         if code.contains('\0') {
-            return Err(Error::invalid("syntax_error", "the program has a NUL character in it; remove it"));
+            return Err(Error::invalid(
+                "syntax_error",
+                "the program has a NUL character in it; remove it",
+            ));
         }
         sandbox::compile(code, max).map_err(|e| Error::Invalid {
             code: "syntax_error",
-            message: format!("line {}, column {}: {}\n  {}", e.line, e.column, e.message, e.excerpt),
+            message: format!(
+                "line {}, column {}: {}\n  {}",
+                e.line, e.column, e.message, e.excerpt
+            ),
             details: Some(json!({ "line": e.line, "column": e.column, "excerpt": e.excerpt })),
         })
     }
 
-    async fn known_task(&self, scope: &Scope, key: &str, request: &str) -> Result<Option<TaskId>, Error> {
+    async fn known_task(
+        &self,
+        scope: &Scope,
+        key: &str,
+        request: &str,
+    ) -> Result<Option<TaskId>, Error> {
         let (scope, key_text) = (scope.clone(), key.to_owned());
         let known = self
             .inner
@@ -294,7 +325,9 @@ impl Engine {
                 .read({
                     let (scope, id) = (scope, id.clone());
                     move |r| {
-                        let Some(task) = store::tasks::get(r, &scope, &id)? else { return Ok(None) };
+                        let Some(task) = store::tasks::get(r, &scope, &id)? else {
+                            return Ok(None);
+                        };
                         let approvals = store::approvals::for_task(r, &scope, &id)?;
                         Ok::<_, Error>(Some(TaskView { task, approvals }))
                     }
@@ -377,7 +410,11 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn tasks(&self, caller: &Caller, query: TaskQuery) -> BoxFuture<'_, Result<Vec<TaskView>, Error>> {
+    pub fn tasks(
+        &self,
+        caller: &Caller,
+        query: TaskQuery,
+    ) -> BoxFuture<'_, Result<Vec<TaskView>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
@@ -408,7 +445,11 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`.
-    pub fn cancel_task(&self, caller: &Caller, id: &TaskId) -> BoxFuture<'_, Result<TaskView, Error>> {
+    pub fn cancel_task(
+        &self,
+        caller: &Caller,
+        id: &TaskId,
+    ) -> BoxFuture<'_, Result<TaskView, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let view = self.task(&caller, &id).await?;
@@ -435,7 +476,8 @@ impl Engine {
             if let Some(live) = self.inner.live.get(&id) {
                 live.signals.send_modify(|s| s.cancel = true);
             }
-            self.wait_task(&caller, &id, Until::Finished, Duration::from_secs(10)).await
+            self.wait_task(&caller, &id, Until::Finished, Duration::from_secs(10))
+                .await
         })
     }
 
@@ -443,10 +485,20 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`, and as [`Engine::submit_task`].
-    pub fn rerun_task(&self, caller: &Caller, id: &TaskId) -> BoxFuture<'_, Result<TaskView, Error>> {
+    pub fn rerun_task(
+        &self,
+        caller: &Caller,
+        id: &TaskId,
+    ) -> BoxFuture<'_, Result<TaskView, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let Task { code, runtime_id, metadata, limits, .. } = self.task(&caller, &id).await?.task;
+            let Task {
+                code,
+                runtime_id,
+                metadata,
+                limits,
+                ..
+            } = self.task(&caller, &id).await?.task;
             let new = NewTask {
                 code,
                 timeout_ms: Some(limits.wall_ms),
@@ -462,12 +514,19 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`.
-    pub fn task_calls(&self, caller: &Caller, id: &TaskId) -> BoxFuture<'_, Result<Vec<Call>, Error>> {
+    pub fn task_calls(
+        &self,
+        caller: &Caller,
+        id: &TaskId,
+    ) -> BoxFuture<'_, Result<Vec<Call>, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
             let scope = caller.scope(Permission::RunTasks)?;
-            self.inner.store.read(move |r| Ok(store::calls::list(r, &scope, &id)?)).await
+            self.inner
+                .store
+                .read(move |r| Ok(store::calls::list(r, &scope, &id)?))
+                .await
         })
     }
 
@@ -522,7 +581,9 @@ impl Engine {
         let (scope, handle) = (scope.clone(), id.clone());
         self.inner
             .store
-            .read(move |r| Ok::<_, Error>(store::handles::read(r, &scope, &handle, offset, length)?))
+            .read(move |r| {
+                Ok::<_, Error>(store::handles::read(r, &scope, &handle, offset, length)?)
+            })
             .await?
             .ok_or_else(|| Error::not_found("handle", id))
     }
@@ -548,7 +609,9 @@ pub(crate) fn task_event(
     status: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let kind = EventKind::Task { status: status.to_owned() };
+    let kind = EventKind::Task {
+        status: status.to_owned(),
+    };
     store::events::append(tx, scope, Some(id), now, &kind)?;
     Ok(())
 }

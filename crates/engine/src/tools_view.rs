@@ -81,7 +81,11 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn search_tools(&self, caller: &Caller, query: Query) -> BoxFuture<'_, Result<Discovery, Error>> {
+    pub fn search_tools(
+        &self,
+        caller: &Caller,
+        query: Query,
+    ) -> BoxFuture<'_, Result<Discovery, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let seen = self.seen(&caller).await?;
@@ -96,7 +100,11 @@ impl Engine {
                 })
                 .collect();
             let has_more = query.offset + hits.len() < found.total;
-            Ok(Discovery { hits, total: found.total, has_more })
+            Ok(Discovery {
+                hits,
+                total: found.total,
+                has_more,
+            })
         })
     }
 
@@ -116,7 +124,11 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`, naming the nearest paths.
-    pub fn describe_tool(&self, caller: &Caller, path: &str) -> BoxFuture<'_, Result<ToolDescription, Error>> {
+    pub fn describe_tool(
+        &self,
+        caller: &Caller,
+        path: &str,
+    ) -> BoxFuture<'_, Result<ToolDescription, Error>> {
         let (caller, path) = (caller.clone(), path.to_owned());
         Box::pin(async move {
             let seen = self.seen(&caller).await?;
@@ -130,7 +142,11 @@ impl Engine {
                 return Err(if near.is_empty() {
                     Error::not_found("tool", &path)
                 } else {
-                    Error::NotFoundNear { what: "tool", id: path, near }
+                    Error::NotFoundNear {
+                        what: "tool",
+                        id: path,
+                        near,
+                    }
                 });
             };
             Ok(ToolDescription {

@@ -76,7 +76,10 @@ impl Engine {
             .write(move |tx| Ok::<_, Error>(store::tasks::abandon(tx, system)?))
             .await?;
         if taken > 0 {
-            tracing::info!(tasks = taken, "taking back the tasks of the server before this one");
+            tracing::info!(
+                tasks = taken,
+                "taking back the tasks of the server before this one"
+            );
         }
         Ok(())
     }
@@ -119,7 +122,9 @@ impl Engine {
 
     async fn claim_all(&self) -> Result<(), Error> {
         loop {
-            let Some(permit) = self.inner.worker.try_permit() else { return Ok(()) };
+            let Some(permit) = self.inner.worker.try_permit() else {
+                return Ok(());
+            };
             let (system, owner) = (self.inner.system, self.inner.worker.owner.clone());
             let now = self.inner.clock.now();
             let claimable = self
@@ -138,7 +143,9 @@ impl Engine {
                     Ok::<_, Error>(store::tasks::claim_next(tx, system, &owner, now, until)?)
                 })
                 .await?;
-            let Some((task, lease)) = claimed else { return Ok(()) };
+            let Some((task, lease)) = claimed else {
+                return Ok(());
+            };
             tracing::debug!(task.id = %task.id, attempt = task.attempts, "task claimed");
             let live = self.inner.live.enter(&task.id);
             self.spawn_run(task, lease, live, None, permit);

@@ -91,7 +91,10 @@ impl Condition {
     /// # Errors
     /// When there is no operator, the path is empty, or the operand does not fit the operator.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
-        let refuse = |why| ConditionError { text: text.chars().take(128).collect(), why };
+        let refuse = |why| ConditionError {
+            text: text.chars().take(128).collect(),
+            why,
+        };
         let trimmed = text.trim();
         let end = trimmed
             .find(|c: char| c.is_whitespace() || "=!<>".contains(c))
@@ -108,13 +111,19 @@ impl Condition {
                 })
             })
             .ok_or_else(|| {
-                refuse("the operator is one of = != in 'not in' < <= > >= exists absent glob contains")
+                refuse(
+                    "the operator is one of = != in 'not in' < <= > >= exists absent glob contains",
+                )
             })?;
         let operand = rest[name.len()..].trim();
         let value = (!operand.is_empty()).then(|| {
             serde_json::from_str(operand).unwrap_or_else(|_| Value::String(operand.to_owned()))
         });
-        let condition = Self { path: path.to_owned(), op, value };
+        let condition = Self {
+            path: path.to_owned(),
+            op,
+            value,
+        };
         condition.validate().map_err(refuse)?;
         Ok(condition)
     }
@@ -169,7 +178,9 @@ impl Condition {
             | Operator::Glob
             | Operator::Contains => {}
         }
-        let (Some(found), Some(operand)) = (found, &self.value) else { return when_undecided };
+        let (Some(found), Some(operand)) = (found, &self.value) else {
+            return when_undecided;
+        };
         self.compare(found, operand).unwrap_or(when_undecided)
     }
 
@@ -180,8 +191,12 @@ impl Condition {
             Operator::Exists | Operator::Absent => None,
             Operator::Equal => Some(equal(found, operand)),
             Operator::NotEqual => Some(!equal(found, operand)),
-            Operator::In => operand.as_array().map(|l| l.iter().any(|o| equal(found, o))),
-            Operator::NotIn => operand.as_array().map(|l| !l.iter().any(|o| equal(found, o))),
+            Operator::In => operand
+                .as_array()
+                .map(|l| l.iter().any(|o| equal(found, o))),
+            Operator::NotIn => operand
+                .as_array()
+                .map(|l| !l.iter().any(|o| equal(found, o))),
             Operator::Less => ordered(Ordering::is_lt),
             Operator::AtMost => ordered(Ordering::is_le),
             Operator::Greater => ordered(Ordering::is_gt),
@@ -231,9 +246,13 @@ fn glob_matches(glob: &str, text: &str) -> bool {
     let [first, middle @ .., last] = parts.as_slice() else {
         return glob == text;
     };
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
     for part in middle {
-        let Some(at) = rest.find(part) else { return false };
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(last)
@@ -246,7 +265,8 @@ mod tests {
 
     #[test]
     fn table() {
-        let args = json!({"amount": 5000, "to": "prod-eu", "tags": ["a"], "n": {"x": [1.5]}, "z": null});
+        let args =
+            json!({"amount": 5000, "to": "prod-eu", "tags": ["a"], "n": {"x": [1.5]}, "z": null});
         for (text, expected) in [
             ("amount > 4999", Some(true)),
             ("amount>5000", Some(false)),
@@ -268,14 +288,32 @@ mod tests {
             ("to != prod-eu", Some(false)),
         ] {
             let condition = Condition::parse(text).expect(text);
-            assert_eq!(condition.holds(&args, true), expected.unwrap_or(true), "{text}");
-            assert_eq!(condition.holds(&args, false), expected.unwrap_or(false), "{text}");
+            assert_eq!(
+                condition.holds(&args, true),
+                expected.unwrap_or(true),
+                "{text}"
+            );
+            assert_eq!(
+                condition.holds(&args, false),
+                expected.unwrap_or(false),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn refused() {
-        for bad in ["", "amount", "amount ~ 5", "a in 5", "a glob 5", "a exists 5", "a =", "a..b = 1", "> 5"] {
+        for bad in [
+            "",
+            "amount",
+            "amount ~ 5",
+            "a in 5",
+            "a glob 5",
+            "a exists 5",
+            "a =",
+            "a..b = 1",
+            "> 5",
+        ] {
             assert!(Condition::parse(bad).is_err(), "{bad}");
         }
     }

@@ -28,8 +28,12 @@ impl Pattern {
     /// # Errors
     /// When it is empty or too long, a segment is empty, or a character can be in no path.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let refuse =
-            |why| Err(PatternError { text: text.chars().take(64).collect(), why });
+        let refuse = |why| {
+            Err(PatternError {
+                text: text.chars().take(64).collect(),
+                why,
+            })
+        };
         if text.is_empty() {
             return refuse("it is empty; '**' stands for every tool");
         }
@@ -43,7 +47,10 @@ impl Pattern {
             if segment.contains("**") && segment != "**" {
                 return refuse("'**' must stand alone between dots");
             }
-            if !segment.chars().all(|c| c.is_ascii_alphanumeric() || "_-$*".contains(c)) {
+            if !segment
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-$*".contains(c))
+            {
                 return refuse("segments hold letters, digits, '_', '-', '$' and '*' only");
             }
         }
@@ -63,11 +70,16 @@ impl Pattern {
         let path = fold_path(path);
         let pattern: Vec<&str> = pattern.split('.').collect();
         let path: Vec<&str> = path.split('.').collect();
-        wildcard(&pattern, &path, |p| *p == "**", |p, s| {
-            let p: Vec<char> = p.chars().collect();
-            let s: Vec<char> = s.chars().collect();
-            wildcard(&p, &s, |c| *c == '*', |a, b| a == b)
-        })
+        wildcard(
+            &pattern,
+            &path,
+            |p| *p == "**",
+            |p, s| {
+                let p: Vec<char> = p.chars().collect();
+                let s: Vec<char> = s.chars().collect();
+                wildcard(&p, &s, |c| *c == '*', |a, b| a == b)
+            },
+        )
     }
 
     /// How narrow the pattern is: a new rule stands above those with a smaller number.

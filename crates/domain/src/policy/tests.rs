@@ -36,9 +36,12 @@ fn run(rules: Vec<Rule>, tool: &str, risk: Risk, arguments: Option<&Value>) -> D
 
 #[test]
 fn defaults_follow_risk() {
-    for (risk, effect) in
-        [(Risk::Read, "allow"), (Risk::Write, "ask"), (Risk::Destructive, "ask"), (Risk::Unknown, "ask")]
-    {
+    for (risk, effect) in [
+        (Risk::Read, "allow"),
+        (Risk::Write, "ask"),
+        (Risk::Destructive, "ask"),
+        (Risk::Unknown, "ask"),
+    ] {
         let decision = run(vec![], "a.b", risk, None);
         assert_eq!(decision.effect.as_str(), effect);
         assert_eq!((decision.rule_id, decision.policy_version), (None, 7));
@@ -49,8 +52,18 @@ fn defaults_follow_risk() {
 fn first_match_within_a_level_strictest_across() {
     let allow = || rule(1, Level::Workspace, "a.b", Effect::Allow);
     let deny = || rule(2, Level::Workspace, "a.*", Effect::Deny);
-    assert_eq!(run(vec![allow(), deny()], "a.b", Risk::Write, None).effect.as_str(), "allow");
-    assert_eq!(run(vec![deny(), allow()], "a.b", Risk::Write, None).effect.as_str(), "deny");
+    assert_eq!(
+        run(vec![allow(), deny()], "a.b", Risk::Write, None)
+            .effect
+            .as_str(),
+        "allow"
+    );
+    assert_eq!(
+        run(vec![deny(), allow()], "a.b", Risk::Write, None)
+            .effect
+            .as_str(),
+        "deny"
+    );
     let org_ask = rule(3, Level::Organization, "**", Effect::Ask(Ask::default()));
     let mine = rule(4, Level::Personal, "**", Effect::Allow);
     let decision = run(vec![org_ask, allow(), mine], "a.b", Risk::Read, None);
@@ -63,30 +76,72 @@ fn first_match_within_a_level_strictest_across() {
 fn a_missing_argument_never_opens_and_always_closes() {
     let with = |effect, condition: &str| {
         let mut r = rule(1, Level::Workspace, "**", effect);
-        r.matches.conditions.push(Condition::parse(condition).expect("a condition"));
+        r.matches
+            .conditions
+            .push(Condition::parse(condition).expect("a condition"));
         r
     };
     let args = json!({});
     let allow = with(Effect::Allow, "amount < 10");
-    assert_eq!(run(vec![allow.clone()], "a.b", Risk::Write, Some(&args)).effect.as_str(), "ask");
+    assert_eq!(
+        run(vec![allow.clone()], "a.b", Risk::Write, Some(&args))
+            .effect
+            .as_str(),
+        "ask"
+    );
     let small = json!({"amount": 5});
-    assert_eq!(run(vec![allow], "a.b", Risk::Write, Some(&small)).effect.as_str(), "allow");
+    assert_eq!(
+        run(vec![allow], "a.b", Risk::Write, Some(&small))
+            .effect
+            .as_str(),
+        "allow"
+    );
     let deny = with(Effect::Deny, "amount > 10");
-    assert_eq!(run(vec![deny.clone()], "a.b", Risk::Read, Some(&args)).effect.as_str(), "deny");
-    assert_eq!(run(vec![deny], "a.b", Risk::Read, Some(&small)).effect.as_str(), "allow");
+    assert_eq!(
+        run(vec![deny.clone()], "a.b", Risk::Read, Some(&args))
+            .effect
+            .as_str(),
+        "deny"
+    );
+    assert_eq!(
+        run(vec![deny], "a.b", Risk::Read, Some(&small))
+            .effect
+            .as_str(),
+        "allow"
+    );
 }
 
 #[test]
 fn except_until_and_other_people() {
     let mut r = rule(1, Level::Workspace, "a.**", Effect::Deny);
-    r.matches.except.push(Pattern::parse("a.ok").expect("a pattern"));
-    assert_eq!(run(vec![r.clone()], "a.ok", Risk::Read, None).effect.as_str(), "allow");
-    assert_eq!(run(vec![r.clone()], "a.no", Risk::Read, None).effect.as_str(), "deny");
+    r.matches
+        .except
+        .push(Pattern::parse("a.ok").expect("a pattern"));
+    assert_eq!(
+        run(vec![r.clone()], "a.ok", Risk::Read, None)
+            .effect
+            .as_str(),
+        "allow"
+    );
+    assert_eq!(
+        run(vec![r.clone()], "a.no", Risk::Read, None)
+            .effect
+            .as_str(),
+        "deny"
+    );
     r.until = Some(Timestamp(1_000));
-    assert_eq!(run(vec![r.clone()], "a.no", Risk::Read, None).effect.as_str(), "allow");
+    assert_eq!(
+        run(vec![r.clone()], "a.no", Risk::Read, None)
+            .effect
+            .as_str(),
+        "allow"
+    );
     let mut other = rule(1, Level::Personal, "**", Effect::Deny);
     other.account_id = Some(AccountId::from_bits([8; 16]));
-    assert_eq!(run(vec![other], "a.no", Risk::Read, None).effect.as_str(), "allow");
+    assert_eq!(
+        run(vec![other], "a.no", Risk::Read, None).effect.as_str(),
+        "allow"
+    );
 }
 
 /// Every set of up to three rules out of a small alphabet: adding a deny never widens access, and
@@ -105,7 +160,9 @@ fn adding_a_deny_never_widens() {
     for (la, ea, ta) in &alphabet {
         for (lb, eb, tb) in &alphabet {
             let base = vec![rule(2, *la, ta, ea.clone()), rule(3, *lb, tb, eb.clone())];
-            let before = run(base.clone(), "a.b", Risk::Write, None).effect.strictness();
+            let before = run(base.clone(), "a.b", Risk::Write, None)
+                .effect
+                .strictness();
             for level in Level::ALL {
                 let mut more = base.clone();
                 more.insert(0, rule(1, level, "a.b", Effect::Deny));
@@ -119,6 +176,11 @@ fn adding_a_deny_never_widens() {
 #[test]
 fn a_question_in_general_is_answered_without_conditions() {
     let mut r = rule(1, Level::Workspace, "**", Effect::Deny);
-    r.matches.conditions.push(Condition::parse("amount > 10").expect("a condition"));
-    assert_eq!(run(vec![r], "a.b", Risk::Read, None).effect.as_str(), "allow");
+    r.matches
+        .conditions
+        .push(Condition::parse("amount > 10").expect("a condition"));
+    assert_eq!(
+        run(vec![r], "a.b", Risk::Read, None).effect.as_str(),
+        "allow"
+    );
 }

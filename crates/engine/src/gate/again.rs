@@ -1,7 +1,9 @@
 //! Calls that come to the gate a second time: approved by a person since, or under way when a server
 //! died. Each is decided again on the policy as it stands now.
 
-use super::{Asking, Target, Verdict, ask_person, audit_sent, call_event, denied_by_policy, request};
+use super::{
+    Asking, Target, Verdict, ask_person, audit_sent, call_event, denied_by_policy, request,
+};
 use crate::Error;
 use domain::Timestamp;
 use domain::access::Scope;
@@ -32,23 +34,35 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Verdict, Err
         let gone = ToolError::new(
             ToolErrorCode::ToolNotFound,
             &c.call.binding.tool,
-            format!("{} was removed while a person was asked; nothing was sent", c.call.binding.tool),
+            format!(
+                "{} was removed while a person was asked; nothing was sent",
+                c.call.binding.tool
+            ),
         );
         return Ok(Verdict::Settled(CallStatus::Failed(gone)));
     };
     let tool = &*target.tool;
     let policy = store::policies::policy(tx, c.scope, Some(&c.task.account_id))?;
-    let decision = policy::decide(&request(c.task, tool, Some(&target.arguments), c.now), &policy);
+    let decision = policy::decide(
+        &request(c.task, tool, Some(&target.arguments), c.now),
+        &policy,
+    );
     let same_definition = tool.digest == c.approval.binding.definition_digest;
     let same_question = matches!(&decision.effect, Effect::Ask(ask) if *ask == c.approval.ask)
         && decision.rule_id == c.approval.rule_id;
     match &decision.effect {
-        Effect::Deny => Ok(Verdict::Settled(CallStatus::Denied(denied_by_policy(tool, &decision)))),
+        Effect::Deny => Ok(Verdict::Settled(CallStatus::Denied(denied_by_policy(
+            tool, &decision,
+        )))),
         Effect::Ask(ask) if !(same_definition && same_question) => {
             let why = format!(
                 "{}; it is asked again because {} since the last answer",
                 decision.explain(tool.risk),
-                if same_definition { "the policy changed" } else { "the tool's definition changed" }
+                if same_definition {
+                    "the policy changed"
+                } else {
+                    "the tool's definition changed"
+                }
             );
             let mut call = c.call.clone();
             call.binding.definition_digest.clone_from(&tool.digest);
@@ -82,13 +96,13 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Verdict, Err
                 };
                 Admission::by_policy(&decision, binding)
             };
-            let admission = admission
-                .ok_or_else(|| Error::internal(&"a granted approval got no admission"))?;
+            let admission =
+                admission.ok_or_else(|| Error::internal(&"a granted approval got no admission"))?;
             let mut target = target.clone();
             if same_definition {
                 // What the reviewer saw is what is sent: the stored bytes.
-                target.prepared = serde_json::from_str(&c.approval.request)
-                    .map_err(|e| Error::internal(&e))?;
+                target.prepared =
+                    serde_json::from_str(&c.approval.request).map_err(|e| Error::internal(&e))?;
             }
             Ok(Verdict::Admitted(admission, Box::new(target)))
         }
@@ -109,15 +123,17 @@ pub(crate) fn repeat(tx: &mut Tx<'_>, r: &Repeating<'_>) -> Result<Option<Admiss
     let policy = store::policies::policy(tx, r.scope, Some(&r.task.account_id))?;
     let request = request(r.task, &r.target.tool, Some(&r.target.arguments), r.now);
     let decision = policy::decide(&request, &policy);
-    let granted =
-        store::approvals::for_call(tx, r.scope, &r.task.id, r.call.binding.sequence)?
-            .into_iter()
-            .rfind(|a| a.status.is_approved());
+    let granted = store::approvals::for_call(tx, r.scope, &r.task.id, r.call.binding.sequence)?
+        .into_iter()
+        .rfind(|a| a.status.is_approved());
     let admission = match (&decision.effect, granted) {
         (Effect::Deny, _) => None,
         (_, Some(approval)) => Admission::by_approval(&approval, approval.binding.clone()),
         (_, None) => {
-            let binding = Binding { policy_version: policy.version, ..r.call.binding.clone() };
+            let binding = Binding {
+                policy_version: policy.version,
+                ..r.call.binding.clone()
+            };
             Admission::by_policy(&decision, binding)
         }
     };

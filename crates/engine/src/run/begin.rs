@@ -8,7 +8,10 @@ use domain::task::{Task, TaskError};
 use sandbox::Session;
 use std::sync::Arc;
 
-pub(super) fn rebuild_program(engine: &Engine, task: &Task) -> Result<Arc<sandbox::Program>, TaskError> {
+pub(super) fn rebuild_program(
+    engine: &Engine,
+    task: &Task,
+) -> Result<Arc<sandbox::Program>, TaskError> {
     if task.pins.engine != sandbox::engine_digest() {
         return Err(TaskError::new(
             "engine_changed",
@@ -83,7 +86,10 @@ fn seed_bytes(hex: &str) -> [u8; 32] {
 }
 
 pub(super) fn sandbox_unavailable(error: &sandbox::Error) -> TaskError {
-    TaskError::new("sandbox_unavailable", format!("no sandbox could be had: {error}"))
+    TaskError::new(
+        "sandbox_unavailable",
+        format!("no sandbox could be had: {error}"),
+    )
 }
 
 pub(super) fn journal_broken(sequence: u32, what: &str) -> TaskError {

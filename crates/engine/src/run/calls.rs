@@ -4,6 +4,7 @@
 //! asked or sent a second time, unless it is safe to repeat or a person says so.
 
 use super::journal::outcome_of;
+use super::logs::write_logs;
 use super::{Run, sandbox_outcome};
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Asking, Checked, Consuming, Repeating, Target, Verdict, Wanted};
@@ -58,7 +59,11 @@ impl Run<'_> {
             self.held.extend(fresh);
             return Ok(());
         }
-        if fresh.is_empty() { Ok(()) } else { self.admit(fresh).await }
+        if fresh.is_empty() {
+            Ok(())
+        } else {
+            self.admit(fresh).await
+        }
     }
 
     /// Matches a call with its record.
@@ -96,9 +101,14 @@ impl Run<'_> {
         let now = self.now();
         let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
         let sequences: Vec<u32> = pairs.iter().map(|(w, _)| w.sequence).collect();
+        // What was logged before a call stands before it in the record: whoever is asked has read it.
+        let lines = self.take_logs();
         let verdicts = self
             .engine
-            .commit(&self.scope, move |tx| gate::admit(tx, &scope, &lease, &task, &pairs, now))
+            .commit(&self.scope, move |tx| {
+                write_logs(tx, &scope, &lease, &lines, now)?;
+                gate::admit(tx, &scope, &lease, &task, &pairs, now)
+            })
             .await?;
         for (sequence, (call, verdict)) in sequences.into_iter().zip(verdicts) {
             self.made.insert(sequence, call);
@@ -159,11 +169,15 @@ impl Run<'_> {
             engine: self.engine.clone(),
             scope: self.scope.clone(),
             account_id: self.task.account_id.clone(),
-            wants_meta: self.made.get(&sequence).is_some_and(|c| wants_meta(&c.options)),
+            wants_meta: self
+                .made
+                .get(&sequence)
+                .is_some_and(|c| wants_meta(&c.options)),
             bytes_max: self.task.limits.tool_result_bytes * KEPT_RESULTS,
         };
-        self.in_flight
-            .push(Box::pin(async move { (sequence, sending.run(admission, target).await) }));
+        self.in_flight.push(Box::pin(async move {
+            (sequence, sending.run(admission, target).await)
+        }));
     }
 
     /// What to do about calls that were under way when a server died, once the program has made
@@ -224,12 +238,25 @@ impl Run<'_> {
         target: &Target,
         now: Timestamp,
     ) -> Result<Option<Admission>, Error> {
-        let (scope, task, call, target) =
-            (self.scope.clone(), self.task.clone(), call.clone(), target.clone());
+        let (scope, task, call, target) = (
+            self.scope.clone(),
+            self.task.clone(),
+            call.clone(),
+            target.clone(),
+        );
         self.engine
             .commit(&self.scope, move |tx| {
                 let (scope, task, call, target) = (&scope, &task, &call, &target);
-                gate::repeat(tx, &Repeating { scope, task, call, target, now })
+                gate::repeat(
+                    tx,
+                    &Repeating {
+                        scope,
+                        task,
+                        call,
+                        target,
+                        now,
+                    },
+                )
             })
             .await
     }
@@ -242,10 +269,12 @@ impl Run<'_> {
             options: call.options.clone(),
             position: call.position,
         };
-        Ok(match self.check(std::slice::from_ref(&wanted)).await?.pop() {
-            Some(Checked::Sendable(target)) => Some(*target),
-            Some(Checked::Settled(_)) | None => None,
-        })
+        Ok(
+            match self.check(std::slice::from_ref(&wanted)).await?.pop() {
+                Some(Checked::Sendable(target)) => Some(*target),
+                Some(Checked::Settled(_)) | None => None,
+            },
+        )
     }
 
     /// Looks whether pending approvals have been resolved, and goes on with those.
@@ -282,14 +311,16 @@ impl Run<'_> {
     }
 
     async fn on_answer(&mut self, sequence: u32, approval: Approval) -> Result<(), Error> {
-        let Some(call) = self.made.get(&sequence).cloned() else { return Ok(()) };
+        let Some(call) = self.made.get(&sequence).cloned() else {
+            return Ok(());
+        };
         let tool = &approval.binding.tool;
         let refused = match (&approval.status, approval.question) {
             (ApprovalStatus::Approved(_), _) => None,
             (_, Question::SendAgain) => Some(CallStatus::Unknown),
-            (ApprovalStatus::Denied(answered), Question::Send) => {
-                Some(CallStatus::Denied(approval_denied(tool, &approval, &answered.reason)))
-            }
+            (ApprovalStatus::Denied(answered), Question::Send) => Some(CallStatus::Denied(
+                approval_denied(tool, &approval, &answered.reason),
+            )),
             (ApprovalStatus::Pending | ApprovalStatus::Expired | ApprovalStatus::Withdrawn, _) => {
                 Some(CallStatus::Failed(approval_expired(tool, &approval)))
             }
@@ -334,7 +365,11 @@ impl Run<'_> {
         let mut records = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             self.deliveries += 1;
-            let delivery = Delivery { order: self.deliveries, now: shown, elapsed_ms };
+            let delivery = Delivery {
+                order: self.deliveries,
+                now: shown,
+                elapsed_ms,
+            };
             records.push((outcome, Some(delivery)));
         }
         let records = self.record(records, now).await?;
@@ -361,7 +396,8 @@ impl Run<'_> {
             self.calls.remove(&outcome.call.binding.sequence);
         }
         let now = self.now();
-        self.record(outcomes.into_iter().map(|o| (o, None)).collect(), now).await?;
+        self.record(outcomes.into_iter().map(|o| (o, None)).collect(), now)
+            .await?;
         Ok(())
     }
 
@@ -372,7 +408,11 @@ impl Run<'_> {
             .filter_map(|(sequence, status)| {
                 let call = self.made.get(&sequence)?.clone();
                 let (status, large) = within(status, limit);
-                Some(Settled { call, status, large })
+                Some(Settled {
+                    call,
+                    status,
+                    large,
+                })
             })
             .collect()
     }
@@ -392,7 +432,14 @@ impl Run<'_> {
                         store::handles::insert(tx, &scope, handle, &lease.task_id, text)?;
                     }
                     let sequence = outcome.call.binding.sequence;
-                    store::calls::record_outcome(tx, &lease, sequence, &outcome.status, now, *delivery)?;
+                    store::calls::record_outcome(
+                        tx,
+                        &lease,
+                        sequence,
+                        &outcome.status,
+                        now,
+                        *delivery,
+                    )?;
                     gate::call_event(tx, &scope, &outcome.call, outcome.status.as_str(), now)?;
                 }
                 Ok(())
@@ -436,7 +483,11 @@ fn wants_meta(options: &str) -> bool {
 }
 
 fn approval_denied(tool: &str, approval: &Approval, reason: &str) -> ToolError {
-    let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let said = if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    };
     ToolError::new(
         ToolErrorCode::ApprovalDenied,
         tool,
@@ -484,7 +535,12 @@ impl Sending {
     }
 
     async fn try_run(&self, admission: Admission, target: Target) -> Result<Value, ToolError> {
-        let Target { tool, source, prepared, .. } = target;
+        let Target {
+            tool,
+            source,
+            prepared,
+            ..
+        } = target;
         let attachments = self
             .engine
             .attachments(&self.scope, &source.source.id, &self.account_id)
@@ -494,13 +550,23 @@ impl Sending {
             .engine
             .inner
             .invoker
-            .invoke(admission, &tool, &source, &prepared, &attachments, self.bytes_max)
+            .invoke(
+                admission,
+                &tool,
+                &source,
+                &prepared,
+                &attachments,
+                self.bytes_max,
+            )
             .await?;
         if !self.wants_meta {
             return Ok(answer.data);
         }
-        let headers: serde_json::Map<String, Value> =
-            answer.headers.into_iter().map(|(k, v)| (k, Value::String(v))).collect();
+        let headers: serde_json::Map<String, Value> = answer
+            .headers
+            .into_iter()
+            .map(|(k, v)| (k, Value::String(v)))
+            .collect();
         Ok(json!({ "data": answer.data, "status": answer.status, "headers": headers }))
     }
 }
@@ -510,6 +576,9 @@ pub(super) fn withdrawn(task: &Task, tool: &str) -> ToolError {
     ToolError::new(
         ToolErrorCode::ApprovalDenied,
         tool,
-        format!("task {} ended before anybody answered; nothing was sent", task.id),
+        format!(
+            "task {} ended before anybody answered; nothing was sent",
+            task.id
+        ),
     )
 }

@@ -23,8 +23,13 @@ impl Run<'_> {
     /// The program has ended: waits for the answers of calls that it did not await.
     pub(super) async fn settle_ended(&mut self) -> Result<Option<End>, Error> {
         self.record_ready_undelivered().await?;
-        let Some(outcome) = self.ended.clone() else { return Ok(None) };
-        let patient = matches!(outcome, Outcome::Completed(_) | Outcome::Failed(_) | Outcome::Denied(_));
+        let Some(outcome) = self.ended.clone() else {
+            return Ok(None);
+        };
+        let patient = matches!(
+            outcome,
+            Outcome::Completed(_) | Outcome::Failed(_) | Outcome::Denied(_)
+        );
         if !self.in_flight.is_empty() {
             let now = self.now();
             let since = *self.waiting_since.get_or_insert(now);
@@ -43,7 +48,9 @@ impl Run<'_> {
             End::LeftAsRecorded => {
                 let lease = self.lease;
                 self.engine
-                    .commit(&self.scope, move |tx| Ok(store::tasks::release(tx, &lease)?))
+                    .commit(&self.scope, move |tx| {
+                        Ok(store::tasks::release(tx, &lease)?)
+                    })
                     .await?;
                 return Ok(Doing::Released);
             }
@@ -67,7 +74,15 @@ impl Run<'_> {
         self.record_ready_undelivered().await?;
         let lines = self.take_logs();
         let now = self.now();
-        let view = finish(self.engine, &self.scope, self.task, &self.lease, lines, outcome, now);
+        let view = finish(
+            self.engine,
+            &self.scope,
+            self.task,
+            &self.lease,
+            lines,
+            outcome,
+            now,
+        );
         Ok(Doing::Finished(Arc::new(view.await?)))
     }
 }
@@ -132,7 +147,10 @@ pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
         .as_deref()
         .and_then(|text| serde_json::from_str::<ToolError>(text).ok());
     let limit = |code: &str, name: &str, value: String, raise: &str| {
-        TaskError::new(code, format!("the program passed its limit {name} of {value}; {raise}"))
+        TaskError::new(
+            code,
+            format!("the program passed its limit {name} of {value}; {raise}"),
+        )
     };
     let mut error = match failure.code {
         FailureCode::Thrown => {
@@ -187,7 +205,10 @@ pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
     error.column = failure.column;
     error.stack = (!failure.stack.is_empty()).then_some(failure.stack);
     let denied = tool_error.is_some_and(|e| {
-        matches!(e.code, ToolErrorCode::DeniedByPolicy | ToolErrorCode::ApprovalDenied)
+        matches!(
+            e.code,
+            ToolErrorCode::DeniedByPolicy | ToolErrorCode::ApprovalDenied
+        )
     });
     if denied {
         Outcome::Denied(error)

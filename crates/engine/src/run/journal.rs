@@ -23,7 +23,11 @@ impl Journal {
             .collect();
         deliveries.sort_by_key(|(d, _)| d.order);
         let calls = calls.into_iter().map(|c| (c.binding.sequence, c)).collect();
-        Self { calls, deliveries: deliveries.into(), seen: 0 }
+        Self {
+            calls,
+            deliveries: deliveries.into(),
+            seen: 0,
+        }
     }
 
     /// The deliveries recorded in all; the next live one follows.
@@ -52,11 +56,16 @@ impl Journal {
     /// # Errors
     /// `replay_diverged` when the program makes another call than it made then.
     pub(super) fn recorded(&mut self, wanted: &Wanted) -> Result<Option<&Call>, TaskError> {
-        let Some(call) = self.calls.get(&wanted.sequence) else { return Ok(None) };
+        let Some(call) = self.calls.get(&wanted.sequence) else {
+            return Ok(None);
+        };
         let difference = if domain::tool::fold_path(&call.binding.tool)
             != domain::tool::fold_path(&wanted.path)
         {
-            Some(format!("it went to {} and now goes to {}", call.binding.tool, wanted.path))
+            Some(format!(
+                "it went to {} and now goes to {}",
+                call.binding.tool, wanted.path
+            ))
         } else if call.binding.arguments_digest != sha256_hex(wanted.arguments.as_bytes()) {
             Some(format!(
                 "its arguments were {} and are now {}",
@@ -64,12 +73,18 @@ impl Journal {
                 cut(&wanted.arguments)
             ))
         } else if call.options != wanted.options {
-            Some(format!("its options were {} and are now {}", call.options, wanted.options))
+            Some(format!(
+                "its options were {} and are now {}",
+                call.options, wanted.options
+            ))
         } else {
             None
         };
         if let Some(difference) = difference {
-            return Err(diverged(format!("call {} differs: {difference}", wanted.sequence)));
+            return Err(diverged(format!(
+                "call {} differs: {difference}",
+                wanted.sequence
+            )));
         }
         self.seen += 1;
         Ok(Some(call))

@@ -34,7 +34,9 @@ impl Run<'_> {
                 sandbox::LogLevel::Error => LogLevel::Error,
             };
             // No database keeps a NUL character.
-            self.logs.buffer.push((self.logs.lines, level, text.replace('\0', "\u{fffd}")));
+            self.logs
+                .buffer
+                .push((self.logs.lines, level, text.replace('\0', "\u{fffd}")));
             let now = self.now();
             self.logs.since.get_or_insert(now);
         }
@@ -42,7 +44,10 @@ impl Run<'_> {
 
     pub(super) async fn flush_logs_if_due(&mut self) -> Result<(), Error> {
         let now = self.now();
-        let due = self.logs.since.is_some_and(|s| now.since(s) >= LOG_FLUSH_MS)
+        let due = self
+            .logs
+            .since
+            .is_some_and(|s| now.since(s) >= LOG_FLUSH_MS)
             || self.logs.buffer.len() >= LINES_MAX;
         if !due {
             return Ok(());
@@ -50,7 +55,9 @@ impl Run<'_> {
         let lines = self.take_logs();
         let (scope, lease) = (self.scope.clone(), self.lease.clone());
         self.engine
-            .commit(&self.scope, move |tx| write_logs(tx, &scope, &lease, &lines, now))
+            .commit(&self.scope, move |tx| {
+                write_logs(tx, &scope, &lease, &lines, now)
+            })
             .await
     }
 
@@ -72,10 +79,16 @@ pub(super) fn write_logs(
     lines: &[(u32, LogLevel, String)],
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Some((last, ..)) = lines.last() else { return Ok(()) };
+    let Some((last, ..)) = lines.last() else {
+        return Ok(());
+    };
     store::tasks::set_log_lines(tx, lease, *last)?;
     for (line, level, text) in lines {
-        let kind = EventKind::Log { line: *line, level: *level, text: text.clone() };
+        let kind = EventKind::Log {
+            line: *line,
+            level: *level,
+            text: text.clone(),
+        };
         store::events::append(tx, scope, Some(&lease.task_id), now, &kind)?;
     }
     Ok(())

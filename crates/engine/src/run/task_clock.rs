@@ -14,7 +14,11 @@ pub(super) struct TaskClock {
 
 impl TaskClock {
     pub(super) fn standing(elapsed_ms: u64, shown: Timestamp) -> Self {
-        Self { elapsed_ms, running_since: None, shown }
+        Self {
+            elapsed_ms,
+            running_since: None,
+            shown,
+        }
     }
 
     pub(super) fn elapsed_ms(&self, now: Timestamp) -> u64 {
