@@ -141,7 +141,7 @@ fn compile_fenced(source: &str) -> Result<(String, Places), CompileError> {
 fn compile_text(source: &str, text: &str) -> Result<(String, Places), CompileError> {
     let allocator = Allocator::default();
     let options = ParseOptions { allow_return_outside_function: true, preserve_parens: false, ..ParseOptions::default() };
-    let parsed = Parser::new(&allocator, text, SourceType::ts()).with_options(options).parse();
+    let parsed = Parser::new(&allocator, text, SourceType::ts().with_module(true)).with_options(options).parse();
     if let Some(diagnostic) = parsed.diagnostics.first() {
         return Err(CompileError::of(source, diagnostic));
     }

@@ -17,11 +17,36 @@ const QUICKJS_FILES: [&str; 3] = ["libregexp.c", "libunicode.c", "dtoa.c"];
 const OUR_FILES: [&str; 2] = ["engine.c", "libc.c"];
 
 /// Changes to `quickjs.c`: each text must occur exactly once.
-const PATCHES: [(&str, &str); 1] = [(
+const PATCHES: [(&str, &str); 7] = [
     // A missing global says what to use instead; see absent.c.
-    "    return JS_ThrowReferenceError(ctx, \"%s is not defined\",\n                                  JS_AtomGetStr(ctx, buf, sizeof(buf), name));",
-    "    const char *shown = JS_AtomGetStr(ctx, buf, sizeof(buf), name);\n    return JS_ThrowReferenceError(ctx, \"%s is not defined%s\", shown, absent_hint(shown));",
-)];
+    (
+        "    return JS_ThrowReferenceError(ctx, \"%s is not defined\",\n                                  JS_AtomGetStr(ctx, buf, sizeof(buf), name));",
+        "    const char *shown = JS_AtomGetStr(ctx, buf, sizeof(buf), name);\n    return JS_ThrowReferenceError(ctx, \"%s is not defined%s\", shown, absent_hint(shown));",
+    ),
+    (
+        "\"BigInt are forbidden in JSON.stringify\"",
+        "\"a BigInt has no JSON form; convert it with String() or Number()\"",
+    ),
+    // QuickJS marks the place of a call before its arguments and not at all for
+    // a property: errors would point at the last argument, or lines above.
+    (
+        "        bool has_optional_chain = false;\n",
+        "        bool has_optional_chain = false;\n        int at_line = s->token.line_num, at_column = s->token.col_num;\n",
+    ),
+    ("            emit_func_call:\n", "            emit_func_call:\n                emit_source_loc_at(s, at_line, at_column);\n"),
+    (
+        "                emit_op(s, OP_drop);\n\n                /* apply function call */\n",
+        "                emit_op(s, OP_drop);\n                emit_source_loc_at(s, at_line, at_column);\n",
+    ),
+    (
+        "                    emit_op(s, OP_get_field);\n                    emit_atom(s, s->token.u.ident.atom);\n                }\n            }\n            if (next_token(s))\n                return -1;\n        } else if (s->token.val == '[') {",
+        "                    emit_source_loc(s);\n                    emit_op(s, OP_get_field);\n                    emit_atom(s, s->token.u.ident.atom);\n                }\n            }\n            if (next_token(s))\n                return -1;\n        } else if (s->token.val == '[') {",
+    ),
+    (
+        "            } else {\n                emit_op(s, OP_get_array_el);\n            }\n        } else {\n            break;\n",
+        "            } else {\n                emit_source_loc_at(s, at_line, at_column);\n                emit_op(s, OP_get_array_el);\n            }\n        } else {\n            break;\n",
+    ),
+];
 
 fn main() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -160,6 +160,7 @@ fn worker_settings() -> Config {
     let mut config = settings();
     config.max_wasm_stack(WASM_STACK_BYTES);
     config.async_stack_size(WASM_STACK_BYTES + (512 << 10));
+    config.async_stack_zeroing(true);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

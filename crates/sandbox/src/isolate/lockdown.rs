@@ -22,7 +22,7 @@ pub(super) const SOCKET_FD: i32 = 0;
 pub(super) const IMAGE_FD: i32 = 1;
 
 /// All writable memory of one worker, whatever its programs ask for.
-const DATA_BYTES_MAX: u64 = 4 << 30;
+const DATA_BYTES_MAX: u64 = 8 << 30;
 
 /// One protection of a worker, as found when it started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

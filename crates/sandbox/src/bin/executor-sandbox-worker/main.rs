@@ -1,8 +1,25 @@
-//! The worker process for this crate's tests, as Executor's binary would be.
+//! The worker process for this crate's tests, honest and otherwise.
+//!
+//! Called as `sandbox-worker` it is what Executor's binary is. `probe NAME`
+//! locks itself down and then tries something forbidden (`probe.rs`). Under
+//! another name it is a worker that lies to its host (`liar.rs`) or one on a
+//! machine without seccomp.
+
+mod liar;
+mod probe;
 
 fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some("sandbox-worker") => sandbox::worker_main(),
+    let mut arguments = std::env::args();
+    let name = arguments.next().unwrap_or_default();
+    let name = std::path::Path::new(&name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match (arguments.next().as_deref(), name.split_once('-')) {
+        (Some("sandbox-worker"), Some(("liar", lie))) => liar::serve(lie),
+        (Some("sandbox-worker"), Some(("bare", _))) => {
+            probe::take_seccomp_away();
+            sandbox::worker_main()
+        }
+        (Some("sandbox-worker"), _) => sandbox::worker_main(),
+        (Some("probe"), _) => probe::attempt(&arguments.next().unwrap_or_default()),
         _ => std::process::exit(64),
     }
 }
