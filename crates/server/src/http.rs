@@ -40,6 +40,7 @@ use utoipa_axum::routes;
         license(name = "MIT", identifier = "MIT"),
     ),
     servers((url = "/")),
+    components(schemas(api::error::Problem)),
     tags(
         (name = "tasks", description = "Programs that run, their calls, logs and results"),
         (name = "approvals", description = "Questions to a person, and answers"),

@@ -107,7 +107,11 @@ fn references_resolve_and_fields_are_described() {
     }
     for (name, schema) in schemas {
         for (field, of_field) in schema["properties"].as_object().into_iter().flatten() {
-            let described = of_field.get("description").is_some() || of_field.get("$ref").is_some();
+            let is_told = |schema: &Value| {
+                schema.get("description").is_some() || schema.get("$ref").is_some()
+            };
+            let choices = of_field["oneOf"].as_array();
+            let described = is_told(of_field) || choices.is_some_and(|c| c.iter().any(is_told));
             assert!(described, "{name}.{field}");
         }
     }
