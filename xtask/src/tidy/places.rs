@@ -43,6 +43,7 @@ const PLACES: &[Place] = &[
         within: "crates/",
         homes: &[
             "crates/executor/src/",
+            "crates/testkit/src/",
             "crates/sandbox/build.rs",
             "crates/sandbox/image/",
         ],
