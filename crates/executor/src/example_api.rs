@@ -51,11 +51,10 @@ type Shared = Arc<Mutex<Ledger>>;
 
 /// Opens the example's port beside the server's: a fixed distance from it, or any free one.
 pub(crate) fn bind(server_port: u16, any_port: bool) -> std::io::Result<TcpListener> {
-    let port = match any_port {
-        true => 0,
-        false => server_port
-            .checked_add(PORT_DISTANCE)
-            .unwrap_or(server_port - PORT_DISTANCE),
+    let port = match server_port.checked_add(PORT_DISTANCE) {
+        _ if any_port => 0,
+        Some(above) => above,
+        None => server_port - PORT_DISTANCE,
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     listener.set_nonblocking(true)?;

@@ -84,10 +84,14 @@ async fn remove(context: &Context, client: &Client) -> Result<Exit> {
 async fn tour(context: &Context, client: &Client, own: bool, approve: bool) -> Result<Exit> {
     let output = &context.output;
     let step = |title: &str, text: &str| {
+        let lines = text
+            .lines()
+            .map(|l| format!("\n{:1$}{l}", "", if l.is_empty() { 0 } else { 2 }));
+        let lines: Vec<_> = lines.collect();
         output.note(&format!(
-            "\n{}\n  {}",
+            "\n{}{}",
             output.on_err(Paint::Bold, title),
-            text.replace('\n', "\n  ")
+            lines.concat()
         ));
     };
     if own {

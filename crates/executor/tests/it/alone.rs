@@ -1,6 +1,6 @@
 //! Commands that need no server, and what the others say without one.
 
-use crate::harness::{Place, description};
+use crate::harness::Place;
 use serde_json::json;
 
 #[test]
@@ -138,8 +138,7 @@ fn mistakes_in_the_file_stop_every_command() {
 #[test]
 fn descriptions_are_checked_without_a_server() {
     let place = Place::new();
-    let good = description();
-    let good = good.to_str().unwrap();
+    let good = &place.description();
     let found = place.json(&["sources", "check", good]);
     assert_eq!(found[0]["toolCount"], 6, "{found}");
     assert_eq!(
@@ -147,7 +146,7 @@ fn descriptions_are_checked_without_a_server() {
         (&json!("openapi"), &json!([]))
     );
     assert!(
-        found[0]["ms"].is_u64() && found[0]["file"] == good,
+        found[0]["ms"].is_u64() && found[0]["file"] == good.as_str(),
         "{found}"
     );
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,13 @@ impl Place {
             .write_all(input.as_bytes())
             .unwrap();
         Ran::of(child.wait_with_output().unwrap())
+    }
+
+    /// A description of an API that nobody serves.
+    pub(crate) fn description(&self) -> String {
+        let bundled = include_str!("../../src/example_api/openapi.json");
+        let text = bundled.replace("\"url\": \"/\"", "\"url\": \"https://books.example\"");
+        self.file("books.json", &text).to_str().unwrap().to_owned()
     }
 
     /// The one JSON document that a command prints.
@@ -140,10 +147,6 @@ impl Server {
         Self { child, address }
     }
 
-    pub(crate) fn port(&self) -> String {
-        self.address.rsplit(':').next().unwrap().to_owned()
-    }
-
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -166,6 +169,12 @@ impl Drop for Server {
         let _gone = self.child.kill();
         let _gone = self.child.wait();
     }
+}
+
+/// A port that nobody listens on at this moment.
+pub(crate) fn free_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port().to_string()
 }
 
 pub(crate) fn kill(pid: u32, signal: &str) {
@@ -205,9 +214,4 @@ pub(crate) fn rest(reader: &mut impl Read) -> String {
     let mut all = String::new();
     reader.read_to_string(&mut all).unwrap();
     all
-}
-
-/// The bundled example's description, as any API's.
-pub(crate) fn description() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/example_api/openapi.json")
 }

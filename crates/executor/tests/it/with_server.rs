@@ -1,6 +1,6 @@
 //! Commands against a server: shapes, streams, questions, exit codes.
 
-use crate::harness::{Place, Server, description, eventually, kill, rest, until};
+use crate::harness::{Place, Server, eventually, free_port, kill, rest, until};
 use serde_json::{Value, json};
 use std::io::BufReader;
 
@@ -75,7 +75,8 @@ fn errors_name_the_line() {
 #[test]
 fn the_tour_of_the_example() {
     let place = Place::new();
-    let server = Server::start(&place);
+    let port = free_port();
+    let server = Server::start_with(&place, &["serve", "--port", &port]);
     let tour = place.run(&["example", "--approve"]).exits(0);
     let result: Value = serde_json::from_str(&tour.out).unwrap();
     assert_eq!(
@@ -118,7 +119,6 @@ fn the_tour_of_the_example() {
     assert_eq!(place.json(&["audit", "verify"])["intact"], true);
 
     // The source goes on working at a server that was started again on the same port.
-    let port = server.port();
     server.kill();
     let _server = Server::start_with(&place, &["serve", "--port", &port]);
     place.run(&["example", "--approve"]).exits(0);
@@ -135,11 +135,7 @@ fn the_tour_of_the_example() {
 #[test]
 fn the_example_brings_a_server_where_none_runs() {
     let place = Place::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     place.file("data/executor.toml", &format!("port = {port}\n"));
     place
         .run(&["example", "--approve"])
@@ -151,7 +147,8 @@ fn the_example_brings_a_server_where_none_runs() {
 #[test]
 fn a_question_is_answered_from_another_terminal() {
     let place = Place::new();
-    let server = Server::start(&place);
+    let port = free_port();
+    let server = Server::start_with(&place, &["serve", "--port", &port]);
     place.run(&["example", "--approve"]).exits(0);
     let pay = "console.log('before');\nconst p = await tools.ledger.payments.create({ from: 'acc_reserve', to: 'acc_travel', amount: 5 });\nreturn p.id;";
     let mut asking = place.command(&["run", "-e", pay]).spawn().unwrap();
@@ -186,7 +183,6 @@ fn a_question_is_answered_from_another_terminal() {
     }
 
     // The server dies while the question is open; the command finds it again.
-    let port = server.port();
     server.kill();
     until(&mut said, "the server went away");
     let _server = Server::start_with(&place, &["serve", "--port", &port]);
@@ -312,19 +308,9 @@ fn rules_decide_and_explain() {
 fn sources_from_files_and_their_credentials() {
     let place = Place::new();
     let _server = Server::start(&place);
-    let file = description();
-    let file = file.to_str().unwrap();
+    let file = &place.description();
     let add = [
-        "sources",
-        "add",
-        file,
-        "--name",
-        "books",
-        "--base-url",
-        "https://books.example",
-        "--auth",
-        "bearer",
-        "--json",
+        "sources", "add", file, "--name", "books", "--auth", "bearer", "--json",
     ];
     let added = place.run_with(&add, "very-secret\n").exits(0).json();
     let fields: Vec<_> = added
@@ -388,6 +374,47 @@ fn sources_from_files_and_their_credentials() {
         .run(&["sources", "show", "books"])
         .exits(1)
         .says(&["books"]);
+}
+
+#[test]
+fn the_programs_of_the_examples_folder_run() {
+    let place = Place::new();
+    let _server = Server::start(&place);
+    place.run(&["example", "--approve"]).exits(0);
+    place
+        .run(&["policies", "add", "allow", "ledger.payments.*"])
+        .exits(0);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/ledger");
+    let mut results = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let result = place.run(&["run", path.to_str().unwrap()]).exits(0).json();
+        results.push((
+            path.file_name().unwrap().to_str().unwrap().to_owned(),
+            result,
+        ));
+    }
+    results.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(results.len(), 3, "{results:?}");
+    assert_eq!(results[0].1["paid"], true, "{results:?}");
+    assert_eq!(results[1].1["accounts"], 3, "{results:?}");
+    assert_eq!(
+        results[2].1.as_array().map(Vec::len),
+        Some(2),
+        "{results:?}"
+    );
+
+    let rule = place.json(&["policies", "list"])[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    place
+        .run(&["policies", "edit", &rule, "--effect", "deny"])
+        .exits(0);
+    place
+        .run(&["run", &format!("{folder}/pay.ts")])
+        .exits(3)
+        .says(&["denied"]);
 }
 
 #[test]
