@@ -1,23 +1,20 @@
-//! Tasks: submit, wait, list, cancel, run again.
+//! Tasks: wait, list, cancel, run again. How one is submitted is in `tasks/submit.rs`.
+
+mod submit;
 
 use crate::live::Doing;
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope, System};
 use domain::approval::Approval;
 use domain::call::Call;
-use domain::canonical::sha256_hex;
 use domain::event::{Event, EventKind};
-use domain::limits::{LEASE_MS, Limits, TIMEOUT_MS_MAX};
-use domain::task::{Activity, Outcome, Pins, Task, TaskState};
+use domain::task::{Outcome, Task};
 use domain::tenancy::{Account, Organization, Workspace};
 use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Name of the built-in runtime.
-pub(crate) const ISOLATE: &str = "isolate";
 
 /// A program to run.
 #[derive(Debug, Clone, Default)]
@@ -97,198 +94,6 @@ pub(crate) async fn local_workspace(
 }
 
 impl Engine {
-    /// Submits a program. A syntax error is found before a task exists.
-    ///
-    /// # Errors
-    /// `syntax_error`, `source_too_large`, `invalid_timeout`, `unknown_runtime`, `invalid_metadata`,
-    /// `idempotency_mismatch`.
-    pub fn submit_task(
-        &self,
-        caller: &Caller,
-        new: NewTask,
-    ) -> BoxFuture<'_, Result<TaskView, Error>> {
-        let caller = caller.clone();
-        Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
-            let (task, program) = self.prepare(&caller, &new)?;
-            let request = sha256_hex(
-                json!([new.code, new.timeout_ms, new.runtime_id, new.metadata])
-                    .to_string()
-                    .as_bytes(),
-            );
-            if let Some(key) = &new.idempotency_key
-                && let Some(known) = self.known_task(&scope, key, &request).await?
-            {
-                return self.task(&caller, &known).await;
-            }
-            let remember = new.idempotency_key.map(|key| (key, request));
-            let Some(permit) = self.inner.worker.try_permit() else {
-                let queued = task.clone();
-                self.commit(&scope, {
-                    let scope = scope.clone();
-                    move |tx| {
-                        store::tasks::insert(tx, &scope, &queued)?;
-                        submitted(tx, &scope, &queued, remember.as_ref())
-                    }
-                })
-                .await?;
-                self.inner.worker.kick();
-                return Ok(TaskView {
-                    task,
-                    approvals: Vec::new(),
-                });
-            };
-            let now = task.created_at;
-            let mut running = task;
-            running.state = TaskState::Running;
-            running.started_at = Some(now);
-            running.attempts = 1;
-            let live = self.inner.live.enter(&running.id);
-            let lease = self
-                .commit(&scope, {
-                    let (scope, task) = (scope.clone(), running.clone());
-                    let owner = self.inner.worker.owner().to_owned();
-                    move |tx| {
-                        let until = now.plus_ms(LEASE_MS);
-                        let lease = store::tasks::insert_claimed(tx, &scope, &task, &owner, until)?;
-                        submitted(tx, &scope, &task, remember.as_ref())?;
-                        Ok(lease)
-                    }
-                })
-                .await
-                .inspect_err(|_| self.inner.live.leave(&running.id, &live))?;
-            let view = TaskView {
-                task: running.clone(),
-                approvals: Vec::new(),
-            };
-            self.spawn_run(running, lease, live, Some(Arc::new(program)), permit);
-            Ok(view)
-        })
-    }
-
-    fn prepare(&self, caller: &Caller, new: &NewTask) -> Result<(Task, sandbox::Program), Error> {
-        let mut limits = Limits::default();
-        if let Some(ms) = new.timeout_ms {
-            if ms == 0 || ms > TIMEOUT_MS_MAX {
-                return Err(Error::invalid(
-                    "invalid_timeout",
-                    format!("timeoutMs must be from 1 to {TIMEOUT_MS_MAX}, not {ms}"),
-                ));
-            }
-            limits.wall_ms = ms;
-        }
-        let runtime_id = new.runtime_id.clone().unwrap_or_else(|| ISOLATE.to_owned());
-        if runtime_id != self.inner.sandbox.name() {
-            return Err(Error::invalid(
-                "unknown_runtime",
-                format!(
-                    "there is no runtime '{}' here; the one there is is called '{}'",
-                    runtime_id.chars().take(64).collect::<String>(),
-                    self.inner.sandbox.name()
-                ),
-            ));
-        }
-        let metadata = match &new.metadata {
-            None | Some(Value::Null) => "{}".to_owned(),
-            Some(Value::Object(map)) => {
-                let text = Value::Object(map.clone()).to_string();
-                if text.len() > 64 << 10 {
-                    return Err(Error::invalid(
-                        "invalid_metadata",
-                        "metadata is larger than 64 KiB",
-                    ));
-                }
-                text
-            }
-            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                return Err(Error::invalid(
-                    "invalid_metadata",
-                    "metadata must be an object",
-                ));
-            }
-        };
-        let program = self.compile(&new.code, &limits)?;
-        let seed: [u8; 32] = entropy::bytes();
-        let task = Task {
-            id: TaskId::from_bits(entropy::bits()),
-            organization_id: caller.organization_id.clone(),
-            workspace_id: caller.workspace_id.clone(),
-            account_id: caller.account_id.clone(),
-            role: caller.role,
-            channel: caller.channel,
-            client: caller.client.clone(),
-            code: new.code.clone(),
-            runtime_id,
-            metadata,
-            limits,
-            seed: entropy::hex(&seed),
-            pins: Pins {
-                source: program.source_digest().to_owned(),
-                code: program.code_digest().to_owned(),
-                engine: sandbox::engine_digest().to_owned(),
-            },
-            state: TaskState::Queued,
-            activity: Activity::default(),
-            log_lines: 0,
-            attempts: 0,
-            created_at: self.inner.clock.now(),
-            started_at: None,
-            finished_at: None,
-        };
-        Ok((task, program))
-    }
-
-    /// Compiles a program within its limit on size.
-    pub(crate) fn compile(&self, code: &str, limits: &Limits) -> Result<sandbox::Program, Error> {
-        let max = usize::try_from(limits.source_bytes).unwrap_or(usize::MAX);
-        if code.len() > max {
-            return Err(Error::invalid(
-                "source_too_large",
-                format!(
-                    "the program has {} bytes; the limit source is {max} bytes. Pass data as tool \
-                     arguments or read it with a tool instead of writing it into the program",
-                    code.len()
-                ),
-            ));
-        }
-        if code.contains('\0') {
-            return Err(Error::invalid(
-                "syntax_error",
-                "the program has a NUL character in it; remove it",
-            ));
-        }
-        sandbox::compile(code, max).map_err(|e| Error::Invalid {
-            code: "syntax_error",
-            message: format!(
-                "line {}, column {}: {}\n  {}",
-                e.line, e.column, e.message, e.excerpt
-            ),
-            details: Some(json!({ "line": e.line, "column": e.column, "excerpt": e.excerpt })),
-        })
-    }
-
-    async fn known_task(
-        &self,
-        scope: &Scope,
-        key: &str,
-        request: &str,
-    ) -> Result<Option<TaskId>, Error> {
-        let (scope, key_text) = (scope.clone(), key.to_owned());
-        let known = self
-            .inner
-            .store
-            .read(move |r| Ok::<_, Error>(store::idempotency::find(r, &scope, &key_text)?))
-            .await?;
-        let Some(known) = known else { return Ok(None) };
-        if known.request_digest != request {
-            return Err(Error::conflict(
-                "idempotency_mismatch",
-                format!("the Idempotency-Key '{key}' was used for a different request"),
-            ));
-        }
-        Ok(TaskId::parse(&known.response).ok())
-    }
-
     /// Submits a program and waits for it.
     ///
     /// # Errors
@@ -587,18 +392,6 @@ impl Engine {
             .await?
             .ok_or_else(|| Error::not_found("handle", id))
     }
-}
-
-fn submitted(
-    tx: &mut store::Tx<'_>,
-    scope: &Scope,
-    task: &Task,
-    remember: Option<&(String, String)>,
-) -> Result<(), Error> {
-    if let Some((key, request)) = remember {
-        store::idempotency::remember(tx, scope, key, request, task.id.as_str(), task.created_at)?;
-    }
-    task_event(tx, scope, &task.id, task.shown_status(), task.created_at)
 }
 
 /// Tells watchers where a task stands.
