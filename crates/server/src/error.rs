@@ -5,7 +5,7 @@
 
 use api::error::Problem;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
@@ -81,7 +81,6 @@ impl Failure {
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has no such method")
             .next("See `/api/v1/openapi.json` for what there is.")
-            .header(ALLOW, "GET, POST, PUT, PATCH, DELETE")
     }
 
     /// A body, query or header that cannot be read as what it should be.

@@ -88,16 +88,12 @@ fn approval(a: &Approval, public_url: &str) -> Value {
 /// compiled, a server that cannot work.
 pub(super) fn refusal(code: &str, message: &str, details: Option<&Value>) -> CallToolResult {
     let mut error = json!({ "code": code, "message": message });
-    let mut text = format!("failed: {message}");
     for place in ["line", "column"] {
         if let Some(value) = details.and_then(|d| d.get(place)) {
             error[place] = value.clone();
         }
     }
-    if let Some(excerpt) = details.and_then(|d| d.get("excerpt")).and_then(Value::as_str) {
-        let _ = write!(text, "\n\n{excerpt}");
-    }
-    result(text, json!({ "status": "failed", "error": error, "logs": [] }), true)
+    result(format!("failed: {message}"), json!({ "status": "failed", "error": error, "logs": [] }), true)
 }
 
 pub(super) fn engine_error(error: &engine::Error) -> CallToolResult {

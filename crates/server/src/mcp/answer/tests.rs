@@ -100,15 +100,15 @@ fn an_error_names_its_place_and_the_logs_follow() {
 
 #[test]
 fn a_syntax_error_has_no_task() {
-    let details = json!({ "line": 1, "column": 5, "excerpt": "let 1\n    ^" });
+    let details = json!({ "line": 1, "column": 5, "excerpt": "let 1" });
     let error = engine::Error::Invalid {
         code: "syntax_error",
-        message: "unexpected number (line 1, column 5)".into(),
+        message: "line 1, column 5: Unexpected token\n  let 1".into(),
         details: Some(details),
     };
     let result = engine_error(&error);
     assert_eq!(result.is_error, Some(true));
-    assert!(text_of(&result).ends_with("let 1\n    ^"));
+    assert!(text_of(&result).ends_with("Unexpected token\n  let 1"));
     let structured = result.structured_content.unwrap();
     assert_eq!(structured["error"]["line"], 1);
     assert!(structured.get("taskId").is_none());
