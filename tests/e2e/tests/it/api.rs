@@ -170,7 +170,7 @@ impl Server {
 /// The items of a list, whether it comes as a page or bare.
 pub(crate) fn items(list: &Value) -> Vec<Value> {
     let page = if list.is_array() {
-        &list
+        list
     } else {
         &list["items"]
     };

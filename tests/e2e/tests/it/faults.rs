@@ -113,7 +113,12 @@ fn cases() -> Vec<Case> {
             "upstream_error",
             Some(503),
         ),
-        ("ledger.faults.large", none(), "result_too_large", None),
+        (
+            "ledger.faults.large",
+            json!({ "megabytes": 44 }),
+            "result_too_large",
+            None,
+        ),
     ]
 }
 
@@ -137,7 +142,8 @@ async fn every_failure_is_distinguishable(database: Database) {
         if let Some(status) = status {
             assert_eq!(error["status"], *status, "{path} {arguments}: {error:#}");
         }
-        let retryable = matches!(*code, "upstream_unreachable" | "rate_limited");
+        let retryable =
+            matches!(*code, "upstream_unreachable" | "rate_limited") || *status == Some(503);
         assert_eq!(error["retryable"], retryable, "{error:#}");
         seen.insert(format!("{code} {status:?}"));
         messages.insert(error["message"].as_str().expect("checked above").to_owned());
@@ -211,7 +217,7 @@ async fn a_rejected_and_a_missing_credential_are_told_apart(database: Database) 
 
 async fn an_answer_that_is_too_large_is_refused(database: Database) {
     let (server, _upstream) = Upstream::connected(database).await;
-    // 12 KB on the wire, 12 MB once unpacked: what counts is what it unpacks to.
+    // 44 KB on the wire, 44 MB once unpacked: what counts is what it unpacks to.
     let error = caught(&server, "ledger.faults.bomb", json!({})).await;
     assert_eq!(error["code"], "result_too_large", "{error:#}");
     let small = server.value("return tools.ledger.probe.zipped()").await;
@@ -219,6 +225,16 @@ async fn an_answer_that_is_too_large_is_refused(database: Database) {
         small,
         json!({ "zipped": true }),
         "a small zipped answer is read"
+    );
+
+    // More than a program may hold, but worth keeping: it becomes a handle.
+    let large = server
+        .value("return tools.ledger.faults.large({ megabytes: 11 })")
+        .await;
+    assert_eq!(large["bytes"], (11 << 20) + 2, "{large:#}");
+    assert!(
+        large["preview"].as_str().is_some_and(|p| p.contains("xxx")),
+        "{large:#}"
     );
 
     // A result over the inline limit is a handle that reads on, never a silent cut.

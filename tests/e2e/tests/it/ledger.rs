@@ -66,6 +66,9 @@ fn paths() -> Value {
         json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
     let limit = json!({ "name": "limit", "in": "query", "schema": { "type": "integer" } });
     let status = json!({ "name": "status", "in": "path", "required": true, "schema": { "type": "integer" } });
+    let size = json!({
+        "name": "megabytes", "in": "query", "required": true, "schema": { "type": "integer" },
+    });
     let mut create = operation("items", "createItem", json!([]), &one);
     create["requestBody"] = json!({
         "required": true,
@@ -87,7 +90,7 @@ fn paths() -> Value {
         "/faults/status/{status}": { "get": operation("faults", "status", json!([status]), &any) },
         "/faults/broken": { "get": operation("faults", "broken", json!([]), &any) },
         "/faults/dropped": { "get": operation("faults", "dropped", json!([]), &any) },
-        "/faults/large": { "get": operation("faults", "large", json!([]), &any) },
+        "/faults/large": { "get": operation("faults", "large", json!([size]), &any) },
         "/faults/bomb": { "get": operation("faults", "bomb", json!([]), &any) },
         "/faults/silent": { "get": operation("faults", "silent", json!([]), &any) },
     })

@@ -41,7 +41,14 @@ async fn the_audit_chain_tells_everything_and_holds(database: Database) {
         .iter()
         .filter_map(|e| e["action"].as_str())
         .collect();
-    for subject in ["source", "credential", "policy", "task", "call", "approval"] {
+    for subject in [
+        "source",
+        "credential",
+        "rule",
+        "decision",
+        "call",
+        "approval",
+    ] {
         assert!(
             actions.iter().any(|a| a.starts_with(subject)),
             "{subject}: {actions:?}"

@@ -190,11 +190,11 @@ async fn an_unknown_configuration_key_is_refused(database: Database) {
         .launch_refused()
         .await
         .says(&["prot", "port", "executor.toml"]);
-    std::fs::write(&file, "port = \"many\"\n").expect("the file is written");
+    std::fs::write(&file, "sandbox_workers = \"many\"\n").expect("the file is written");
     server
         .launch_refused()
         .await
-        .says(&["port", "executor.toml"]);
+        .says(&["sandbox_workers", "many", "executor.toml"]);
     std::fs::write(&file, "port = = 1\n").expect("the file is written");
     server.launch_refused().await.says(&["executor.toml", "1"]);
     std::fs::write(&file, "port = 1\n").expect("the file is written");

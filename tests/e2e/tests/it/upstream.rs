@@ -261,8 +261,15 @@ async fn operate(shared: &Shared, received: &Received, number: usize) -> Respons
             json_answer(&json!({ "held": true }))
         }
         ("GET", "/zipped") => zipped(br#"{"zipped":true}"#),
-        ("GET", "/faults/bomb") => zipped(format!("\"{}\"", "0".repeat(12 << 20)).as_bytes()),
-        ("GET", "/faults/large") => json_answer(&json!("x".repeat(11 << 20))),
+        ("GET", "/faults/bomb") => zipped(format!("\"{}\"", "0".repeat(44 << 20)).as_bytes()),
+        ("GET", "/faults/large") => {
+            let size = received
+                .target
+                .rsplit('=')
+                .next()
+                .and_then(|n| n.parse::<usize>().ok());
+            json_answer(&json!("x".repeat(size.unwrap_or_default() << 20)))
+        }
         ("GET", "/faults/broken") => (
             [(header::CONTENT_TYPE, "application/json")],
             "{\"items\": [",
