@@ -3,6 +3,7 @@
 //! What a program gets depends on the content type alone; without one, on what the bytes are. No
 //! answer is cut silently: the invoker refuses what is too large before it comes here.
 
+use crate::masking::Masks;
 use crate::openapi::answer_form::{Form, essence};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -60,23 +61,33 @@ pub(crate) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<
         .map(|(_, v)| v.as_str())
 }
 
-/// The data of a complete body; the error is what is wrong with it.
-pub(crate) fn decode(headers: &[(String, String)], body: &[u8]) -> Result<Value, String> {
+/// The data of a complete body without secrets; the error is what is wrong with it.
+pub(crate) fn decode(
+    headers: &[(String, String)],
+    body: &[u8],
+    masks: &Masks,
+) -> Result<Value, String> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
     let content_type = header(headers, "content-type").unwrap_or_default();
     let essence = essence(content_type);
-    if essence.is_empty() {
-        return Ok(guessed(headers, body));
+    let bytes = |essence: &str| Ok(file(headers, essence, &masks.bytes(body)));
+    let mut data = match Form::of(&essence) {
+        _ if essence.is_empty() => match guessed(body) {
+            Some(data) => data,
+            None => return bytes("application/octet-stream"),
+        },
+        Form::Json => json_value(body)?,
+        Form::Lines => lines(body)?,
+        Form::Events => events(&text(content_type, body)),
+        Form::Text => Value::String(text(content_type, body)),
+        Form::Bytes => return bytes(&essence),
+    };
+    if !masks.absent(body) {
+        masks.value(&mut data);
     }
-    match Form::of(&essence) {
-        Form::Json => json_value(body),
-        Form::Lines => lines(body),
-        Form::Events => Ok(events(&text(content_type, body))),
-        Form::Text => Ok(Value::String(text(content_type, body))),
-        Form::Bytes => Ok(file(headers, &essence, body)),
-    }
+    Ok(data)
 }
 
 fn json_value(body: &[u8]) -> Result<Value, String> {
@@ -149,14 +160,10 @@ fn text(content_type: &str, body: &[u8]) -> String {
     }
 }
 
-fn guessed(headers: &[(String, String)], body: &[u8]) -> Value {
-    if let Ok(value) = serde_json::from_slice(body) {
-        return value;
-    }
-    match std::str::from_utf8(body) {
-        Ok(text) => Value::String(text.to_owned()),
-        Err(_) => file(headers, "application/octet-stream", body),
-    }
+/// Data without a content type: JSON or text, if it is either.
+fn guessed(body: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(body).ok()?;
+    Some(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
 }
 
 fn file(headers: &[(String, String)], essence: &str, body: &[u8]) -> Value {
@@ -262,14 +269,14 @@ mod tests {
             let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
             headers.extend(more.map(|(n, v)| (n.to_owned(), v.to_owned())));
             assert_eq!(
-                decode(&headers, body).unwrap(),
+                decode(&headers, body, &Masks::new(&[])).unwrap(),
                 expected,
                 "{content_type} {body:?}"
             );
         }
         let json = [("content-type".to_owned(), "application/json".to_owned())];
         assert!(
-            decode(&json, b"<html>")
+            decode(&json, b"<html>", &Masks::new(&[]))
                 .unwrap_err()
                 .contains("says it is JSON but is not")
         );

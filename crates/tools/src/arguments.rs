@@ -160,6 +160,10 @@ fn forget_read_only(schema: &mut Value) {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's enum; its own sentence serves for what is not named here"
+)]
 fn explain(problem: &ValidationError<'_>, tool: &Tool, out: &mut Vec<Wrong>) {
     let at = dotted(problem.instance_path().as_str());
     let inside = |key: &str| {
@@ -239,11 +243,11 @@ fn nearest_branch<'e>(
     context: &'e [Vec<ValidationError<'static>>],
 ) -> Result<&'e [ValidationError<'static>], String> {
     let here = whole.instance_path().as_str();
-    let own_type = |e: &ValidationError<'_>| match e.kind() {
-        ValidationErrorKind::Type { kind } if e.instance_path().as_str() == here => {
-            Some(types(kind))
-        }
-        _ => None,
+    let own_type = |e: &ValidationError<'_>| {
+        let ValidationErrorKind::Type { kind } = e.kind() else {
+            return None;
+        };
+        (e.instance_path().as_str() == here).then(|| types(kind))
     };
     // A constant or a list of values that does not match tells variants apart.
     let other_variant = |branch: &[ValidationError<'_>]| {

@@ -126,9 +126,8 @@ impl Call<'_> {
             .await
             .map_err(|e| failures.unanswered(&e))?;
         let bytes = body.len() as u64;
-        let mut data = answer::decode(&headers, &self.masks.bytes(&body))
+        let data = answer::decode(&headers, &body, self.masks)
             .map_err(|problem| failures.broken(status, &problem))?;
-        self.masks.value(&mut data);
         for (_, value) in &mut headers {
             *value = self.masks.text(value).into_owned();
         }

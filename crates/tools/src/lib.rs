@@ -5,6 +5,11 @@
 //! attached, through the one guarded client of [`egress`]. This crate knows no policy and no
 //! database: an `Admission` is the proof that somebody else decided.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the errors of calls are data for the program, made once per failed call"
+)]
+
 mod answer;
 mod arguments;
 mod catalog;

@@ -5,10 +5,10 @@
 //! secret split over two fields is not found.
 
 use crate::invoke::Attachment;
-use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use domain::source::AuthScheme;
+use memchr::memmem;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -23,7 +23,10 @@ const PLAIN_BYTES_MIN: usize = 4;
 const ENCODED_BYTES_MIN: usize = 8;
 
 /// Finds the secrets of one call.
-pub(crate) struct Masks(Option<AhoCorasick>);
+pub(crate) struct Masks {
+    /// Longest first, so that a form is masked before the shorter ones inside it.
+    needles: Vec<String>,
+}
 
 impl Masks {
     pub(crate) fn new(attachments: &[Attachment]) -> Self {
@@ -33,48 +36,42 @@ impl Masks {
                 forms(secret, &mut needles);
             }
         }
-        if needles.is_empty() {
-            return Self(None);
-        }
-        let built = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&needles);
-        Self(Some(built.expect(
-            "a few hundred bytes of needles fit into any automaton",
-        )))
+        let mut needles: Vec<String> = needles.into_iter().collect();
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        Self { needles }
     }
 
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match &self.0 {
-            Some(needles) if needles.is_match(text) => {
-                let mut out = String::with_capacity(text.len());
-                needles.replace_all_with(text, &mut out, |_, _, out| {
-                    out.push_str(MASK);
-                    true
-                });
-                Cow::Owned(out)
+        let mut masked = Cow::Borrowed(text);
+        for needle in &self.needles {
+            if memmem::find(masked.as_bytes(), needle.as_bytes()).is_some() {
+                masked = Cow::Owned(masked.replace(needle, MASK));
             }
-            Some(_) | None => Cow::Borrowed(text),
         }
+        masked
+    }
+
+    /// Whether bytes hold no secret, neither as they stand nor behind the escapes of JSON. One look
+    /// at a whole body spares most of them the walk through every value.
+    pub(crate) fn absent(&self, bytes: &[u8]) -> bool {
+        let found = |needle: &[u8]| memmem::find(bytes, needle).is_some();
+        self.needles.is_empty()
+            || !(found(b"\\u") || found(b"\\/") || self.needles.iter().any(|n| found(n.as_bytes())))
     }
 
     pub(crate) fn bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
-        match &self.0 {
-            Some(needles) if needles.is_match(bytes) => {
-                let mut out = Vec::with_capacity(bytes.len());
-                needles.replace_all_with_bytes(bytes, &mut out, |_, _, out| {
-                    out.extend_from_slice(MASK.as_bytes());
-                    true
-                });
-                Cow::Owned(out)
+        let mut masked = Cow::Borrowed(bytes);
+        for needle in &self.needles {
+            if memmem::find(&masked, needle.as_bytes()).is_some() {
+                masked = Cow::Owned(replaced(&masked, needle.as_bytes()));
             }
-            Some(_) | None => Cow::Borrowed(bytes),
         }
+        masked
     }
 
     /// Masks every text of a value, keys included.
     pub(crate) fn value(&self, value: &mut Value) {
-        if self.0.is_none() {
+        if self.needles.is_empty() {
             return;
         }
         match value {
@@ -102,6 +99,18 @@ impl Masks {
             Value::Null | Value::Bool(_) => {}
         }
     }
+}
+
+fn replaced(bytes: &[u8], needle: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for at in memmem::find_iter(bytes, needle) {
+        out.extend_from_slice(&bytes[from..at]);
+        out.extend_from_slice(MASK.as_bytes());
+        from = at + needle.len();
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out
 }
 
 /// What of a credential must not be seen. A user name is no secret, unless it stands alone, as

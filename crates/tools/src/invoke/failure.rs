@@ -58,15 +58,11 @@ impl Failures<'_> {
             | FetchError::Redirects { .. }
             | FetchError::Malformed { .. } => (Internal, "malformed", false),
         };
-        let hint = match error {
-            FetchError::TooLarge { .. } => {
-                "; ask for less (a page, a filter, fewer fields) or raise the limit `tool_result_bytes`"
+        let hint = match reason {
+            "too_large" => {
+                "; ask for less (a page, a filter) or raise the limit `tool_result_bytes`"
             }
-            FetchError::BrokeOff { .. }
-            | FetchError::NoAnswer { .. }
-            | FetchError::Timeout { .. }
-                if !self.is_safe() && !retryable =>
-            {
+            "answer" | "no_answer" | "broke_off" if !self.is_safe() => {
                 "; the call may have taken effect, so look before calling again"
             }
             _ => "",
@@ -100,10 +96,8 @@ impl Failures<'_> {
         let status = arriving.status();
         let headers = answer::worth_reading(arriving.headers());
         let (body, complete) = arriving.begin(BODY_BYTES_READ).await;
-        let body = shown(&headers, &masks.bytes(&body), complete);
-        let challenge = answer::header(&headers, "www-authenticate")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let body = shown(&headers, &body, complete, masks);
+        let challenge = answer::header(&headers, "www-authenticate").unwrap_or_default();
         let retry_after = answer::header(&headers, "retry-after").map(seconds);
         let snippet = snippet(&body);
         let source = &self.source.name;
@@ -120,10 +114,15 @@ impl Failures<'_> {
                     "`{source}` wants a credential (401); set one with `executor credentials set {source}`{snippet}"
                 ),
             ),
-            403 if challenge.contains("insufficient_scope") => (
-                ToolErrorCode::InsufficientScope,
-                format!("the credential of `{source}` lacks a scope (403): {challenge}"),
-            ),
+            403 if challenge
+                .to_ascii_lowercase()
+                .contains("insufficient_scope") =>
+            {
+                (
+                    ToolErrorCode::InsufficientScope,
+                    format!("the credential of `{source}` lacks a scope (403): {challenge}"),
+                )
+            }
             429 => (
                 ToolErrorCode::RateLimited,
                 format!("the upstream asks to slow down (429){snippet}"),
@@ -165,22 +164,32 @@ fn seconds(text: &str) -> Value {
 }
 
 /// An error's body: data where it is small, else its beginning with a mark.
-fn shown(headers: &[(String, String)], body: &[u8], complete: bool) -> Value {
+fn shown(headers: &[(String, String)], body: &[u8], complete: bool, masks: &Masks) -> Value {
+    // Before the cut: half a secret would not be found any more.
+    let text = || String::from_utf8_lossy(&masks.bytes(body)).into_owned();
     if complete && body.len() <= BODY_BYTES_SHOWN {
-        return answer::decode(headers, body)
-            .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into());
+        return answer::decode(headers, body, masks).unwrap_or_else(|_| text().into());
     }
-    let kept = &body[..body.len().min(BODY_BYTES_SHOWN)];
-    let size = if complete {
-        format!("{} bytes", body.len())
-    } else {
-        format!("more than {} bytes", body.len())
-    };
+    let mut kept = text();
+    let end = (0..=BODY_BYTES_SHOWN.min(kept.len()))
+        .rev()
+        .find(|i| kept.is_char_boundary(*i));
+    kept.truncate(end.unwrap_or(0));
+    let more = if complete { "" } else { "more than " };
     format!(
-        "{}… [cut here: the body has {size}]",
-        String::from_utf8_lossy(kept)
+        "{kept}… [cut here: the body has {more}{} bytes]",
+        body.len()
     )
     .into()
+}
+
+/// What an error says in the fields that APIs commonly say it in.
+fn own_sentence(body: &Value) -> Option<&str> {
+    const KEYS: [&str; 5] = ["message", "detail", "error_description", "error", "title"];
+    KEYS.iter().find_map(|key| {
+        let found = body.get(*key)?;
+        found.as_str().or_else(|| found.get("message")?.as_str())
+    })
 }
 
 /// The beginning of the body for the message: an error's own sentence, if it has one.
@@ -188,16 +197,9 @@ fn snippet(body: &Value) -> String {
     let text = match body {
         Value::Null => return String::new(),
         Value::String(text) => text.clone(),
-        other => ["message", "detail", "error_description", "error", "title"]
-            .iter()
-            .find_map(|key| {
-                let found = other.get(*key)?;
-                found
-                    .as_str()
-                    .or_else(|| found.get("message")?.as_str())
-                    .map(str::to_owned)
-            })
-            .unwrap_or_else(|| other.to_string()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            own_sentence(body).map_or_else(|| body.to_string(), str::to_owned)
+        }
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(SNIPPET_CHARS) {

@@ -5,8 +5,9 @@
 
 use super::Warnings;
 use super::binding::{Body, BodyKind, BodyShape, Encoding, Style};
+use super::keywords;
 use super::operation::{Arguments, origin};
-use super::schema::{self, Schemas};
+use super::schema::Schemas;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ pub(crate) fn read(
         .get("description")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let description = schema::described(description, 300, warnings);
+    let description = keywords::described(description, 300, warnings);
     // Most descriptions leave `required` out and mean it; only an explicit `false` is believed.
     let demanded = declaration.get("required").and_then(Value::as_bool);
     let fields = match kind {

@@ -5,8 +5,9 @@
 
 use super::binding::{Location, Operation};
 use super::document::Document;
+use super::keywords;
 use super::names;
-use super::schema::{self, Schemas, TypeNames};
+use super::schema::{Schemas, TypeNames};
 use super::{Closure, ImportOptions, Warnings, body, parameters, responses, servers};
 use domain::tool::{Risk, Tool};
 use serde_json::{Map, Value, json};
@@ -189,7 +190,7 @@ fn description(
             .get(key)
             .and_then(Value::as_str)
             .unwrap_or_default();
-        schema::described(text, DESCRIPTION_CHARS_MAX, warnings)
+        keywords::described(text, DESCRIPTION_CHARS_MAX, warnings)
     };
     let (summary, description) = (text("summary"), text("description"));
     let same = |a: &str, b: &str| {
@@ -206,7 +207,7 @@ fn description(
             } else {
                 "."
             };
-            schema::described(
+            keywords::described(
                 &format!("{summary}{stop} {description}"),
                 DESCRIPTION_CHARS_MAX,
                 warnings,

@@ -5,8 +5,9 @@
 
 use super::Warnings;
 use super::binding::{Location, Parameter, Style};
+use super::keywords;
 use super::operation::{Arguments, origin};
-use super::schema::{self, Schemas};
+use super::schema::Schemas;
 use serde_json::{Map, Value, json};
 
 /// Longest description of an argument, in characters.
@@ -184,7 +185,7 @@ fn parameter(
         .get("description")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let text = schema::described(text, DESCRIPTION_CHARS_MAX, warnings);
+    let text = keywords::described(text, DESCRIPTION_CHARS_MAX, warnings);
     if !text.is_empty() {
         schema["description"] = text.into();
     }

@@ -60,15 +60,13 @@ pub(crate) fn write(
 fn whole(body: &Body, arg: &str, value: &Value) -> Result<Written, Problem> {
     let bytes = match body.kind {
         BodyKind::Json => return Ok(json(body, value)),
-        BodyKind::Form | BodyKind::Multipart => match value {
-            Value::Object(fields) => return spread(body, fields),
-            _ => {
-                return Err((
-                    arg.to_owned(),
-                    "must be an object: its fields are those of the form".to_owned(),
-                ));
-            }
-        },
+        BodyKind::Form | BodyKind::Multipart => {
+            let problem = "must be an object: its fields are those of the form";
+            let fields = value
+                .as_object()
+                .ok_or((arg.to_owned(), problem.to_owned()))?;
+            return spread(body, fields);
+        }
         BodyKind::Text => style::scalar(value).into_bytes(),
         BodyKind::Binary => {
             let Some(file) = file(arg, value)? else {
@@ -157,13 +155,9 @@ fn multipart(body: &Body, fields: &Map<String, Value>) -> Result<Written, Proble
     let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
     for (name, value) in fields.iter().filter(|(_, v)| !v.is_null()) {
         let encoding = body.encoding.get(name);
-        match value {
-            Value::Array(items) => {
-                for item in items {
-                    parts.push(part(name, item, encoding)?);
-                }
-            }
-            one => parts.push(part(name, one, encoding)?),
+        let one = std::slice::from_ref(value);
+        for item in value.as_array().map_or(one, Vec::as_slice) {
+            parts.push(part(name, item, encoding)?);
         }
     }
     let hashed: Vec<&[u8]> = parts

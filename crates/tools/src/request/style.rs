@@ -118,7 +118,7 @@ pub(crate) fn segment(parameter: &Parameter, value: &Value) -> String {
         | Style::DeepObject => match value {
             Value::Array(items) => joined(items, text, ","),
             Value::Object(_) => members(value, if explode { "=" } else { "," }, ","),
-            other => text(other),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text(value),
         },
     }
 }
@@ -148,7 +148,7 @@ pub(crate) fn plain(parameter: &Parameter, value: &Value) -> String {
                 .collect();
             all.join(",")
         }
-        other => scalar(other),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => scalar(value),
     }
 }
 

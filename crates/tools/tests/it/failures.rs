@@ -73,6 +73,7 @@ const NAMES: [&str; 15] = [
     "away",
 ];
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 #[tokio::test]
 async fn failures_are_told_apart() {
     let upstream = hostile().await;

@@ -3,6 +3,9 @@
 //! `upstream` is a local HTTP server that records the exact bytes it gets; nothing here leaves
 //! this machine.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where its parts do")]
+#![expect(clippy::result_large_err, reason = "the errors of calls are data")]
+
 mod checking;
 mod discovery;
 mod documents;

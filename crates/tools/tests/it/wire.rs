@@ -14,6 +14,7 @@ fn parameter(place: &str, more: &Value) -> Value {
     parameter
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 #[tokio::test]
 async fn every_parameter_style_arrives_as_the_specification_says() {
     let upstream = Upstream::json("{}").await;
@@ -237,6 +238,7 @@ fn posting(server: &str, media_type: &str, schema: &Value, more: &Value) -> Valu
     )
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 #[tokio::test]
 async fn every_kind_of_body_arrives() {
     let upstream = Upstream::json("{}").await;

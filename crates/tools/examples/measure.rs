@@ -1,0 +1,245 @@
+//! Measures importing, searching and calling; prints one line per figure.
+//!
+//! `cargo run --release -p executor-tools --example measure [DATA]`, where DATA holds `openapi/`
+//! and `search/` (see `shared/data`). The search sets are for tuning: figures for publication must
+//! come from others.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used)]
+
+use domain::call::{Admission, Binding};
+use domain::credential::Secret;
+use domain::policy::{Decision, Effect};
+use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::tool::{Risk, Tool};
+use domain::{SourceId, TaskId, Timestamp};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tools::{
+    Attachment, Catalog, Egress, EgressConfig, ImportOptions, Invoker, Query, SourceTools,
+};
+
+fn main() {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned();
+    let data = std::env::args().nth(1).unwrap_or(default);
+    let data = Path::new(&data);
+    for file in ["discord.json", "openai.yaml", "twilio_api_v2010.json"] {
+        import(&data.join("openapi").join(file));
+    }
+    search(&data.join("search"));
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(calls());
+}
+
+/// One call, checked, prepared, sent and masked, against the same exchange over a bare socket.
+async fn calls() {
+    const ROUNDS: u32 = 5_000;
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{\"id\": \"i_1\"}";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while socket.read(&mut buffer).await.is_ok_and(|n| n > 0) {
+                    socket.write_all(ANSWER).await.unwrap();
+                }
+            });
+        }
+    });
+    let document = json!({"openapi": "3.1.0", "servers": [{"url": format!("http://{address}")}], "paths": {
+        "/items/{id}": {"get": {"operationId": "getItem", "parameters": [
+            {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},
+            {"name": "page", "in": "query", "schema": {"type": "integer"}}]}}}});
+    let options = ImportOptions {
+        source_id: SourceId::from_bits([1; 16]),
+        name: "s",
+        location: None,
+        base_url: None,
+    };
+    let import = tools::import(document.to_string().as_bytes(), &options).unwrap();
+    let base_url = import.base_url.clone();
+    let mut source = source(import.tools, import.definitions);
+    source.source.base_url = base_url;
+    source.source.allow_private = true;
+    let tool = &source.tools[0];
+    let invoker = Invoker::new(Egress::new(EgressConfig::default()));
+    let attachments = [Attachment {
+        scheme: AuthScheme::Bearer,
+        secret: Secret::new("a-token-of-some-length".to_owned()),
+    }];
+    let args = json!({"id": "i_1", "page": 2});
+    let once = async || {
+        tools::check_arguments(tool, &source, &args).unwrap();
+        let prepared = tools::prepare(tool, &source, &args).unwrap();
+        let sent = invoker.invoke(
+            admission(tool),
+            tool,
+            &source,
+            &prepared,
+            &attachments,
+            1 << 20,
+        );
+        sent.await.unwrap()
+    };
+    once().await;
+    let begun = Instant::now();
+    for _ in 0..ROUNDS {
+        once().await;
+    }
+    let whole = begun.elapsed() / ROUNDS;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let mut buffer = [0; 4096];
+    let begun = Instant::now();
+    for _ in 0..ROUNDS {
+        socket.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(socket.read(&mut buffer).await.unwrap(), ANSWER.len());
+    }
+    let bare = begun.elapsed() / ROUNDS;
+    println!("one call: {whole:?}; the same exchange over a bare socket: {bare:?}");
+    server.abort();
+}
+
+fn admission(tool: &Tool) -> Admission {
+    let decision = Decision {
+        effect: Effect::Allow,
+        rule_id: None,
+        level: None,
+        policy_version: 1,
+        looked_at: Vec::new(),
+    };
+    let binding = Binding {
+        task_id: TaskId::from_bits([1; 16]),
+        sequence: 1,
+        tool: tool.path.clone(),
+        definition_digest: tool.digest.clone(),
+        arguments_digest: String::new(),
+        policy_version: 1,
+    };
+    Admission::by_policy(&decision, binding).unwrap()
+}
+
+fn import(file: &Path) {
+    let bytes = std::fs::read(file).unwrap();
+    let options = ImportOptions {
+        source_id: SourceId::from_bits([1; 16]),
+        name: "s",
+        location: None,
+        base_url: None,
+    };
+    let begun = Instant::now();
+    let import = tools::import(&bytes, &options).unwrap();
+    let imported = begun.elapsed().as_millis();
+    let (count, warnings) = (import.tools.len(), import.warnings.len());
+    let begun = Instant::now();
+    let tools = source(import.tools, import.definitions);
+    let catalog = Catalog::new(vec![Arc::new(tools)]);
+    println!(
+        "{}: {count} tools, {warnings} warnings, imported in {imported} ms, indexed in {} ms",
+        file.file_name().unwrap().to_string_lossy(),
+        begun.elapsed().as_millis()
+    );
+    drop(catalog);
+}
+
+fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
+    let source = Source {
+        id: SourceId::from_bits([1; 16]),
+        name: "s".to_owned(),
+        kind: SourceKind::OpenApi,
+        title: String::new(),
+        origin: Origin::Upload(String::new()),
+        base_url: "https://x.example".to_owned(),
+        auth: Vec::new(),
+        allow_private: false,
+        headers: Vec::new(),
+        status: SourceStatus::Ready,
+        tool_count: tools.len() as u32,
+        warnings: Vec::new(),
+        document_digest: String::new(),
+        created_at: Timestamp(0),
+        refreshed_at: Timestamp(0),
+    };
+    SourceTools {
+        source,
+        definitions: Arc::new(definitions),
+        tools: tools.into_iter().map(Arc::new).collect(),
+    }
+}
+
+fn search(data: &Path) {
+    let read = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
+    let described: Value = serde_json::from_str(&read("metatool_tools.json")).unwrap();
+    let tools = described
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, text)| tool(name, text))
+        .collect();
+    let catalog = Catalog::new(vec![Arc::new(source(tools, json!({})))]);
+    let queries = read("metatool_queries.csv");
+    let single: Vec<(String, Vec<String>)> = queries
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.rsplit_once(','))
+        .map(|(query, tool)| (query.trim_matches('"').to_owned(), vec![tool.to_owned()]))
+        .collect();
+    let golden: Value = serde_json::from_str(&read("metatool_multi_golden.json")).unwrap();
+    let several: Vec<(String, Vec<String>)> = golden
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let tools = row["tool"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|t| t.as_str().unwrap().to_owned())
+                .collect();
+            (row["query"].as_str().unwrap().to_owned(), tools)
+        })
+        .collect();
+    for (set, rows) in [("MetaTool single", single), ("MetaTool two-tool", several)] {
+        let begun = Instant::now();
+        let mut recall = 0.0;
+        for (query, wanted) in &rows {
+            let query = Query {
+                text: query.clone(),
+                limit: 5,
+                ..Query::default()
+            };
+            let hits = catalog.search(&query, &|_| true).hits;
+            let found = wanted
+                .iter()
+                .filter(|w| hits.iter().any(|h| h.path == format!("s.{w}")))
+                .count();
+            recall += found as f64 / wanted.len() as f64;
+        }
+        let each = begun.elapsed().as_micros() as f64 / rows.len() as f64;
+        println!(
+            "{set}: R@5 {:.3} over {} queries, {each:.0} µs each",
+            recall / rows.len() as f64,
+            rows.len()
+        );
+    }
+}
+
+fn tool(name: &str, text: &Value) -> Tool {
+    Tool {
+        path: format!("s.{name}"),
+        source_id: SourceId::from_bits([1; 16]),
+        description: text.as_str().unwrap().to_owned(),
+        risk: Risk::Read,
+        input_schema: json!({ "type": "object" }),
+        output_schema: None,
+        binding: json!({}),
+        digest: String::new(),
+    }
+}
