@@ -176,13 +176,16 @@ impl Engine {
     }
 
     /// Writes to the database and wakes whoever watches the workspace.
-    async fn commit<T: Send + 'static>(
+    fn commit<T: Send + 'static>(
         &self,
         scope: &Scope,
         job: impl Fn(&mut store::Tx<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let done = self.inner.store.write(job).await;
-        self.inner.feed.wake(scope.workspace_id());
-        done
+    ) -> BoxFuture<'static, Result<T, Error>> {
+        let (engine, workspace) = (self.clone(), scope.workspace_id().clone());
+        Box::pin(async move {
+            let done = engine.inner.store.write(job).await;
+            engine.inner.feed.wake(&workspace);
+            done
+        })
     }
 }

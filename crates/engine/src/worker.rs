@@ -12,9 +12,10 @@ use domain::audit::AuditDraft;
 use domain::limits::LEASE_MS;
 use domain::task::{Lease, Task};
 use domain::{AuditId, Timestamp};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,14 @@ use tokio_util::task::TaskTracker;
 const TASKS_AT_ONCE: usize = 256;
 /// How often a server looks for work that nobody told it of.
 const LOOK_MS: u64 = 1_000;
+
+/// A task on its first run, before it is recorded.
+pub(crate) struct FirstRun {
+    pub(crate) task: Task,
+    pub(crate) live: Arc<Live>,
+    pub(crate) program: Arc<sandbox::Program>,
+    pub(crate) permit: OwnedSemaphorePermit,
+}
 
 /// What the worker's loops share.
 pub(crate) struct Worker {
@@ -152,6 +161,43 @@ impl Engine {
         }
     }
 
+    /// Runs a task that is just being recorded. Whoever submits it may hang up in between: what is
+    /// recorded as running is run all the same. Completes when the task is recorded.
+    pub(crate) async fn spawn_first_run(
+        &self,
+        first: FirstRun,
+        claim: BoxFuture<'static, Result<Lease, Error>>,
+    ) -> Result<(), Error> {
+        let (recorded, told) = oneshot::channel();
+        let engine = self.clone();
+        self.inner.worker.tracker.spawn(async move {
+            let FirstRun {
+                task,
+                live,
+                program,
+                permit,
+            } = first;
+            match claim.await {
+                Ok(lease) => {
+                    // Nobody may be listening any more; the task is run for its own sake.
+                    let _listening = recorded.send(Ok(()));
+                    engine
+                        .run_to_end(task, lease, live, Some(program), permit)
+                        .await;
+                }
+                Err(error) => {
+                    engine.inner.live.leave(&task.id, &live);
+                    let _listening = recorded.send(Err(error));
+                }
+            }
+        });
+        told.await.unwrap_or_else(|_| {
+            Err(Error::Unavailable {
+                message: "the server is stopping".into(),
+            })
+        })
+    }
+
     /// Runs a claimed task until it ends, waits too long for a person, or the server stops.
     pub(crate) fn spawn_run(
         &self,
@@ -163,13 +209,27 @@ impl Engine {
     ) {
         let engine = self.clone();
         self.inner.worker.tracker.spawn(async move {
-            let id = task.id.clone();
-            crate::run::run(&engine, task, lease, &live, program).await;
-            engine.inner.live.leave(&id, &live);
-            drop(permit);
-            // A place is free: whatever was queued for want of one may begin.
-            engine.inner.worker.kick();
+            engine.run_to_end(task, lease, live, program, permit).await;
         });
+    }
+
+    async fn run_to_end(
+        &self,
+        task: Task,
+        lease: Lease,
+        live: Arc<Live>,
+        program: Option<Arc<sandbox::Program>>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let id = task.id.clone();
+        crate::run::run(self, task, lease, &live, program).await;
+        self.inner.live.leave(&id, &live);
+        let was_full = self.inner.worker.permits.available_permits() == 0;
+        drop(permit);
+        if was_full {
+            // A place is free: whatever was queued for want of one may begin.
+            self.inner.worker.kick();
+        }
     }
 
     async fn lease_loop(self) {

@@ -2,6 +2,7 @@
 //! place for it.
 
 use super::{NewTask, TaskView, task_event};
+use crate::worker::FirstRun;
 use crate::{Engine, Error, entropy};
 use domain::TaskId;
 use domain::access::{Caller, Permission, Scope};
@@ -62,25 +63,28 @@ impl Engine {
             running.state = TaskState::Running;
             running.started_at = Some(now);
             running.attempts = 1;
-            let live = self.inner.live.enter(&running.id);
-            let lease = self
-                .commit(&scope, {
-                    let (scope, task) = (scope.clone(), running.clone());
-                    let owner = self.inner.worker.owner().to_owned();
-                    move |tx| {
-                        let until = now.plus_ms(LEASE_MS);
-                        let lease = store::tasks::insert_claimed(tx, &scope, &task, &owner, until)?;
-                        submitted(tx, &scope, &task, remember.as_ref())?;
-                        Ok(lease)
-                    }
-                })
-                .await
-                .inspect_err(|_| self.inner.live.leave(&running.id, &live))?;
             let view = TaskView {
                 task: running.clone(),
                 approvals: Vec::new(),
             };
-            self.spawn_run(running, lease, live, Some(Arc::new(program)), permit);
+            let live = self.inner.live.enter(&running.id);
+            let claim = {
+                let (scope, task) = (scope.clone(), running.clone());
+                let owner = self.inner.worker.owner().to_owned();
+                self.commit(&scope.clone(), move |tx| {
+                    let until = now.plus_ms(LEASE_MS);
+                    let lease = store::tasks::insert_claimed(tx, &scope, &task, &owner, until)?;
+                    submitted(tx, &scope, &task, remember.as_ref())?;
+                    Ok(lease)
+                })
+            };
+            let first = FirstRun {
+                task: running,
+                live,
+                program: Arc::new(program),
+                permit,
+            };
+            self.spawn_first_run(first, claim).await?;
             Ok(view)
         })
     }
@@ -216,7 +220,21 @@ fn submitted(
     remember: Option<&(String, String)>,
 ) -> Result<(), Error> {
     if let Some((key, request)) = remember {
-        store::idempotency::remember(tx, scope, key, request, task.id.as_str(), task.created_at)?;
+        let kept = store::idempotency::remember(
+            tx,
+            scope,
+            key,
+            request,
+            task.id.as_str(),
+            task.created_at,
+        );
+        if let Err(store::Error::Conflict(_)) = kept {
+            return Err(Error::conflict(
+                "idempotency_in_use",
+                format!("a request with the Idempotency-Key '{key}' is under way; send it again"),
+            ));
+        }
+        kept?;
     }
     task_event(tx, scope, &task.id, task.shown_status(), task.created_at)
 }
