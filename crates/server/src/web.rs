@@ -17,6 +17,7 @@ const FRAME: &str = include_str!("web/frame.html");
 const SIGN_IN: &str = include_str!("web/sign_in.html");
 const SCRIPT: &str = include_str!("web/app.js");
 const STYLE: &str = include_str!("web/app.css");
+const ICON: &str = include_str!("web/icon.svg");
 
 /// How long a browser stays signed in; the engine ends a session no later.
 const SESSION_SECONDS: u32 = 30 * 24 * 3_600;
@@ -30,6 +31,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .route("/sign-in", get(sign_in))
         .route("/assets/app.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
         .route("/assets/app.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
+        .route("/assets/icon.svg", get(|| async { file("image/svg+xml", ICON) }))
         .with_state(app.clone())
 }
 

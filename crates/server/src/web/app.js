@@ -48,8 +48,13 @@ function el(name, attributes, ...children) {
     else if (value === true) node.setAttribute(key, "");
     else if (value !== false && value != null) node.setAttribute(key, value);
   }
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  node.append(...present(children));
   return node;
+}
+
+// Children in one list, without those that a condition left out.
+function present(children) {
+  return children.flat(Infinity).filter((child) => child != null && child !== false);
 }
 
 const text = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
@@ -67,7 +72,7 @@ const facts = (pairs) =>
 
 function draw(...nodes) {
   const focused = document.activeElement && document.activeElement.id;
-  main.replaceChildren(...nodes.flat());
+  main.replaceChildren(...present(nodes));
   main.removeAttribute("aria-busy");
   if (focused) document.getElementById(focused)?.focus();
 }
@@ -223,7 +228,7 @@ async function taskPage(id) {
 function callCard(call) {
   return el("details", { class: "card", id: call.id },
     el("summary", {}, el("span", { class: "muted" }, call.sequence + ". "), el("span", { class: "path" }, seen(call.tool)), " ",
-      badge(call.status), " ", el("span", { class: "muted" }, "policy: " + call.decision + (call.line ? ", line " + call.line : ""))),
+      badge(call.status), " ", el("span", { class: "muted" }, (call.decision === "none" ? "built in" : "policy: " + call.decision) + (call.line ? ", line " + call.line : ""))),
     el("h3", {}, "Arguments"), block(call.arguments),
     call.error && [el("h3", {}, "Error"), block(call.error)],
     call.result !== undefined && [el("h3", {}, "Data"), block(call.result)]);
