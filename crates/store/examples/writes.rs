@@ -31,10 +31,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir_in(".")?;
     let mut out = std::io::stdout();
     writeln!(out, "database  what        writers  writes/s  p50 us  p99 us")?;
-    for location in [
-        Location::File(directory.path().join("bench.db")),
-        Location::Postgres(testkit::postgres::new_database()),
-    ] {
+    for kind in ["sqlite", "postgres"] {
+        let location = if kind == "sqlite" {
+            Location::File(directory.path().join("bench.db"))
+        } else {
+            Location::Postgres(testkit::postgres::new_database())
+        };
         let store = Store::open(location).await?;
         let scope = workspace(&store).await?;
         for (what, halves) in [("smallest", false), ("half a task", true)] {
