@@ -263,7 +263,9 @@ impl Client {
         Failure::unreachable(format!("no server answers at {} ({why})", self.address())).next(
             match self.config.origin("url") {
                 Origin::Default => "start one with `executor serve`".to_owned(),
-                origin => format!("start it, or correct the address that {origin} gives"),
+                origin @ (Origin::Flag(_) | Origin::Environment(_) | Origin::File(_)) => {
+                    format!("start it, or correct the address that {origin} gives")
+                }
             },
         )
     }

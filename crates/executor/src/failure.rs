@@ -52,7 +52,7 @@ pub(crate) struct Failure {
     /// What to do about it.
     pub(crate) next_step: Option<String>,
     /// What else is known, as the server sent it.
-    pub(crate) details: Option<Value>,
+    pub(crate) details: Option<Box<Value>>,
 }
 
 /// What commands return.
@@ -111,7 +111,7 @@ impl Failure {
             code: problem.code,
             message,
             next_step,
-            details: problem.details,
+            details: problem.details.map(Box::new),
         }
     }
 
@@ -122,7 +122,7 @@ impl Failure {
             error["nextStep"] = json!(step);
         }
         if let Some(details) = &self.details {
-            error["details"] = details.clone();
+            error["details"] = (**details).clone();
         }
         json!({ "error": error })
     }

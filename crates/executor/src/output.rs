@@ -219,7 +219,7 @@ pub(crate) fn fields(pairs: &[(&str, String)]) -> String {
             "{name:width$}  {}",
             parts.next().unwrap_or_default()
         ));
-        lines.extend(parts.map(|part| format!("{:width$}  {part}", "")));
+        lines.extend(parts.map(|part| format!("{:width$}  {part}", "").trim_end().to_owned()));
     }
     lines.join("\n")
 }

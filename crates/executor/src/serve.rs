@@ -12,6 +12,7 @@ use crate::master_key;
 use domain::access::System;
 use engine::{Engine, Parts, SystemClock};
 use sandbox::{Isolate, IsolateConfig};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use store::{Location, Store};
@@ -143,31 +144,25 @@ fn bind(config: &Config) -> Result<TcpListener> {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
-    listener.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::failed(
-            "port_in_use",
-            format!(
+    listener.map_err(|e| {
+        if e.kind() == ErrorKind::AddrInUse {
+            let message = format!(
                 "port {} of {} is in use by another program",
                 config.port, config.host
-            ),
-        )
-        .next("give a free one with --port or EXECUTOR_PORT; 0 takes any"),
-        std::io::ErrorKind::PermissionDenied => Failure::failed(
-            "port_refused",
-            format!("this user may not listen on port {}", config.port),
-        )
-        .next("give a port from 1024 on with --port or EXECUTOR_PORT"),
-        _ => Failure::failed("port_unusable", format!("cannot listen on {address}: {e}"))
-            .next("correct --host and --port"),
+            );
+            return Failure::failed("port_in_use", message)
+                .next("give a free one with --port or EXECUTOR_PORT; 0 takes any");
+        }
+        Failure::failed("port_unusable", format!("cannot listen on {address}: {e}"))
+            .next("correct --host and --port; a port from 1024 on needs no rights")
     })
 }
 
 /// The address by which commands on the same machine reach a listener.
 fn address_for_people(listening: SocketAddr) -> String {
-    let ip = match listening.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
-        ip => ip,
+    let ip = match listening.ip().is_unspecified() {
+        true => IpAddr::from([127, 0, 0, 1]),
+        false => listening.ip(),
     };
     format!("http://{}", SocketAddr::new(ip, listening.port()))
 }

@@ -1,5 +1,6 @@
 //! `executor tools`: find, read and call what the connected APIs offer.
 
+use crate::client::Client;
 use crate::commands::json_object;
 use crate::commands::run::to_the_end;
 use crate::context::Context;
@@ -107,21 +108,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::List {
             namespace: Some(namespace),
         } => {
-            let mut all: Vec<ToolHit> = Vec::new();
-            loop {
-                let (limit, offset) = (PAGE.to_string(), all.len().to_string());
-                let query = [
-                    ("namespace", namespace.as_str()),
-                    ("limit", &limit),
-                    ("offset", &offset),
-                ];
-                let page: ToolList = client.get(&["tools"], &query).await?;
-                let more = page.has_more && !page.results.is_empty();
-                all.extend(page.results);
-                if !more {
-                    break;
-                }
-            }
+            let all = all_below(&client, &namespace).await?;
             context.output.show(&all, |all| hits(all));
         }
         Command::Describe { path } => {
@@ -135,7 +122,11 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                     ("decision", t.decision.clone()),
                     ("does", t.description.clone()),
                 ]);
-                format!("{head}\n\n{}\n\n{}", plain(&t.input), plain(&t.output))
+                format!(
+                    "{head}\n\n{}\n\n{}",
+                    plain(t.input.trim()),
+                    plain(t.output.trim())
+                )
             });
         }
         Command::Call { path, arguments } => {
@@ -154,6 +145,25 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+/// Every tool below a path, page by page.
+async fn all_below(client: &Client, namespace: &str) -> Result<Vec<ToolHit>> {
+    let mut all = Vec::new();
+    loop {
+        let (limit, offset) = (PAGE.to_string(), all.len().to_string());
+        let query = [
+            ("namespace", namespace),
+            ("limit", &limit),
+            ("offset", &offset),
+        ];
+        let page: ToolList = client.get(&["tools"], &query).await?;
+        let more = page.has_more && !page.results.is_empty();
+        all.extend(page.results);
+        if !more {
+            return Ok(all);
+        }
+    }
 }
 
 fn hits(hits: &[ToolHit]) -> String {

@@ -4,6 +4,8 @@
 //! them. What needs no server comes first. The product's promises about tasks, sources and crashes
 //! are tested elsewhere; here it is the command line that is judged.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod harness;
 
 mod alone;

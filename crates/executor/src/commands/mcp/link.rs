@@ -17,10 +17,14 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often one message is tried.
 const ATTEMPTS: u32 = 4;
+
+/// How long to wait before looking again for a server, or opening its stream again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Bytes of one message at most.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -136,39 +140,37 @@ impl Link {
     /// Writes what the server sends of its own accord, until the client leaves.
     pub(crate) async fn listen(self: Arc<Self>) {
         let mut closed = self.closed.subscribe();
+        tokio::select! {
+            _ = closed.wait_for(|c| *c) => {}
+            () = self.listen_on() => {}
+        }
+    }
+
+    async fn listen_on(&self) {
         loop {
             let number = self.state().number;
             let request = self.headed(self.client.again().mcp(Method::GET));
-            let request = request.header("accept", "text/event-stream");
-            let end = tokio::select! {
-                _ = closed.wait_for(|c| *c) => return,
-                response = request.send() => response,
-            };
-            let went_away = match end {
-                Ok(response) if response.status().is_success() => tokio::select! {
-                    _ = closed.wait_for(|c| *c) => return,
-                    _ = self.write_events(response) => true,
-                },
+            let response = request.header("accept", "text/event-stream").send().await;
+            let status = response.as_ref().map(Response::status).ok();
+            match response {
+                Ok(response) if response.status().is_success() => {
+                    let _answered = self.write_events(response).await;
+                }
                 // The server offers no such stream.
                 Ok(response) if response.status() == StatusCode::METHOD_NOT_ALLOWED => return,
-                Ok(_) | Err(_) => true,
-            };
-            // The stream also ends while nothing is under way: wait for a server, without starting
-            // one for the sake of silence. The next message does that.
-            let mut looked = tokio::time::interval(std::time::Duration::from_millis(500));
-            while went_away {
-                tokio::select! {
-                    _ = closed.wait_for(|c| *c) => return,
-                    _ = looked.tick() => {}
-                }
-                if self.client.again().alive().await.is_ok() {
-                    break;
-                }
+                Ok(_) | Err(_) => {}
             }
-            let ping = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-            if self.state().number == number && self.renew(number, &ping).await.is_err() {
+            // Wait for a server without starting one for the sake of silence: the next message
+            // does that.
+            while self.client.again().alive().await.is_err() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            let news = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+            let gone = status == Some(StatusCode::NOT_FOUND);
+            if gone && self.renew(number, &news).await.is_err() {
                 return;
             }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
