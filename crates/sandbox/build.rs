@@ -17,7 +17,9 @@ fn main() {
     println!("cargo::rerun-if-changed=src/isolate/settings.rs");
     println!("cargo::rerun-if-changed=image/executor-quickjs.wasm");
     let target = std::env::var("TARGET").expect("cargo names the target");
-    let out: PathBuf = std::env::var_os("OUT_DIR").expect("cargo names a folder").into();
+    let out: PathBuf = std::env::var_os("OUT_DIR")
+        .expect("cargo names a folder")
+        .into();
 
     let mut config = settings::settings();
     config.target(&target).expect("wasmtime knows the target");
@@ -25,7 +27,10 @@ fn main() {
     // Replay must not depend on what bits a processor gives a NaN.
     config.cranelift_nan_canonicalization(true);
     let engine = Engine::new(&config).expect("the settings agree with each other");
-    let image = std::fs::read("image/executor-quickjs.wasm").expect("the engine image is part of the repository");
-    let code = engine.precompile_module(&image).expect("the engine image compiles");
+    let image = std::fs::read("image/executor-quickjs.wasm")
+        .expect("the engine image is part of the repository");
+    let code = engine
+        .precompile_module(&image)
+        .expect("the engine image compiles");
     std::fs::write(out.join("executor-quickjs.cwasm"), code).expect("the build folder is writable");
 }

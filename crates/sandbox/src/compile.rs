@@ -12,7 +12,6 @@ mod places;
 mod refuse;
 mod shape;
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -61,7 +60,12 @@ impl CompileError {
     fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
         let (line, column) = places::line_and_column(source, offset);
         let text = source.lines().nth(line as usize - 1).unwrap_or("");
-        CompileError { message: message.into(), line, column, excerpt: text.chars().take(EXCERPT_MAX).collect() }
+        CompileError {
+            message: message.into(),
+            line,
+            column,
+            excerpt: text.chars().take(EXCERPT_MAX).collect(),
+        }
     }
 
     fn of(source: &str, diagnostic: &OxcDiagnostic) -> Self {
@@ -69,7 +73,10 @@ impl CompileError {
         if let Some(help) = &diagnostic.help {
             let _ = write!(message, " ({help})");
         }
-        let offset = diagnostic.labels.first().map_or(0, |label| label.offset() as usize);
+        let offset = diagnostic
+            .labels
+            .first()
+            .map_or(0, |label| label.offset() as usize);
         Self::at(source, offset, message)
     }
 }
@@ -107,7 +114,10 @@ impl Program {
 /// [`CompileError`] with the first thing that is wrong.
 pub fn compile(source: &str, source_bytes_max: usize) -> Result<Program, CompileError> {
     if source.len() > source_bytes_max {
-        let message = format!("the source is {} bytes, over the limit of {source_bytes_max} bytes (sourceBytes)", source.len());
+        let message = format!(
+            "the source is {} bytes, over the limit of {source_bytes_max} bytes (sourceBytes)",
+            source.len()
+        );
         return Err(CompileError::at("", 0, message));
     }
     let levels = nesting::bound(source).map_err(|offset| {
@@ -116,45 +126,67 @@ pub fn compile(source: &str, source_bytes_max: usize) -> Result<Program, Compile
     })?;
     let stack = STACK_BYTES + levels * STACK_BYTES_PER_LEVEL;
     let compiled = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("compile".into()).stack_size(stack).spawn_scoped(scope, || compile_fenced(source));
+        let thread = std::thread::Builder::new()
+            .name("compile".into())
+            .stack_size(stack)
+            .spawn_scoped(scope, || match fence::block(source) {
+                Some(block) => compile_text(source, &block),
+                None => compile_text(source, source),
+            });
         match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(compiled)) => compiled,
-            Ok(Err(_panic)) => Err(CompileError::at(source, 0, "the compiler failed on this source; please report it")),
-            Err(error) => Err(CompileError::at(source, 0, format!("this source needs more memory to compile than there is: {error}"))),
+            Ok(Err(_panic)) => Err(CompileError::at(
+                source,
+                0,
+                "the compiler failed on this source; please report it",
+            )),
+            Err(error) => Err(CompileError::at(
+                source,
+                0,
+                format!("this source needs more memory to compile than there is: {error}"),
+            )),
         }
     });
     let (code, places) = compiled?;
-    Ok(Program { source_digest: hex(&Sha256::digest(source)), code_digest: hex(&Sha256::digest(&code)), code, places })
-}
-
-fn compile_fenced(source: &str) -> Result<(String, Places), CompileError> {
-    let text: Cow<'_, str> = fence::leading(source).map_or(Cow::Borrowed(source), Cow::Owned);
-    let outcome = compile_text(source, &text);
-    // Prose around a code block does not parse; then the block is what was meant.
-    match (outcome, fence::anywhere(source)) {
-        (Err(_), Some(block)) if block != text => compile_text(source, &block),
-        (outcome, _) => outcome,
-    }
+    Ok(Program {
+        source_digest: hex(&Sha256::digest(source)),
+        code_digest: hex(&Sha256::digest(&code)),
+        code,
+        places,
+    })
 }
 
 /// `text` is `source` with what is not code blanked out, byte for byte as long.
 fn compile_text(source: &str, text: &str) -> Result<(String, Places), CompileError> {
     let allocator = Allocator::default();
-    let options = ParseOptions { allow_return_outside_function: true, preserve_parens: false, ..ParseOptions::default() };
-    let parsed = Parser::new(&allocator, text, SourceType::ts().with_module(true)).with_options(options).parse();
+    let options = ParseOptions {
+        allow_return_outside_function: true,
+        preserve_parens: false,
+        ..ParseOptions::default()
+    };
+    let parsed = Parser::new(&allocator, text, SourceType::ts().with_module(true))
+        .with_options(options)
+        .parse();
     if let Some(diagnostic) = parsed.diagnostics.first() {
         return Err(CompileError::of(source, diagnostic));
     }
     let mut program = parsed.program;
     refuse::check(source, &program)?;
-    let semantic = SemanticBuilder::new_compiler().with_enum_eval(true).with_excess_capacity(2.0).build(&program);
+    let semantic = SemanticBuilder::new_compiler()
+        .with_enum_eval(true)
+        .with_excess_capacity(2.0)
+        .build(&program);
     if let Some(diagnostic) = semantic.diagnostics.first() {
         return Err(CompileError::of(source, diagnostic));
     }
     let scoping = semantic.semantic.into_scoping();
     let shape = shape::find(&program);
-    let transformed =
-        Transformer::new(&allocator, Path::new("task.ts"), &TransformOptions::default()).build_with_scoping(scoping, &mut program);
+    let transformed = Transformer::new(
+        &allocator,
+        Path::new("task.ts"),
+        &TransformOptions::default(),
+    )
+    .build_with_scoping(scoping, &mut program);
     if let Some(diagnostic) = transformed.diagnostics.first() {
         return Err(CompileError::of(source, diagnostic));
     }
@@ -168,15 +200,23 @@ fn compile_text(source: &str, text: &str) -> Result<(String, Places), CompileErr
     let printed = Codegen::new().with_options(options).build(&program);
     let places = Places::new(printed.map.as_ref());
     // The program begins on a line of its own; `places` knows of that one line.
-    Ok((format!("(async function () {{ \"use strict\";\n{}\n}})", printed.code), places))
+    Ok((
+        format!(
+            "(async function () {{ \"use strict\";\n{}\n}})",
+            printed.code
+        ),
+        places,
+    ))
 }
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 #[cfg(test)]

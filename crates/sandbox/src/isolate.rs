@@ -1,8 +1,8 @@
 //! The built-in runtime: QuickJS in WebAssembly inside locked-down workers.
 //!
 //! Read in order: `pool` (which worker gets a program), `link` (the host's end
-//! of one worker, which believes nothing it hears), `wire` (frames), `worker`
-//! (the process), `guest` (one program in WebAssembly), `lockdown` (what a
+//! of one worker), `judge` (what that end believes), `watch` (when it kills),
+//! `wire` (frames), `worker` and `ticker` (the process), `guest` (one program in WebAssembly), `lockdown` (what a
 //! worker gives up), `settings` (what the machine code was made with).
 
 mod guest;
@@ -11,6 +11,8 @@ mod link;
 mod lockdown;
 mod pool;
 mod settings;
+mod ticker;
+mod watch;
 mod wire;
 mod worker;
 

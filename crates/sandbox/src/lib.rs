@@ -17,4 +17,6 @@ pub use compile::{CompileError, Program, compile};
 pub use error::Error;
 pub use isolate::{Isolate, IsolateConfig, Layer, Stats, engine_digest, lock_down, worker_main};
 pub use limits::Limits;
-pub use session::{Command, Event, Failure, FailureCode, Gone, LogLevel, Outcome, Sandbox, Session, Start};
+pub use session::{
+    Command, Event, Failure, FailureCode, Gone, LogLevel, Outcome, Sandbox, Session, Start,
+};

@@ -36,8 +36,8 @@ enum { FAILED_THROWN = 0, FAILED_NEVER_SETTLES = 1 };
 #define JSON_DEPTH_MAX 100
 #define TIMERS_MAX 10000
 #define PATH_BYTES_MAX 512
-/* Of the 1 MiB shadow stack; the rest is room for native code above the check. */
-#define SCRIPT_STACK_BYTES (768 * 1024)
+/* Of the 512 KiB shadow stack; the rest is room for native code above the check. */
+#define SCRIPT_STACK_BYTES (384 * 1024)
 
 struct params {
     uint8_t seed[32];

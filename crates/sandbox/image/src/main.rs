@@ -33,7 +33,10 @@ const PATCHES: [(&str, &str); 7] = [
         "        bool has_optional_chain = false;\n",
         "        bool has_optional_chain = false;\n        int at_line = s->token.line_num, at_column = s->token.col_num;\n",
     ),
-    ("            emit_func_call:\n", "            emit_func_call:\n                emit_source_loc_at(s, at_line, at_column);\n"),
+    (
+        "            emit_func_call:\n",
+        "            emit_func_call:\n                emit_source_loc_at(s, at_line, at_column);\n",
+    ),
     (
         "                emit_op(s, OP_drop);\n\n                /* apply function call */\n",
         "                emit_op(s, OP_drop);\n                emit_source_loc_at(s, at_line, at_column);\n",
@@ -63,7 +66,11 @@ fn main() -> Result<()> {
     if check {
         let committed = std::fs::read_to_string(&digest_path)?;
         if committed.trim() != digest || std::fs::read(&image_path)? != image {
-            return Err(format!("the committed image ({}) is not what its sources give ({digest})", committed.trim()).into());
+            return Err(format!(
+                "the committed image ({}) is not what its sources give ({digest})",
+                committed.trim()
+            )
+            .into());
         }
         println!("the image matches its sources: {digest}");
     } else {
@@ -90,10 +97,27 @@ fn build(here: &Path, work: &Path) -> Result<Vec<u8>> {
         let name = source.file_stem().expect("every source is a named file");
         let object = work.join(name).with_extension("o");
         run(clang()
-            .args(["--target=wasm32-unknown-unknown", "-c", "-O2", "-std=gnu11", "-w"])
-            .args(["-mbulk-memory", "-msign-ext", "-mnontrapping-fptoint", "-mmutable-globals"])
+            .args([
+                "--target=wasm32-unknown-unknown",
+                "-c",
+                "-O2",
+                "-std=gnu11",
+                "-w",
+            ])
+            .args([
+                "-mbulk-memory",
+                "-msign-ext",
+                "-mnontrapping-fptoint",
+                "-mmutable-globals",
+            ])
             // As on emscripten, so that QuickJS asks for no threads and no atomics.
-            .args(["-DNDEBUG", "-D_GNU_SOURCE", "-DEMSCRIPTEN=1", "-DFE_DOWNWARD=0", "-DFE_UPWARD=0"])
+            .args([
+                "-DNDEBUG",
+                "-D_GNU_SOURCE",
+                "-DEMSCRIPTEN=1",
+                "-DFE_DOWNWARD=0",
+                "-DFE_UPWARD=0",
+            ])
             .arg("-isystem")
             .arg(crate_dir.join("vendor/wasi-libc/include"))
             .arg("-I")
@@ -108,7 +132,15 @@ fn build(here: &Path, work: &Path) -> Result<Vec<u8>> {
 
     let linked = work.join("linked.wasm");
     run(Command::new(rust_lld()?)
-        .args(["-flavor", "wasm", "--no-entry", "--stack-first", "-z", "stack-size=1048576", "--strip-all"])
+        .args([
+            "-flavor",
+            "wasm",
+            "--no-entry",
+            "--stack-first",
+            "-z",
+            "stack-size=524288",
+            "--strip-all",
+        ])
         .args(&objects)
         .arg(crate_dir.join("vendor/wasi-libc/lib/libc.a"))
         .arg("-o")
@@ -120,7 +152,11 @@ fn build(here: &Path, work: &Path) -> Result<Vec<u8>> {
 fn quickjs_crate(here: &Path) -> Result<PathBuf> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let manifest = here.join("Cargo.toml");
-    let output = Command::new(cargo).arg("metadata").args(["--format-version=1", "--locked", "--manifest-path"]).arg(manifest).output()?;
+    let output = Command::new(cargo)
+        .arg("metadata")
+        .args(["--format-version=1", "--locked", "--manifest-path"])
+        .arg(manifest)
+        .output()?;
     let json = String::from_utf8(output.stdout)?;
     // The one fact needed of the whole document; not worth a JSON parser.
     let path = json
@@ -128,7 +164,10 @@ fn quickjs_crate(here: &Path) -> Result<PathBuf> {
         .filter_map(|part| part.split('"').next())
         .find(|path| path.contains("/rquickjs-sys-"))
         .ok_or("cargo metadata does not name rquickjs-sys")?;
-    Ok(Path::new(path).parent().ok_or("a manifest lies in a folder")?.to_path_buf())
+    Ok(Path::new(path)
+        .parent()
+        .ok_or("a manifest lies in a folder")?
+        .to_path_buf())
 }
 
 fn patch(mut source: String) -> Result<String> {
@@ -143,7 +182,9 @@ fn patch(mut source: String) -> Result<String> {
 
 /// The prelude as a C array: its files joined inside one function.
 fn prelude(here: &Path) -> Result<String> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(here.join("prelude"))?.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>()?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(here.join("prelude"))?
+        .map(|e| e.map(|e| e.path()))
+        .collect::<std::io::Result<_>>()?;
     files.sort();
     let mut js = String::from("(function (native) {\n");
     for file in files {
@@ -151,7 +192,11 @@ fn prelude(here: &Path) -> Result<String> {
     }
     js.push_str("return { toolError, describe };\n})");
     let bytes: Vec<String> = js.bytes().chain([0]).map(|b| b.to_string()).collect();
-    Ok(format!("const char prelude_source[] = {{{}}};\nconst unsigned prelude_source_len = {};\n", bytes.join(","), js.len()))
+    Ok(format!(
+        "const char prelude_source[] = {{{}}};\nconst unsigned prelude_source_len = {};\n",
+        bytes.join(","),
+        js.len()
+    ))
 }
 
 /// Runs the engine's start and the prelude, and writes the memory they leave as data.
@@ -164,7 +209,11 @@ fn preinitialize(linked: &[u8]) -> Result<Vec<u8>> {
     let mut linker = wasmi::Linker::<()>::new(&engine);
     for import in module.imports() {
         let wasmi::ExternType::Func(ty) = import.ty() else {
-            return Err(format!("the image imports something that is no function: {}", import.name()).into());
+            return Err(format!(
+                "the image imports something that is no function: {}",
+                import.name()
+            )
+            .into());
         };
         if import.module() != "host" {
             return Err(format!("the image imports {}.{}", import.module(), import.name()).into());
@@ -175,12 +224,17 @@ fn preinitialize(linked: &[u8]) -> Result<Vec<u8>> {
         })?;
     }
     let instance = linker.instantiate_and_start(&mut store, &module)?;
-    instance.get_typed_func::<(), ()>(&store, wizer.get_init_func())?.call(&mut store, ())?;
+    instance
+        .get_typed_func::<(), ()>(&store, wizer.get_init_func())?
+        .call(&mut store, ())?;
     let mut state = Interpreted { store, instance };
     let snapshot = wizer.snapshot(&context, &mut state);
     // Nothing in the snapshot waits, so one poll finishes it.
     let mut polled = std::pin::pin!(snapshot);
-    match polled.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+    match polled
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    {
         std::task::Poll::Ready(image) => Ok(image.map_err(|e| e.to_string())?),
         std::task::Poll::Pending => Err("the snapshot waits for something".into()),
     }
@@ -192,8 +246,15 @@ struct Interpreted {
 }
 
 impl wasmtime_wizer::InstanceState for Interpreted {
-    async fn global_get(&mut self, name: &str, _: wasmtime_wizer::ValType) -> wasmtime_wizer::SnapshotVal {
-        let global = self.instance.get_global(&self.store, name).expect("wizer exports every global");
+    async fn global_get(
+        &mut self,
+        name: &str,
+        _: wasmtime_wizer::ValType,
+    ) -> wasmtime_wizer::SnapshotVal {
+        let global = self
+            .instance
+            .get_global(&self.store, name)
+            .expect("wizer exports every global");
         match global.get(&self.store) {
             wasmi::Val::I32(v) => wasmtime_wizer::SnapshotVal::I32(v),
             wasmi::Val::I64(v) => wasmtime_wizer::SnapshotVal::I64(v),
@@ -204,7 +265,10 @@ impl wasmtime_wizer::InstanceState for Interpreted {
     }
 
     async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
-        let memory = self.instance.get_memory(&self.store, name).expect("wizer exports every memory");
+        let memory = self
+            .instance
+            .get_memory(&self.store, name)
+            .expect("wizer exports every memory");
         contents(memory.data(&self.store));
     }
 }
@@ -215,13 +279,20 @@ fn clang() -> Command {
 
 /// The toolchain's own linker; Debian's lld 14 does not define `__heap_end`.
 fn rust_lld() -> Result<PathBuf> {
-    let output = Command::new("rustc").args(["--print", "target-libdir"]).output()?;
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir"])
+        .output()?;
     let libdir = PathBuf::from(String::from_utf8(output.stdout)?.trim());
-    Ok(libdir.parent().ok_or("rustc has an odd layout")?.join("bin/rust-lld"))
+    Ok(libdir
+        .parent()
+        .ok_or("rustc has an odd layout")?
+        .join("bin/rust-lld"))
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let output = command.output().map_err(|e| format!("{:?}: {e}", command.get_program()))?;
+    let output = command
+        .output()
+        .map_err(|e| format!("{:?}: {e}", command.get_program()))?;
     if output.status.success() {
         return Ok(());
     }

@@ -1,21 +1,19 @@
 //! Markdown code fences around a program.
 //!
 //! What is outside the fence becomes blanks, so that every position stays that
-//! of the text as sent.
+//! of the text as sent. A fence is taken for what it says even where the whole
+//! text happens to parse, as labels and templates that mean nothing; only one
+//! inside a comment is none.
 
-/// The program of a text that begins with a fence.
-pub(super) fn leading(source: &str) -> Option<String> {
-    source.trim_start().starts_with("```").then(|| anywhere(source)).flatten()
-}
-
-/// The first fenced block of a text.
-pub(super) fn anywhere(source: &str) -> Option<String> {
+/// The first fenced block of a text, as long as the text, byte for byte.
+pub(super) fn block(source: &str) -> Option<String> {
     let mut out = String::with_capacity(source.len());
     let mut inside = false;
     let mut found = false;
+    let mut in_comment = false;
     for line in source.split_inclusive('\n') {
         let fence = line.trim_start().starts_with("```");
-        if fence && (inside || !found) {
+        if fence && (inside || !found && !in_comment) {
             inside = !inside;
             found = true;
             blank(&mut out, line);
@@ -23,6 +21,10 @@ pub(super) fn anywhere(source: &str) -> Option<String> {
             out.push_str(line);
         } else {
             blank(&mut out, line);
+        }
+        let (opened, closed) = (line.rfind("/*"), line.rfind("*/"));
+        if opened != closed {
+            in_comment = opened > closed;
         }
     }
     found.then_some(out)

@@ -22,18 +22,32 @@ impl Places {
         let marks = map.into_iter().flat_map(|map| {
             map.get_tokens()
                 .filter(|token| token.get_source_id().is_some())
-                .map(|token| [token.get_dst_line(), token.get_dst_col(), token.get_src_line(), token.get_src_col()])
+                .map(|token| {
+                    [
+                        token.get_dst_line(),
+                        token.get_dst_col(),
+                        token.get_src_line(),
+                        token.get_src_col(),
+                    ]
+                })
         });
-        Places { marks: marks.collect() }
+        Places {
+            marks: marks.collect(),
+        }
     }
 
     /// The source position of a code position: that of the last mark before it on its line.
     pub(super) fn locate(&self, line: u32, column: u32) -> Option<(u32, u32)> {
         let line = line.checked_sub(1 + WRAPPER_LINES)?;
         let column = column.checked_sub(1)?;
-        let after = self.marks.partition_point(|mark| (mark[0], mark[1]) <= (line, column));
+        let after = self
+            .marks
+            .partition_point(|mark| (mark[0], mark[1]) <= (line, column));
         let same_line = |mark: &&[u32; 4]| mark[0] == line;
-        let mark = self.marks[..after].last().filter(same_line).or_else(|| self.marks.get(after).filter(same_line))?;
+        let mark = self.marks[..after]
+            .last()
+            .filter(same_line)
+            .or_else(|| self.marks.get(after).filter(same_line))?;
         Some((mark[2] + 1, mark[3] + 1))
     }
 
@@ -42,11 +56,17 @@ impl Places {
         let mut out = String::new();
         let mut first = None;
         for frame in stack.lines() {
-            let Some((before, rest)) = frame.split_once(PROGRAM_FILE) else { continue };
+            let Some((before, rest)) = frame.split_once(PROGRAM_FILE) else {
+                continue;
+            };
             let mut numbers = rest.trim_end_matches(')').split(':').map(str::parse::<u32>);
-            let (Some(Ok(line)), Some(Ok(column))) = (numbers.next(), numbers.next()) else { continue };
+            let (Some(Ok(line)), Some(Ok(column))) = (numbers.next(), numbers.next()) else {
+                continue;
+            };
             // Frames of the wrapper itself have no place in the source.
-            let Some((line, column)) = self.locate(line, column) else { continue };
+            let Some((line, column)) = self.locate(line, column) else {
+                continue;
+            };
             first.get_or_insert((line, column));
             out.push_str(before);
             out.push_str(PROGRAM_FILE);
@@ -60,7 +80,10 @@ impl Places {
 
 /// The line and column of a byte offset, which is cut to the text's end.
 pub(super) fn line_and_column(source: &str, offset: usize) -> (u32, u32) {
-    let offset = (0..=offset.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
+    let offset = (0..=offset.min(source.len()))
+        .rev()
+        .find(|at| source.is_char_boundary(*at))
+        .unwrap_or(0);
     let before = &source[..offset];
     let line = before.matches('\n').count();
     let in_line = before.rsplit('\n').next().unwrap_or("");

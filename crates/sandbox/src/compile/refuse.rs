@@ -1,16 +1,16 @@
 //! What parses but cannot run here, refused with what to write instead.
 
 use oxc_ast::ast::{
-    CallExpression, Decorator, ExportAllDeclaration, ExportFromDeclaration, Expression, ImportDeclaration, ImportDeclarationSpecifier,
-    ImportExpression, ImportMeta, ImportOrExportKind, Program, TSExportAssignment, TSImportEqualsDeclaration,
+    CallExpression, Decorator, ExportAllDeclaration, ExportFromDeclaration, Expression,
+    ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportMeta,
+    ImportOrExportKind, Program, TSExportAssignment, TSImportEqualsDeclaration,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::Span;
 
 use super::CompileError;
 
-const NO_MODULES: &str =
-    "programs load no modules: every tool is already a function under `tools`; find one with `await tools.discover({ query: \"…\" })`";
+const NO_MODULES: &str = "programs load no modules: every tool is already a function under `tools`; find one with `await tools.discover({ query: \"…\" })`";
 
 /// Finds the first thing in a program that is refused.
 pub(super) fn check(source: &str, program: &Program<'_>) -> Result<(), CompileError> {
@@ -81,7 +81,10 @@ impl<'a> Visit<'a> for Finder {
     }
 
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
-        let names_a_module = matches!(it.arguments.first().and_then(|a| a.as_expression()), Some(Expression::StringLiteral(_)));
+        let names_a_module = matches!(
+            it.arguments.first().and_then(|a| a.as_expression()),
+            Some(Expression::StringLiteral(_))
+        );
         if names_a_module && it.arguments.len() == 1 && it.callee_name() == Some("require") {
             self.refuse(it.span, "require()");
         }
@@ -90,7 +93,10 @@ impl<'a> Visit<'a> for Finder {
 
     fn visit_decorator(&mut self, it: &Decorator<'a>) {
         if self.first.is_none() {
-            self.first = Some((it.span, "decorators are not available in programs: call the function yourself".into()));
+            self.first = Some((
+                it.span,
+                "decorators are not available in programs: call the function yourself".into(),
+            ));
         }
     }
 }

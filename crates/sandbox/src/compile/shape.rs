@@ -4,11 +4,17 @@
 //! function, or just an expression. Each is turned into a body that returns.
 //! The shape is read before types are erased and applied after.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the syntax tree's enums are oxc's, and most of their kinds mean nothing here"
+)]
+
 use oxc_allocator::{Allocator, ArenaVec, GetAllocator, TakeIn};
-use oxc_ast::builder::AstBuilder;
 use oxc_ast::ast::{
-    Argument, ArrowFunctionExpression, ExportDefaultDeclarationKind, Expression, Function, Program, ReturnStatement, Statement,
+    Argument, ArrowFunctionExpression, ExportDefaultDeclarationKind, Expression, Function, Program,
+    ReturnStatement, Statement,
 };
+use oxc_ast::builder::AstBuilder;
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, SPAN, Span};
 use oxc_syntax::scope::ScopeFlags;
@@ -33,9 +39,14 @@ pub(super) fn find(program: &Program<'_>) -> Shape {
     }
     let run: Vec<&Statement<'_>> = program.body.iter().filter(|s| !is_type(s)).collect();
     match run.as_slice() {
-        [Statement::FunctionDeclaration(function)] if function.r#async && function.id.is_some() => Shape::LoneFunction,
+        [Statement::FunctionDeclaration(function)] if function.r#async && function.id.is_some() => {
+            Shape::LoneFunction
+        }
         [Statement::ExpressionStatement(only)]
-            if matches!(only.expression.without_parentheses(), Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_)) =>
+            if matches!(
+                only.expression.without_parentheses(),
+                Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_)
+            ) =>
         {
             Shape::LoneFunction
         }
@@ -47,7 +58,9 @@ pub(super) fn find(program: &Program<'_>) -> Shape {
 fn is_type(statement: &Statement<'_>) -> bool {
     match statement {
         Statement::ImportDeclaration(_) | Statement::EmptyStatement(_) => true,
-        _ => statement.as_declaration().is_some_and(|declaration| declaration.is_type() || declaration.declare()),
+        _ => statement
+            .as_declaration()
+            .is_some_and(|declaration| declaration.is_type() || declaration.declare()),
     }
 }
 
@@ -57,7 +70,11 @@ pub(super) fn apply<'a>(shape: Shape, program: &mut Program<'a>, allocator: &'a 
     let mut body = ArenaVec::new_in(&builder);
     // What the default export gives; returned at the end, after everything else has run.
     let mut last: Option<Statement<'a>> = None;
-    let count = program.body.len();
+    // Not simply the last: erasing types may leave an empty export behind it.
+    let last_expression = program
+        .body
+        .iter()
+        .rposition(|s| matches!(s, Statement::ExpressionStatement(_)));
     for (at, statement) in program.body.take_in(&builder).into_iter().enumerate() {
         match statement {
             Statement::ExportDefaultDeclaration(export) => {
@@ -66,19 +83,36 @@ pub(super) fn apply<'a>(shape: Shape, program: &mut Program<'a>, allocator: &'a 
                 body.extend(kept);
                 last = value.map(|value| returning(span, value, &builder));
             }
-            Statement::ExportDeclaration(export) => body.push(Statement::from(export.unbox().declaration)),
+            Statement::ExportDeclaration(export) => {
+                body.push(Statement::from(export.unbox().declaration))
+            }
             // Names that nobody can import.
-            Statement::ExportNamedDeclaration(_) | Statement::ExportFromDeclaration(_) | Statement::ExportAllDeclaration(_) => {}
+            Statement::ExportNamedDeclaration(_)
+            | Statement::ExportFromDeclaration(_)
+            | Statement::ExportAllDeclaration(_) => {}
             Statement::ExpressionStatement(only) if shape == Shape::LoneFunction => {
-                last = Some(returning(only.span, called(only.unbox().expression, &builder), &builder));
+                last = Some(returning(
+                    only.span,
+                    called(only.unbox().expression, &builder),
+                    &builder,
+                ));
             }
             Statement::FunctionDeclaration(function) if shape == Shape::LoneFunction => {
-                let name = function.id.as_ref().map(|id| Expression::new_identifier(SPAN, id.name, &builder));
+                let name = function
+                    .id
+                    .as_ref()
+                    .map(|id| Expression::new_identifier(SPAN, id.name, &builder));
                 last = name.map(|name| returning(function.span, called(name, &builder), &builder));
                 body.push(Statement::FunctionDeclaration(function));
             }
-            Statement::ExpressionStatement(expression) if shape == Shape::LastExpression && at + 1 == count => {
-                body.push(returning(expression.span, expression.unbox().expression, &builder));
+            Statement::ExpressionStatement(expression)
+                if shape == Shape::LastExpression && last_expression == Some(at) =>
+            {
+                body.push(returning(
+                    expression.span,
+                    expression.unbox().expression,
+                    &builder,
+                ));
             }
             other => body.push(other),
         }
@@ -88,26 +122,48 @@ pub(super) fn apply<'a>(shape: Shape, program: &mut Program<'a>, allocator: &'a 
 }
 
 /// The statement a default export leaves behind, and the value it stands for.
-fn default_export<'a>(exported: ExportDefaultDeclarationKind<'a>, builder: &AstBuilder<'a>) -> (Option<Statement<'a>>, Option<Expression<'a>>) {
+fn default_export<'a>(
+    exported: ExportDefaultDeclarationKind<'a>,
+    builder: &AstBuilder<'a>,
+) -> (Option<Statement<'a>>, Option<Expression<'a>>) {
     match exported {
         ExportDefaultDeclarationKind::FunctionDeclaration(function) => match &function.id {
             Some(id) => {
                 let name = Expression::new_identifier(SPAN, id.name, builder);
-                (Some(Statement::FunctionDeclaration(function)), Some(called(name, builder)))
+                (
+                    Some(Statement::FunctionDeclaration(function)),
+                    Some(called(name, builder)),
+                )
             }
             None => {
                 let mut function = function;
                 function.r#type = oxc_ast::ast::FunctionType::FunctionExpression;
-                (None, Some(called(Expression::FunctionExpression(function), builder)))
+                (
+                    None,
+                    Some(called(Expression::FunctionExpression(function), builder)),
+                )
             }
         },
-        ExportDefaultDeclarationKind::ClassDeclaration(class) => (Some(Statement::ClassDeclaration(class)), None),
+        ExportDefaultDeclarationKind::ClassDeclaration(class) => {
+            (Some(Statement::ClassDeclaration(class)), None)
+        }
         ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => (None, None),
         other => {
-            let Ok(expression) = Expression::try_from(other) else { return (None, None) };
-            let is_function =
-                matches!(expression.without_parentheses(), Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_));
-            (None, Some(if is_function { called(expression, builder) } else { expression }))
+            let Ok(expression) = Expression::try_from(other) else {
+                return (None, None);
+            };
+            let is_function = matches!(
+                expression.without_parentheses(),
+                Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_)
+            );
+            (
+                None,
+                Some(if is_function {
+                    called(expression, builder)
+                } else {
+                    expression
+                }),
+            )
         }
     }
 }
@@ -116,7 +172,14 @@ fn default_export<'a>(exported: ExportDefaultDeclarationKind<'a>, builder: &AstB
 fn called<'a>(function: Expression<'a>, builder: &AstBuilder<'a>) -> Expression<'a> {
     let span = function.span();
     let tools = Argument::from(Expression::new_identifier(SPAN, "tools", builder));
-    Expression::new_call_expression(span, function, None, ArenaVec::from_value_in(tools, &builder.allocator()), false, builder)
+    Expression::new_call_expression(
+        span,
+        function,
+        None,
+        ArenaVec::from_value_in(tools, &builder.allocator()),
+        false,
+        builder,
+    )
 }
 
 fn returning<'a>(span: Span, value: Expression<'a>, builder: &AstBuilder<'a>) -> Statement<'a> {

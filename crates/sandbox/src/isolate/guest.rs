@@ -9,8 +9,9 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{
-    Caller, Config, Enabled, Engine, Extern, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module, PoolingAllocationConfig, Store,
-    StoreLimits, StoreLimitsBuilder, Trap, TypedFunc, UpdateDeadline,
+    Caller, Config, Enabled, Engine, Extern, InstanceAllocationStrategy, InstancePre, Linker,
+    Memory, Module, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder, Trap,
+    TypedFunc, UpdateDeadline,
 };
 
 use super::lockdown::IMAGE_FD;
@@ -25,7 +26,7 @@ pub(super) const SLOTS: u32 = 100;
 const WARM_SLOTS: u32 = 2;
 /// Reset by copying rather than by unmapping: above the image's own size a new
 /// program pays no page faults (sandbox measurements: four times faster).
-const KEEP_RESIDENT_BYTES: usize = 1536 << 10;
+const KEEP_RESIDENT_BYTES: usize = 1280 << 10;
 
 /// Frames on their way to the host.
 pub(super) type Outbox = Arc<Mutex<Vec<u8>>>;
@@ -68,9 +69,21 @@ pub(super) struct Guest {
 
 /// What a turn does.
 pub(super) enum Turn {
-    Start { params: [u8; PARAMS_BYTES], code: Vec<u8> },
-    Deliver { call: u32, ok: bool, now: f64, elapsed: f64, json: Vec<u8> },
-    Advance { now: f64, elapsed: f64 },
+    Start {
+        params: [u8; PARAMS_BYTES],
+        code: Vec<u8>,
+    },
+    Deliver {
+        call: u32,
+        ok: bool,
+        now: f64,
+        elapsed: f64,
+        json: Vec<u8>,
+    },
+    Advance {
+        now: f64,
+        elapsed: f64,
+    },
 }
 
 impl Image {
@@ -79,11 +92,19 @@ impl Image {
         let engine = Engine::new(&worker_settings())?;
         // SAFETY (both): the host passes a sealed file holding what build.rs compiled,
         // under a descriptor that nothing else owns.
-        #[expect(unsafe_code, reason = "machine code cannot be checked, only trusted: it is our own, from a sealed file")]
-        let module = unsafe { Module::deserialize_open_file(&engine, OwnedFd::from_raw_fd(IMAGE_FD).into())? };
+        #[expect(
+            unsafe_code,
+            reason = "machine code cannot be checked, only trusted: it is our own, from a sealed file"
+        )]
+        let module = unsafe {
+            Module::deserialize_open_file(&engine, OwnedFd::from_raw_fd(IMAGE_FD).into())?
+        };
         let mut linker = Linker::new(&engine);
         link(&mut linker)?;
-        Ok(Image { ready: linker.instantiate_pre(&module)?, engine })
+        Ok(Image {
+            ready: linker.instantiate_pre(&module)?,
+            engine,
+        })
     }
 
     /// The engine, whose epoch the ticker advances.
@@ -92,16 +113,33 @@ impl Image {
     }
 
     /// A new instance, as the image left it.
-    pub(super) async fn instantiate(&self, task: u32, memory_bytes: u64, outbox: Outbox) -> wasmtime::Result<Guest> {
+    pub(super) async fn instantiate(
+        &self,
+        task: u32,
+        memory_bytes: u64,
+        outbox: Outbox,
+    ) -> wasmtime::Result<Guest> {
         let cap = memory_bytes.min(MEMORY_BYTES_CEILING) + MEMORY_BYTES_BESIDE;
-        let memory = StoreLimitsBuilder::new().memory_size(usize::try_from(cap)?).build();
-        let mut store = Store::new(&self.engine, State { task, outbox, end: None, memory });
+        let memory = StoreLimitsBuilder::new()
+            .memory_size(usize::try_from(cap)?)
+            .build();
+        let mut store = Store::new(
+            &self.engine,
+            State {
+                task,
+                outbox,
+                end: None,
+                memory,
+            },
+        );
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
         store.set_epoch_deadline(1);
         let instance = self.ready.instantiate_async(&mut store).await?;
         Ok(Guest {
-            memory: instance.get_memory(&mut store, "memory").ok_or_else(|| wasmtime::Error::msg("the image has no memory"))?,
+            memory: instance
+                .get_memory(&mut store, "memory")
+                .ok_or_else(|| wasmtime::Error::msg("the image has no memory"))?,
             alloc: instance.get_typed_func(&mut store, "alloc")?,
             start: instance.get_typed_func(&mut store, "start")?,
             deliver: instance.get_typed_func(&mut store, "deliver")?,
@@ -116,11 +154,26 @@ impl Guest {
     pub(super) async fn run(&mut self, turn: Turn) -> End {
         let outcome = match turn {
             Turn::Start { params, code } => self.begin(&params, &code).await,
-            Turn::Deliver { call, ok, now, elapsed, json } => self.answer(call, ok, now, elapsed, &json).await,
-            Turn::Advance { now, elapsed } => self.advance.call_async(&mut self.store, (now, elapsed)).await,
+            Turn::Deliver {
+                call,
+                ok,
+                now,
+                elapsed,
+                json,
+            } => self.answer(call, ok, now, elapsed, &json).await,
+            Turn::Advance { now, elapsed } => {
+                self.advance
+                    .call_async(&mut self.store, (now, elapsed))
+                    .await
+            }
         };
         match outcome {
-            Ok(()) => self.store.data_mut().end.take().unwrap_or_else(|| internal("the engine ended a turn without saying how")),
+            Ok(()) => self
+                .store
+                .data_mut()
+                .end
+                .take()
+                .unwrap_or_else(|| internal("the engine ended a turn without saying how")),
             Err(error) => failed(&error),
         }
     }
@@ -128,16 +181,33 @@ impl Guest {
     async fn begin(&mut self, params: &[u8], code: &[u8]) -> wasmtime::Result<()> {
         let code_at = self.put(code).await?;
         let params_at = self.put(params).await?;
-        self.start.call_async(&mut self.store, (code_at, code.len() as u32, params_at)).await
+        self.start
+            .call_async(&mut self.store, (code_at, code.len() as u32, params_at))
+            .await
     }
 
-    async fn answer(&mut self, call: u32, ok: bool, now: f64, elapsed: f64, json: &[u8]) -> wasmtime::Result<()> {
+    async fn answer(
+        &mut self,
+        call: u32,
+        ok: bool,
+        now: f64,
+        elapsed: f64,
+        json: &[u8],
+    ) -> wasmtime::Result<()> {
         let at = self.put(json).await?;
-        self.deliver.call_async(&mut self.store, (call, u32::from(ok), at, json.len() as u32, now, elapsed)).await
+        self.deliver
+            .call_async(
+                &mut self.store,
+                (call, u32::from(ok), at, json.len() as u32, now, elapsed),
+            )
+            .await
     }
 
     async fn put(&mut self, bytes: &[u8]) -> wasmtime::Result<u32> {
-        let at = self.alloc.call_async(&mut self.store, bytes.len() as u32).await?;
+        let at = self
+            .alloc
+            .call_async(&mut self.store, bytes.len() as u32)
+            .await?;
         self.memory.write(&mut self.store, at as usize, bytes)?;
         Ok(at)
     }
@@ -166,24 +236,41 @@ fn worker_settings() -> Config {
 }
 
 fn failed(error: &wasmtime::Error) -> End {
-    let code = match (error.downcast_ref::<LimitPassed>(), error.downcast_ref::<Trap>()) {
+    let code = match (
+        error.downcast_ref::<LimitPassed>(),
+        error.downcast_ref::<Trap>(),
+    ) {
         (Some(LimitPassed(code)), _) => *code,
         (None, Some(Trap::StackOverflow)) => FailureCode::StackLimit,
         (None, _) => return internal(&error.root_cause().to_string()),
     };
-    End::Failed { code, json: b"{}".to_vec() }
+    End::Failed {
+        code,
+        json: b"{}".to_vec(),
+    }
 }
 
 /// A fault of the engine, not of the program.
 pub(super) fn internal(what: &str) -> End {
-    End::Failed { code: FailureCode::Internal, json: serde_json::json!({ "message": what }).to_string().into_bytes() }
+    End::Failed {
+        code: FailureCode::Internal,
+        json: serde_json::json!({ "message": what })
+            .to_string()
+            .into_bytes(),
+    }
 }
 
 /// Copies text out of the guest's memory.
 fn text(caller: &mut Caller<'_, State>, at: u32, length: u32) -> wasmtime::Result<Vec<u8>> {
-    let memory = caller.get_export("memory").and_then(Extern::into_memory).ok_or(Trap::MemoryOutOfBounds)?;
+    let memory = caller
+        .get_export("memory")
+        .and_then(Extern::into_memory)
+        .ok_or(Trap::MemoryOutOfBounds)?;
     let end = at.checked_add(length).ok_or(Trap::MemoryOutOfBounds)?;
-    let bytes = memory.data(&*caller).get(at as usize..end as usize).ok_or(Trap::MemoryOutOfBounds)?;
+    let bytes = memory
+        .data(&*caller)
+        .get(at as usize..end as usize)
+        .ok_or(Trap::MemoryOutOfBounds)?;
     Ok(bytes.to_vec())
 }
 
@@ -194,37 +281,90 @@ fn send(caller: &Caller<'_, State>, kind: Kind, flags: u8, call: u32, parts: &[&
 }
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    link_output(linker)?;
+    link_ends(linker)
+}
+
+fn link_output(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         "host",
         "call",
-        |mut caller: Caller<'_, State>, seq: u32, line: u32, column: u32, path_at: u32, path_len: u32, arguments_at: u32, arguments_len: u32, options_at: u32, options_len: u32| {
+        |mut caller: Caller<'_, State>,
+         seq: u32,
+         line: u32,
+         column: u32,
+         path_at: u32,
+         path_len: u32,
+         arguments_at: u32,
+         arguments_len: u32,
+         options_at: u32,
+         options_len: u32| {
             let path = text(&mut caller, path_at, path_len)?;
             let arguments = text(&mut caller, arguments_at, arguments_len)?;
             let options = text(&mut caller, options_at, options_len)?;
-            let head: Vec<u8> = [line, column, path_len, arguments_len].into_iter().flat_map(u32::to_le_bytes).collect();
-            send(&caller, Kind::Call, 0, seq, &[&head, &path, &arguments, &options]);
+            let head: Vec<u8> = [line, column, path_len, arguments_len]
+                .into_iter()
+                .flat_map(u32::to_le_bytes)
+                .collect();
+            send(
+                &caller,
+                Kind::Call,
+                0,
+                seq,
+                &[&head, &path, &arguments, &options],
+            );
             wasmtime::Result::Ok(())
         },
     )?;
-    linker.func_wrap("host", "log", |mut caller: Caller<'_, State>, level: u32, at: u32, length: u32| {
-        let line = text(&mut caller, at, length)?;
-        send(&caller, Kind::Log, level as u8, 0, &[&line]);
-        wasmtime::Result::Ok(())
-    })?;
-    linker.func_wrap("host", "turn_end", |mut caller: Caller<'_, State>, pending: u32, next_timer: f64| {
-        caller.data_mut().end = Some(End::Waiting { pending, next_timer });
-    })?;
-    linker.func_wrap("host", "done", |mut caller: Caller<'_, State>, at: u32, length: u32, was_undefined: u32| {
-        let json = text(&mut caller, at, length)?;
-        caller.data_mut().end = Some(End::Done { json, was_undefined: was_undefined != 0 });
-        wasmtime::Result::Ok(())
-    })?;
-    linker.func_wrap("host", "failed", |mut caller: Caller<'_, State>, kind: u32, at: u32, length: u32| {
-        let json = text(&mut caller, at, length)?;
-        let code = if kind == 1 { FailureCode::NeverSettles } else { FailureCode::Thrown };
-        caller.data_mut().end = Some(End::Failed { code, json });
-        wasmtime::Result::Ok(())
-    })?;
+    linker.func_wrap(
+        "host",
+        "log",
+        |mut caller: Caller<'_, State>, level: u32, at: u32, length: u32| {
+            let line = text(&mut caller, at, length)?;
+            send(&caller, Kind::Log, level as u8, 0, &[&line]);
+            wasmtime::Result::Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+fn link_ends(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        "host",
+        "turn_end",
+        |mut caller: Caller<'_, State>, pending: u32, next_timer: f64| {
+            caller.data_mut().end = Some(End::Waiting {
+                pending,
+                next_timer,
+            });
+        },
+    )?;
+    linker.func_wrap(
+        "host",
+        "done",
+        |mut caller: Caller<'_, State>, at: u32, length: u32, was_undefined: u32| {
+            let json = text(&mut caller, at, length)?;
+            caller.data_mut().end = Some(End::Done {
+                json,
+                was_undefined: was_undefined != 0,
+            });
+            wasmtime::Result::Ok(())
+        },
+    )?;
+    linker.func_wrap(
+        "host",
+        "failed",
+        |mut caller: Caller<'_, State>, kind: u32, at: u32, length: u32| {
+            let json = text(&mut caller, at, length)?;
+            let code = if kind == 1 {
+                FailureCode::NeverSettles
+            } else {
+                FailureCode::Thrown
+            };
+            caller.data_mut().end = Some(End::Failed { code, json });
+            wasmtime::Result::Ok(())
+        },
+    )?;
     linker.func_wrap("host", "limit", |kind: u32| -> wasmtime::Result<()> {
         Err(LimitPassed(match kind {
             1 => FailureCode::MemoryLimit,

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::wire::{Body, Frame, Kind};
+use crate::Program;
 use crate::limits::Limits;
 use crate::session::{Event, Failure, FailureCode, LogLevel};
-use crate::Program;
 
 /// As in `engine.c`.
 const PATH_BYTES_MAX: usize = 512;
@@ -52,7 +52,15 @@ struct Described {
 impl Judge {
     /// For a task whose first turn begins now.
     pub(super) fn new(program: Arc<Program>, limits: Limits) -> Judge {
-        Judge { program, limits, in_turn: true, last_seq: 0, pending: HashSet::new(), log_bytes: 0, compute_ms: 0 }
+        Judge {
+            program,
+            limits,
+            in_turn: true,
+            last_seq: 0,
+            pending: HashSet::new(),
+            log_bytes: 0,
+            compute_ms: 0,
+        }
     }
 
     /// Whether a turn is under way.
@@ -98,25 +106,40 @@ impl Judge {
                     return Err(Violation("a turn that ends with calls it did not make"));
                 }
                 let next_timer_elapsed_ms = (timer >= 0.0).then_some(timer as u64);
-                Ok(Event::TurnEnd { pending_calls: frame.call, next_timer_elapsed_ms, compute_ms: self.compute_ms })
+                Ok(Event::TurnEnd {
+                    pending_calls: frame.call,
+                    next_timer_elapsed_ms,
+                    compute_ms: self.compute_ms,
+                })
             }
             Kind::Done => {
                 self.end_turn(&mut body)?;
                 let result = json(body.0, self.limits.result_bytes_max, "the result")?;
-                Ok(Event::Done { result, was_undefined: frame.flags == 1, compute_ms: self.compute_ms })
+                Ok(Event::Done {
+                    result,
+                    was_undefined: frame.flags == 1,
+                    compute_ms: self.compute_ms,
+                })
             }
             Kind::Failed => {
                 self.end_turn(&mut body)?;
-                let code = failure_code(frame.flags).ok_or(Violation("a failure of unknown kind"))?;
+                let code =
+                    failure_code(frame.flags).ok_or(Violation("a failure of unknown kind"))?;
                 if body.0.len() as u64 > self.limits.message_bytes_max + FAILURE_BYTES_BESIDE {
                     return Err(Violation("a failure described at too great length"));
                 }
-                let described = serde_json::from_slice(body.0).map_err(|_| Violation("a failure that is not described as JSON"))?;
+                let described = serde_json::from_slice(body.0)
+                    .map_err(|_| Violation("a failure that is not described as JSON"))?;
                 Ok(Event::Failed(self.failure(code, described)))
             }
-            Kind::Start | Kind::Deliver | Kind::Advance | Kind::Cancel | Kind::Ping | Kind::Hello | Kind::Gone | Kind::Pong => {
-                Err(Violation("a frame that is not a task's to send"))
-            }
+            Kind::Start
+            | Kind::Deliver
+            | Kind::Advance
+            | Kind::Cancel
+            | Kind::Ping
+            | Kind::Hello
+            | Kind::Gone
+            | Kind::Pong => Err(Violation("a frame that is not a task's to send")),
         }
     }
 
@@ -132,13 +155,21 @@ impl Judge {
 
     fn call(&mut self, seq: u32, mut body: Body<'_>) -> Result<Event, Violation> {
         let short = Violation("a short frame");
-        let (Some(line), Some(column), Some(path_len), Some(arguments_len)) = (body.u32(), body.u32(), body.u32(), body.u32()) else {
+        let (Some(line), Some(column), Some(path_len), Some(arguments_len)) =
+            (body.u32(), body.u32(), body.u32(), body.u32())
+        else {
             return Err(short);
         };
-        let (Some(path), Some(arguments)) = (body.bytes(path_len as usize), body.bytes(arguments_len as usize)) else {
+        let (Some(path), Some(arguments)) = (
+            body.bytes(path_len as usize),
+            body.bytes(arguments_len as usize),
+        ) else {
             return Err(short);
         };
-        if seq != self.last_seq.wrapping_add(1) || seq > self.limits.calls_max || self.pending.len() as u64 >= u64::from(self.limits.calls_in_flight_max) {
+        if seq != self.last_seq.wrapping_add(1)
+            || seq > self.limits.calls_max
+            || self.pending.len() as u64 >= u64::from(self.limits.calls_in_flight_max)
+        {
             return Err(Violation("a call out of order or over its limit"));
         }
         if path.is_empty() || path.len() > PATH_BYTES_MAX {
@@ -168,7 +199,10 @@ impl Judge {
         if self.log_bytes > self.limits.log_bytes_max {
             return Err(Violation("more log output than its limit"));
         }
-        Ok(Event::Log { level, text: utf8(text)? })
+        Ok(Event::Log {
+            level,
+            text: utf8(text)?,
+        })
     }
 
     fn failure(&self, code: FailureCode, described: Described) -> Failure {
@@ -194,14 +228,18 @@ impl Judge {
             stack,
             line: place.map(|(line, _)| line),
             column: place.map(|(_, column)| column),
-            tool_error: described.tool_error.filter(|json| serde_json::from_str::<IgnoredAny>(json).is_ok()),
+            tool_error: described
+                .tool_error
+                .filter(|json| serde_json::from_str::<IgnoredAny>(json).is_ok()),
             compute_ms: self.compute_ms,
         }
     }
 }
 
 fn over(what: &str, value: u64, unit: &str, name: &str, instead: &str) -> String {
-    format!("the program passed its limit of {what}, {value} {unit} ({name}); {instead}, or have an administrator raise the limit")
+    format!(
+        "the program passed its limit of {what}, {value} {unit} ({name}); {instead}, or have an administrator raise the limit"
+    )
 }
 
 fn failure_code(byte: u8) -> Option<FailureCode> {
@@ -221,7 +259,9 @@ fn failure_code(byte: u8) -> Option<FailureCode> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, Violation> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Violation("text that is not UTF-8"))
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| Violation("text that is not UTF-8"))
 }
 
 /// A whole JSON value; nesting is bounded by the parser (128), which does not recurse further.

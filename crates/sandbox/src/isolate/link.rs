@@ -1,9 +1,9 @@
 //! The host's end of one worker process.
 //!
-//! One task reads and judges every frame, one per session writes its commands,
-//! one keeps watch while programs run. A violation, a worker that overstays its
-//! processor time, or one that stops answering is killed; its sessions then get
-//! [`Event::Lost`]. Which program goes where is decided in `pool.rs`.
+//! One task reads and judges every frame (`judge.rs`), one per session writes
+//! its commands, one keeps watch while programs run (`watch.rs`). When the
+//! worker is killed or dies, its sessions get [`Event::Lost`]. Which program
+//! goes where is decided in `pool.rs`.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,49 +22,37 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::judge::{Judge, Violation};
 use super::lockdown::Layer;
+use super::watch::Ledger;
 use super::wire::{Frame, HEADER_BYTES, Kind, PARAMS_BYTES};
+use crate::Error;
 use crate::limits::FRAME_BYTES_MAX;
 use crate::session::{Command, Event, Outcome, Session, Start};
-use crate::Error;
 
 /// How long a worker may take to lock itself down; generous, for a loaded machine.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a worker with running programs is looked at.
-const WATCH_EVERY: Duration = Duration::from_millis(250);
-/// Processor time beyond its programs' limits after which a worker is killed.
-const OVERSTAY_MS: u64 = 1_000;
-/// How long a worker may stay silent while programs run in it.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Events a session may fall behind before its worker is made to wait.
 const EVENTS_BEHIND_MAX: usize = 256;
 const READ_BYTES: usize = 64 << 10;
 
 /// One worker, alive or dead.
 pub(super) struct Link {
-    pid: u32,
+    pub(super) pid: u32,
     writer: tokio::sync::Mutex<OwnedWriteHalf>,
     seats: Mutex<HashMap<u32, Seat>>,
     next_task: AtomicU32,
     /// Closed when the worker is dead.
     alive: Semaphore,
     /// Raised when a turn begins, for the watch.
-    turns: Notify,
+    pub(super) turns: Notify,
     /// The reader waits for a slow session: silence is not the worker's fault.
-    held_up: AtomicBool,
-    heard: AtomicU64,
+    pub(super) held_up: AtomicBool,
+    pub(super) heard: AtomicU64,
     ledger: Mutex<Ledger>,
 }
 
-/// Processor time as measured from outside and as reported from inside.
-#[derive(Default)]
-struct Ledger {
-    since_ms: u64,
-    reported_ms: u64,
-}
-
 /// A session's place in a worker.
-struct Seat {
-    judge: Judge,
+pub(super) struct Seat {
+    pub(super) judge: Judge,
     events: mpsc::Sender<Event>,
     /// One permit while the task rests; closed when it is over.
     rest: Arc<Semaphore>,
@@ -92,10 +80,17 @@ impl Link {
     /// # Errors
     /// [`Error::WorkerStart`] when it cannot run or says nothing sensible.
     pub(super) async fn open(exe: &Path, image: &File) -> Result<Opened, Error> {
-        let failed = |reason: String| Error::WorkerStart { exe: exe.display().to_string(), reason };
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| failed(e.to_string()))?;
-        ours.set_nonblocking(true).map_err(|e| failed(e.to_string()))?;
-        let (socket, writer) = UnixStream::from_std(ours).map_err(|e| failed(e.to_string()))?.into_split();
+        let failed = |reason: String| Error::WorkerStart {
+            exe: exe.display().to_string(),
+            reason,
+        };
+        let (ours, theirs) =
+            std::os::unix::net::UnixStream::pair().map_err(|e| failed(e.to_string()))?;
+        ours.set_nonblocking(true)
+            .map_err(|e| failed(e.to_string()))?;
+        let (socket, writer) = UnixStream::from_std(ours)
+            .map_err(|e| failed(e.to_string()))?
+            .into_split();
         let image = image.try_clone().map_err(|e| failed(e.to_string()))?;
         let child = Process::new(exe)
             .arg("sandbox-worker")
@@ -106,8 +101,13 @@ impl Link {
             .kill_on_drop(true)
             .spawn()
             .map_err(|e| failed(e.to_string()))?;
-        let mut reader = Reader { socket, buffer: Vec::new() };
-        let hello = tokio::time::timeout(HELLO_TIMEOUT, reader.hello()).await.unwrap_or_else(|_| Err("it did not report in time".into()));
+        let mut reader = Reader {
+            socket,
+            buffer: Vec::new(),
+        };
+        let hello = tokio::time::timeout(HELLO_TIMEOUT, reader.hello())
+            .await
+            .unwrap_or_else(|_| Err("it did not report in time".into()));
         let layers = hello.map_err(failed)?;
         let link = Link {
             pid: child.id().unwrap_or(0),
@@ -120,14 +120,22 @@ impl Link {
             heard: AtomicU64::new(0),
             ledger: Mutex::default(),
         };
-        Ok(Opened { link: Arc::new(link), layers, child, reader })
+        Ok(Opened {
+            link: Arc::new(link),
+            layers,
+            child,
+            reader,
+        })
     }
 
     /// Starts a program here. The second value is the session's pump, to be run to its end.
     ///
     /// # Errors
     /// Gives the start back when the worker is dead.
-    pub(super) async fn start(self: &Arc<Self>, start: Start) -> Result<(Session, impl Future<Output = ()> + Send + use<>), Start> {
+    pub(super) async fn start(
+        self: &Arc<Self>,
+        start: Start,
+    ) -> Result<(Session, impl Future<Output = ()> + Send + use<>), Start> {
         if self.alive.is_closed() {
             return Err(start);
         }
@@ -138,21 +146,48 @@ impl Link {
         let rest = Arc::new(Semaphore::new(0));
         let judge = Judge::new(start.program.clone(), limits.clone());
         self.note_turn();
-        self.seats().insert(task, Seat { judge, events: events.clone(), rest: rest.clone(), canceled: false });
+        self.seats().insert(
+            task,
+            Seat {
+                judge,
+                events: events.clone(),
+                rest: rest.clone(),
+                canceled: false,
+            },
+        );
 
-        let mut frame = Vec::with_capacity(HEADER_BYTES + PARAMS_BYTES + 8 + start.program.code().len());
+        let mut frame =
+            Vec::with_capacity(HEADER_BYTES + PARAMS_BYTES + 8 + start.program.code().len());
         let params = params(&start, &limits);
-        Frame::write(&mut frame, Kind::Start, 0, (task, 0), &[&params, &limits.compute_ms.to_le_bytes(), start.program.code().as_bytes()]);
+        Frame::write(
+            &mut frame,
+            Kind::Start,
+            0,
+            (task, 0),
+            &[
+                &params,
+                &limits.compute_ms.to_le_bytes(),
+                start.program.code().as_bytes(),
+            ],
+        );
         if self.write(&frame).await.is_err() {
             self.seats().remove(&task);
             return Err(start);
         }
         let link = self.clone();
-        Ok((Session::new(commands, heard), async move { link.pump(task, orders, events, rest).await }))
+        Ok((Session::new(commands, heard), async move {
+            link.pump(task, orders, events, rest).await
+        }))
     }
 
     /// Carries one session's commands to the worker, one turn at a time, until either side is done.
-    async fn pump(&self, task: u32, mut orders: mpsc::Receiver<Command>, events: mpsc::Sender<Event>, rest: Arc<Semaphore>) {
+    async fn pump(
+        &self,
+        task: u32,
+        mut orders: mpsc::Receiver<Command>,
+        events: mpsc::Sender<Event>,
+        rest: Arc<Semaphore>,
+    ) {
         loop {
             let rested = tokio::select! {
                 () = events.closed() => break,
@@ -186,26 +221,54 @@ impl Link {
             Command::Advance { .. } => None,
         };
         self.note_turn();
-        let known = self.seats().get_mut(&task).is_some_and(|seat| seat.judge.begin_turn(answers));
+        let known = self
+            .seats()
+            .get_mut(&task)
+            .is_some_and(|seat| seat.judge.begin_turn(answers));
         if !known {
-            tracing::error!(task, ?answers, "an answer was given to a call that does not wait for one");
+            tracing::error!(
+                task,
+                ?answers,
+                "an answer was given to a call that does not wait for one"
+            );
             return Err(std::io::ErrorKind::InvalidInput.into());
         }
         let mut frame = Vec::new();
         match order {
-            Command::Deliver { seq, now_ms, elapsed_ms, outcome } => {
+            Command::Deliver {
+                seq,
+                now_ms,
+                elapsed_ms,
+                outcome,
+            } => {
                 let (ok, json) = match outcome {
                     Outcome::Value(json) => (1, json),
                     Outcome::Error(json) => (0, json),
                 };
-                Frame::write(&mut frame, Kind::Deliver, ok, (task, *seq), &[&clock(*now_ms), &clock(*elapsed_ms as i64), json.as_bytes()]);
+                Frame::write(
+                    &mut frame,
+                    Kind::Deliver,
+                    ok,
+                    (task, *seq),
+                    &[&clock(*now_ms), &clock(*elapsed_ms as i64), json.as_bytes()],
+                );
             }
             Command::Advance { now_ms, elapsed_ms } => {
-                Frame::write(&mut frame, Kind::Advance, 0, (task, 0), &[&clock(*now_ms), &clock(*elapsed_ms as i64)]);
+                Frame::write(
+                    &mut frame,
+                    Kind::Advance,
+                    0,
+                    (task, 0),
+                    &[&clock(*now_ms), &clock(*elapsed_ms as i64)],
+                );
             }
         }
         if frame.len() > FRAME_BYTES_MAX {
-            tracing::error!(task, bytes = frame.len(), "an answer is too large for the sandbox");
+            tracing::error!(
+                task,
+                bytes = frame.len(),
+                "an answer is too large for the sandbox"
+            );
             return Err(std::io::ErrorKind::InvalidInput.into());
         }
         self.write(&frame).await
@@ -252,12 +315,18 @@ impl Link {
         Ok(())
     }
 
-    fn judge(&self, frame: &Frame<'_>, freed: &impl Fn()) -> Result<Option<(mpsc::Sender<Event>, Event)>, Violation> {
+    fn judge(
+        &self,
+        frame: &Frame<'_>,
+        freed: &impl Fn(),
+    ) -> Result<Option<(mpsc::Sender<Event>, Event)>, Violation> {
         if frame.kind == Kind::Pong {
             return Ok(None);
         }
         let mut seats = self.seats();
-        let seat = seats.get_mut(&frame.task).ok_or(Violation("a frame about a task that is not there"))?;
+        let seat = seats
+            .get_mut(&frame.task)
+            .ok_or(Violation("a frame about a task that is not there"))?;
         if frame.kind == Kind::Gone {
             if !seat.canceled {
                 return Err(Violation("a task that left on its own"));
@@ -284,59 +353,15 @@ impl Link {
         Ok(Some((events, event)))
     }
 
-    /// Watches while programs run. Returns, with the reason, when the worker must be killed.
-    pub(super) async fn watch(&self) -> &'static str {
-        let mut ping = Vec::new();
-        Frame::write(&mut ping, Kind::Ping, 0, (0, 0), &[]);
-        let mut silence = Duration::ZERO;
-        let mut heard = self.heard.load(Ordering::Relaxed);
-        loop {
-            if !self.seats().values().any(|seat| seat.judge.in_turn()) {
-                self.turns.notified().await;
-                silence = Duration::ZERO;
-            }
-            // A worker that stopped reading must not stop the watch.
-            let _ = tokio::time::timeout(WATCH_EVERY, self.write(&ping)).await;
-            tokio::time::sleep(WATCH_EVERY).await;
-            if self.overstays() {
-                return "it used more processor time than its programs may";
-            }
-            let now = self.heard.load(Ordering::Relaxed);
-            let quiet = now == heard && !self.held_up.load(Ordering::Relaxed);
-            silence = if quiet { silence + WATCH_EVERY } else { Duration::ZERO };
-            heard = now;
-            if silence > SILENCE_MAX {
-                return "it stopped answering";
-            }
-        }
-    }
-
-    fn overstays(&self) -> bool {
-        let left_ms: u64 = self.seats().values().filter(|seat| seat.judge.in_turn()).map(|seat| seat.judge.compute_left_ms()).sum();
-        let ledger = self.ledger();
-        let Some(used_ms) = processor_time_ms(self.pid) else { return false };
-        let unexplained_ms = used_ms.saturating_sub(ledger.since_ms).saturating_sub(ledger.reported_ms);
-        // Making and clearing instances is the worker's own work, in proportion to the programs'.
-        unexplained_ms > left_ms + OVERSTAY_MS + ledger.reported_ms / 2
-    }
-
-    /// Before a turn begins; the first after a rest opens a new page of the ledger.
-    fn note_turn(&self) {
-        if !self.seats().values().any(|seat| seat.judge.in_turn()) {
-            *self.ledger() = Ledger { since_ms: processor_time_ms(self.pid).unwrap_or(0), reported_ms: 0 };
-            self.turns.notify_one();
-        }
-    }
-
-    async fn write(&self, frame: &[u8]) -> std::io::Result<()> {
+    pub(super) async fn write(&self, frame: &[u8]) -> std::io::Result<()> {
         self.writer.lock().await.write_all(frame).await
     }
 
-    fn seats(&self) -> MutexGuard<'_, HashMap<u32, Seat>> {
+    pub(super) fn seats(&self) -> MutexGuard<'_, HashMap<u32, Seat>> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -388,15 +413,4 @@ fn params(start: &Start, limits: &crate::Limits) -> Vec<u8> {
 /// Milliseconds as the engine's number; exact far beyond any date.
 fn clock(ms: i64) -> [u8; 8] {
     (ms as f64).to_le_bytes()
-}
-
-/// Processor time of another process, from the kernel.
-fn processor_time_ms(pid: u32) -> Option<u64> {
-    // The process-wide clock of `pid`, as clock_getcpuclockid(3) builds it.
-    let clock = (!(pid as libc::clockid_t) << 3) | 2;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer; an unknown clock is an error, not a fault.
-    #[expect(unsafe_code, reason = "no safe wrapper reads another process's clock")]
-    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
-    (result == 0).then(|| time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000)
 }

@@ -13,7 +13,10 @@ use std::os::fd::BorrowedFd;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
-use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
 use serde::{Deserialize, Serialize};
 
 /// The socket to the host.
@@ -22,7 +25,7 @@ pub(super) const SOCKET_FD: i32 = 0;
 pub(super) const IMAGE_FD: i32 = 1;
 
 /// All writable memory of one worker, whatever its programs ask for.
-const DATA_BYTES_MAX: u64 = 8 << 30;
+const DATA_BYTES_MAX: u64 = 4 << 30;
 
 /// One protection of a worker, as found when it started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +44,18 @@ impl Layer {
     fn new(name: &str, does: &str, outcome: Result<(), String>) -> Layer {
         let required = name == "seccomp";
         match outcome {
-            Ok(()) => Layer { name: name.into(), active: true, required, detail: does.into() },
-            Err(why) => Layer { name: name.into(), active: false, required, detail: format!("not active: {why}") },
+            Ok(()) => Layer {
+                name: name.into(),
+                active: true,
+                required,
+                detail: does.into(),
+            },
+            Err(why) => Layer {
+                name: name.into(),
+                active: false,
+                required,
+                detail: format!("not active: {why}"),
+            },
         }
     }
 }
@@ -65,16 +78,34 @@ pub(super) fn confine() -> Vec<Layer> {
         Err(_) => Err("needs namespaces".into()),
     };
     vec![
-        Layer::new("no_new_privs", "no program can raise its rights", plain(rustix::thread::set_no_new_privs(true))),
+        Layer::new(
+            "no_new_privs",
+            "no program can raise its rights",
+            plain(rustix::thread::set_no_new_privs(true)),
+        ),
         Layer::new(
             "not_dumpable",
             "other processes of this user cannot read the worker's memory",
-            plain(rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)),
+            plain(rustix::process::set_dumpable_behavior(
+                DumpableBehavior::NotDumpable,
+            )),
         ),
-        Layer::new("namespaces", "no network, no view of other processes' objects", plain(namespaces)),
+        Layer::new(
+            "namespaces",
+            "no network, no view of other processes' objects",
+            plain(namespaces),
+        ),
         Layer::new("empty_root", "the file system is an empty folder", root),
-        Layer::new("landlock", "no file, no TCP port, no foreign socket or signal", landlock_nothing()),
-        Layer::new("capabilities", "no privilege is left, even as root", plain(drop_capabilities())),
+        Layer::new(
+            "landlock",
+            "no file, no TCP port, no foreign socket or signal",
+            landlock_nothing(),
+        ),
+        Layer::new(
+            "capabilities",
+            "no privilege is left, even as root",
+            plain(drop_capabilities()),
+        ),
     ]
 }
 
@@ -90,19 +121,39 @@ pub(super) fn close_the_door() -> Layer {
         (Resource::Data, DATA_BYTES_MAX),
     ]
     .into_iter()
-    .try_for_each(|(resource, max)| rustix::process::setrlimit(resource, Rlimit { current: Some(max), maximum: Some(max) }));
+    .try_for_each(|(resource, max)| {
+        rustix::process::setrlimit(
+            resource,
+            Rlimit {
+                current: Some(max),
+                maximum: Some(max),
+            },
+        )
+    });
     let outcome = closed.and_then(|()| limits.map_err(io::Error::from));
-    Layer::new("limits", "no new file, process or core dump; memory bounded; all descriptors closed but one socket", outcome.map_err(|e| e.to_string()))
+    Layer::new(
+        "limits",
+        "no new file, process or core dump; memory bounded; all descriptors closed but one socket",
+        outcome.map_err(|e| e.to_string()),
+    )
 }
 
 /// The layer for what [`filter`] returned.
 pub(super) fn seccomp_layer(outcome: Result<(), String>) -> Layer {
-    Layer::new("seccomp", "any system call beyond memory, clock and one socket kills the worker", outcome)
+    Layer::new(
+        "seccomp",
+        "any system call beyond memory, clock and one socket kills the worker",
+        outcome,
+    )
 }
 
 fn enter_namespaces() -> rustix::io::Result<()> {
-    let flags =
-        UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP | UnshareFlags::NEWNET;
+    let flags = UnshareFlags::NEWUSER
+        | UnshareFlags::NEWNS
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP
+        | UnshareFlags::NEWNET;
     // SAFETY: the hazard is a file table or file system view shared between threads
     // that then differ; there is one thread, and no such flag is given.
     #[expect(unsafe_code, reason = "unshare has no safe form that covers all flags")]
@@ -113,9 +164,21 @@ fn enter_namespaces() -> rustix::io::Result<()> {
 
 /// Replaces the root by an empty, read-only folder in memory.
 fn empty_root() -> rustix::io::Result<()> {
-    let at = ["/tmp", "/mnt", "/proc", "/dev"].into_iter().find(|p| std::path::Path::new(p).is_dir()).unwrap_or("/");
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    rustix::mount::mount("none", at, "tmpfs", MountFlags::RDONLY | MountFlags::NOEXEC | MountFlags::NOSUID | MountFlags::NODEV, c"size=4k")?;
+    let at = ["/tmp", "/mnt", "/proc", "/dev"]
+        .into_iter()
+        .find(|p| std::path::Path::new(p).is_dir())
+        .unwrap_or("/");
+    rustix::mount::mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?;
+    rustix::mount::mount(
+        "none",
+        at,
+        "tmpfs",
+        MountFlags::RDONLY | MountFlags::NOEXEC | MountFlags::NOSUID | MountFlags::NODEV,
+        c"size=4k",
+    )?;
     rustix::process::chdir(at)?;
     rustix::process::pivot_root(".", ".")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH)?;
@@ -123,7 +186,10 @@ fn empty_root() -> rustix::io::Result<()> {
 }
 
 fn landlock_nothing() -> Result<(), String> {
-    use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
+    use landlock::{
+        ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr,
+        RulesetStatus, Scope,
+    };
     // What the kernel does not know yet is left out; the status says so.
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -145,14 +211,28 @@ fn drop_capabilities() -> rustix::io::Result<()> {
         let _ = rustix::thread::remove_capability_from_bounding_set(capability);
     }
     let none = CapabilitySet::empty();
-    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )
 }
 
 fn close_from(first: u32) -> io::Result<()> {
     // SAFETY: nothing in this process owns a descriptor from `first` up that it will use or close again.
-    #[expect(unsafe_code, reason = "close_range has no safe form: it closes descriptors whoever owns them")]
+    #[expect(
+        unsafe_code,
+        reason = "close_range has no safe form: it closes descriptors whoever owns them"
+    )]
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Lets the calling thread make only the system calls a worker needs; any other kills the process.
@@ -165,9 +245,15 @@ pub(super) fn filter() -> Result<(), String> {
 }
 
 fn allow_list() -> Result<BpfProgram, seccompiler::BackendError> {
-    let argument = |index: u8, op: SeccompCmpOp, value: u64| SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value);
+    let argument = |index: u8, op: SeccompCmpOp, value: u64| {
+        SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value)
+    };
     let on_socket = || -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-        Ok(vec![SeccompRule::new(vec![argument(0, SeccompCmpOp::Eq, SOCKET_FD as u64)?])?])
+        Ok(vec![SeccompRule::new(vec![argument(
+            0,
+            SeccompCmpOp::Eq,
+            SOCKET_FD as u64,
+        )?])?])
     };
     let executable = libc::PROT_EXEC as u64;
     let not_executable = || argument(2, SeccompCmpOp::MaskedEq(executable), 0);
@@ -196,19 +282,34 @@ fn allow_list() -> Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_recvfrom, on_socket()?);
     rules.insert(libc::SYS_sendto, on_socket()?);
     // Machine code is mapped before the filter: nothing executable is ever needed again.
-    rules.insert(libc::SYS_mprotect, vec![SeccompRule::new(vec![not_executable()?])?]);
+    rules.insert(
+        libc::SYS_mprotect,
+        vec![SeccompRule::new(vec![not_executable()?])?],
+    );
     rules.insert(
         libc::SYS_mmap,
-        vec![SeccompRule::new(vec![not_executable()?, of_file(-1)?])?, SeccompRule::new(vec![not_executable()?, of_file(IMAGE_FD)?])?],
+        vec![
+            SeccompRule::new(vec![not_executable()?, of_file(-1)?])?,
+            SeccompRule::new(vec![not_executable()?, of_file(IMAGE_FD)?])?,
+        ],
     );
     let arch = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()
+    SeccompFilter::new(
+        rules,
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        arch,
+    )?
+    .try_into()
 }
 
 /// The socket, borrowed for the life of the worker.
 pub(super) fn socket() -> BorrowedFd<'static> {
     // SAFETY: the host hands the worker this descriptor, and nothing ever closes it.
-    #[expect(unsafe_code, reason = "descriptor 0 has no owner object; it lives as long as the process")]
+    #[expect(
+        unsafe_code,
+        reason = "descriptor 0 has no owner object; it lives as long as the process"
+    )]
     unsafe {
         BorrowedFd::borrow_raw(SOCKET_FD)
     }

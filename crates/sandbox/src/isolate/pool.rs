@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::FusedFuture;
 use futures_util::future::BoxFuture;
+use futures_util::future::FusedFuture;
 use rustix::fs::{MemfdFlags, SealFlags};
 use tokio::process::Child;
 use tokio::sync::Notify;
@@ -25,14 +25,17 @@ use super::CODE;
 use super::guest::SLOTS;
 use super::link::{Link, Opened};
 use super::lockdown::Layer;
-use crate::session::{Sandbox, Session, Start};
 use crate::Error;
+use crate::session::{Sandbox, Session, Start};
 
 /// Programs of one tenant that share a worker before another is taken for them.
 const CROWDED: u32 = 4;
 /// Programs after which a worker is replaced when it is next empty.
 const SERVED_MAX: u64 = 10_000;
-/// How long a worker beyond the minimum stays without work.
+/// Programs held at once after which a worker's memory is not given back: every
+/// place it ever used stays mapped, about 1.6 MB each.
+const SWOLLEN: u32 = 8;
+/// How long a worker that is swollen, or beyond the minimum, stays without work.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Pause before a dead worker is replaced, so that one that cannot live does not busy the machine.
 const REPLACE_AFTER: Duration = Duration::from_millis(100);
@@ -90,6 +93,8 @@ struct Slot {
     link: Arc<Link>,
     tenant: Option<String>,
     sessions: u32,
+    /// The most sessions there were at one time.
+    peak: u32,
     served: u64,
     /// Ends the worker when canceled.
     end: CancellationToken,
@@ -110,18 +115,31 @@ impl Isolate {
     pub fn start(config: IsolateConfig) -> BoxFuture<'static, Result<Isolate, Error>> {
         async move {
             let workers_min = config.workers_min.max(1);
-            let config = IsolateConfig { workers_min, workers_max: config.workers_max.max(workers_min), ..config };
+            let config = IsolateConfig {
+                workers_min,
+                workers_max: config.workers_max.max(workers_min),
+                ..config
+            };
             let pool = Arc::new(Pool {
                 image: sealed_image()?,
-                state: Mutex::new(State { starting: workers_min, ..State::default() }),
+                state: Mutex::new(State {
+                    starting: workers_min,
+                    ..State::default()
+                }),
                 freed: Notify::new(),
                 tasks: TaskTracker::new(),
                 closed: CancellationToken::new(),
                 config,
             });
             // Held from here on: an early return ends the workers that did start.
-            let mut isolate = Isolate { pool: pool.clone(), layers: Vec::new() };
-            let opened = futures_util::future::join_all((0..workers_min).map(|_| Link::open(&pool.config.worker_exe, &pool.image))).await;
+            let mut isolate = Isolate {
+                pool: pool.clone(),
+                layers: Vec::new(),
+            };
+            let opened = futures_util::future::join_all(
+                (0..workers_min).map(|_| Link::open(&pool.config.worker_exe, &pool.image)),
+            )
+            .await;
             for worker in opened {
                 let worker = worker?;
                 isolate.layers = worker.layers.clone();
@@ -135,7 +153,11 @@ impl Isolate {
     /// The pool at this moment.
     pub fn stats(&self) -> Stats {
         let state = self.pool.state();
-        Stats { workers: state.slots.len(), sessions: state.slots.iter().map(|s| s.sessions as usize).sum(), workers_lost: state.lost }
+        Stats {
+            workers: state.slots.len(),
+            sessions: state.slots.iter().map(|s| s.sessions as usize).sum(),
+            workers_lost: state.lost,
+        }
     }
 }
 
@@ -193,10 +215,10 @@ impl Pool {
                     return Ok(session);
                 }
                 Err(back) => {
-                    // Its worker died in this moment; the slot goes when its reader notices.
+                    // Its worker died in this moment; what it still said may keep its reader busy.
+                    self.dead(number);
                     self.leave(number);
                     start = back;
-                    tokio::task::yield_now().await;
                 }
             }
         }
@@ -207,7 +229,11 @@ impl Pool {
         let mut state = self.state();
         let total = state.slots.len() + state.starting;
         let open = |slot: &&mut Slot| slot.served < SERVED_MAX && !slot.end.is_cancelled();
-        let idle = state.slots.iter().filter(|s| s.sessions == 0 && s.served < SERVED_MAX && !s.end.is_cancelled()).count();
+        let idle = state
+            .slots
+            .iter()
+            .filter(|s| s.sessions == 0 && s.served < SERVED_MAX && !s.end.is_cancelled())
+            .count();
         let own = state
             .slots
             .iter_mut()
@@ -218,13 +244,23 @@ impl Pool {
         // One idle worker is left for the next tenant, unless this one's are crowded.
         let number = match own {
             Some((number, sessions)) if sessions < CROWDED && idle <= 1 => Some(number),
-            _ if idle > 0 => state.slots.iter_mut().filter(open).find(|s| s.sessions == 0).map(|s| s.number),
-            Some((number, sessions)) if sessions < CROWDED * 2 || total >= self.config.workers_max => Some(number),
+            _ if idle > 0 => state
+                .slots
+                .iter_mut()
+                .filter(open)
+                .find(|s| s.sessions == 0)
+                .map(|s| s.number),
+            Some((number, sessions))
+                if sessions < CROWDED * 2 || total >= self.config.workers_max =>
+            {
+                Some(number)
+            }
             _ => None,
         };
         if let Some(slot) = number.and_then(|n| state.slots.iter_mut().find(|s| s.number == n)) {
             slot.tenant = Some(tenant.to_owned());
             slot.sessions += 1;
+            slot.peak = slot.peak.max(slot.sessions);
             slot.served += 1;
             return Choice::Seat(slot.number, slot.link.clone());
         }
@@ -237,25 +273,45 @@ impl Pool {
 
     /// Takes in a worker that was counted as starting, and looks after it until it dies.
     fn adopt(self: &Arc<Self>, worker: Opened) -> Result<(), Error> {
-        let missing = worker.layers.iter().find(|layer| layer.required && !layer.active);
+        let missing = worker
+            .layers
+            .iter()
+            .find(|layer| layer.required && !layer.active);
         let mut state = self.state();
         state.starting -= 1;
         if let Some(layer) = missing
             && !self.config.allow_weak
         {
-            return Err(Error::Unprotected { layer: layer.name.clone(), detail: layer.detail.clone() });
+            return Err(Error::Unprotected {
+                layer: layer.name.clone(),
+                detail: layer.detail.clone(),
+            });
         }
         let number = state.next;
         state.next += 1;
         let end = self.closed.child_token();
-        state.slots.push(Slot { number, link: worker.link.clone(), tenant: None, sessions: 0, served: 0, end: end.clone() });
+        state.slots.push(Slot {
+            number,
+            link: worker.link.clone(),
+            tenant: None,
+            sessions: 0,
+            peak: 0,
+            served: 0,
+            end: end.clone(),
+        });
         drop(state);
-        self.tasks.spawn(self.clone().look_after(number, worker, end));
+        self.tasks
+            .spawn(self.clone().look_after(number, worker, end));
         Ok(())
     }
 
     async fn look_after(self: Arc<Self>, number: u64, worker: Opened, end: CancellationToken) {
-        let Opened { link, mut child, reader, .. } = worker;
+        let Opened {
+            link,
+            mut child,
+            reader,
+            ..
+        } = worker;
         let reading = link.read(reader, || self.leave(number));
         let mut reading = std::pin::pin!(reading.fuse());
         let reason = tokio::select! {
@@ -263,20 +319,28 @@ impl Pool {
             reason = link.watch() => reason,
             () = end.cancelled() => "",
         };
+        let ended = end.is_cancelled();
+        // From here on no program is sent to it.
+        end.cancel();
         let status = kill(&mut child).await;
         // What it said before it died still counts; then its sessions hear of it.
         if !reading.is_terminated() {
             reading.await;
         }
-        let ended = end.is_cancelled();
         if !ended {
-            tracing::error!(worker = number, reason, status, "a sandbox worker is lost; its tasks will be rebuilt");
+            tracing::error!(
+                worker = number,
+                reason,
+                status,
+                "a sandbox worker is lost; its tasks will be rebuilt"
+            );
         }
         let replace = {
             let mut state = self.state();
             state.slots.retain(|slot| slot.number != number);
             state.lost += u64::from(!ended);
-            let replace = !self.closed.is_cancelled() && state.slots.len() + state.starting < self.config.workers_min;
+            let replace = !self.closed.is_cancelled()
+                && state.slots.len() + state.starting < self.config.workers_min;
             state.starting += usize::from(replace);
             replace
         };
@@ -305,6 +369,18 @@ impl Pool {
         self.freed.notify_waiters();
     }
 
+    /// No program is sent to this worker any more.
+    fn dead(&self, number: u64) {
+        if let Some(slot) = self
+            .state()
+            .slots
+            .iter_mut()
+            .find(|slot| slot.number == number)
+        {
+            slot.served = SERVED_MAX;
+        }
+    }
+
     /// A program has left its worker.
     fn leave(self: &Arc<Self>, number: u64) {
         let mut state = self.state();
@@ -315,7 +391,7 @@ impl Pool {
                 slot.tenant = None;
                 if slot.served >= SERVED_MAX {
                     slot.end.cancel();
-                } else if beyond {
+                } else if beyond || slot.peak > SWOLLEN {
                     self.tasks.spawn(self.clone().let_go(number, slot.served));
                 }
             }
@@ -331,9 +407,14 @@ impl Pool {
             () = self.closed.cancelled() => return,
         }
         let state = self.state();
-        let beyond = state.slots.iter().filter(|slot| !slot.end.is_cancelled()).count() > self.config.workers_min;
+        let beyond = state
+            .slots
+            .iter()
+            .filter(|slot| !slot.end.is_cancelled())
+            .count()
+            > self.config.workers_min;
         if let Some(slot) = state.slots.iter().find(|slot| slot.number == number)
-            && beyond
+            && (beyond || slot.peak > SWOLLEN)
             && slot.sessions == 0
             && slot.served == served
         {
@@ -350,17 +431,29 @@ impl Pool {
 async fn kill(child: &mut Child) -> String {
     // Fails only when it is dead, which is what is wanted.
     let _ = child.start_kill();
-    child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string())
+    child
+        .wait()
+        .await
+        .map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
 /// The machine code as a file in memory that nobody can change, which every
 /// worker maps instead of holding a copy.
 fn sealed_image() -> Result<File, Error> {
     let make = || -> std::io::Result<File> {
-        let mut file = File::from(rustix::fs::memfd_create("executor-engine", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+        let mut file = File::from(rustix::fs::memfd_create(
+            "executor-engine",
+            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+        )?);
         file.write_all(CODE)?;
-        rustix::fs::fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+        rustix::fs::fcntl_add_seals(
+            &file,
+            SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+        )?;
         Ok(file)
     };
-    make().map_err(|source| Error::Host { doing: "hand the engine to its workers", source })
+    make().map_err(|source| Error::Host {
+        doing: "hand the engine to its workers",
+        source,
+    })
 }

@@ -14,7 +14,7 @@ const MEMORY_RESERVATION: u64 = 4 << 30;
 /// Native stack of one instance. Measured so that runaway recursion in a
 /// program meets the script engine's own limit first (`SCRIPT_STACK_BYTES` in
 /// `engine.c`) and ends as a catchable `RangeError`.
-pub(crate) const WASM_STACK_BYTES: usize = 16 << 20;
+pub(crate) const WASM_STACK_BYTES: usize = 8 << 20;
 
 /// The engine's settings, less the machine it runs on.
 pub(crate) fn settings() -> Config {

@@ -76,7 +76,13 @@ pub(super) struct Frame<'a> {
 
 impl Frame<'_> {
     /// Appends a frame whose body is `parts`, one after the other.
-    pub(super) fn write(out: &mut Vec<u8>, kind: Kind, flags: u8, (task, call): (u32, u32), parts: &[&[u8]]) {
+    pub(super) fn write(
+        out: &mut Vec<u8>,
+        kind: Kind,
+        flags: u8,
+        (task, call): (u32, u32),
+        parts: &[&[u8]],
+    ) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u32::try_from(length).expect("every text is bounded far below 4 GiB");
         out.extend_from_slice(&length.to_le_bytes());
@@ -96,7 +102,24 @@ impl Frame<'_> {
         let Some((header, rest)) = input.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);
         };
-        let [l0, l1, l2, l3, kind, flags, z0, z1, t0, t1, t2, t3, c0, c1, c2, c3] = *header;
+        let [
+            l0,
+            l1,
+            l2,
+            l3,
+            kind,
+            flags,
+            z0,
+            z1,
+            t0,
+            t1,
+            t2,
+            t3,
+            c0,
+            c1,
+            c2,
+            c3,
+        ] = *header;
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if length > FRAME_BYTES_MAX {
             return Err("a frame longer than the limit");
@@ -158,7 +181,10 @@ mod tests {
             assert_eq!(Frame::split(&bytes[..short]), Ok(None));
         }
         let (frame, used) = Frame::split(&bytes).unwrap().unwrap();
-        assert_eq!((frame.kind, frame.flags, frame.task, frame.call, frame.body), (Kind::Log, 3, 7, 9, &b"abc"[..]));
+        assert_eq!(
+            (frame.kind, frame.flags, frame.task, frame.call, frame.body),
+            (Kind::Log, 3, 7, 9, &b"abc"[..])
+        );
         assert_eq!(used, bytes.len());
     }
 

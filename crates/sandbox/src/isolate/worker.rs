@@ -8,33 +8,30 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, SendFlags};
-use rustix::time::ClockId;
-use wasmtime::Engine;
-
 use super::guest::{End, Guest, Image, Outbox, Turn, internal};
 use super::lockdown;
+use super::ticker::Ticker;
 use super::wire::{Body, Frame, Kind, PARAMS_BYTES};
 use crate::session::FailureCode;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::time::ClockId;
 
-/// How long a program runs before the worker looks up.
-const TICK: Duration = Duration::from_millis(2);
-/// Ticks without work after which the ticker sleeps until called.
-const IDLE_TICKS: u32 = 50;
 /// Bytes read from the socket at one time.
 const READ_BYTES: usize = 64 << 10;
+
+/// A turn under way. The guest comes back with its end, unless it could not be made.
+type Running = Pin<Box<dyn Future<Output = (Option<Box<Guest>>, End)>>>;
 
 /// A program and the turn it is in, if any.
 enum Place {
     /// Between turns.
     Resting(Box<Guest>),
-    /// Inside one; the guest comes back with its end.
-    Running(Pin<Box<dyn Future<Output = (Option<Box<Guest>>, End)>>>),
+    /// Inside one.
+    Running(Running),
     /// Ended; only its number is left.
     Over,
 }
@@ -73,9 +70,17 @@ fn serve() -> wasmtime::Result<()> {
     processor_time();
     let ticker = Ticker::start(image.engine().clone())?;
     layers.push(lockdown::close_the_door());
-    layers.push(lockdown::seccomp_layer(ticker.filtered().and_then(|()| lockdown::filter())));
+    layers.push(lockdown::seccomp_layer(
+        ticker.filtered().and_then(|()| lockdown::filter()),
+    ));
 
-    let mut worker = Worker { image, ticker, tasks: BTreeMap::new(), outbox: Outbox::default(), inbox: Vec::new() };
+    let mut worker = Worker {
+        image,
+        ticker,
+        tasks: BTreeMap::new(),
+        outbox: Outbox::default(),
+        inbox: Vec::new(),
+    };
     let hello = serde_json::to_vec(&layers)?;
     worker.push(Kind::Hello, 0, (0, 0), &[&hello]);
     worker.run()
@@ -85,13 +90,20 @@ impl Worker {
     fn run(&mut self) -> wasmtime::Result<()> {
         loop {
             self.flush()?;
-            let busy = self.tasks.values().any(|task| matches!(task.place, Place::Running(_)));
+            let busy = self
+                .tasks
+                .values()
+                .any(|task| matches!(task.place, Place::Running(_)));
             if !self.receive(busy)? {
                 return Ok(());
             }
             self.obey()?;
-            let running: Vec<u32> =
-                self.tasks.iter().filter(|(_, task)| matches!(task.place, Place::Running(_))).map(|(number, _)| *number).collect();
+            let running: Vec<u32> = self
+                .tasks
+                .iter()
+                .filter(|(_, task)| matches!(task.place, Place::Running(_)))
+                .map(|(number, _)| *number)
+                .collect();
             for number in running {
                 self.slice(number);
             }
@@ -100,7 +112,11 @@ impl Worker {
 
     /// Reads what has come; waits for something when not busy. False when the host is gone.
     fn receive(&mut self, busy: bool) -> wasmtime::Result<bool> {
-        let flags = if busy { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+        let flags = if busy {
+            RecvFlags::DONTWAIT
+        } else {
+            RecvFlags::empty()
+        };
         let length = self.inbox.len();
         self.inbox.resize(length + READ_BYTES, 0);
         let received = rustix::net::recv(lockdown::socket(), &mut self.inbox[length..], flags);
@@ -131,7 +147,13 @@ impl Worker {
     }
 
     fn push(&self, kind: Kind, flags: u8, address: (u32, u32), parts: &[&[u8]]) {
-        Frame::write(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner), kind, flags, address, parts);
+        Frame::write(
+            &mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner),
+            kind,
+            flags,
+            address,
+            parts,
+        );
     }
 
     /// Does what the complete frames of the inbox ask.
@@ -139,7 +161,8 @@ impl Worker {
         let inbox = std::mem::take(&mut self.inbox);
         let mut at = 0;
         while let Some((frame, used)) = Frame::split(&inbox[at..]).map_err(wasmtime::Error::msg)? {
-            self.command(&frame).ok_or_else(|| wasmtime::Error::msg("the host sent a frame that makes no sense"))?;
+            self.command(&frame)
+                .ok_or_else(|| wasmtime::Error::msg("the host sent a frame that makes no sense"))?;
             at += used;
         }
         self.inbox = inbox;
@@ -154,20 +177,50 @@ impl Worker {
             Kind::Start => {
                 let params: [u8; PARAMS_BYTES] = body.bytes(PARAMS_BYTES)?.try_into().ok()?;
                 let compute_limit = Duration::from_millis(body.u64()?);
-                let turn = Turn::Start { params, code: body.0.to_vec() };
-                self.begin(frame.task, u64::from(memory_bytes(&params)), compute_limit, turn);
+                let turn = Turn::Start {
+                    params,
+                    code: body.0.to_vec(),
+                };
+                self.begin(
+                    frame.task,
+                    u64::from(memory_bytes(&params)),
+                    compute_limit,
+                    turn,
+                );
             }
             Kind::Deliver => {
                 let (now, elapsed) = (body.f64()?, body.f64()?);
-                self.resume(frame.task, Turn::Deliver { call: frame.call, ok: frame.flags == 1, now, elapsed, json: body.0.to_vec() })?;
+                self.resume(
+                    frame.task,
+                    Turn::Deliver {
+                        call: frame.call,
+                        ok: frame.flags == 1,
+                        now,
+                        elapsed,
+                        json: body.0.to_vec(),
+                    },
+                )?;
             }
-            Kind::Advance => self.resume(frame.task, Turn::Advance { now: body.f64()?, elapsed: body.f64()? })?,
+            Kind::Advance => self.resume(
+                frame.task,
+                Turn::Advance {
+                    now: body.f64()?,
+                    elapsed: body.f64()?,
+                },
+            )?,
             Kind::Cancel => {
                 self.tasks.remove(&frame.task);
                 self.push(Kind::Gone, 0, (frame.task, 0), &[]);
             }
             Kind::Ping => self.push(Kind::Pong, 0, (0, 0), &[]),
-            Kind::Hello | Kind::Call | Kind::Log | Kind::TurnEnd | Kind::Done | Kind::Failed | Kind::Gone | Kind::Pong => return None,
+            Kind::Hello
+            | Kind::Call
+            | Kind::Log
+            | Kind::TurnEnd
+            | Kind::Done
+            | Kind::Failed
+            | Kind::Gone
+            | Kind::Pong => return None,
         }
         Some(())
     }
@@ -181,11 +234,21 @@ impl Worker {
                     let end = guest.run(turn).await;
                     (Some(guest), end)
                 }
-                Err(error) => (None, internal(&format!("no instance could be made: {error}"))),
+                Err(error) => (
+                    None,
+                    internal(&format!("no instance could be made: {error}")),
+                ),
             }
         };
         let place = Place::Running(Box::pin(running));
-        self.tasks.insert(number, Task { place, compute_used: Duration::ZERO, compute_limit });
+        self.tasks.insert(
+            number,
+            Task {
+                place,
+                compute_used: Duration::ZERO,
+                compute_limit,
+            },
+        );
     }
 
     fn resume(&mut self, number: u32, turn: Turn) -> Option<()> {
@@ -207,8 +270,12 @@ impl Worker {
 
     /// Runs a task until its turn ends or the next tick.
     fn slice(&mut self, number: u32) {
-        let Some(task) = self.tasks.get_mut(&number) else { return };
-        let Place::Running(turn) = &mut task.place else { return };
+        let Some(task) = self.tasks.get_mut(&number) else {
+            return;
+        };
+        let Place::Running(turn) = &mut task.place else {
+            return;
+        };
         self.ticker.busy();
         let before = processor_time();
         let polled = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -218,14 +285,35 @@ impl Worker {
                 task.place = guest.map_or(Place::Over, Place::Resting);
                 end
             }
-            Poll::Pending if task.compute_used > task.compute_limit => End::Failed { code: FailureCode::ComputeLimit, json: b"{}".to_vec() },
+            Poll::Pending if task.compute_used > task.compute_limit => End::Failed {
+                code: FailureCode::ComputeLimit,
+                json: b"{}".to_vec(),
+            },
             Poll::Pending => return,
         };
-        let used = u64::try_from(task.compute_used.as_millis()).unwrap_or(u64::MAX).to_le_bytes();
+        let used = u64::try_from(task.compute_used.as_millis())
+            .unwrap_or(u64::MAX)
+            .to_le_bytes();
         match end {
-            End::Waiting { pending, next_timer } => self.push(Kind::TurnEnd, 0, (number, pending), &[&used, &next_timer.to_le_bytes()]),
-            End::Done { json, was_undefined } => {
-                self.push(Kind::Done, u8::from(was_undefined), (number, 0), &[&used, &json]);
+            End::Waiting {
+                pending,
+                next_timer,
+            } => self.push(
+                Kind::TurnEnd,
+                0,
+                (number, pending),
+                &[&used, &next_timer.to_le_bytes()],
+            ),
+            End::Done {
+                json,
+                was_undefined,
+            } => {
+                self.push(
+                    Kind::Done,
+                    u8::from(was_undefined),
+                    (number, 0),
+                    &[&used, &json],
+                );
                 self.over(number);
             }
             End::Failed { code, json } => {
@@ -250,72 +338,8 @@ fn memory_bytes(params: &[u8; PARAMS_BYTES]) -> u32 {
 
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// Advances the engine's epoch while there is work, and sleeps while there is none.
-struct Ticker {
-    worked: AtomicBool,
-    asleep: AtomicBool,
-    /// 0 not yet, 1 the filter holds on the ticker's thread, 2 it does not.
-    filter: AtomicU32,
-    thread: std::sync::OnceLock<std::thread::Thread>,
-}
-
-impl Ticker {
-    /// Starts the thread; it filters itself before it does anything else.
-    fn start(engine: Engine) -> std::io::Result<Arc<Ticker>> {
-        let ticker = Arc::new(Ticker {
-            worked: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
-            filter: AtomicU32::new(0),
-            thread: std::sync::OnceLock::new(),
-        });
-        let own = ticker.clone();
-        // 64 KiB: it calls nothing deep.
-        let handle = std::thread::Builder::new().stack_size(64 << 10).spawn(move || own.run(&engine))?;
-        let _ = ticker.thread.set(handle.thread().clone());
-        Ok(ticker)
-    }
-
-    /// Waits until the ticker's thread has its own filter.
-    fn filtered(&self) -> Result<(), String> {
-        loop {
-            match self.filter.load(Ordering::Acquire) {
-                0 => std::thread::sleep(Duration::from_micros(50)),
-                1 => return Ok(()),
-                _ => return Err("the time-keeping thread could not be filtered".into()),
-            }
-        }
-    }
-
-    fn run(&self, engine: &Engine) {
-        let outcome = lockdown::filter();
-        self.filter.store(if outcome.is_ok() { 1 } else { 2 }, Ordering::Release);
-        let mut idle = 0;
-        loop {
-            std::thread::sleep(TICK);
-            engine.increment_epoch();
-            idle = if self.worked.swap(false, Ordering::SeqCst) { 0 } else { idle + 1 };
-            if idle > IDLE_TICKS {
-                self.asleep.store(true, Ordering::SeqCst);
-                // Work that began in this very moment saw us awake and will not call.
-                while self.asleep.load(Ordering::SeqCst) && !self.worked.load(Ordering::SeqCst) {
-                    std::thread::park();
-                }
-                self.asleep.store(false, Ordering::SeqCst);
-                idle = 0;
-            }
-        }
-    }
-
-    /// Before each slice: without ticks, a program that loops would never be looked at again.
-    fn busy(&self) {
-        self.worked.store(true, Ordering::SeqCst);
-        if self.asleep.swap(false, Ordering::SeqCst)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
-    }
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }

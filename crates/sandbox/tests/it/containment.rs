@@ -14,52 +14,130 @@ const SIGSYS: i32 = 31;
 #[test]
 fn forbidden_system_calls_kill() {
     for attempt in [
-        "open", "parent-memory", "ptrace", "kill", "socket", "unix-socket", "connect", "clone", "execve", "exec-image", "mount", "keyctl",
-        "io-uring", "bpf", "memfd", "userfaultfd", "unshare", "prctl", "setrlimit", "write-elsewhere", "write-image", "executable-memory",
-        "make-executable", "map-file",
+        "open",
+        "parent-memory",
+        "ptrace",
+        "kill",
+        "socket",
+        "unix-socket",
+        "connect",
+        "clone",
+        "execve",
+        "exec-image",
+        "mount",
+        "keyctl",
+        "io-uring",
+        "bpf",
+        "memfd",
+        "userfaultfd",
+        "unshare",
+        "prctl",
+        "setrlimit",
+        "write-elsewhere",
+        "write-image",
+        "executable-memory",
+        "make-executable",
+        "map-file",
     ] {
-        let status = Command::new(WORKER).args(["probe", attempt]).env_clear().status().unwrap();
+        let status = Command::new(WORKER)
+            .args(["probe", attempt])
+            .env_clear()
+            .status()
+            .unwrap();
         assert_eq!(status.signal(), Some(SIGSYS), "{attempt}: {status}");
     }
-    let control = Command::new(WORKER).args(["probe", "control"]).env_clear().status().unwrap();
-    assert_eq!(control.code(), Some(0), "what a worker needs must go on working");
+    let control = Command::new(WORKER)
+        .args(["probe", "control"])
+        .env_clear()
+        .status()
+        .unwrap();
+    assert_eq!(
+        control.code(),
+        Some(0),
+        "what a worker needs must go on working"
+    );
 }
 
 #[tokio::test]
 async fn every_layer_is_reported_and_the_wall_stands() {
     let layers = isolate().await.layers();
     let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
-    assert_eq!(names, ["no_new_privs", "not_dumpable", "namespaces", "empty_root", "landlock", "capabilities", "limits", "seccomp"]);
+    assert_eq!(
+        names,
+        [
+            "no_new_privs",
+            "not_dumpable",
+            "namespaces",
+            "empty_root",
+            "landlock",
+            "capabilities",
+            "limits",
+            "seccomp"
+        ]
+    );
     let wall = layers.last().unwrap();
     assert!(wall.active && wall.required, "{wall:?}");
-    assert!(layers.iter().all(|layer| layer.active || layer.detail.starts_with("not active: ")), "{layers:?}");
+    assert!(
+        layers
+            .iter()
+            .all(|layer| layer.active || layer.detail.starts_with("not active: ")),
+        "{layers:?}"
+    );
 }
 
 /// The worker under another name, which is how the test binary knows its part.
 fn named(folder: &Path, name: &str) -> IsolateConfig {
     let worker_exe = folder.join(name);
     std::os::unix::fs::symlink(WORKER, &worker_exe).unwrap();
-    IsolateConfig { worker_exe, ..config() }
+    IsolateConfig {
+        worker_exe,
+        ..config()
+    }
 }
 
 #[tokio::test]
 async fn without_seccomp_nothing_runs_unless_allowed_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let bare = named(folder.path(), "bare-worker");
-    let refused = Isolate::start(bare.clone()).await.err().expect("no seccomp, no programs");
-    assert!(matches!(&refused, Error::Unprotected { layer, .. } if layer == "seccomp"), "{refused:?}");
-    assert!(refused.to_string().contains("DANGEROUSLY_ALLOW_WEAK_SANDBOX=1"), "{refused}");
+    let refused = Isolate::start(bare.clone())
+        .await
+        .err()
+        .expect("no seccomp, no programs");
+    assert!(
+        matches!(&refused, Error::Unprotected { layer, .. } if layer == "seccomp"),
+        "{refused:?}"
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("DANGEROUSLY_ALLOW_WEAK_SANDBOX=1"),
+        "{refused}"
+    );
 
-    let allowed = Isolate::start(IsolateConfig { allow_weak: true, ..bare }).await.unwrap();
+    let allowed = Isolate::start(IsolateConfig {
+        allow_weak: true,
+        ..bare
+    })
+    .await
+    .unwrap();
     let wall = allowed.layers().pop().unwrap();
-    assert!(wall.name == "seccomp" && !wall.active && wall.detail.starts_with("not active: "), "{wall:?}");
+    assert!(
+        wall.name == "seccomp" && !wall.active && wall.detail.starts_with("not active: "),
+        "{wall:?}"
+    );
     let mut session = allowed.start(start("return 1")).await.unwrap();
     assert!(matches!(session.next().await, Event::Done { .. }));
 }
 
 #[tokio::test]
 async fn a_worker_that_cannot_start_is_an_error_that_names_it() {
-    let error = Isolate::start(IsolateConfig { worker_exe: PathBuf::from("/nowhere/worker"), ..config() }).await.err().unwrap();
+    let error = Isolate::start(IsolateConfig {
+        worker_exe: PathBuf::from("/nowhere/worker"),
+        ..config()
+    })
+    .await
+    .err()
+    .unwrap();
     assert!(error.to_string().contains("/nowhere/worker"), "{error}");
 }
 
@@ -67,11 +145,35 @@ async fn a_worker_that_cannot_start_is_an_error_that_names_it() {
 async fn lies_kill_the_worker_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     for lie in [
-        "other-task", "task-zero", "four-gigabytes", "unknown-kind", "host-kind", "second-hello", "reserved-bits", "call-out-of-order",
-        "call-short", "call-lengths", "call-no-object", "call-not-json", "call-deep", "call-path-long", "call-not-text", "log-not-text",
-        "log-level", "log-flood", "done-not-json", "done-deep", "done-huge", "turn-end-pending", "turn-end-nan", "log-after-turn", "gone",
+        "other-task",
+        "task-zero",
+        "four-gigabytes",
+        "unknown-kind",
+        "host-kind",
+        "second-hello",
+        "reserved-bits",
+        "call-out-of-order",
+        "call-short",
+        "call-lengths",
+        "call-no-object",
+        "call-not-json",
+        "call-deep",
+        "call-path-long",
+        "call-not-text",
+        "log-not-text",
+        "log-level",
+        "log-flood",
+        "done-not-json",
+        "done-deep",
+        "done-huge",
+        "turn-end-pending",
+        "turn-end-nan",
+        "log-after-turn",
+        "gone",
     ] {
-        let isolate = Isolate::start(named(folder.path(), &format!("liar-{lie}"))).await.unwrap();
+        let isolate = Isolate::start(named(folder.path(), &format!("liar-{lie}")))
+            .await
+            .unwrap();
         let mut session = isolate.start(start("return 1")).await.unwrap();
         let mut event = session.next().await;
         if lie == "log-after-turn" {
@@ -85,7 +187,9 @@ async fn lies_kill_the_worker_and_nothing_else() {
 #[tokio::test]
 async fn a_second_end_is_not_heard() {
     let folder = tempfile::tempdir().unwrap();
-    let isolate = Isolate::start(named(folder.path(), "liar-done-twice")).await.unwrap();
+    let isolate = Isolate::start(named(folder.path(), "liar-done-twice"))
+        .await
+        .unwrap();
     let mut session = isolate.start(start("return 1")).await.unwrap();
     assert!(matches!(session.next().await, Event::Done { result, .. } if result == "1"));
     assert_eq!(session.next().await, Event::Lost);
@@ -94,7 +198,10 @@ async fn a_second_end_is_not_heard() {
 #[tokio::test]
 async fn a_killed_worker_is_lost_and_replaced() {
     let isolate = isolate().await;
-    let mut session = isolate.start(start("await tools.a.b({}); return 1")).await.unwrap();
+    let mut session = isolate
+        .start(start("await tools.a.b({}); return 1"))
+        .await
+        .unwrap();
     assert!(matches!(session.next().await, Event::Call { .. }));
     assert!(matches!(session.next().await, Event::TurnEnd { .. }));
     let pid = worker_of_this_test();
@@ -109,7 +216,10 @@ async fn a_killed_worker_is_lost_and_replaced() {
 /// The only child that was started by this test's thread.
 fn worker_of_this_test() -> rustix::process::Pid {
     let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
-    let pids: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let pids: Vec<i32> = children
+        .split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect();
     assert_eq!(pids.len(), 1, "{children}");
     rustix::process::Pid::from_raw(pids[0]).unwrap()
 }

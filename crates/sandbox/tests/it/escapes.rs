@@ -63,16 +63,43 @@ async fn a_program_cannot_reach_the_machinery_by_tampering() {
 #[tokio::test]
 async fn stacks_and_callers_show_nothing() {
     for (source, expected) in [
-        ("(Error as any).prepareStackTrace = (_: any, sites: any) => sites; return typeof new Error('x').stack", r#""string""#),
-        ("const o: any = {}; (Error as any).captureStackTrace(o); return typeof o.stack", r#""string""#),
-        ("return /\\/|host|src|rust|wasm/.test(new Error('x').stack!)", "false"),
-        ("function f() { try { return (f as any).caller } catch (e) { return (e as Error).name } } return [1].map(f)[0]", r#""TypeError""#),
-        ("function f() { try { return (arguments as any).callee } catch (e) { return (e as Error).name } } return f()", r#""TypeError""#),
-        ("return [typeof WebAssembly, typeof SharedArrayBuffer, typeof Atomics, typeof WeakRef, typeof FinalizationRegistry, typeof Intl, typeof fetch]", r#"["undefined","undefined","undefined","undefined","undefined","undefined","undefined"]"#),
-        ("return await eval('import(\"node:fs\")').catch((e: any) => e.message)", r#""import is not available in a program: every tool is already a function under tools""#),
-        ("return await new Function('return import(\"data:text/javascript,1\")')().catch((e: any) => e.name)", r#""TypeError""#),
+        (
+            "(Error as any).prepareStackTrace = (_: any, sites: any) => sites; return typeof new Error('x').stack",
+            r#""string""#,
+        ),
+        (
+            "const o: any = {}; (Error as any).captureStackTrace(o); return typeof o.stack",
+            r#""string""#,
+        ),
+        (
+            "return /\\/|host|src|rust|wasm/.test(new Error('x').stack!)",
+            "false",
+        ),
+        (
+            "function f() { try { return (f as any).caller } catch (e) { return (e as Error).name } } return [1].map(f)[0]",
+            r#""TypeError""#,
+        ),
+        (
+            "function f() { try { return (arguments as any).callee } catch (e) { return (e as Error).name } } return f()",
+            r#""TypeError""#,
+        ),
+        (
+            "return [typeof WebAssembly, typeof SharedArrayBuffer, typeof Atomics, typeof WeakRef, typeof FinalizationRegistry, typeof Intl, typeof fetch]",
+            r#"["undefined","undefined","undefined","undefined","undefined","undefined","undefined"]"#,
+        ),
+        (
+            "return await eval('import(\"node:fs\")').catch((e: any) => e.message)",
+            r#""import is not available in a program: every tool is already a function under tools""#,
+        ),
+        (
+            "return await new Function('return import(\"data:text/javascript,1\")')().catch((e: any) => e.name)",
+            r#""TypeError""#,
+        ),
         ("return (0, eval)('typeof tools.x')", r#""function""#),
-        ("try { (setTimeout as any)('x', 1) } catch (e: any) { return e.message }", r#""setTimeout takes a function; code as text is not run""#),
+        (
+            "try { (setTimeout as any)('x', 1) } catch (e: any) { return e.message }",
+            r#""setTimeout takes a function; code as text is not run""#,
+        ),
     ] {
         assert_eq!(result(source).await, expected, "{source}");
     }
@@ -87,8 +114,16 @@ async fn arguments_are_read_once() {
         args.to = 'attacker';
         return [await sent, reads]";
     let events = run(source).await;
-    assert!(events.iter().any(|e| matches!(e, Event::Call { arguments, .. } if arguments == r#"{"to":"me"}"#)), "{events:?}");
-    assert!(matches!(events.last(), Some(Event::Done { result, .. }) if result == r#"[{"to":"me"},1]"#), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|e| matches!(e, Event::Call { arguments, .. } if arguments == r#"{"to":"me"}"#)),
+        "{events:?}"
+    );
+    assert!(
+        matches!(events.last(), Some(Event::Done { result, .. }) if result == r#"[{"to":"me"},1]"#),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]
@@ -100,9 +135,18 @@ async fn no_text_closes_the_wrapper() {
         ("return `})(); ${'})'}`", r#""})(); })""#),
         ("return '</script><!--'", r#""</script><!--""#),
         ("return /\\}\\)/.source", r#""\\}\\)""#),
-        ("enum E { A = 'x', B = A } namespace N { export const v = 2 } declare const nothing: number; return [E.B, N.v, typeof nothing]", r#"["x",2,"undefined"]"#),
-        ("import type { X } from 'x'; abstract class P { constructor(public a: number, private b = 2) {} sum() { return this.a + this.b } } class Q extends P {} return new Q(1).sum()", "3"),
-        ("const f = <T,>(x: T): T => x; return f<number>(1)! satisfies number as unknown", "1"),
+        (
+            "enum E { A = 'x', B = A } namespace N { export const v = 2 } declare const nothing: number; return [E.B, N.v, typeof nothing]",
+            r#"["x",2,"undefined"]"#,
+        ),
+        (
+            "import type { X } from 'x'; abstract class P { constructor(public a: number, private b = 2) {} sum() { return this.a + this.b } } class Q extends P {} return new Q(1).sum()",
+            "3",
+        ),
+        (
+            "const f = <T,>(x: T): T => x; return f<number>(1)! satisfies number as unknown",
+            "1",
+        ),
         ("return arguments.length + String(this)", r#""0undefined""#),
         ("var tools = { mine: 1 } as any; return tools.mine", "1"),
     ] {
@@ -128,6 +172,9 @@ async fn known_engine_faults_do_not_end_the_worker() {
         "const o: any = {}; for (let i = 0; i < 1e4; i++) o['k' + i] = i; for (const k in o) { delete o[k] } return Object.keys(o).length",
     ] {
         let end = run(source).await.pop();
-        assert!(matches!(end, Some(Event::Done { .. } | Event::Failed(_))), "{source}: {end:?}");
+        assert!(
+            matches!(end, Some(Event::Done { .. } | Event::Failed(_))),
+            "{source}: {end:?}"
+        );
     }
 }

@@ -3,13 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sandbox::{Command, Event, Isolate, IsolateConfig, Limits, Outcome, Sandbox, Session, Start, compile};
+use sandbox::{
+    Command, Event, Isolate, IsolateConfig, Limits, Outcome, Sandbox, Session, Start, compile,
+};
 
 pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 pub(crate) const SOURCE_BYTES_MAX: usize = 256 << 10;
 
 pub(crate) fn config() -> IsolateConfig {
-    IsolateConfig { workers_min: 1, workers_max: 4, allow_weak: false, worker_exe: PathBuf::from(env!("CARGO_BIN_EXE_executor-sandbox-worker")) }
+    IsolateConfig {
+        workers_min: 1,
+        workers_max: 4,
+        allow_weak: false,
+        worker_exe: PathBuf::from(env!("CARGO_BIN_EXE_executor-sandbox-worker")),
+    }
 }
 
 pub(crate) async fn isolate() -> Isolate {
@@ -30,7 +37,14 @@ pub(crate) fn limits() -> Limits {
 
 pub(crate) fn start(source: &str) -> Start {
     let program = compile(source, SOURCE_BYTES_MAX).unwrap_or_else(|e| panic!("{source}\n{e}"));
-    Start { tenant: "ws_test".into(), program: Arc::new(program), seed: [7; 32], now_ms: NOW_MS, elapsed_ms: 0, limits: limits() }
+    Start {
+        tenant: "ws_test".into(),
+        program: Arc::new(program),
+        seed: [7; 32],
+        now_ms: NOW_MS,
+        elapsed_ms: 0,
+        limits: limits(),
+    }
 }
 
 /// How a test's host answers a call.
@@ -39,7 +53,9 @@ pub(crate) type Answer = fn(&str, &str) -> Outcome;
 /// Echoes the arguments, except for paths that begin with `fail`.
 pub(crate) fn echo(path: &str, arguments: &str) -> Outcome {
     if path.starts_with("fail") {
-        let error = format!(r#"{{"code":"upstream_error","message":"it said no","tool":"{path}","status":500,"details":{{"a":1}},"retryable":true}}"#);
+        let error = format!(
+            r#"{{"code":"upstream_error","message":"it said no","tool":"{path}","status":500,"details":{{"a":1}},"retryable":true}}"#
+        );
         return Outcome::Error(error.into());
     }
     Outcome::Value(arguments.into())
@@ -55,17 +71,33 @@ pub(crate) async fn drive(session: &mut Session, answer: Answer) -> Vec<Event> {
         let event = session.next().await;
         events.push(event.clone());
         match event {
-            Event::Call { seq, path, arguments, .. } => waiting.push_back((seq, answer(&path, &arguments))),
+            Event::Call {
+                seq,
+                path,
+                arguments,
+                ..
+            } => waiting.push_back((seq, answer(&path, &arguments))),
             Event::Log { .. } => {}
-            Event::TurnEnd { next_timer_elapsed_ms, .. } => {
+            Event::TurnEnd {
+                next_timer_elapsed_ms,
+                ..
+            } => {
                 let command = match (waiting.pop_front(), next_timer_elapsed_ms) {
                     (Some((seq, outcome)), _) => {
                         elapsed_ms += 1_000;
-                        Command::Deliver { seq, now_ms: NOW_MS + elapsed_ms as i64, elapsed_ms, outcome }
+                        Command::Deliver {
+                            seq,
+                            now_ms: NOW_MS + elapsed_ms as i64,
+                            elapsed_ms,
+                            outcome,
+                        }
                     }
                     (None, Some(due)) => {
                         elapsed_ms = elapsed_ms.max(due);
-                        Command::Advance { now_ms: NOW_MS + elapsed_ms as i64, elapsed_ms }
+                        Command::Advance {
+                            now_ms: NOW_MS + elapsed_ms as i64,
+                            elapsed_ms,
+                        }
                     }
                     (None, None) => panic!("a turn ended with nothing to wait for"),
                 };

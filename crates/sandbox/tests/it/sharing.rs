@@ -1,22 +1,42 @@
 //! Neighbors, tenants and places.
 
-use sandbox::{Command, Event, FailureCode, Isolate, IsolateConfig, Outcome, Sandbox, Session, Start};
+use sandbox::{
+    Command, Event, FailureCode, Isolate, IsolateConfig, Outcome, Sandbox, Session, Start,
+};
 
 use crate::host::{NOW_MS, config, drive, echo, start};
 
 async fn one_worker() -> Isolate {
-    Isolate::start(IsolateConfig { workers_max: 1, ..config() }).await.unwrap()
+    Isolate::start(IsolateConfig {
+        workers_max: 1,
+        ..config()
+    })
+    .await
+    .unwrap()
 }
 
 /// Starts a program that waits for an answer.
 async fn waiting(isolate: &Isolate) -> Session {
-    let mut session = isolate.start(start("const r = await tools.x.y({}); return [r, Math.random() < 1]")).await.unwrap();
+    let mut session = isolate
+        .start(start(
+            "const r = await tools.x.y({}); return [r, Math.random() < 1]",
+        ))
+        .await
+        .unwrap();
     while !matches!(session.next().await, Event::TurnEnd { .. }) {}
     session
 }
 
 async fn answered(mut session: Session) -> Event {
-    session.send(Command::Deliver { seq: 1, now_ms: NOW_MS, elapsed_ms: 5, outcome: Outcome::Value("7".into()) }).await.unwrap();
+    session
+        .send(Command::Deliver {
+            seq: 1,
+            now_ms: NOW_MS,
+            elapsed_ms: 5,
+            outcome: Outcome::Value("7".into()),
+        })
+        .await
+        .unwrap();
     session.next().await
 }
 
@@ -30,7 +50,9 @@ async fn a_busy_neighbor_holds_nobody_up() {
     // All in the one worker, and none of the busy ends before these do.
     for _ in 0..5 {
         let session = waiting(&isolate).await;
-        assert!(matches!(answered(session).await, Event::Done { result, .. } if result == "[7,true]"));
+        assert!(
+            matches!(answered(session).await, Event::Done { result, .. } if result == "[7,true]")
+        );
     }
     assert_eq!(isolate.stats().workers, 1);
 }
@@ -39,13 +61,26 @@ async fn a_busy_neighbor_holds_nobody_up() {
 async fn attacked_neighbors_go_on_unharmed() {
     let isolate = one_worker().await;
     let suspended = waiting(&isolate).await;
-    for attack in ["for (;;);", "const a = []; for (;;) a.push(new ArrayBuffer(1e6))", "for (;;) console.log('x')", "const f = () => f(); f()"] {
+    for attack in [
+        "for (;;);",
+        "const a = []; for (;;) a.push(new ArrayBuffer(1e6))",
+        "for (;;) console.log('x')",
+        "const f = () => f(); f()",
+    ] {
         let mut hostile = start(attack);
         hostile.limits.compute_ms = 100;
         let mut session = isolate.start(hostile).await.unwrap();
-        assert!(matches!(drive(&mut session, echo).await.pop(), Some(Event::Failed(_))), "{attack}");
+        assert!(
+            matches!(
+                drive(&mut session, echo).await.pop(),
+                Some(Event::Failed(_))
+            ),
+            "{attack}"
+        );
     }
-    assert!(matches!(answered(suspended).await, Event::Done { result, .. } if result == "[7,true]"));
+    assert!(
+        matches!(answered(suspended).await, Event::Done { result, .. } if result == "[7,true]")
+    );
     assert_eq!(isolate.stats().workers_lost, 0);
 }
 
@@ -55,21 +90,42 @@ async fn nothing_is_left_behind_for_the_next_program() {
     for _ in 0..5 {
         let source = "const g: any = globalThis; const before = [g.left, (Array.prototype as any).left, JSON.parse('1')]; g.left = 1; (Array.prototype as any).left = 2; JSON.parse = () => 9; return before";
         let mut session = isolate.start(start(source)).await.unwrap();
-        assert!(matches!(drive(&mut session, echo).await.pop(), Some(Event::Done { result, .. }) if result == "[null,null,1]"));
+        assert!(
+            matches!(drive(&mut session, echo).await.pop(), Some(Event::Done { result, .. }) if result == "[null,null,1]")
+        );
     }
 }
 
 #[tokio::test]
 async fn two_tenants_never_share_a_worker_at_the_same_time() {
-    let isolate = Isolate::start(IsolateConfig { workers_max: 2, ..config() }).await.unwrap();
-    let of = |tenant: &str| Start { tenant: tenant.into(), ..start("await tools.x.y({})") };
+    let isolate = Isolate::start(IsolateConfig {
+        workers_max: 2,
+        ..config()
+    })
+    .await
+    .unwrap();
+    let of = |tenant: &str| Start {
+        tenant: tenant.into(),
+        ..start("await tools.x.y({})")
+    };
     let first = isolate.start(of("a")).await.unwrap();
     let second = isolate.start(of("b")).await.unwrap();
-    assert_eq!(isolate.stats().workers, 2, "the second tenant gets a worker of its own");
+    assert_eq!(
+        isolate.stats().workers,
+        2,
+        "the second tenant gets a worker of its own"
+    );
     let mut third = isolate.start(of("c"));
-    assert!(futures_util::poll!(&mut third).is_pending(), "no worker is free for a third");
+    assert!(
+        futures_util::poll!(&mut third).is_pending(),
+        "no worker is free for a third"
+    );
     let own = isolate.start(of("a")).await.unwrap();
-    assert_eq!(isolate.stats().sessions, 3, "the first tenant still has room in its own");
+    assert_eq!(
+        isolate.stats().sessions,
+        3,
+        "the first tenant still has room in its own"
+    );
     drop((second, own));
     third.await.unwrap();
     drop(first);
@@ -78,7 +134,10 @@ async fn two_tenants_never_share_a_worker_at_the_same_time() {
 #[tokio::test]
 async fn a_dropped_session_ends_its_program_and_frees_its_place() {
     let isolate = one_worker().await;
-    let of = |tenant: &str, source: &str| Start { tenant: tenant.into(), ..start(source) };
+    let of = |tenant: &str, source: &str| Start {
+        tenant: tenant.into(),
+        ..start(source)
+    };
     let busy = isolate.start(of("a", "for (;;);")).await.unwrap();
     let mut next = isolate.start(of("b", "return 1"));
     assert!(futures_util::poll!(&mut next).is_pending());
@@ -93,9 +152,23 @@ async fn an_ended_session_takes_no_more_and_frees_its_place() {
     let mut session = isolate.start(start("return 1")).await.unwrap();
     assert!(matches!(session.next().await, Event::Done { .. }));
     assert_eq!(session.next().await, Event::Lost);
-    assert!(session.send(Command::Advance { now_ms: NOW_MS, elapsed_ms: 1 }).await.is_err());
+    assert!(
+        session
+            .send(Command::Advance {
+                now_ms: NOW_MS,
+                elapsed_ms: 1
+            })
+            .await
+            .is_err()
+    );
     // Held by nobody: the place of a program that ended is free although its session lives.
-    let mut other = isolate.start(Start { tenant: "other".into(), ..start("return 2") }).await.unwrap();
+    let mut other = isolate
+        .start(Start {
+            tenant: "other".into(),
+            ..start("return 2")
+        })
+        .await
+        .unwrap();
     assert!(matches!(other.next().await, Event::Done { .. }));
 }
 
@@ -107,7 +180,10 @@ async fn many_programs_share_a_worker() {
         sessions.push(waiting(&isolate).await);
     }
     let mut late = isolate.start(start("return 1"));
-    assert!(futures_util::poll!(&mut late).is_pending(), "one more than there are places");
+    assert!(
+        futures_util::poll!(&mut late).is_pending(),
+        "one more than there are places"
+    );
     for session in sessions {
         assert!(matches!(answered(session).await, Event::Done { .. }));
     }
@@ -117,7 +193,12 @@ async fn many_programs_share_a_worker() {
 #[tokio::test]
 async fn a_slow_listener_loses_nothing() {
     let isolate = one_worker().await;
-    let mut session = isolate.start(start("for (let i = 0; i < 20000; i++) console.log(i); return 1")).await.unwrap();
+    let mut session = isolate
+        .start(start(
+            "for (let i = 0; i < 20000; i++) console.log(i); return 1",
+        ))
+        .await
+        .unwrap();
     // Another program of the same worker runs while thousands of lines wait to be read.
     let mut lines = 0;
     loop {
@@ -149,9 +230,20 @@ async fn logs_arrive_while_the_program_runs() {
 async fn an_answer_nobody_waits_for_ends_the_session_only() {
     let isolate = one_worker().await;
     let mut session = waiting(&isolate).await;
-    session.send(Command::Deliver { seq: 9, now_ms: NOW_MS, elapsed_ms: 1, outcome: Outcome::Value("1".into()) }).await.unwrap();
+    session
+        .send(Command::Deliver {
+            seq: 9,
+            now_ms: NOW_MS,
+            elapsed_ms: 1,
+            outcome: Outcome::Value("1".into()),
+        })
+        .await
+        .unwrap();
     assert_eq!(session.next().await, Event::Lost);
-    assert!(matches!(answered(waiting(&isolate).await).await, Event::Done { .. }));
+    assert!(matches!(
+        answered(waiting(&isolate).await).await,
+        Event::Done { .. }
+    ));
     assert_eq!(isolate.stats().workers_lost, 0);
 }
 

@@ -8,13 +8,23 @@ use crate::host::{NOW_MS, drive, echo, isolate, result, run, run_start, start};
 fn told(events: &[Event]) -> Vec<String> {
     events
         .iter()
-        .filter_map(|event| match event {
-            Event::Call { seq, path, arguments, options, position } => Some(format!("call {seq} {path} {arguments} {options} {position:?}")),
-            Event::Log { text, .. } => Some(text.clone()),
-            Event::TurnEnd { pending_calls, next_timer_elapsed_ms, .. } => Some(format!("wait {pending_calls} {next_timer_elapsed_ms:?}")),
-            Event::Done { result, .. } => Some(format!("done {result}")),
-            Event::Failed(failure) => Some(format!("failed {} {}", failure.message, failure.stack)),
-            Event::Lost => Some("lost".into()),
+        .map(|event| match event {
+            Event::Call {
+                seq,
+                path,
+                arguments,
+                options,
+                position,
+            } => format!("call {seq} {path} {arguments} {options} {position:?}"),
+            Event::Log { text, .. } => text.clone(),
+            Event::TurnEnd {
+                pending_calls,
+                next_timer_elapsed_ms,
+                ..
+            } => format!("wait {pending_calls} {next_timer_elapsed_ms:?}"),
+            Event::Done { result, .. } => format!("done {result}"),
+            Event::Failed(failure) => format!("failed {} {}", failure.message, failure.stack),
+            Event::Lost => "lost".into(),
         })
         .collect()
 }
@@ -24,7 +34,10 @@ async fn clocks_stand_still_within_a_turn() {
     let source = "const a = [Date.now(), performance.now()]; for (let i = 0; i < 1e5; i++); const b = [Date.now(), performance.now(), performance.timeOrigin]; await tools.x.y({}); return [a, b, Date.now(), performance.now(), new Date().toISOString()]";
     let at = NOW_MS;
     let later = NOW_MS + 1000;
-    assert_eq!(result(source).await, format!(r#"[[{at},0],[{at},0,{at}],{later},1000,"2026-09-21T14:13:21.000Z"]"#));
+    assert_eq!(
+        result(source).await,
+        format!(r#"[[{at},0],[{at},0,{at}],{later},1000,"2026-09-21T14:13:21.000Z"]"#)
+    );
 }
 
 #[tokio::test]
@@ -58,9 +71,21 @@ async fn the_wall_clock_moves_no_further_than_the_host_says() {
     let mut session = isolate.start(start("setTimeout(() => console.log(Date.now()), 500); await tools.x.y({}); return Date.now()")).await.unwrap();
     while !matches!(session.next().await, Event::TurnEnd { .. }) {}
     // The host's clock was set back: 500 ms of task time, 10 ms of the day.
-    session.send(Command::Deliver { seq: 1, now_ms: NOW_MS + 10, elapsed_ms: 600, outcome: Outcome::Value("1".into()) }).await.unwrap();
-    assert!(matches!(session.next().await, Event::Log { text, .. } if text == (NOW_MS + 10).to_string()));
-    assert!(matches!(session.next().await, Event::Done { result, .. } if result == (NOW_MS + 10).to_string()));
+    session
+        .send(Command::Deliver {
+            seq: 1,
+            now_ms: NOW_MS + 10,
+            elapsed_ms: 600,
+            outcome: Outcome::Value("1".into()),
+        })
+        .await
+        .unwrap();
+    assert!(
+        matches!(session.next().await, Event::Log { text, .. } if text == (NOW_MS + 10).to_string())
+    );
+    assert!(
+        matches!(session.next().await, Event::Done { result, .. } if result == (NOW_MS + 10).to_string())
+    );
 }
 
 const BRANCHING: &str = "
@@ -80,7 +105,13 @@ async fn the_same_seed_and_answers_give_the_same_run_to_the_byte() {
     let first = told(&run(BRANCHING).await);
     assert!(first.len() > 40, "{first:#?}");
     assert_eq!(first, told(&run(BRANCHING).await));
-    let other = told(&run_start(Start { seed: [8; 32], ..start(BRANCHING) }).await);
+    let other = told(
+        &run_start(Start {
+            seed: [8; 32],
+            ..start(BRANCHING)
+        })
+        .await,
+    );
     assert_ne!(first, other);
 }
 
@@ -96,7 +127,10 @@ async fn a_recorded_run_is_rebuilt_from_its_deliveries() {
     assert!(journal.len() > 12, "{journal:?}");
     // Another process, in which others ran before.
     let isolate = isolate().await;
-    let mut other = isolate.start(start("for (let i = 0; i < 100; i++) await Math.random()")).await.unwrap();
+    let mut other = isolate
+        .start(start("for (let i = 0; i < 100; i++) await Math.random()"))
+        .await
+        .unwrap();
     drive(&mut other, echo).await;
     let mut session = isolate.start(start(BRANCHING)).await.unwrap();
     assert_eq!(told(&live), told(&replay(&mut session, &journal).await));
@@ -112,15 +146,25 @@ async fn newest_first(session: &mut Session, journal: &mut Vec<Command>) -> Vec<
         events.push(event.clone());
         match event {
             Event::Call { seq, arguments, .. } => waiting.push((seq, arguments)),
-            Event::TurnEnd { next_timer_elapsed_ms, .. } => {
+            Event::TurnEnd {
+                next_timer_elapsed_ms,
+                ..
+            } => {
                 elapsed_ms += 13;
                 let command = match waiting.pop() {
-                    Some((seq, json)) => {
-                        Command::Deliver { seq, now_ms: NOW_MS + elapsed_ms as i64, elapsed_ms, outcome: Outcome::Value(json.into()) }
-                    }
+                    Some((seq, json)) => Command::Deliver {
+                        seq,
+                        now_ms: NOW_MS + elapsed_ms as i64,
+                        elapsed_ms,
+                        outcome: Outcome::Value(json.into()),
+                    },
                     None => {
-                        elapsed_ms = elapsed_ms.max(next_timer_elapsed_ms.expect("something is due"));
-                        Command::Advance { now_ms: NOW_MS + elapsed_ms as i64, elapsed_ms }
+                        elapsed_ms =
+                            elapsed_ms.max(next_timer_elapsed_ms.expect("something is due"));
+                        Command::Advance {
+                            now_ms: NOW_MS + elapsed_ms as i64,
+                            elapsed_ms,
+                        }
                     }
                 };
                 journal.push(command.clone());
@@ -139,7 +183,10 @@ async fn replay(session: &mut Session, journal: &[Command]) -> Vec<Event> {
         let event = session.next().await;
         events.push(event.clone());
         match event {
-            Event::TurnEnd { .. } => session.send(journal.next().expect("no more turns than recorded").clone()).await.unwrap(),
+            Event::TurnEnd { .. } => session
+                .send(journal.next().expect("no more turns than recorded").clone())
+                .await
+                .unwrap(),
             Event::Call { .. } | Event::Log { .. } => {}
             Event::Done { .. } | Event::Failed(_) | Event::Lost => return events,
         }

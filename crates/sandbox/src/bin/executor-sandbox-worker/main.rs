@@ -11,7 +11,11 @@ mod probe;
 fn main() {
     let mut arguments = std::env::args();
     let name = arguments.next().unwrap_or_default();
-    let name = std::path::Path::new(&name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = std::path::Path::new(&name)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     match (arguments.next().as_deref(), name.split_once('-')) {
         (Some("sandbox-worker"), Some(("liar", lie))) => liar::serve(lie),
         (Some("sandbox-worker"), Some(("bare", _))) => {
