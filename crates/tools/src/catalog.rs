@@ -275,7 +275,11 @@ impl Catalog {
     /// One line that says how a tool is called and what it gives back.
     #[must_use]
     pub fn signature(&self, tool: &Tool) -> String {
-        typings::signature(tool)
+        let none = Value::Null;
+        let definitions = self
+            .lookup(&tool.path)
+            .map_or(&none, |(_, source)| &source.definitions);
+        typings::signature(tool, definitions)
     }
 
     /// A `.d.ts` of every tool, or of one source's.

@@ -70,21 +70,22 @@ pub(crate) fn reachable<'d>(
 }
 
 /// One line: `github.issues.create(args: { owner: string; … }): Promise<Issue>`.
-pub(crate) fn signature(tool: &Tool) -> String {
+pub(crate) fn signature(tool: &Tool, definitions: &Value) -> String {
+    let style = Style::one_line(definitions);
     let output = tool.output_schema.as_ref().map_or_else(
         || "unknown".to_owned(),
-        |schema| type_of(schema, &Style::one_line(), &mut Budget::chars(120)),
+        |schema| type_of(schema, &style, &mut Budget::chars(120)),
     );
     let room = SIGNATURE_CHARS_MAX
         .saturating_sub(tool.path.len() + output.len() + 24)
         .max(80);
-    let arguments = arguments_line(tool, room);
+    let arguments = arguments_line(tool, &style, room);
     format!("{}({arguments}): Promise<{output}>", tool.path)
 }
 
 /// `args: { a: string; b?: number }`; arguments beyond the room are counted in a comment,
 /// required ones last to go.
-fn arguments_line(tool: &Tool, room: usize) -> String {
+fn arguments_line(tool: &Tool, style: &Style<'_>, room: usize) -> String {
     let properties = tool
         .input_schema
         .get("properties")
@@ -107,7 +108,7 @@ fn arguments_line(tool: &Tool, room: usize) -> String {
         } else {
             "?"
         };
-        let kind = type_of(schema, &Style::one_line(), &mut Budget::chars(100));
+        let kind = type_of(schema, style, &mut Budget::chars(140));
         let part = format!("{}{mark}: {kind}", property_key(name));
         if used + part.len() > room && !parts.is_empty() {
             break;
@@ -229,7 +230,7 @@ pub(crate) fn declarations(sources: &[&SourceTools]) -> String {
     text
 }
 
-fn call_type(tool: &Tool, style: &Style) -> String {
+fn call_type(tool: &Tool, style: &Style<'_>) -> String {
     let input = type_of(&tool.input_schema, style, &mut Budget::none());
     let output = tool.output_schema.as_ref().map_or_else(
         || "unknown".to_owned(),

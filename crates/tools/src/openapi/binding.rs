@@ -97,8 +97,8 @@ pub(crate) struct Parameter {
     pub(crate) allow_reserved: bool,
 }
 
-/// What kind of text or bytes a body is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What kind of text or bytes a body is, preferred ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BodyKind {
     Json,

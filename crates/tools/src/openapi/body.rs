@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How deep `allOf` and references are looked into for an object's fields.
 const FLATTEN_DEPTH_MAX: usize = 16;
 
+/// How deep files are looked for inside one field: a list of one of several forms.
+const PART_DEPTH_MAX: usize = 3;
+
 /// Reads a request body and adds its arguments.
 pub(crate) fn read(
     declaration: &Value,
@@ -25,7 +28,7 @@ pub(crate) fn read(
     let Some(content) = declaration.get("content").and_then(Value::as_object) else {
         return Ok(None);
     };
-    let Some((media_type, media)) = preferred(content) else {
+    let Some((media_type, media)) = preferred(content, schemas) else {
         return Ok(None);
     };
     let kind = kind(media_type);
@@ -69,20 +72,29 @@ pub(crate) fn read(
     }))
 }
 
-/// JSON before forms before multipart before text before bytes; multipart before forms where it is
-/// the only way to send a file, that is, where a form is not offered as well.
-fn preferred(content: &Map<String, Value>) -> Option<(&str, &Value)> {
-    let rank = |media_type: &str| match kind(media_type) {
-        BodyKind::Json => 0,
-        BodyKind::Form => 1,
-        BodyKind::Multipart => 2,
-        BodyKind::Text => 3,
-        BodyKind::Binary => 4,
+/// JSON before forms before multipart before text before bytes. Multipart goes first where JSON is
+/// offered for a schema with files in it: JSON cannot carry their bytes.
+fn preferred<'c>(
+    content: &'c Map<String, Value>,
+    schemas: &Schemas<'_>,
+) -> Option<(&'c str, &'c Value)> {
+    let (media_type, media) = content.iter().min_by_key(|(m, _)| (kind(m), m.len()))?;
+    let multipart = content.iter().find(|(m, _)| kind(m) == BodyKind::Multipart);
+    let with_files = || {
+        let fields = fields(media.get("schema")?, schemas).ok()??;
+        fields
+            .properties
+            .iter()
+            .any(|(_, p)| takes_files(p, schemas))
+            .then_some(())
     };
-    content
-        .iter()
-        .min_by_key(|(m, _)| (rank(m), m.len()))
-        .map(|(m, v)| (m.as_str(), v))
+    let chosen = match multipart {
+        Some(multipart) if kind(media_type) == BodyKind::Json && with_files().is_some() => {
+            multipart
+        }
+        Some(_) | None => (media_type, media),
+    };
+    Some((chosen.0.as_str(), chosen.1))
 }
 
 /// The media type without parameters, in small letters.
@@ -271,27 +283,57 @@ fn part(raw: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
     let Ok(resolved) = document.resolve(raw) else {
         return schemas.convert(raw);
     };
+    let described = |mut schema: Value| {
+        if let Some(text) = resolved.get("description").and_then(Value::as_str) {
+            schema["description"] = keywords::described(text, 300, &mut Warnings::default()).into();
+        }
+        schema
+    };
     if is_binary(resolved) {
-        return schemas.file();
+        return described(schemas.file());
     }
-    if depth >= FLATTEN_DEPTH_MAX || !holds_binary(resolved, schemas, depth) {
+    if depth >= PART_DEPTH_MAX || !takes_files(resolved, schemas) {
         return schemas.convert(raw);
     }
     if let Some(items) = resolved.get("items") {
         let mut schema = json!({ "type": "array", "items": part(items, schemas, depth + 1) });
-        for key in ["minItems", "maxItems", "description"] {
-            if let Some(value) = resolved.get(key) {
-                schema[key] = value.clone();
+        for key in ["minItems", "maxItems"] {
+            if let Some(count) = resolved.get(key).filter(|c| c.is_u64()) {
+                schema[key] = count.clone();
             }
         }
-        return schema;
+        return described(schema);
     }
-    let branches = ["anyOf", "oneOf"]
-        .iter()
-        .filter_map(|k| resolved.get(k)?.as_array())
-        .flatten();
-    let branches: Vec<Value> = branches.map(|b| part(b, schemas, depth + 1)).collect();
-    json!({ "anyOf": branches })
+    let branches = alternatives(resolved).map(|b| part(b, schemas, depth + 1));
+    described(json!({ "anyOf": branches.collect::<Vec<_>>() }))
+}
+
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    ["anyOf", "oneOf"]
+        .into_iter()
+        .filter_map(|k| schema.get(k)?.as_array())
+        .flatten()
+}
+
+/// Whether a field can hold a file: itself, as an item of a list or as one of its forms. Each
+/// schema is looked at once, whatever refers to it.
+fn takes_files(raw: &Value, schemas: &Schemas<'_>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut stack = vec![raw];
+    while let Some(at) = stack.pop() {
+        let Ok(schema) = schemas.document().resolve(at) else {
+            continue;
+        };
+        if !seen.insert(std::ptr::from_ref(schema)) {
+            continue;
+        }
+        if is_binary(schema) {
+            return true;
+        }
+        stack.extend(schema.get("items"));
+        stack.extend(alternatives(schema));
+    }
+    false
 }
 
 fn is_binary(schema: &Value) -> bool {
@@ -310,22 +352,6 @@ fn is_binary(schema: &Value) -> bool {
         }
         _ => false,
     }
-}
-
-fn holds_binary(schema: &Value, schemas: &Schemas<'_>, depth: usize) -> bool {
-    let inner = |s: &Value| {
-        depth < FLATTEN_DEPTH_MAX
-            && schemas
-                .document()
-                .resolve(s)
-                .is_ok_and(|s| is_binary(s) || holds_binary(s, schemas, depth + 1))
-    };
-    schema.get("items").is_some_and(inner)
-        || ["anyOf", "oneOf"]
-            .iter()
-            .filter_map(|k| schema.get(k)?.as_array())
-            .flatten()
-            .any(inner)
 }
 
 fn encodings(declared: Option<&Value>) -> BTreeMap<String, Encoding> {

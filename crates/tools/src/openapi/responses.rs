@@ -1,6 +1,6 @@
 //! What an operation answers with: the type of its data and the `Accept` header.
 //!
-//! Only successful answers count. JSON is preferred where several forms are offered; event streams
+//! Only successful answers count. JSON alone counts where several forms are offered; event streams
 //! and line-delimited JSON are arrays, bytes are file values, no content is `null`.
 
 use super::body::{essence, is_text};
@@ -65,15 +65,14 @@ pub(crate) fn read(
     }
     let mut accepted: Vec<String> = Vec::new();
     let mut types: Vec<Value> = Vec::new();
-    for response in &chosen {
-        let (schema, media_type) = data(response, schemas);
-        if let Some(media_type) = media_type.filter(|m| !accepted.contains(m)) {
-            accepted.push(media_type);
-        }
+    for (schema, media_type) in chosen.iter().flat_map(|response| data(response, schemas)) {
+        accepted.extend(media_type.filter(|m| m != "*/*"));
         if !types.contains(&schema) {
             types.push(schema);
         }
     }
+    accepted.sort_by_key(|m| Form::of(m));
+    accepted.dedup();
     let null = json!({ "type": "null" });
     // "No content" beside real data reads better at the end.
     types.sort_by_key(|t| *t == null);
@@ -90,24 +89,31 @@ pub(crate) fn read(
     (output.filter(|o| *o != json!({})), accept)
 }
 
-/// The data of one response and the media type that it comes as.
-fn data(response: &Value, schemas: &mut Schemas<'_>) -> (Value, Option<String>) {
+/// The data of one response and the media types that it comes as: JSON alone where it is offered,
+/// else every form.
+fn data(response: &Value, schemas: &mut Schemas<'_>) -> Vec<(Value, Option<String>)> {
     let content = response.get("content").and_then(Value::as_object);
-    let Some((media_type, media)) =
-        content.and_then(|c| c.iter().min_by_key(|(m, _)| Form::of(&essence(m))))
-    else {
-        return (json!({ "type": "null" }), None);
+    let Some(content) = content.filter(|c| !c.is_empty()) else {
+        return vec![(json!({ "type": "null" }), None)];
     };
-    let essence = essence(media_type);
-    let declared = media.get("schema").map(|s| schemas.convert(s));
-    let schema = match Form::of(&essence) {
-        _ if essence.contains('*') => declared.unwrap_or_else(|| json!({})),
-        Form::Json => declared.unwrap_or_else(|| json!({})),
-        Form::Lines | Form::Events => {
-            json!({ "type": "array", "items": declared.unwrap_or_else(|| json!({})) })
-        }
-        Form::Text => json!({ "type": "string" }),
-        Form::Bytes => schemas.file(),
-    };
-    (schema, Some(essence))
+    let is_json = |media_type: &str| Form::of(&essence(media_type)) == Form::Json;
+    let has_json = content.keys().any(|m| is_json(m));
+    content
+        .iter()
+        .filter(|(media_type, _)| !has_json || is_json(media_type))
+        .map(|(media_type, media)| {
+            let essence = essence(media_type);
+            let declared = media
+                .get("schema")
+                .map_or_else(|| json!({}), |s| schemas.convert(s));
+            let schema = match Form::of(&essence) {
+                _ if essence.contains('*') => declared,
+                Form::Json => declared,
+                Form::Lines | Form::Events => json!({ "type": "array", "items": declared }),
+                Form::Text => json!({ "type": "string" }),
+                Form::Bytes => schemas.file(),
+            };
+            (schema, Some(essence))
+        })
+        .collect()
 }

@@ -18,7 +18,7 @@ const STOP: [&str; 84] = [
 /// Words that people use for one another when they talk about APIs.
 const SYNONYMS: [&[&str]; 22] = [
     &["delete", "remove", "destroy", "drop"],
-    &["create", "add", "new", "make", "insert", "open"],
+    &["create", "add", "new", "make", "insert", "open", "generate"],
     &["update", "edit", "modify", "change", "patch", "rename"],
     &["get", "fetch", "retrieve", "read", "show", "view"],
     &["list", "enumerate", "all", "browse"],

@@ -11,34 +11,46 @@ const DEPTH_MAX: usize = 24;
 /// Enumerations with more values are written as their base type.
 const ENUM_VALUES_MAX: usize = 200;
 
+/// The same on one line.
+const ENUM_VALUES_MAX_LINE: usize = 8;
+
 const ANY_OBJECT: &str = "{ [key: string]: unknown }";
 
 /// How a type is laid out.
-pub(crate) struct Style {
+pub(crate) struct Style<'d> {
     /// Properties on lines of their own, with comments.
     block: bool,
     /// Deepest object that is written out.
     depth_max: usize,
+    /// Longest enumeration that is written out.
+    enum_max: usize,
     /// What stands before the name of a shared type.
     prefix: String,
+    /// Shared types; those that are plain values are written in place of their name.
+    inlined: Option<&'d Value>,
 }
 
-impl Style {
+impl<'d> Style<'d> {
     /// Properties below each other, descriptions as comments.
     pub(crate) fn block() -> Self {
         Self {
             block: true,
             depth_max: DEPTH_MAX,
+            enum_max: ENUM_VALUES_MAX,
             prefix: String::new(),
+            inlined: None,
         }
     }
 
-    /// On one line, without comments, nested objects only as `{ … }` would be read: `object`.
-    pub(crate) fn one_line() -> Self {
+    /// On one line, without comments; deep objects as `object`, shared types that are plain values
+    /// as those.
+    pub(crate) fn one_line(definitions: &'d Value) -> Self {
         Self {
             block: false,
             depth_max: 3,
+            enum_max: ENUM_VALUES_MAX_LINE,
             prefix: String::new(),
+            inlined: Some(definitions),
         }
     }
 
@@ -75,7 +87,7 @@ impl Budget {
 }
 
 /// The type of the values that a schema accepts.
-pub(crate) fn type_of(schema: &Value, style: &Style, budget: &mut Budget) -> String {
+pub(crate) fn type_of(schema: &Value, style: &Style<'_>, budget: &mut Budget) -> String {
     Writer { style, budget }.union(schema, 0)
 }
 
@@ -98,7 +110,7 @@ fn quoted(text: &str) -> String {
 }
 
 struct Writer<'a> {
-    style: &'a Style,
+    style: &'a Style<'a>,
     budget: &'a mut Budget,
 }
 
@@ -134,7 +146,10 @@ impl Writer<'_> {
                 .strip_prefix(super::REF_PREFIX)
                 .unwrap_or("unknown");
             self.budget.take(name.len());
-            factors.push(vec![format!("{}{name}", self.style.prefix)]);
+            factors.push(match self.plain(name) {
+                Some(plain) => plain,
+                None => vec![format!("{}{name}", self.style.prefix)],
+            });
         }
         let combined = ["$ref", "allOf", "anyOf"]
             .iter()
@@ -163,6 +178,22 @@ impl Writer<'_> {
         }
     }
 
+    /// What a shared type is written as where it is a plain value or a short enumeration.
+    fn plain(&mut self, name: &str) -> Option<Vec<String>> {
+        let map = self.style.inlined?.get(name)?.as_object()?;
+        let kind = map.get("type")?;
+        let kinds = kind
+            .as_array()
+            .map_or(std::slice::from_ref(kind), Vec::as_slice);
+        let is_plain = kinds
+            .iter()
+            .all(|k| !matches!(k.as_str(), Some("object" | "array") | None))
+            && ["$ref", "allOf", "anyOf"]
+                .iter()
+                .all(|k| !map.contains_key(*k));
+        if is_plain { self.own(map, 0) } else { None }
+    }
+
     fn branches(&mut self, branches: &[Value], depth: usize) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for branch in branches {
@@ -173,10 +204,10 @@ impl Writer<'_> {
             }
         }
         if all.iter().any(|p| p == "unknown") {
-            vec!["unknown".to_owned()]
-        } else {
-            all
+            return vec!["unknown".to_owned()];
         }
+        all.sort_by_key(|part| part == "null");
+        all
     }
 
     /// What the schema says by itself, apart from references and combinations.
@@ -185,7 +216,7 @@ impl Writer<'_> {
             return Some(vec![literal(value)]);
         }
         if let Some(values) = map.get("enum").and_then(Value::as_array)
-            && values.len() <= ENUM_VALUES_MAX
+            && values.len() <= self.style.enum_max
         {
             let mut all: Vec<String> = values.iter().map(literal).collect();
             all.dedup();
@@ -381,7 +412,7 @@ mod tests {
             (json!({"enum": ["\u{2028}\"'`"]}), "\"\\u2028\\\"'`\""),
         ] {
             assert_eq!(
-                type_of(&schema, &Style::one_line(), &mut Budget::none()),
+                type_of(&schema, &Style::one_line(&Value::Null), &mut Budget::none()),
                 expected,
                 "{schema}"
             );
