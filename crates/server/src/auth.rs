@@ -23,7 +23,11 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(remote: SocketAddr, local: SocketAddr) -> Self {
-        Self { remote, local, owns: OnceLock::new() }
+        Self {
+            remote,
+            local,
+            owns: OnceLock::new(),
+        }
     }
 
     /// The address the connection came in on.
@@ -33,12 +37,9 @@ impl Peer {
 
     /// Whether it is a process of the user who runs the server. Asked of the system once.
     fn is_owner(&self) -> bool {
-        let loopback =
-            |a: SocketAddr| a.ip().to_canonical().is_loopback();
+        let loopback = |a: SocketAddr| a.ip().to_canonical().is_loopback();
         *self.owns.get_or_init(|| {
-            loopback(self.remote)
-                && loopback(self.local)
-                && owner::is_ours(self.remote, self.local)
+            loopback(self.remote) && loopback(self.local) && owner::is_ours(self.remote, self.local)
         })
     }
 }
@@ -88,7 +89,11 @@ pub(crate) fn session_cookie(port: u16) -> String {
 
 /// Whether a browser says that a page of another site makes the request. Following a link to one of
 /// our pages is fine: pages change nothing when they are loaded.
-pub(crate) fn is_cross_site(method: &http::Method, headers: &HeaderMap, door: Option<Door>) -> bool {
+pub(crate) fn is_cross_site(
+    method: &http::Method,
+    headers: &HeaderMap,
+    door: Option<Door>,
+) -> bool {
     let says = |name: &str, value: &str| headers.get(name).is_some_and(|v| v == value);
     let foreign = says("sec-fetch-site", "cross-site") || says("sec-fetch-site", "same-site");
     let followed_link = method == http::Method::GET
@@ -99,9 +104,17 @@ pub(crate) fn is_cross_site(method: &http::Method, headers: &HeaderMap, door: Op
 }
 
 fn label(headers: &HeaderMap, door: Door) -> (Channel, String) {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+    };
     let own = text("x-executor-client");
-    let agent = text(USER_AGENT.as_str()).split(' ').next().unwrap_or_default();
+    let agent = text(USER_AGENT.as_str())
+        .split(' ')
+        .next()
+        .unwrap_or_default();
     let client = if own.is_empty() { agent } else { own };
     let client: String = client.chars().take(128).collect();
     match door {
@@ -131,7 +144,10 @@ mod tests {
     use http::Method;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -165,8 +181,16 @@ mod tests {
         assert!(is_cross_site(&get, &headers(&link), Some(Door::Api)));
         assert!(is_cross_site(&post, &headers(&link), Some(Door::Page)));
         assert!(is_cross_site(&get, &headers(&frame), Some(Door::Page)));
-        assert!(is_cross_site(&post, &headers(&[("sec-fetch-site", "same-site")]), Some(Door::Api)));
-        assert!(!is_cross_site(&post, &headers(&[("sec-fetch-site", "same-origin")]), Some(Door::Api)));
+        assert!(is_cross_site(
+            &post,
+            &headers(&[("sec-fetch-site", "same-site")]),
+            Some(Door::Api)
+        ));
+        assert!(!is_cross_site(
+            &post,
+            &headers(&[("sec-fetch-site", "same-origin")]),
+            Some(Door::Api)
+        ));
         assert!(!is_cross_site(&post, &headers(&[]), Some(Door::Mcp)));
     }
 }

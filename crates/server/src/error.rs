@@ -28,7 +28,11 @@ impl Failure {
             request_id: None,
             details: None,
         };
-        Self { status, problem: Box::new(problem), header: None }
+        Self {
+            status,
+            problem: Box::new(problem),
+            header: None,
+        }
     }
 
     fn next(mut self, step: impl Into<String>) -> Self {
@@ -55,12 +59,16 @@ impl Failure {
     }
 
     pub(crate) fn not_signed_in() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "nobody is signed in on this connection")
-            .next(
-                "Connect as the operating-system user who runs the server, or run `executor web` \
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not_signed_in",
+            "nobody is signed in on this connection",
+        )
+        .next(
+            "Connect as the operating-system user who runs the server, or run `executor web` \
                  there to get a sign-in link.",
-            )
-            .header(WWW_AUTHENTICATE, "Bearer realm=\"executor\"")
+        )
+        .header(WWW_AUTHENTICATE, "Bearer realm=\"executor\"")
     }
 
     pub(crate) fn unknown_key() -> Self {
@@ -70,31 +78,55 @@ impl Failure {
     }
 
     pub(crate) fn no_route(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no_such_route", format!("there is nothing at '{path}'"))
-            .next("See `/api/v1/openapi.json` for what there is.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no_such_route",
+            format!("there is nothing at '{path}'"),
+        )
+        .next("See `/api/v1/openapi.json` for what there is.")
     }
 
     pub(crate) fn not_found(what: &'static str, id: &str) -> Self {
-        engine::Error::NotFound { what, id: id.chars().take(64).collect() }.into()
+        engine::Error::NotFound {
+            what,
+            id: id.chars().take(64).collect(),
+        }
+        .into()
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has no such method")
-            .next("See `/api/v1/openapi.json` for what there is.")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this route has no such method",
+        )
+        .next("See `/api/v1/openapi.json` for what there is.")
     }
 
     /// A body, query or header that cannot be read as what it should be.
     pub(crate) fn malformed(field: &str, why: impl Into<String>) -> Self {
         let why = why.into();
-        let title = if field.is_empty() { why } else { format!("{field}: {why}") };
+        let title = if field.is_empty() {
+            why
+        } else {
+            format!("{field}: {why}")
+        };
         let failure = Self::new(StatusCode::BAD_REQUEST, "invalid_request", title);
-        if field.is_empty() { failure } else { failure.details(json!({ "field": field })) }
+        if field.is_empty() {
+            failure
+        } else {
+            failure.details(json!({ "field": field }))
+        }
     }
 
     /// A field that can be read, and says what cannot be.
     pub(crate) fn invalid(field: &str, why: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", format!("{field}: {}", why.into()))
-            .details(json!({ "field": field }))
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_value",
+            format!("{field}: {}", why.into()),
+        )
+        .details(json!({ "field": field }))
     }
 
     pub(crate) fn not_json() -> Self {
@@ -111,7 +143,11 @@ impl Failure {
     }
 
     pub(crate) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time")
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "the body did not arrive in time",
+        )
     }
 
     pub(crate) fn no_session() -> Self {
@@ -185,7 +221,9 @@ impl IntoResponse for Failure {
         let kind = [(CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, kind, body).into_response();
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         response
     }
@@ -193,7 +231,10 @@ impl IntoResponse for Failure {
 
 /// The problems that every route can answer with, for its description.
 #[derive(utoipa::IntoResponses)]
-#[expect(dead_code, reason = "described, never made: a `Failure` is what is sent")]
+#[expect(
+    dead_code,
+    reason = "described, never made: a `Failure` is what is sent"
+)]
 pub(crate) enum Problems {
     /// The body or a parameter cannot be read; the problem names the field.
     #[response(status = 400, content_type = "application/problem+json")]
@@ -217,7 +258,10 @@ pub(crate) enum Problems {
 
 /// What a route that changes something can answer with besides [`Problems`].
 #[derive(utoipa::IntoResponses)]
-#[expect(dead_code, reason = "described, never made: a `Failure` is what is sent")]
+#[expect(
+    dead_code,
+    reason = "described, never made: a `Failure` is what is sent"
+)]
 pub(crate) enum WriteProblems {
     /// The body did not arrive in time.
     #[response(status = 408, content_type = "application/problem+json")]

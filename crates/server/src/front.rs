@@ -89,7 +89,12 @@ impl Front {
         if let Some(caller) = caller {
             parts.extensions.insert(caller);
         }
-        match self.routes.clone().oneshot(Request::from_parts(parts, body)).await {
+        match self
+            .routes
+            .clone()
+            .oneshot(Request::from_parts(parts, body))
+            .await
+        {
             Ok(response) => response,
             Err(never) => match never {},
         }
@@ -107,17 +112,24 @@ impl Front {
             .check(&request.uri, headers, peer.local())
             .map_err(|why| Failure::refused("foreign_request", why.to_string()))?;
         if is_cross_site(&request.method, headers, door) {
-            return Err(Failure::refused("cross_site", "the request comes from a page of another site"));
+            return Err(Failure::refused(
+                "cross_site",
+                "the request comes from a page of another site",
+            ));
         }
         let Some(door) = door else { return Ok(None) };
         let caller = identify(&self.app, peer, named, headers, door).await?;
-        self.check_workspace(&caller, request.uri.query().unwrap_or_default()).await?;
+        self.check_workspace(&caller, request.uri.query().unwrap_or_default())
+            .await?;
         Ok(Some(caller))
     }
 
     /// `?workspace=` may name the caller's workspace by its identifier or short name, and no other.
     async fn check_workspace(&self, caller: &Caller, query: &str) -> Result<(), Failure> {
-        let Some(wanted) = query.split('&').find_map(|pair| pair.strip_prefix("workspace=")) else {
+        let Some(wanted) = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("workspace="))
+        else {
             return Ok(());
         };
         if wanted == caller.workspace_id.as_str() {
@@ -135,7 +147,8 @@ impl Front {
 /// description of the API, files of the page, signing in, and what does not exist.
 fn door(path: &str) -> Option<Door> {
     let under = |prefix: &str| {
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     if path == "/api/v1/openapi.json" {
         None
@@ -158,7 +171,9 @@ fn finish(response: &mut Response, id: &str) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
 }
 
 fn request_id() -> String {

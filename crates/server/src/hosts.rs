@@ -41,7 +41,10 @@ pub(crate) enum Refused {
 
 impl Hosts {
     pub(crate) fn new(port: u16, listed: &[String]) -> Self {
-        let listed = listed.iter().filter_map(|text| Name::read(text.trim())).collect();
+        let listed = listed
+            .iter()
+            .filter_map(|text| Name::read(text.trim()))
+            .collect();
         Self { port, listed }
     }
 
@@ -52,7 +55,9 @@ impl Hosts {
         headers: &HeaderMap,
         local: SocketAddr,
     ) -> Result<Named, Refused> {
-        let host = single(headers, &HOST).map_err(|()| Refused::Host)?.ok_or(Refused::Host)?;
+        let host = single(headers, &HOST)
+            .map_err(|()| Refused::Host)?
+            .ok_or(Refused::Host)?;
         let name = Name::read(host).ok_or(Refused::Host)?;
         // An absolute request target outranks the header (RFC 9112, section 3.2.2): both must hold.
         let target = uri.authority().map(|a| Name::read(a.as_str()));
@@ -71,7 +76,9 @@ impl Hosts {
         let ip = local.ip().to_canonical();
         let own_port = name.port.unwrap_or(80) == self.port;
         let bare = name.host.trim_start_matches('[').trim_end_matches(']');
-        let own_address = bare.parse::<IpAddr>().is_ok_and(|named| named.to_canonical() == ip);
+        let own_address = bare
+            .parse::<IpAddr>()
+            .is_ok_and(|named| named.to_canonical() == ip);
         if own_port && ip.is_loopback() && (name.host == "localhost" || own_address) {
             return Some(Named::Loopback);
         }
@@ -89,8 +96,10 @@ impl Name {
         // A colon without a port, or with one out of range, parses as an authority.
         let rest = text.len() - authority.host().len();
         let port = authority.port_u16();
-        (plain && (rest == 0 || port.is_some()))
-            .then(|| Self { host: authority.host().to_ascii_lowercase(), port })
+        (plain && (rest == 0 || port.is_some())).then(|| Self {
+            host: authority.host().to_ascii_lowercase(),
+            port,
+        })
     }
 
     fn port_or(&self, default: u16) -> u16 {
@@ -127,7 +136,10 @@ mod tests {
     use super::*;
 
     fn check(headers: &[(&str, &str)], local: &str) -> Result<Named, Refused> {
-        let hosts = Hosts::new(5312, &["tools.example.com".into(), "other.example:8443".into()]);
+        let hosts = Hosts::new(
+            5312,
+            &["tools.example.com".into(), "other.example:8443".into()],
+        );
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: http::header::HeaderName = name.parse().unwrap();
@@ -149,7 +161,11 @@ mod tests {
             ("tools.example.com:99", "10.0.0.1:5312", Named::Elsewise),
             ("other.example:8443", "10.0.0.1:5312", Named::Elsewise),
         ] {
-            assert_eq!(check(&[("host", host)], local), Ok(expected), "{host} on {local}");
+            assert_eq!(
+                check(&[("host", host)], local),
+                Ok(expected),
+                "{host} on {local}"
+            );
         }
     }
 
@@ -170,12 +186,19 @@ mod tests {
             "other.example:1",
             "",
         ] {
-            assert_eq!(check(&[("host", host)], "127.0.0.1:5312"), Err(Refused::Host), "{host:?}");
+            assert_eq!(
+                check(&[("host", host)], "127.0.0.1:5312"),
+                Err(Refused::Host),
+                "{host:?}"
+            );
         }
         assert_eq!(check(&[], "127.0.0.1:5312"), Err(Refused::Host));
         let twice = [("host", "localhost:5312"), ("host", "localhost:5312")];
         assert_eq!(check(&twice, "127.0.0.1:5312"), Err(Refused::Host));
-        assert_eq!(check(&[("host", "localhost:5312")], "10.0.0.1:5312"), Err(Refused::Host));
+        assert_eq!(
+            check(&[("host", "localhost:5312")], "10.0.0.1:5312"),
+            Err(Refused::Host)
+        );
     }
 
     #[test]
@@ -193,7 +216,10 @@ mod tests {
     #[test]
     fn an_origin_is_our_own_or_refused() {
         let with = |origin: &str| {
-            check(&[("host", "localhost:5312"), ("origin", origin)], "127.0.0.1:5312")
+            check(
+                &[("host", "localhost:5312"), ("origin", origin)],
+                "127.0.0.1:5312",
+            )
         };
         assert_eq!(with("http://localhost:5312"), Ok(Named::Loopback));
         for origin in [
@@ -208,7 +234,10 @@ mod tests {
         ] {
             assert_eq!(with(origin), Err(Refused::Origin), "{origin:?}");
         }
-        let listed = [("host", "tools.example.com"), ("origin", "https://tools.example.com")];
+        let listed = [
+            ("host", "tools.example.com"),
+            ("origin", "https://tools.example.com"),
+        ];
         assert_eq!(check(&listed, "127.0.0.1:5312"), Ok(Named::Elsewise));
     }
 }

@@ -1,20 +1,19 @@
 //! The routes of `/api/v1`, their description, and the two health checks.
 //!
 //! Each route is described where it is written, so that neither can be added without the other.
-//! Modules stand in suggested reading order; `extract.rs` and `answer.rs` say how requests are
-//! read and what successes look like.
+//! `extract.rs` and `answer.rs` say how requests are read and what successes look like.
 
-mod extract;
 mod answer;
-mod tasks;
 mod approvals;
-mod stream;
-mod tools;
-mod sources;
-mod policies;
-mod credentials;
 mod audit;
+mod credentials;
+mod extract;
+mod policies;
+mod sources;
+mod stream;
 mod system;
+mod tasks;
+mod tools;
 
 use crate::App;
 use axum::Router;
@@ -59,9 +58,10 @@ struct Description;
 pub(crate) fn routes(app: &App) -> Router {
     let (router, mut openapi) = described().split_for_parts();
     openapi.info.version = app.version.to_owned();
-    let document = serde_json::to_vec_pretty(&openapi).map(Bytes::from).unwrap_or_default();
-    let serve_document =
-        move || async move { ([(CONTENT_TYPE, "application/vnd.oai.openapi+json")], document) };
+    let document = serde_json::to_vec_pretty(&openapi)
+        .map(Bytes::from)
+        .unwrap_or_default();
+    let serve_document = move || async move { ([(CONTENT_TYPE, "application/json")], document) };
     router
         .route("/api/v1/openapi.json", get(serve_document))
         .route("/healthz", get(system::alive))

@@ -2,19 +2,19 @@
 //!
 //! Holds no rule: every request becomes a `Caller` and one operation of the engine, and what comes
 //! back is only put into public shapes. Status codes are known to `error.rs` alone.
-//! Modules stand in suggested reading order.
+//! Read in the way of a request: `listener.rs`, `front.rs`, `http.rs` or `mcp.rs`, `wire.rs`.
 
 #![warn(missing_docs)]
 
-mod listener;
+mod auth;
+mod error;
 mod front;
 mod hosts;
-mod auth;
 mod http;
+mod listener;
 mod mcp;
 mod web;
 mod wire;
-mod error;
 
 use engine::Engine;
 use futures_util::future::BoxFuture;
@@ -45,7 +45,9 @@ pub enum SignIn {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The socket cannot be used.
-    #[error("the listening socket cannot be used: {0}; choose another address with --host and --port")]
+    #[error(
+        "the listening socket cannot be used: {0}; choose another address with --host and --port"
+    )]
     Listen(#[source] std::io::Error),
 }
 
@@ -74,11 +76,19 @@ where
 {
     let SignIn::Local = config.sign_in;
     Box::pin(async move {
-        config.listener.set_nonblocking(true).map_err(Error::Listen)?;
+        config
+            .listener
+            .set_nonblocking(true)
+            .map_err(Error::Listen)?;
         let port = config.listener.local_addr().map_err(Error::Listen)?.port();
         let listener = tokio::net::TcpListener::from_std(config.listener).map_err(Error::Listen)?;
         let closing = CancellationToken::new();
-        let app = App { engine, version: config.version, port, closing: closing.clone() };
+        let app = App {
+            engine,
+            version: config.version,
+            port,
+            closing: closing.clone(),
+        };
         let hosts = hosts::Hosts::new(port, &config.allowed_hosts);
         let front = Arc::new(front::Front::new(app, hosts));
         listener::run(listener, front, shutdown, closing).await;

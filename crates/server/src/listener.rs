@@ -66,8 +66,14 @@ pub(crate) async fn run(
     drop(listener);
     closing.cancel();
     connections.close();
-    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests under way are cut off");
+    if tokio::time::timeout(GRACE, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "requests under way are cut off"
+        );
         cut.cancel();
         connections.wait().await;
     }
@@ -77,7 +83,10 @@ async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
+    let permit = Arc::clone(permits)
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
     let (stream, remote) = listener.accept().await?;
     Ok((stream, remote, permit))
 }
@@ -90,7 +99,9 @@ async fn connection(
 ) {
     // Answers are written in small parts; with Nagle's algorithm each would wait for the client's
     // delayed acknowledgment, some 40 ms.
-    let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { return };
+    let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else {
+        return;
+    };
     let peer = Arc::new(Peer::new(remote, local));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (front, peer) = (Arc::clone(&front), Arc::clone(&peer));

@@ -62,7 +62,10 @@ pub(crate) fn routes(app: &App) -> Router {
         service: StreamableHttpService::new(new_handler, Arc::clone(&manager), config),
         sessions: Arc::new(Sessions::new(manager)),
     };
-    Router::new().route("/mcp", any(answer)).route("/v1/mcp", any(answer)).with_state(endpoint)
+    Router::new()
+        .route("/mcp", any(answer))
+        .route("/v1/mcp", any(answer))
+        .with_state(endpoint)
 }
 
 async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response {
@@ -71,7 +74,10 @@ async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response 
     };
     let owner = caller.account_id.clone();
     let session = |headers: &http::HeaderMap| {
-        headers.get(SESSION_ID).and_then(|id| id.to_str().ok()).map(ToOwned::to_owned)
+        headers
+            .get(SESSION_ID)
+            .and_then(|id| id.to_str().ok())
+            .map(ToOwned::to_owned)
     };
     if let Some(id) = session(request.headers()) {
         if !endpoint.sessions.touch(&id, &owner) {

@@ -29,9 +29,18 @@ pub(crate) fn routes(app: &App) -> Router {
         .route("/approvals/{id}", get(frame))
         .route("/tasks/{id}", get(frame))
         .route("/sign-in", get(sign_in))
-        .route("/assets/app.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
-        .route("/assets/app.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
-        .route("/assets/icon.svg", get(|| async { file("image/svg+xml", ICON) }))
+        .route(
+            "/assets/app.js",
+            get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }),
+        )
+        .route(
+            "/assets/app.css",
+            get(|| async { file("text/css; charset=utf-8", STYLE) }),
+        )
+        .route(
+            "/assets/icon.svg",
+            get(|| async { file("image/svg+xml", ICON) }),
+        )
         .with_state(app.clone())
 }
 
@@ -52,7 +61,10 @@ pub(crate) fn sign_in_page(failure: Failure) -> Response {
 const HTML: http::HeaderValue = http::HeaderValue::from_static("text/html; charset=utf-8");
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[derive(Deserialize)]
@@ -85,7 +97,8 @@ mod tests {
             let lower = page.to_ascii_lowercase();
             assert!(!lower.contains("style="), "inline style");
             let handler = |rest: &str| {
-                rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).starts_with('=')
+                rest.trim_start_matches(|c: char| c.is_ascii_lowercase())
+                    .starts_with('=')
             };
             assert!(!lower.split(" on").skip(1).any(handler), "inline handler");
             assert!(!lower.contains("javascript:"), "script in an address");

@@ -44,7 +44,11 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
         metadata: json(&t.metadata),
         result,
         error,
-        approvals: view.approvals.iter().map(|a| approval(a, public_url)).collect(),
+        approvals: view
+            .approvals
+            .iter()
+            .map(|a| approval(a, public_url))
+            .collect(),
         log_lines: t.log_lines,
         created_at: t.created_at.to_rfc3339(),
         started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
@@ -110,7 +114,9 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> approvals::Approval {
         decided_by: answered.map(|x| x.by.to_string()),
         decided_via: answered.map(|x| x.channel.as_str().to_owned()),
         decided_at: answered.map(|x| x.at.to_rfc3339()),
-        reason: answered.filter(|x| !x.reason.is_empty()).map(|x| x.reason.clone()),
+        reason: answered
+            .filter(|x| !x.reason.is_empty())
+            .map(|x| x.reason.clone()),
         digest: engine::approval_digest(a),
     }
 }
@@ -139,12 +145,18 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
 
 pub(crate) fn event(e: &Event) -> events::Event {
     let mut data = serde_json::to_value(&e.kind).unwrap_or_default();
-    let kind = data.as_object_mut().and_then(|fields| fields.shift_remove("type"));
+    let kind = data
+        .as_object_mut()
+        .and_then(|fields| fields.shift_remove("type"));
     events::Event {
         sequence: e.sequence,
         task_id: e.task_id.as_ref().map(ToString::to_string),
         at: e.at.to_rfc3339(),
-        kind: kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
+        kind: kind
+            .as_ref()
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
         data,
     }
 }
@@ -192,7 +204,10 @@ fn auth_text(scheme: &AuthScheme) -> String {
 
 /// Reads `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
 pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
-    let key = |location, name: &str| AuthScheme::ApiKey { location, name: name.to_owned() };
+    let key = |location, name: &str| AuthScheme::ApiKey {
+        location,
+        name: name.to_owned(),
+    };
     match text.split_once(':') {
         None if text == "bearer" => Ok(AuthScheme::Bearer),
         None if text == "basic" => Ok(AuthScheme::Basic),
@@ -285,7 +300,9 @@ pub(crate) fn health(checks: &[engine::Check], version: &str) -> system::Health 
 
 /// Whether nothing that the server needs is broken.
 pub(crate) fn is_ready(checks: &[engine::Check]) -> bool {
-    !checks.iter().any(|c| matches!(c.status, CheckStatus::Problem))
+    !checks
+        .iter()
+        .any(|c| matches!(c.status, CheckStatus::Problem))
 }
 
 fn check(c: &engine::Check) -> system::Check {
@@ -322,7 +339,9 @@ mod tests {
             sequence: 7,
             task_id: None,
             at: domain::Timestamp(0),
-            kind: EventKind::Task { status: "completed".into() },
+            kind: EventKind::Task {
+                status: "completed".into(),
+            },
         });
         assert_eq!(
             serde_json::to_value(wire).unwrap(),

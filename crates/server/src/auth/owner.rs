@@ -81,13 +81,18 @@ mod tests {
         assert_eq!(owner(ROW, mapped, server), Some(1000));
         assert_eq!(owner(ROW, server, client), None);
         assert_eq!(owner(&ROW.replace("1053442", "0"), client, server), None);
-        assert_eq!(owner("  sl  local_address rem_address", client, server), None);
+        assert_eq!(
+            owner("  sl  local_address rem_address", client, server),
+            None
+        );
     }
 
     #[test]
     fn our_own_connections_are_ours_and_closed_ones_are_nobodys() {
         for bound in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let Ok(listener) = TcpListener::bind(bound) else {
+                continue;
+            };
             let server = listener.local_addr().unwrap();
             let stream = TcpStream::connect(server).unwrap();
             let client = stream.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What successes look like: a value, a value that was made, nothing, a page of a list.
+//! What successes look like: a value that was made, nothing, readiness, a page of a list.
 //!
 //! Errors are in `error.rs`.
 
@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::json;
 
 /// Something that was made by this request.
 pub(crate) struct Created<T>(pub(crate) T);
@@ -28,6 +29,28 @@ impl IntoResponse for Done {
     }
 }
 
+/// Whether the server can do its work, and what keeps it from it.
+pub(crate) struct Readiness {
+    pub(crate) ready: bool,
+    /// Names of the checks that fail; anybody may ask, so nothing more is said.
+    pub(crate) failing: Vec<String>,
+}
+
+impl IntoResponse for Readiness {
+    fn into_response(self) -> Response {
+        let status = if self.ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        (
+            status,
+            Json(json!({ "ready": self.ready, "failing": self.failing })),
+        )
+            .into_response()
+    }
+}
+
 /// The items of a page out of a list that was asked for with one item more than fits: the one more
 /// says whether there is a next page.
 pub(crate) fn page<D, T>(
@@ -39,8 +62,14 @@ pub(crate) fn page<D, T>(
     let limit = limit as usize;
     let more = found.len() > limit;
     found.truncate(limit);
-    let next_cursor = found.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(cursor(last)));
-    Json(Page { items: found.iter().map(show).collect(), next_cursor })
+    let next_cursor = found
+        .last()
+        .filter(|_| more)
+        .map(|last| URL_SAFE_NO_PAD.encode(cursor(last)));
+    Json(Page {
+        items: found.iter().map(show).collect(),
+        next_cursor,
+    })
 }
 
 /// What a cursor made by [`page`] holds.
@@ -56,7 +85,10 @@ mod tests {
     fn a_cursor_stands_on_all_pages_but_the_last() {
         let Json(first) = page(vec![1, 2, 3], 2, ToString::to_string, |n| *n);
         assert_eq!(first.items, [1, 2]);
-        assert_eq!(read_cursor(&first.next_cursor.unwrap()).as_deref(), Some("2"));
+        assert_eq!(
+            read_cursor(&first.next_cursor.unwrap()).as_deref(),
+            Some("2")
+        );
         let Json(last) = page(vec![1, 2], 2, ToString::to_string, |n| *n);
         assert_eq!((last.items.len(), last.next_cursor), (2, None));
         assert_eq!(read_cursor("not base64!"), None);

@@ -66,7 +66,10 @@ pub(crate) async fn show(
     Who(caller): Who,
     Path(approval): Path<String>,
 ) -> Result<Json<Approval>, Failure> {
-    let approval = app.engine.approval(&caller, &id("approval", &approval)?).await?;
+    let approval = app
+        .engine
+        .approval(&caller, &id("approval", &approval)?)
+        .await?;
     Ok(Json(wire::approval(&approval, app.engine.public_url())))
 }
 
@@ -109,7 +112,9 @@ async fn decide(
 ) -> Result<Json<Approval>, Failure> {
     let approval = id::<ApprovalId>("approval", approval)?;
     let reason = answer.reason.unwrap_or_default();
-    let answered =
-        app.engine.answer_approval(caller, &approval, verdict, reason, answer.digest).await?;
+    let answered = app
+        .engine
+        .answer_approval(caller, &approval, verdict, reason, answer.digest)
+        .await?;
     Ok(Json(wire::approval(&answered, app.engine.public_url())))
 }

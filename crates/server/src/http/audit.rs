@@ -46,10 +46,19 @@ pub(crate) async fn list(
             Some(sequence.ok_or_else(bad_cursor)?)
         }
     };
-    let query =
-        AuditQuery { action: query.action, subject: query.subject, before, limit: limit + 1 };
+    let query = AuditQuery {
+        action: query.action,
+        subject: query.subject,
+        before,
+        limit: limit + 1,
+    };
     let found = app.engine.audit(&caller, query).await?;
-    Ok(page(found, limit, |e| e.sequence.to_string(), wire::audit_entry))
+    Ok(page(
+        found,
+        limit,
+        |e| e.sequence.to_string(),
+        wire::audit_entry,
+    ))
 }
 
 /// Checks that every entry of the chain follows from the one before.

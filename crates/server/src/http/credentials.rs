@@ -27,12 +27,22 @@ pub(crate) async fn set(
     let scope = match new.scope.as_deref() {
         None => CredentialScope::Workspace,
         Some(text) => CredentialScope::parse(text).ok_or_else(|| {
-            Failure::invalid("scope", format!("'{text}' is none of personal, workspace, organization"))
+            Failure::invalid(
+                "scope",
+                format!("'{text}' is none of personal, workspace, organization"),
+            )
         })?,
     };
     let auth = new.auth.as_deref().map(wire::auth_scheme).transpose()?;
-    let new = engine::NewCredential { source: new.source, value, scope, auth };
-    Ok(Created(wire::credential(&app.engine.set_credential(&caller, new).await?)))
+    let new = engine::NewCredential {
+        source: new.source,
+        value,
+        scope,
+        auth,
+    };
+    Ok(Created(wire::credential(
+        &app.engine.set_credential(&caller, new).await?,
+    )))
 }
 
 /// Lists credentials, without their values.
@@ -45,7 +55,10 @@ pub(crate) async fn list(
     Who(caller): Who,
 ) -> Result<Json<Page<Credential>>, Failure> {
     let found = app.engine.credentials(&caller).await?;
-    Ok(Json(Page { items: found.iter().map(wire::credential).collect(), next_cursor: None }))
+    Ok(Json(Page {
+        items: found.iter().map(wire::credential).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// Replaces the value of a credential.
@@ -64,7 +77,11 @@ pub(crate) async fn rotate(
 ) -> Result<Json<Credential>, Failure> {
     let value = Secret::new(rotation.value);
     let credential = id::<CredentialId>("credential", &credential)?;
-    Ok(Json(wire::credential(&app.engine.rotate_credential(&caller, &credential, value).await?)))
+    Ok(Json(wire::credential(
+        &app.engine
+            .rotate_credential(&caller, &credential, value)
+            .await?,
+    )))
 }
 
 /// Tries a credential with a call that changes nothing.
@@ -81,7 +98,11 @@ pub(crate) async fn test(
 ) -> Result<Json<CredentialTest>, Failure> {
     let credential = id::<CredentialId>("credential", &credential)?;
     let found = app.engine.test_credential(&caller, &credential).await?;
-    Ok(Json(CredentialTest { accepted: found.accepted, tool: found.tool, message: found.message }))
+    Ok(Json(CredentialTest {
+        accepted: found.accepted,
+        tool: found.tool,
+        message: found.message,
+    }))
 }
 
 /// Removes a credential.
@@ -96,6 +117,8 @@ pub(crate) async fn remove(
     Who(caller): Who,
     Path(credential): Path<String>,
 ) -> Result<Done, Failure> {
-    app.engine.remove_credential(&caller, &id::<CredentialId>("credential", &credential)?).await?;
+    app.engine
+        .remove_credential(&caller, &id::<CredentialId>("credential", &credential)?)
+        .await?;
     Ok(Done)
 }

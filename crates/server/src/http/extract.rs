@@ -12,7 +12,9 @@ use domain::Timestamp;
 use domain::access::Caller;
 use http::Uri;
 use http::header::CONTENT_TYPE;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
 use std::fmt;
 use std::str::FromStr;
@@ -35,7 +37,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
-        parts.extensions.get::<Caller>().cloned().map(Self).ok_or_else(Failure::not_signed_in)
+        parts
+            .extensions
+            .get::<Caller>()
+            .cloned()
+            .map(Self)
+            .ok_or_else(Failure::not_signed_in)
     }
 }
 
@@ -46,9 +53,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
-        let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let kind = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok());
         // Also what keeps forms of other sites out: they cannot send this type.
-        let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let essence = kind
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(Failure::not_json());
         }
@@ -86,7 +101,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 
 /// The part of a rejection that says what is wrong.
 fn strip(text: &str) -> String {
-    text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text).to_owned()
+    text.strip_prefix("Failed to deserialize query string: ")
+        .unwrap_or(text)
+        .to_owned()
 }
 
 /// An identifier out of a path.
@@ -99,13 +116,18 @@ pub(crate) fn limit(wanted: Option<u32>) -> Result<u32, Failure> {
     match wanted {
         None => Ok(PAGE),
         Some(n @ 1..=PAGE_MAX) => Ok(n),
-        Some(n) => Err(Failure::invalid("limit", format!("{n} is not between 1 and {PAGE_MAX}"))),
+        Some(n) => Err(Failure::invalid(
+            "limit",
+            format!("{n} is not between 1 and {PAGE_MAX}"),
+        )),
     }
 }
 
 /// Reads a cursor of a list that is ordered by time and identifier.
 pub(crate) fn before<T: FromStr>(cursor: Option<&str>) -> Result<Option<(Timestamp, T)>, Failure> {
-    let Some(cursor) = cursor else { return Ok(None) };
+    let Some(cursor) = cursor else {
+        return Ok(None);
+    };
     read_cursor(cursor)
         .and_then(|text| {
             let (ms, id) = text.split_once(':')?;
@@ -116,14 +138,20 @@ pub(crate) fn before<T: FromStr>(cursor: Option<&str>) -> Result<Option<(Timesta
 }
 
 pub(crate) fn bad_cursor() -> Failure {
-    Failure::malformed("cursor", "it is not one that this list gave out; start without it")
+    Failure::malformed(
+        "cursor",
+        "it is not one that this list gave out; start without it",
+    )
 }
 
 /// How long to wait for a task before answering.
 pub(crate) fn wait(wait_ms: Option<u64>, default_ms: u64) -> Result<Duration, Failure> {
     match wait_ms.unwrap_or(default_ms) {
         ms @ 0..=60_000 => Ok(Duration::from_millis(ms)),
-        ms => Err(Failure::invalid("waitMs", format!("{ms} is not between 0 and 60000"))),
+        ms => Err(Failure::invalid(
+            "waitMs",
+            format!("{ms} is not between 0 and 60000"),
+        )),
     }
 }
 
@@ -173,7 +201,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Value, E> {
-        Number::from_f64(v).map(Value::Number).ok_or_else(|| E::custom("a number is out of range"))
+        Number::from_f64(v)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number is out of range"))
     }
 
     fn visit_str<E>(self, v: &str) -> Result<Value, E> {
@@ -200,7 +230,9 @@ impl<'de> Visitor<'de> for Strict {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if fields.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key `{key}` stands twice in one object")));
+                return Err(A::Error::custom(format!(
+                    "the key `{key}` stands twice in one object"
+                )));
             }
             let value = map.next_value_seed(Self)?;
             fields.insert(key, value);
@@ -212,8 +244,8 @@ impl<'de> Visitor<'de> for Strict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::tasks::NewTask;
     use api::policies::NewRule;
+    use api::tasks::NewTask;
 
     fn title<T: DeserializeOwned>(body: &str) -> String {
         match read_json::<T>(body.as_bytes()) {
@@ -224,8 +256,12 @@ mod tests {
 
     #[test]
     fn what_fits_is_read() {
-        assert_eq!(title::<NewTask>(r#"{"code":"1","metadata":{"a":[1.5,null,-3]}}"#), "read");
-        let read: NewTask = read_json(br#"{"code":"x","metadata":{"n":9007199254740993}}"#).unwrap();
+        assert_eq!(
+            title::<NewTask>(r#"{"code":"1","metadata":{"a":[1.5,null,-3]}}"#),
+            "read"
+        );
+        let read: NewTask =
+            read_json(br#"{"code":"x","metadata":{"n":9007199254740993}}"#).unwrap();
         assert_eq!(read.metadata.unwrap()["n"], 9_007_199_254_740_993_u64);
     }
 
@@ -234,10 +270,19 @@ mod tests {
         for (body, expected) in [
             (r#"{"code":1}"#, "code: invalid type"),
             (r#"{"code":"x","cod":1}"#, "cod: unknown field `cod`"),
-            (r#"{"code":"x","code":"y"}"#, "the body is not valid JSON: the key `code` stands twice"),
-            (r#"{"code":"x","metadata":{"a":1,"a":2}}"#, "the body is not valid JSON: the key `a` stands twice"),
+            (
+                r#"{"code":"x","code":"y"}"#,
+                "the body is not valid JSON: the key `code` stands twice",
+            ),
+            (
+                r#"{"code":"x","metadata":{"a":1,"a":2}}"#,
+                "the body is not valid JSON: the key `a` stands twice",
+            ),
             (r#"{}"#, "missing field `code`"),
-            (r#"{"code":"x"} x"#, "the body is not valid JSON: trailing characters"),
+            (
+                r#"{"code":"x"} x"#,
+                "the body is not valid JSON: trailing characters",
+            ),
             (r#"{"code":"#, "the body is not valid JSON: EOF"),
             ("", "the body is not valid JSON: EOF"),
             (r#"{"code":"x","timeoutMs":-1}"#, "timeoutMs: invalid value"),
@@ -246,7 +291,10 @@ mod tests {
             assert!(said.starts_with(expected), "{body}: {said}");
         }
         let nested = title::<NewRule>(r#"{"effect":"ask","match":{"tools":["a",7]}}"#);
-        assert!(nested.starts_with("match.tools[1]: invalid type"), "{nested}");
+        assert!(
+            nested.starts_with("match.tools[1]: invalid type"),
+            "{nested}"
+        );
     }
 
     #[test]

@@ -51,7 +51,9 @@ pub(crate) async fn edit(
     Input(new): Input<NewRule>,
 ) -> Result<Json<Rule>, Failure> {
     let rule = id::<RuleId>("rule", &rule)?;
-    app.engine.edit_rule(&caller, &rule, wire::draft(new)?).await?;
+    app.engine
+        .edit_rule(&caller, &rule, wire::draft(new)?)
+        .await?;
     Ok(Json(placed(&app, &caller, &rule).await?))
 }
 
@@ -72,7 +74,9 @@ pub(crate) async fn remove(
     Who(caller): Who,
     Path(rule): Path<String>,
 ) -> Result<Done, Failure> {
-    app.engine.remove_rule(&caller, &id::<RuleId>("rule", &rule)?).await?;
+    app.engine
+        .remove_rule(&caller, &id::<RuleId>("rule", &rule)?)
+        .await?;
     Ok(Done)
 }
 
@@ -107,6 +111,9 @@ pub(crate) async fn test(
     Who(caller): Who,
     Input(call): Input<PolicyTest>,
 ) -> Result<Json<Verdict>, Failure> {
-    let (decision, risk) = app.engine.test_policy(&caller, &call.tool, call.arguments).await?;
+    let (decision, risk) = app
+        .engine
+        .test_policy(&caller, &call.tool, call.arguments)
+        .await?;
     Ok(Json(wire::verdict(&decision, risk)))
 }

@@ -26,9 +26,10 @@ pub(crate) async fn add(
 ) -> Result<Created<Source>, Failure> {
     let document = match (&new.url, new.document) {
         (Some(_), None) => None,
-        (None, Some(text)) => {
-            Some((new.file_name.unwrap_or_else(|| "document".to_owned()), text.into_bytes()))
-        }
+        (None, Some(text)) => Some((
+            new.file_name.unwrap_or_else(|| "document".to_owned()),
+            text.into_bytes(),
+        )),
         (Some(_), Some(_)) | (None, None) => {
             return Err(Failure::invalid("url", "give either `url` or `document`"));
         }
@@ -42,7 +43,9 @@ pub(crate) async fn add(
         headers: new.headers.into_iter().map(|h| (h.name, h.value)).collect(),
         allow_private: new.allow_private,
     };
-    Ok(Created(wire::source(&app.engine.add_source(&caller, new).await?)))
+    Ok(Created(wire::source(
+        &app.engine.add_source(&caller, new).await?,
+    )))
 }
 
 /// Lists all sources by name.
@@ -55,7 +58,10 @@ pub(crate) async fn list(
     Who(caller): Who,
 ) -> Result<Json<Page<Source>>, Failure> {
     let sources = app.engine.sources(&caller).await?;
-    Ok(Json(Page { items: sources.iter().map(wire::source).collect(), next_cursor: None }))
+    Ok(Json(Page {
+        items: sources.iter().map(wire::source).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// Shows a source.
@@ -69,7 +75,9 @@ pub(crate) async fn show(
     Who(caller): Who,
     Path(source): Path<String>,
 ) -> Result<Json<Source>, Failure> {
-    Ok(Json(wire::source(&app.engine.source(&caller, &source).await?)))
+    Ok(Json(wire::source(
+        &app.engine.source(&caller, &source).await?,
+    )))
 }
 
 /// Switches a source on or off.
@@ -86,8 +94,16 @@ pub(crate) async fn change(
     Input(change): Input<SourceChange>,
 ) -> Result<Json<Source>, Failure> {
     let changed = match change.enabled {
-        Some(true) => app.engine.set_source_enabled(&caller, &source, Enabled::Yes).await?,
-        Some(false) => app.engine.set_source_enabled(&caller, &source, Enabled::No).await?,
+        Some(true) => {
+            app.engine
+                .set_source_enabled(&caller, &source, Enabled::Yes)
+                .await?
+        }
+        Some(false) => {
+            app.engine
+                .set_source_enabled(&caller, &source, Enabled::No)
+                .await?
+        }
         None => app.engine.source(&caller, &source).await?,
     };
     Ok(Json(wire::source(&changed)))
@@ -130,7 +146,11 @@ pub(crate) async fn refresh(
     Path(source): Path<String>,
     Params(query): Params<RefreshQuery>,
 ) -> Result<Json<RefreshReport>, Failure> {
-    let dry_run = if query.dry_run { DryRun::Yes } else { DryRun::No };
+    let dry_run = if query.dry_run {
+        DryRun::Yes
+    } else {
+        DryRun::No
+    };
     let report = app.engine.refresh_source(&caller, &source, dry_run).await?;
     Ok(Json(RefreshReport {
         source: wire::source(&report.source),

@@ -56,7 +56,13 @@ pub(crate) async fn task_events(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let task = id::<TaskId>("task", &task)?;
-    let finished = app.engine.task(&caller, &task).await?.task.state.is_finished();
+    let finished = app
+        .engine
+        .task(&caller, &task)
+        .await?
+        .task
+        .state
+        .is_finished();
     let resumed = position(&headers, query.after)?;
     let after = resumed.unwrap_or(0);
     let first = app.engine.task_events(&caller, &task, after, BATCH).await?;
@@ -64,7 +70,15 @@ pub(crate) async fn task_events(
         return Ok(super::answer::Done.into_response());
     }
     let watch = app.engine.watch(&caller)?;
-    let feed = Feed { app, caller, task: Some(task), after, watch, ready: first.into(), over: finished };
+    let feed = Feed {
+        app,
+        caller,
+        task: Some(task),
+        after,
+        watch,
+        ready: first.into(),
+        over: finished,
+    };
     Ok(feed.into_response())
 }
 
@@ -94,15 +108,31 @@ pub(crate) async fn workspace_events(
     let watch = app.engine.watch(&caller)?;
     // Read once here, so that a caller who may not read is told so instead of seeing a stream end.
     let ready = app.engine.events(&caller, after, BATCH).await?.into();
-    let feed = Feed { app, caller, task: None, after, watch, ready, over: false };
+    let feed = Feed {
+        app,
+        caller,
+        task: None,
+        after,
+        watch,
+        ready,
+        over: false,
+    };
     Ok(feed.into_response())
 }
 
 fn position(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i64>, Failure> {
-    let Some(header) = headers.get("last-event-id") else { return Ok(after) };
-    let sequence = header.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let Some(header) = headers.get("last-event-id") else {
+        return Ok(after);
+    };
+    let sequence = header
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
     sequence.map(Some).ok_or_else(|| {
-        Failure::malformed("Last-Event-ID", "expected the number of an event of this stream")
+        Failure::malformed(
+            "Last-Event-ID",
+            "expected the number of an event of this stream",
+        )
     })
 }
 
@@ -132,7 +162,10 @@ impl Feed {
                 return Some(event);
             }
             let read = match &self.task {
-                Some(task) => self.app.engine.task_events(&self.caller, task, self.after, BATCH),
+                Some(task) => self
+                    .app
+                    .engine
+                    .task_events(&self.caller, task, self.after, BATCH),
                 None => self.app.engine.events(&self.caller, self.after, BATCH),
             };
             match read.await {
@@ -165,21 +198,27 @@ impl Feed {
             let event = feed.next().await?;
             Some((message(&event), feed))
         });
-        Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+        Sse::new(events)
+            .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+            .into_response()
     }
 }
 
 fn message(event: &Event) -> Result<Message, axum::Error> {
     let wire = wire::event(event);
-    Message::default().id(wire.sequence.to_string()).event(&wire.kind).json_data(&wire)
+    Message::default()
+        .id(wire.sequence.to_string())
+        .event(&wire.kind)
+        .json_data(&wire)
 }
 
 /// Whether an event says that its task has ended.
 fn is_last(event: &Event) -> bool {
     match &event.kind {
-        EventKind::Task { status } => {
-            !matches!(status.as_str(), "queued" | "running" | "waiting" | "suspended")
-        }
+        EventKind::Task { status } => !matches!(
+            status.as_str(),
+            "queued" | "running" | "waiting" | "suspended"
+        ),
         EventKind::Log { .. }
         | EventKind::Call { .. }
         | EventKind::Approval { .. }

@@ -1,6 +1,6 @@
 //! The server itself: who is asking, how it is, links that sign a browser in.
 
-use super::answer::Created;
+use super::answer::{Created, Readiness};
 use super::extract::Who;
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
@@ -9,9 +9,7 @@ use api::Page;
 use api::system::{Health, Me, SignInLink, Workspace};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use engine::CheckStatus;
-use http::StatusCode;
 use serde_json::json;
 
 /// Says who the request is taken for.
@@ -33,7 +31,10 @@ pub(crate) async fn workspaces(
     Who(caller): Who,
 ) -> Result<Json<Page<Workspace>>, Failure> {
     let me = app.engine.me(&caller).await?;
-    Ok(Json(Page { items: vec![wire::workspace(&me.workspace)], next_cursor: None }))
+    Ok(Json(Page {
+        items: vec![wire::workspace(&me.workspace)],
+        next_cursor: None,
+    }))
 }
 
 /// Looks at the server's parts.
@@ -56,7 +57,10 @@ pub(crate) async fn sign_in_link(
 ) -> Result<Created<SignInLink>, Failure> {
     let (token, expires_at) = app.engine.create_sign_in_link(&caller).await?;
     let url = format!("{}/sign-in?token={token}", app.engine.public_url());
-    Ok(Created(SignInLink { url, expires_at: expires_at.to_rfc3339() }))
+    Ok(Created(SignInLink {
+        url,
+        expires_at: expires_at.to_rfc3339(),
+    }))
 }
 
 /// The process answers.
@@ -64,16 +68,14 @@ pub(crate) async fn alive() -> Json<serde_json::Value> {
     Json(json!({ "alive": true }))
 }
 
-/// Whether the server can do its work; names what keeps it from it and nothing else, because
-/// anybody may ask.
-pub(crate) async fn ready(State(app): State<App>) -> Response {
+/// Whether the server can do its work.
+pub(crate) async fn ready(State(app): State<App>) -> Readiness {
     let checks = app.engine.health().await;
-    let ready = wire::is_ready(&checks) && !app.closing.is_cancelled();
-    let failing: Vec<&str> = checks
+    let failing = checks
         .iter()
-        .filter(|check| matches!(check.status, CheckStatus::Problem))
-        .map(|check| check.name.as_str())
-        .collect();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready, "failing": failing }))).into_response()
+        .filter(|check| matches!(check.status, CheckStatus::Problem));
+    Readiness {
+        ready: wire::is_ready(&checks) && !app.closing.is_cancelled(),
+        failing: failing.map(|check| check.name.clone()).collect(),
+    }
 }

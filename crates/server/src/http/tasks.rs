@@ -47,18 +47,23 @@ pub(crate) async fn submit(
     let view = if wait.is_zero() {
         app.engine.submit_task(&caller, new).await?
     } else {
-        app.engine.run_task(&caller, new, Until::FinishedOrWaiting, wait).await?
+        app.engine
+            .run_task(&caller, new, Until::FinishedOrWaiting, wait)
+            .await?
     };
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
     match value.to_str() {
         Ok(text) if (1..=255).contains(&text.len()) => Ok(Some(text.to_owned())),
-        Ok(_) | Err(_) => {
-            Err(Failure::malformed("Idempotency-Key", "expected 1 to 255 printable characters"))
-        }
+        Ok(_) | Err(_) => Err(Failure::malformed(
+            "Idempotency-Key",
+            "expected 1 to 255 printable characters",
+        )),
     }
 }
 
@@ -115,7 +120,10 @@ pub(crate) async fn show(
     Who(caller): Who,
     Path(task): Path<String>,
 ) -> Result<Json<Task>, Failure> {
-    let view = app.engine.task(&caller, &id::<TaskId>("task", &task)?).await?;
+    let view = app
+        .engine
+        .task(&caller, &id::<TaskId>("task", &task)?)
+        .await?;
     Ok(Json(wire::task(&view, app.engine.public_url())))
 }
 
@@ -130,7 +138,10 @@ pub(crate) async fn cancel(
     Who(caller): Who,
     Path(task): Path<String>,
 ) -> Result<Json<Task>, Failure> {
-    let view = app.engine.cancel_task(&caller, &id::<TaskId>("task", &task)?).await?;
+    let view = app
+        .engine
+        .cancel_task(&caller, &id::<TaskId>("task", &task)?)
+        .await?;
     Ok(Json(wire::task(&view, app.engine.public_url())))
 }
 
@@ -145,7 +156,10 @@ pub(crate) async fn rerun(
     Who(caller): Who,
     Path(task): Path<String>,
 ) -> Result<Created<Task>, Failure> {
-    let view = app.engine.rerun_task(&caller, &id::<TaskId>("task", &task)?).await?;
+    let view = app
+        .engine
+        .rerun_task(&caller, &id::<TaskId>("task", &task)?)
+        .await?;
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 
@@ -160,8 +174,14 @@ pub(crate) async fn calls(
     Who(caller): Who,
     Path(task): Path<String>,
 ) -> Result<Json<Page<Call>>, Failure> {
-    let calls = app.engine.task_calls(&caller, &id::<TaskId>("task", &task)?).await?;
-    Ok(Json(Page { items: calls.iter().map(wire::call).collect(), next_cursor: None }))
+    let calls = app
+        .engine
+        .task_calls(&caller, &id::<TaskId>("task", &task)?)
+        .await?;
+    Ok(Json(Page {
+        items: calls.iter().map(wire::call).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// Which lines to read.
@@ -189,9 +209,14 @@ pub(crate) async fn logs(
     Params(query): Params<LogQuery>,
 ) -> Result<Json<Page<LogLine>>, Failure> {
     let limit = query.limit.unwrap_or(LOG_LINES_MAX).clamp(1, LOG_LINES_MAX);
-    let lines = app.engine.task_logs(&caller, &id::<TaskId>("task", &task)?, query.after, limit);
+    let lines = app
+        .engine
+        .task_logs(&caller, &id::<TaskId>("task", &task)?, query.after, limit);
     let items = lines.await?.iter().filter_map(wire::log_line).collect();
-    Ok(Json(Page { items, next_cursor: None }))
+    Ok(Json(Page {
+        items,
+        next_cursor: None,
+    }))
 }
 
 /// Which part to read.
@@ -220,8 +245,16 @@ pub(crate) async fn result_part(
 ) -> Result<Json<ResultPart>, Failure> {
     let length = query.length.unwrap_or(PART_BYTES).clamp(1, PART_BYTES_MAX);
     let handle = id::<HandleId>("handle", &handle)?;
-    let (text, bytes) = app.engine.read_handle(&caller, &handle, query.offset, length).await?;
+    let (text, bytes) = app
+        .engine
+        .read_handle(&caller, &handle, query.offset, length)
+        .await?;
     let end = query.offset.saturating_add(text.len() as u64);
     let next_offset = (!text.is_empty() && end < bytes).then_some(end);
-    Ok(Json(ResultPart { text, offset: query.offset, bytes, next_offset }))
+    Ok(Json(ResultPart {
+        text,
+        offset: query.offset,
+        bytes,
+        next_offset,
+    }))
 }

@@ -66,7 +66,10 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 fn every_route_is_described() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
-    let mut found: Vec<String> = operations(&document).into_iter().map(|(name, _)| name).collect();
+    let mut found: Vec<String> = operations(&document)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     found.sort();
     assert_eq!(found, ROUTES);
 }
@@ -76,19 +79,32 @@ fn every_operation_has_a_name_a_tag_and_its_errors() {
     let document = document();
     let mut names = BTreeSet::new();
     for (route, operation) in operations(&document) {
-        assert!(names.insert(operation["operationId"].as_str().unwrap()), "{route}");
+        assert!(
+            names.insert(operation["operationId"].as_str().unwrap()),
+            "{route}"
+        );
         assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{route}");
-        assert!(operation["summary"].as_str().is_some_and(|s| s.ends_with('.')), "{route}");
+        assert!(
+            operation["summary"]
+                .as_str()
+                .is_some_and(|s| s.ends_with('.')),
+            "{route}"
+        );
         let responses = operation["responses"].as_object().unwrap();
         for status in ["400", "401", "403", "404", "500", "503"] {
             let content = &responses[status]["content"]["application/problem+json"]["schema"];
-            assert_eq!(content["$ref"], "#/components/schemas/Problem", "{route} {status}");
+            assert_eq!(
+                content["$ref"], "#/components/schemas/Problem",
+                "{route} {status}"
+            );
         }
         let changes = !route.starts_with("get ");
         assert_eq!(responses.contains_key("409"), changes, "{route}");
         assert!(responses.keys().any(|s| s.starts_with('2')), "{route}");
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            let described = parameter["description"].as_str().is_some_and(|d| !d.is_empty());
+            let described = parameter["description"]
+                .as_str()
+                .is_some_and(|d| !d.is_empty());
             assert!(described, "{route}: {}", parameter["name"]);
         }
     }

@@ -88,7 +88,9 @@ pub(crate) async fn search(
         limit: query.limit.unwrap_or(8).clamp(1, 50),
         offset: query.offset,
     };
-    Ok(Json(wire::discovery(&app.engine.search_tools(&caller, query).await?)))
+    Ok(Json(wire::discovery(
+        &app.engine.search_tools(&caller, query).await?,
+    )))
 }
 
 /// Lists the first segments of the catalog's paths.
@@ -157,12 +159,20 @@ pub(crate) async fn call(
     Input(call): Input<ToolCall>,
 ) -> Result<Created<Task>, Failure> {
     let wait = wait(call.wait_ms, 30_000)?;
-    let arguments = call.arguments.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let arguments = call
+        .arguments
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     if !arguments.is_object() {
         return Err(Failure::invalid("arguments", "expected an object"));
     }
-    let new = NewTask { code: one_line(&call.path, &arguments), ..NewTask::default() };
-    let view = app.engine.run_task(&caller, new, Until::FinishedOrWaiting, wait).await?;
+    let new = NewTask {
+        code: one_line(&call.path, &arguments),
+        ..NewTask::default()
+    };
+    let view = app
+        .engine
+        .run_task(&caller, new, Until::FinishedOrWaiting, wait)
+        .await?;
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 

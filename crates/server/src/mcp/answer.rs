@@ -93,7 +93,11 @@ pub(super) fn refusal(code: &str, message: &str, details: Option<&Value>) -> Cal
             error[place] = value.clone();
         }
     }
-    result(format!("failed: {message}"), json!({ "status": "failed", "error": error, "logs": [] }), true)
+    result(
+        format!("failed: {message}"),
+        json!({ "status": "failed", "error": error, "logs": [] }),
+        true,
+    )
 }
 
 pub(super) fn engine_error(error: &engine::Error) -> CallToolResult {
@@ -114,11 +118,16 @@ pub(super) fn engine_error(error: &engine::Error) -> CallToolResult {
 pub(super) fn discovery(found: &Discovery) -> CallToolResult {
     let wire = wire::discovery(found);
     let mut text = match wire.results.len() {
-        0 => "Nothing fits. Try other words, or `await tools.catalog.namespaces()` in `execute`.".into(),
+        0 => "Nothing fits. Try other words, or `await tools.catalog.namespaces()` in `execute`."
+            .into(),
         n => format!("{n} of {} tools, the best first:", wire.total),
     };
     for hit in &wire.results {
-        let _ = write!(text, "\n\n{}  [{}, {}]\n{}", hit.path, hit.risk, hit.decision, hit.signature);
+        let _ = write!(
+            text,
+            "\n\n{}  [{}, {}]\n{}",
+            hit.path, hit.risk, hit.decision, hit.signature
+        );
         if !hit.description.is_empty() {
             let _ = write!(text, "\n{}", hit.description);
         }
@@ -128,8 +137,11 @@ pub(super) fn discovery(found: &Discovery) -> CallToolResult {
 
 fn result(text: String, structured: Value, failed: bool) -> CallToolResult {
     let content = vec![ContentBlock::text(text)];
-    let mut result =
-        if failed { CallToolResult::error(content) } else { CallToolResult::success(content) };
+    let mut result = if failed {
+        CallToolResult::error(content)
+    } else {
+        CallToolResult::success(content)
+    };
     result.structured_content = Some(structured);
     result
 }
@@ -142,7 +154,10 @@ struct Text {
 
 impl Text {
     fn new(text: String) -> Self {
-        Self { text, truncated: false }
+        Self {
+            text,
+            truncated: false,
+        }
     }
 
     fn result(&mut self, result: &Value) {
@@ -155,7 +170,10 @@ impl Text {
             | Value::Object(_) => result.to_string(),
         };
         self.text.push_str("\n\n");
-        self.cut(&shown, "return less, or read parts of it in the structured result");
+        self.cut(
+            &shown,
+            "return less, or read parts of it in the structured result",
+        );
     }
 
     fn error(&mut self, error: &TaskError) {
@@ -176,11 +194,20 @@ impl Text {
         self.text.push_str("\n\nLogs:");
         if let Some(first) = lines.first().filter(|l| l.line > 1) {
             self.truncated = true;
-            let _ = write!(self.text, " (the last {} of {recorded} lines, from line {})", lines.len(), first.line);
+            let _ = write!(
+                self.text,
+                " (the last {} of {recorded} lines, from line {})",
+                lines.len(),
+                first.line
+            );
         }
         let mut shown = String::new();
         for line in lines {
-            let level = if line.level == "log" { String::new() } else { format!("{}: ", line.level) };
+            let level = if line.level == "log" {
+                String::new()
+            } else {
+                format!("{}: ", line.level)
+            };
             let _ = write!(shown, "\n{level}{}", line.text);
         }
         self.cut(&shown, "the API has every line");
@@ -188,8 +215,10 @@ impl Text {
 
     fn live(&mut self, view: &TaskView, approvals: &[&Approval], public_url: &str) {
         let id = &view.task.id;
-        let pending: Vec<&&Approval> =
-            approvals.iter().filter(|a| a.status == ApprovalStatus::Pending).collect();
+        let pending: Vec<&&Approval> = approvals
+            .iter()
+            .filter(|a| a.status == ApprovalStatus::Pending)
+            .collect();
         if pending.is_empty() {
             let _ = write!(
                 self.text,
@@ -197,7 +226,8 @@ impl Text {
             );
             return;
         }
-        self.text.push_str("\n\nA person has to approve before the program goes on:");
+        self.text
+            .push_str("\n\nA person has to approve before the program goes on:");
         for a in pending {
             let _ = write!(
                 self.text,
@@ -221,7 +251,10 @@ impl Text {
                 self.truncated = true;
                 self.text.push_str(&text[..end]);
                 let left = text.len() - end;
-                let _ = write!(self.text, "\n[{left} more bytes are left out of this text: {advice}]");
+                let _ = write!(
+                    self.text,
+                    "\n[{left} more bytes are left out of this text: {advice}]"
+                );
             }
         }
     }

@@ -46,7 +46,9 @@ pub(super) async fn execute(
     let ran = match (wait, progress) {
         (None, _) => app.engine.submit_task(caller, new).await,
         (Some(wait), None) => {
-            app.engine.run_task(caller, new, Until::FinishedOrWaiting, wait).await
+            app.engine
+                .run_task(caller, new, Until::FinishedOrWaiting, wait)
+                .await
         }
         (Some(wait), Some(progress)) => {
             let deadline = Instant::now() + wait;
@@ -98,7 +100,12 @@ pub(super) async fn search(app: &App, caller: &Caller, input: Search) -> CallToo
         let why = format!("limit: {limit} is not between 1 and 50");
         return answer::refusal("invalid_arguments", &why, None);
     }
-    let query = Query { text: input.query, namespace: input.namespace, limit, offset: 0 };
+    let query = Query {
+        text: input.query,
+        namespace: input.namespace,
+        limit,
+        offset: 0,
+    };
     match app.engine.search_tools(caller, query).await {
         Ok(found) => answer::discovery(&found),
         Err(error) => answer::engine_error(&error),
@@ -112,11 +119,7 @@ fn task_id(text: &str) -> Result<TaskId, engine::Error> {
     })
 }
 
-async fn shown(
-    app: &App,
-    caller: &Caller,
-    ran: Result<TaskView, engine::Error>,
-) -> CallToolResult {
+async fn shown(app: &App, caller: &Caller, ran: Result<TaskView, engine::Error>) -> CallToolResult {
     let view = match ran {
         Ok(view) => view,
         Err(error) => return answer::engine_error(&error),
@@ -132,13 +135,18 @@ async fn logs(app: &App, caller: &Caller, view: &TaskView) -> Result<Vec<Event>,
         0 => Ok(Vec::new()),
         lines => {
             let after = lines.saturating_sub(LOG_LINES);
-            app.engine.task_logs(caller, &view.task.id, after, LOG_LINES).await
+            app.engine
+                .task_logs(caller, &view.task.id, after, LOG_LINES)
+                .await
         }
     }
 }
 
 fn pending(view: &TaskView) -> HashSet<ApprovalId> {
-    let pending = view.approvals.iter().filter(|a| a.status == ApprovalStatus::Pending);
+    let pending = view
+        .approvals
+        .iter()
+        .filter(|a| a.status == ApprovalStatus::Pending);
     pending.map(|a| a.id.clone()).collect()
 }
 
@@ -181,7 +189,13 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(peer: Peer<RoleServer>, token: ProgressToken) -> Self {
-        Self { peer, token, told: 0, last_line: 0, at: Instant::now() }
+        Self {
+            peer,
+            token,
+            told: 0,
+            last_line: 0,
+            at: Instant::now(),
+        }
     }
 
     /// Tells the lines that were logged since; after a while without any, the status.
@@ -191,10 +205,14 @@ impl Progress {
         caller: &Caller,
         view: &TaskView,
     ) -> Result<(), engine::Error> {
-        let lines = app.engine.task_logs(caller, &view.task.id, self.last_line, LOG_LINES).await?;
+        let lines = app
+            .engine
+            .task_logs(caller, &view.task.id, self.last_line, LOG_LINES)
+            .await?;
         for line in lines.iter().filter_map(crate::wire::log_line) {
             self.last_line = line.line;
-            self.send(line.text.chars().take(PROGRESS_CHARS_MAX).collect()).await;
+            self.send(line.text.chars().take(PROGRESS_CHARS_MAX).collect())
+                .await;
         }
         if self.at.elapsed() >= HEARTBEAT {
             self.send(view.task.shown_status().to_owned()).await;

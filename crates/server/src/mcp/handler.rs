@@ -17,8 +17,11 @@ use rmcp::service::{RequestContext, RoleServer};
 use std::borrow::Cow;
 
 /// The revisions of 2025. The stateless one of 2026 comes with in-client approvals.
-const VERSIONS: &[ProtocolVersion] =
-    &[ProtocolVersion::V_2025_03_26, ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25];
+const VERSIONS: &[ProtocolVersion] = &[
+    ProtocolVersion::V_2025_03_26,
+    ProtocolVersion::V_2025_06_18,
+    ProtocolVersion::V_2025_11_25,
+];
 
 pub(super) struct Handler {
     app: App,
@@ -75,7 +78,9 @@ impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let server = Implementation::new("executor", self.app.version).with_title("Executor");
-        ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
+        ServerConfig::new(capabilities)
+            .with_server_info(server)
+            .with_instructions(INSTRUCTIONS)
     }
 
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
@@ -112,9 +117,9 @@ impl ServerHandler for Handler {
 fn caller(context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
     let parts = context.extensions.get::<Parts>();
     let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
-    let mut caller = caller.cloned().ok_or_else(|| {
-        ErrorData::internal_error("the request has lost its caller", None)
-    })?;
+    let mut caller = caller
+        .cloned()
+        .ok_or_else(|| ErrorData::internal_error("the request has lost its caller", None))?;
     if let Some(client) = context.client_info() {
         caller.client = client.name.chars().take(128).collect();
     }

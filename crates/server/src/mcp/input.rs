@@ -59,7 +59,11 @@ pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result
     serde_path_to_error::deserialize(value).map_err(|e| {
         let path = e.path().to_string();
         let why = e.into_inner();
-        if path == "." { why.to_string() } else { format!("{path}: {why}") }
+        if path == "." {
+            why.to_string()
+        } else {
+            format!("{path}: {why}")
+        }
     })
 }
 
@@ -69,7 +73,9 @@ impl Execute {
         if let Some(ms) = self.timeout_ms
             && !(1..=TIMEOUT_MS_MAX).contains(&ms)
         {
-            return Err(format!("timeoutMs: {ms} is not between 1 and {TIMEOUT_MS_MAX} milliseconds"));
+            return Err(format!(
+                "timeoutMs: {ms} is not between 1 and {TIMEOUT_MS_MAX} milliseconds"
+            ));
         }
         let wait = wait("resultTimeoutMs", self.result_timeout_ms)?;
         Ok(self.wait_for_result.unwrap_or(true).then_some(wait))
@@ -85,7 +91,9 @@ impl Resume {
 fn wait(name: &str, wanted: Option<u64>) -> Result<Duration, String> {
     match wanted.unwrap_or(WAIT_MS) {
         ms @ WAIT_MS_MIN..=WAIT_MS_MAX => Ok(Duration::from_millis(ms)),
-        ms => Err(format!("{name}: {ms} is not between {WAIT_MS_MIN} and {WAIT_MS_MAX} milliseconds")),
+        ms => Err(format!(
+            "{name}: {ms} is not between {WAIT_MS_MIN} and {WAIT_MS_MAX} milliseconds"
+        )),
     }
 }
 
@@ -95,21 +103,41 @@ mod tests {
     use serde_json::json;
 
     fn execute(arguments: Value) -> Result<Option<Duration>, String> {
-        let Value::Object(arguments) = arguments else { panic!("not an object") };
+        let Value::Object(arguments) = arguments else {
+            panic!("not an object")
+        };
         read::<Execute>(Some(arguments)).and_then(|e| e.wait())
     }
 
     #[test]
     fn limits_have_clear_errors() {
-        assert_eq!(execute(json!({ "code": "1" })), Ok(Some(Duration::from_secs(50))));
-        assert_eq!(execute(json!({ "code": "1", "waitForResult": false })), Ok(None));
+        assert_eq!(
+            execute(json!({ "code": "1" })),
+            Ok(Some(Duration::from_secs(50)))
+        );
+        assert_eq!(
+            execute(json!({ "code": "1", "waitForResult": false })),
+            Ok(None)
+        );
         for (arguments, expected) in [
             (json!({}), "missing field `code`"),
             (json!({ "code": 1 }), "code: invalid type"),
-            (json!({ "code": "1", "timeout": 5 }), "timeout: unknown field `timeout`"),
-            (json!({ "code": "1", "timeoutMs": 600_001 }), "timeoutMs: 600001 is not between 1 and 600000"),
-            (json!({ "code": "1", "resultTimeoutMs": 99 }), "resultTimeoutMs: 99 is not between 100 and 900000"),
-            (json!({ "code": "1", "resultTimeoutMs": 900_001 }), "resultTimeoutMs: 900001 is not"),
+            (
+                json!({ "code": "1", "timeout": 5 }),
+                "timeout: unknown field `timeout`",
+            ),
+            (
+                json!({ "code": "1", "timeoutMs": 600_001 }),
+                "timeoutMs: 600001 is not between 1 and 600000",
+            ),
+            (
+                json!({ "code": "1", "resultTimeoutMs": 99 }),
+                "resultTimeoutMs: 99 is not between 100 and 900000",
+            ),
+            (
+                json!({ "code": "1", "resultTimeoutMs": 900_001 }),
+                "resultTimeoutMs: 900001 is not",
+            ),
         ] {
             let said = execute(arguments).unwrap_err();
             assert!(said.starts_with(expected), "{said}");

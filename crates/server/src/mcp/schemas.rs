@@ -28,24 +28,51 @@ const SOURCES_CHARS_MAX: usize = 700;
 pub(super) fn tools(sources: &[Source]) -> Vec<Tool> {
     let task = object(task_result());
     let calls_out = ToolAnnotations::new().read_only(false).open_world(true);
-    let harmless = ToolAnnotations::new().read_only(true).idempotent(true).open_world(false);
-    let ends = ToolAnnotations::new().read_only(false).destructive(true).idempotent(true).open_world(false);
+    let harmless = ToolAnnotations::new()
+        .read_only(true)
+        .idempotent(true)
+        .open_world(false);
+    let ends = ToolAnnotations::new()
+        .read_only(false)
+        .destructive(true)
+        .idempotent(true)
+        .open_world(false);
     let tool = |name: &'static str, title: &str, description: String, input: Value| {
         Tool::new(name, description, object(input)).with_title(title)
     };
     vec![
-        tool(EXECUTE, "Run a program", execute_description(sources), execute_input())
-            .with_raw_output_schema(Arc::clone(&task))
-            .with_annotations(calls_out),
-        tool(RESUME, "Wait for a task", RESUME_DESCRIPTION.to_owned(), resume_input())
-            .with_raw_output_schema(Arc::clone(&task))
-            .with_annotations(harmless.clone()),
-        tool(CANCEL_TASK, "Cancel a task", CANCEL_DESCRIPTION.to_owned(), cancel_input())
-            .with_raw_output_schema(task)
-            .with_annotations(ends),
-        tool(SEARCH_TOOLS, "Search tools", SEARCH_DESCRIPTION.to_owned(), search_input())
-            .with_raw_output_schema(object(search_result()))
-            .with_annotations(harmless),
+        tool(
+            EXECUTE,
+            "Run a program",
+            execute_description(sources),
+            execute_input(),
+        )
+        .with_raw_output_schema(Arc::clone(&task))
+        .with_annotations(calls_out),
+        tool(
+            RESUME,
+            "Wait for a task",
+            RESUME_DESCRIPTION.to_owned(),
+            resume_input(),
+        )
+        .with_raw_output_schema(Arc::clone(&task))
+        .with_annotations(harmless.clone()),
+        tool(
+            CANCEL_TASK,
+            "Cancel a task",
+            CANCEL_DESCRIPTION.to_owned(),
+            cancel_input(),
+        )
+        .with_raw_output_schema(task)
+        .with_annotations(ends),
+        tool(
+            SEARCH_TOOLS,
+            "Search tools",
+            SEARCH_DESCRIPTION.to_owned(),
+            search_input(),
+        )
+        .with_raw_output_schema(object(search_result()))
+        .with_annotations(harmless),
     ]
 }
 
@@ -79,9 +106,14 @@ const SEARCH_DESCRIPTION: &str = "Searches the tools of all connected sources, a
 
 fn execute_description(sources: &[Source]) -> String {
     let mut text = EXECUTE_DESCRIPTION.to_owned();
-    let mut connected = sources.iter().filter(|s| s.status != SourceStatus::Disabled).peekable();
+    let mut connected = sources
+        .iter()
+        .filter(|s| s.status != SourceStatus::Disabled)
+        .peekable();
     if connected.peek().is_none() {
-        text.push_str("\n\nNo source is connected yet; a person adds one with `executor sources add URL`.");
+        text.push_str(
+            "\n\nNo source is connected yet; a person adds one with `executor sources add URL`.",
+        );
         return text;
     }
     text.push_str("\n\nConnected sources: ");
@@ -94,7 +126,11 @@ fn execute_description(sources: &[Source]) -> String {
         }
         let separator = if text.len() == start { "" } else { ", " };
         // Names are identifiers; titles come from others and are left out.
-        let _ = write!(text, "{separator}{} ({} tools)", source.name, source.tool_count);
+        let _ = write!(
+            text,
+            "{separator}{} ({} tools)",
+            source.name, source.tool_count
+        );
     }
     if left_out > 0 {
         let _ = write!(text, " and {left_out} more (`tools.catalog.namespaces()`)");
@@ -292,9 +328,13 @@ mod tests {
             source("ledger", SourceStatus::Ready),
         ];
         let text = execute_description(&two);
-        assert!(text.ends_with("Connected sources: github (7 tools), ledger (7 tools)."), "{text}");
-        let many: Vec<Source> =
-            (0..500).map(|n| source(&format!("source{n}"), SourceStatus::Ready)).collect();
+        assert!(
+            text.ends_with("Connected sources: github (7 tools), ledger (7 tools)."),
+            "{text}"
+        );
+        let many: Vec<Source> = (0..500)
+            .map(|n| source(&format!("source{n}"), SourceStatus::Ready))
+            .collect();
         let text = execute_description(&many);
         assert!(text.contains(" more (`tools.catalog.namespaces()`)"));
         assert!(!text.contains("Ignore"));

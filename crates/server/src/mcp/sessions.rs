@@ -28,7 +28,10 @@ struct Session {
 
 impl Sessions {
     pub(super) fn new(manager: Arc<LocalSessionManager>) -> Self {
-        Self { manager, open: Mutex::default() }
+        Self {
+            manager,
+            open: Mutex::default(),
+        }
     }
 
     /// Notes that a session is used; whether it is open and the caller's own.
@@ -50,9 +53,18 @@ impl Sessions {
     pub(super) async fn opened(&self, id: String, owner: AccountId) {
         let evicted = {
             let mut open = self.open();
-            open.insert(id, Session { owner, used: Instant::now() });
+            open.insert(
+                id,
+                Session {
+                    owner,
+                    used: Instant::now(),
+                },
+            );
             let too_many = open.len() > SESSIONS_MAX;
-            let oldest = open.iter().min_by_key(|(_, s)| s.used).map(|(id, _)| id.clone());
+            let oldest = open
+                .iter()
+                .min_by_key(|(_, s)| s.used)
+                .map(|(id, _)| id.clone());
             oldest.filter(|_| too_many).inspect(|id| {
                 open.remove(id);
             })
@@ -66,7 +78,9 @@ impl Sessions {
 
     fn open(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         // Nothing is left half done where a panic could poison it.
-        self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.open
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -90,7 +104,10 @@ mod tests {
         sessions.opened("one more".into(), account(1)).await;
         assert_eq!(sessions.open().len(), SESSIONS_MAX);
         assert!(sessions.touch("s0", &account(1)), "it was just used");
-        assert!(!sessions.touch("s1", &account(1)), "it was silent the longest");
+        assert!(
+            !sessions.touch("s1", &account(1)),
+            "it was silent the longest"
+        );
         sessions.forget("s0");
         assert!(!sessions.touch("s0", &account(1)));
     }

@@ -5,7 +5,9 @@ use super::instant;
 use crate::error::Failure;
 use api::policies as wire;
 use domain::access::Channel;
-use domain::policy::{Ask, Condition, Decision, Effect, Level, Match, Operator, Pattern, Policy, Rule};
+use domain::policy::{
+    Ask, Condition, Decision, Effect, Level, Match, Operator, Pattern, Policy, Rule,
+};
 use domain::tenancy::Role;
 use domain::tool::Risk;
 use domain::{AccountId, RuleId};
@@ -18,12 +20,18 @@ pub(crate) fn policy(policy: &Policy) -> wire::Policy {
         let of_level = policy.rules.iter().filter(|r| r.level == level);
         rules.extend(of_level.enumerate().map(|(at, r)| rule(r, at + 1)));
     }
-    wire::Policy { version: policy.version, rules }
+    wire::Policy {
+        version: policy.version,
+        rules,
+    }
 }
 
 /// One rule, with its place found in the policy it is now part of.
 pub(crate) fn rule_in(policy: &Policy, id: &RuleId) -> Option<wire::Rule> {
-    self::policy(policy).rules.into_iter().find(|r| r.id == id.as_str())
+    self::policy(policy)
+        .rules
+        .into_iter()
+        .find(|r| r.id == id.as_str())
 }
 
 fn rule(r: &Rule, position: usize) -> wire::Rule {
@@ -89,31 +97,58 @@ fn condition(c: &Condition) -> String {
 pub(crate) fn draft(new: wire::NewRule) -> Result<RuleDraft, Failure> {
     let level = match new.level.as_deref() {
         None => Level::Workspace,
-        Some(text) => one("level", text, Level::parse, "organization, workspace or personal")?,
+        Some(text) => one(
+            "level",
+            text,
+            Level::parse,
+            "organization, workspace or personal",
+        )?,
     };
     let effect = match (new.effect.as_str(), new.ask) {
         ("allow", None) => Effect::Allow,
         ("deny", None) => Effect::Deny,
         ("ask", ask) => Effect::Ask(read_ask(ask.unwrap_or_default())?),
         ("allow" | "deny", Some(_)) => {
-            return Err(Failure::invalid("ask", "only a rule whose effect is 'ask' says how it asks"));
+            return Err(Failure::invalid(
+                "ask",
+                "only a rule whose effect is 'ask' says how it asks",
+            ));
         }
         (other, _) => {
-            return Err(Failure::invalid("effect", format!("'{other}' is none of allow, ask, deny")));
+            return Err(Failure::invalid(
+                "effect",
+                format!("'{other}' is none of allow, ask, deny"),
+            ));
         }
     };
     let until = match new.until.as_deref() {
         None => None,
-        Some(text) => Some(one("until", text, instant, "an instant such as 2026-12-31T18:00:00Z")?),
+        Some(text) => Some(one(
+            "until",
+            text,
+            instant,
+            "an instant such as 2026-12-31T18:00:00Z",
+        )?),
     };
     let matches = read_match(new.matches)?;
-    Ok(RuleDraft { level, matches, effect, until, note: new.note.unwrap_or_default() })
+    Ok(RuleDraft {
+        level,
+        matches,
+        effect,
+        until,
+        note: new.note.unwrap_or_default(),
+    })
 }
 
 fn read_ask(ask: wire::RuleAsk) -> Result<Ask, Failure> {
     let account = |text: &str| AccountId::parse(text).ok();
     Ok(Ask {
-        approvers: every("ask.approvers", &ask.approvers, account, "an account such as acct_…")?,
+        approvers: every(
+            "ask.approvers",
+            &ask.approvers,
+            account,
+            "an account such as acct_…",
+        )?,
         requester_may: ask.requester_may,
         wait_ms: ask.wait_ms,
     })
@@ -137,10 +172,30 @@ fn read_match(m: wire::RuleMatch) -> Result<Match, Failure> {
         tools: pattern("tools", &m.tools)?,
         except: pattern("except", &m.except)?,
         conditions: conditions.collect::<Result<_, _>>()?,
-        risks: every("match.risks", &m.risks, Risk::parse, "read, write, destructive or unknown")?,
-        persons: every("match.persons", &m.persons, account, "an account such as acct_…")?,
-        roles: every("match.roles", &m.roles, Role::parse, "owner, admin, billing_admin or member")?,
-        channels: every("match.channels", &m.channels, Channel::parse, "dashboard, cli, api or mcp")?,
+        risks: every(
+            "match.risks",
+            &m.risks,
+            Risk::parse,
+            "read, write, destructive or unknown",
+        )?,
+        persons: every(
+            "match.persons",
+            &m.persons,
+            account,
+            "an account such as acct_…",
+        )?,
+        roles: every(
+            "match.roles",
+            &m.roles,
+            Role::parse,
+            "owner, admin, billing_admin or member",
+        )?,
+        channels: every(
+            "match.channels",
+            &m.channels,
+            Channel::parse,
+            "dashboard, cli, api or mcp",
+        )?,
         sources: m.sources,
         clients: m.clients,
     })
@@ -162,7 +217,8 @@ fn every<T>(
     expected: &str,
 ) -> Result<Vec<T>, Failure> {
     let each = texts.iter().enumerate();
-    each.map(|(at, text)| one(&format!("{field}[{at}]"), text, &read, expected)).collect()
+    each.map(|(at, text)| one(&format!("{field}[{at}]"), text, &read, expected))
+        .collect()
 }
 
 /// What policy says to a call, and why.
@@ -176,7 +232,10 @@ pub(crate) fn verdict(decision: &Decision, risk: Risk) -> wire::Verdict {
         looked_at: decision
             .looked_at
             .iter()
-            .map(|(rule, matched)| wire::LookedAt { rule: rule.to_string(), matched: *matched })
+            .map(|(rule, matched)| wire::LookedAt {
+                rule: rule.to_string(),
+                matched: *matched,
+            })
             .collect(),
     }
 }
@@ -213,11 +272,29 @@ mod tests {
         };
         check(serde_json::json!({ "effect": "maybe" }), "effect: ");
         check(serde_json::json!({ "effect": "allow", "ask": {} }), "ask: ");
-        check(serde_json::json!({ "effect": "allow", "level": "x" }), "level: ");
-        check(serde_json::json!({ "effect": "allow", "until": "soon" }), "until: ");
-        check(serde_json::json!({ "effect": "deny", "match": { "tools": ["a", "b..c"] } }), "match.tools[1]: ");
-        check(serde_json::json!({ "effect": "deny", "match": { "risks": ["red"] } }), "match.risks[0]: ");
-        check(serde_json::json!({ "effect": "ask", "match": { "conditions": ["x"] } }), "match.conditions[0]: ");
-        check(serde_json::json!({ "effect": "ask", "ask": { "approvers": ["me"] } }), "ask.approvers[0]: ");
+        check(
+            serde_json::json!({ "effect": "allow", "level": "x" }),
+            "level: ",
+        );
+        check(
+            serde_json::json!({ "effect": "allow", "until": "soon" }),
+            "until: ",
+        );
+        check(
+            serde_json::json!({ "effect": "deny", "match": { "tools": ["a", "b..c"] } }),
+            "match.tools[1]: ",
+        );
+        check(
+            serde_json::json!({ "effect": "deny", "match": { "risks": ["red"] } }),
+            "match.risks[0]: ",
+        );
+        check(
+            serde_json::json!({ "effect": "ask", "match": { "conditions": ["x"] } }),
+            "match.conditions[0]: ",
+        );
+        check(
+            serde_json::json!({ "effect": "ask", "ask": { "approvers": ["me"] } }),
+            "ask.approvers[0]: ",
+        );
     }
 }

@@ -9,7 +9,9 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let number = |from: usize, to: usize| -> Option<i64> {
         let part = text.get(from..to)?;
-        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
+        part.bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| part.parse().ok())?
     };
     let fixed = text.as_bytes();
     let marks = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
@@ -32,7 +34,9 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
 
 /// Milliseconds of `.123`, and what follows.
 fn fraction(rest: &str) -> Option<(i64, &str)> {
-    let Some(digits) = rest.strip_prefix('.') else { return Some((0, rest)) };
+    let Some(digits) = rest.strip_prefix('.') else {
+        return Some((0, rest));
+    };
     let end = digits.find(|c: char| !c.is_ascii_digit())?;
     let padded: String = digits[..end].chars().chain("000".chars()).take(3).collect();
     (end > 0).then_some((padded.parse().ok()?, &digits[end..]))
@@ -99,10 +103,19 @@ mod tests {
     #[test]
     fn refuses_the_rest() {
         for text in [
-            "", "tomorrow", "2026-11-22", "2026-11-22T18:54:00", "2026-13-01T00:00:00Z",
-            "2026-02-29T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00.Z",
-            "2026-01-01T00:00:00+0200", "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00Zx",
-            "+026-01-01T00:00:00Z", "２026-01-01T00:00:00Z",
+            "",
+            "tomorrow",
+            "2026-11-22",
+            "2026-11-22T18:54:00",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+0200",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00Zx",
+            "+026-01-01T00:00:00Z",
+            "２026-01-01T00:00:00Z",
         ] {
             assert_eq!(instant(text), None, "{text}");
         }

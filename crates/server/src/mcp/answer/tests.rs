@@ -31,7 +31,10 @@ fn view(state: TaskState) -> TaskView {
         started_at: None,
         finished_at: None,
     };
-    TaskView { task, approvals: vec![] }
+    TaskView {
+        task,
+        approvals: vec![],
+    }
 }
 
 fn log(line: u32, text: &str) -> Event {
@@ -39,7 +42,11 @@ fn log(line: u32, text: &str) -> Event {
         sequence: i64::from(line),
         task_id: None,
         at: Timestamp(0),
-        kind: EventKind::Log { line, level: LogLevel::Warn, text: text.into() },
+        kind: EventKind::Log {
+            line,
+            level: LogLevel::Warn,
+            text: text.into(),
+        },
     }
 }
 
@@ -50,15 +57,35 @@ fn text_of(result: &CallToolResult) -> String {
 
 #[test]
 fn only_what_is_over_and_did_not_complete_is_an_error() {
-    let error = || TaskError { line: Some(3), column: Some(7), ..TaskError::new("thrown", "no") };
+    let error = || TaskError {
+        line: Some(3),
+        column: Some(7),
+        ..TaskError::new("thrown", "no")
+    };
     for (state, status, failed) in [
         (TaskState::Queued, "queued", false),
         (TaskState::Running, "running", false),
         (TaskState::Suspended, "running", false),
-        (TaskState::Finished(Outcome::Completed("1".into())), "completed", false),
-        (TaskState::Finished(Outcome::Failed(error())), "failed", true),
-        (TaskState::Finished(Outcome::TimedOut(error())), "timed_out", true),
-        (TaskState::Finished(Outcome::Denied(error())), "denied", true),
+        (
+            TaskState::Finished(Outcome::Completed("1".into())),
+            "completed",
+            false,
+        ),
+        (
+            TaskState::Finished(Outcome::Failed(error())),
+            "failed",
+            true,
+        ),
+        (
+            TaskState::Finished(Outcome::TimedOut(error())),
+            "timed_out",
+            true,
+        ),
+        (
+            TaskState::Finished(Outcome::Denied(error())),
+            "denied",
+            true,
+        ),
         (TaskState::Finished(Outcome::Canceled), "canceled", true),
     ] {
         let result = task(&view(state), &[], "http://h");
@@ -85,7 +112,11 @@ fn a_result_is_whole_in_the_structure_and_cut_aloud_in_the_text() {
 
 #[test]
 fn an_error_names_its_place_and_the_logs_follow() {
-    let error = TaskError { line: Some(3), column: Some(7), ..TaskError::new("thrown", "no") };
+    let error = TaskError {
+        line: Some(3),
+        column: Some(7),
+        ..TaskError::new("thrown", "no")
+    };
     let mut failed = view(TaskState::Finished(Outcome::Failed(error)));
     failed.task.log_lines = 9;
     let result = task(&failed, &[log(8, "a"), log(9, "b")], "http://h");
@@ -93,8 +124,14 @@ fn an_error_names_its_place_and_the_logs_follow() {
         "thrown: no (line 3, column 7)\n\nLogs: (the last 2 of 9 lines, from line 8)\nwarn: a\nwarn: b"
     ));
     let structured = result.structured_content.unwrap();
-    assert_eq!(structured["error"], json!({ "code": "thrown", "message": "no", "line": 3, "column": 7 }));
-    assert_eq!(structured["logs"][1], json!({ "line": 9, "level": "warn", "text": "b" }));
+    assert_eq!(
+        structured["error"],
+        json!({ "code": "thrown", "message": "no", "line": 3, "column": 7 })
+    );
+    assert_eq!(
+        structured["logs"][1],
+        json!({ "line": 9, "level": "warn", "text": "b" })
+    );
     assert_eq!(structured["truncated"], true);
 }
 
