@@ -70,6 +70,9 @@ pub struct Parts {
     pub system: System,
     /// What links to approvals begin with.
     pub public_url: String,
+    /// The server's name in leases: the same at each start on the same data directory, unlike that
+    /// of any other server.
+    pub server_id: String,
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -119,7 +122,7 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
-                worker: worker::Worker::new(),
+                worker: worker::Worker::new(parts.server_id),
             };
             let engine = Self {
                 inner: Arc::new(inner),

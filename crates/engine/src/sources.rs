@@ -424,13 +424,14 @@ impl Engine {
 
 /// Imports on a thread of its own: a large description takes a while. Yields the source's name too.
 async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error> {
-    let refused = |e: tools::ImportError| Error::invalid("invalid_source", e.to_string());
     tokio::task::spawn_blocking(move || {
-        let parsed = Parsed::parse(&incoming.document).map_err(refused)?;
         let (location, shown) = match &incoming.origin {
             Origin::Url(url) => (Some(url.as_str()), url),
             Origin::Upload(file) => (None, file),
         };
+        let refused =
+            |e: tools::ImportError| Error::invalid("invalid_source", format!("{shown}: {e}"));
+        let parsed = Parsed::parse(&incoming.document).map_err(refused)?;
         let name = incoming
             .name
             .clone()

@@ -42,9 +42,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(owner: String) -> Self {
         Self {
-            owner: format!("server_{}", entropy::hex(&entropy::bytes::<16>())),
+            owner,
             permits: Arc::new(Semaphore::new(TASKS_AT_ONCE)),
             kick: Notify::new(),
             stop: CancellationToken::new(),
@@ -72,17 +72,15 @@ impl Worker {
 }
 
 impl Engine {
-    /// Takes back the tasks of a server that is gone. On the embedded database the directory's lock
-    /// proves that no other server lives; on PostgreSQL leases tell.
+    /// Takes back the tasks of this server's predecessor on the same data directory, whose lock
+    /// proves that it is gone. Of other servers their leases tell.
     pub(crate) async fn recover(&self) -> Result<(), Error> {
-        if self.inner.store.kind() != "sqlite" {
-            return Ok(());
-        }
         let system = self.inner.system;
+        let owner = self.inner.worker.owner.clone();
         let taken = self
             .inner
             .store
-            .write(move |tx| Ok::<_, Error>(store::tasks::abandon(tx, system)?))
+            .write(move |tx| Ok::<_, Error>(store::tasks::abandon(tx, system, &owner)?))
             .await?;
         if taken > 0 {
             tracing::info!(

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 const LOCK: &str = "executor.lock";
 const NOTICE: &str = "server.json";
+const SERVER_ID: &str = "server-id";
 
 /// Where the server of a directory answers, as written into `server.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +70,27 @@ impl Held {
         }
     }
 
+    /// The name of the directory's server, made on first start. A server that finds tasks under its
+    /// own name knows that the process which ran them is gone.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(crate) fn server_id(&self) -> Result<String> {
+        let path = self.home.join(SERVER_ID);
+        match std::fs::read_to_string(&path) {
+            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(cannot("read", &path, &e)),
+        }
+        let mut bits = [0u8; 16];
+        getrandom::fill(&mut bits)
+            .map_err(|e| Failure::failed("system", format!("no random bytes could be had: {e}")))?;
+        let id = format!("server_{:032x}", u128::from_be_bytes(bits));
+        replace(&path, id.as_bytes())?;
+        Ok(id)
+    }
+
     /// Tells others who holds the directory and where it answers.
     pub(crate) fn announce(&mut self, notice: &Notice) -> Result<()> {
         let holder = format!(
@@ -94,10 +116,17 @@ impl Drop for Held {
     }
 }
 
-/// What the server of a directory wrote about itself, if one runs or ended without cleaning up.
+/// What the server of a directory says about itself; none if none runs, even where one ended
+/// without cleaning up.
 pub(crate) fn notice(home: &Path) -> Option<Notice> {
     let text = std::fs::read_to_string(home.join(NOTICE)).ok()?;
-    serde_json::from_str(&text).ok()
+    let notice: Notice = serde_json::from_str(&text).ok()?;
+    let process = rustix::process::Pid::from_raw(i32::try_from(notice.pid).ok()?)?;
+    // Not being allowed to send it a signal means that it is there.
+    match rustix::process::test_kill_process(process) {
+        Err(rustix::io::Errno::SRCH) => None,
+        Ok(()) | Err(_) => Some(notice),
+    }
 }
 
 /// Makes the directory where it is missing and closes it to others.

@@ -76,6 +76,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let workers = config.sandbox_workers.unwrap_or_else(cores).max(1);
     let (store, isolate) = tokio::join!(open_store(config), start_sandbox(config, workers));
     let (store, isolate) = (store?, isolate?);
+    let server_id = held.server_id()?;
     let system = System::mint();
     let vault = Vault::new(master_key::take_or_make(key, &store, system).await?);
     let parts = Parts {
@@ -89,6 +90,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
             .public_url
             .clone()
             .unwrap_or_else(|| reachable.clone()),
+        server_id,
     };
     let engine = Engine::start(parts).await.map_err(cannot_start)?;
     let (stop, stopped) = watch::channel(false);

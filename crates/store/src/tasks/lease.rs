@@ -80,17 +80,17 @@ pub fn renew(
     )
 }
 
-/// Puts every running task back in the queue. Only for a start at which it is certain that no other
-/// server lives: on SQLite, where the data directory is locked.
+/// Puts the running tasks of one owner back in the queue. Only for a start at which it is certain
+/// that the owner is gone: it was the last server of the data directory that is locked now.
 ///
 /// # Errors
 /// Those of the database.
-pub fn abandon(tx: &mut Tx<'_>, _: System) -> Result<u64, Error> {
+pub fn abandon(tx: &mut Tx<'_>, _: System, owner: &str) -> Result<u64, Error> {
     tx.execute(
         "update tasks
          set state = 'queued', owner = null, lease_until = null
-         where state in ('queued', 'running') and state = 'running'",
-        &[],
+         where state in ('queued', 'running') and state = 'running' and owner = $1",
+        &params![owner],
     )
 }
 

@@ -133,13 +133,18 @@ async fn renewed_leases_hold(w: World) {
 }
 
 async fn abandoned_tasks_are_queued_again(w: World) {
+    let (elsewhere, _) = begun(&w, "two", 0).await;
     let (task, lease) = begun(&w, "one", 0).await;
     let (ended, held) = begun(&w, "one", 0).await;
     w.write(move |tx| tasks::finish(tx, &held, &Outcome::Canceled, at(1)))
         .await;
     let system = w.system;
-    assert_eq!(w.write(move |tx| tasks::abandon(tx, system)).await, 1);
+    assert_eq!(
+        w.write(move |tx| tasks::abandon(tx, system, "one")).await,
+        1
+    );
     assert_eq!(get(&w, &ended).await.shown_status(), "canceled");
+    assert_eq!(get(&w, &elsewhere).await.shown_status(), "running");
     let error = w.refused(move |tx| tasks::check(tx, &lease)).await;
     assert_eq!(error, Error::LostLease(task.id.clone()));
     let (again, lease) = claim(&w.store, &w, "one", 1).await.unwrap();
