@@ -8,16 +8,17 @@
 
 mod address;
 mod arriving;
+mod cause;
 
 use crate::error::FetchError;
 use address::Verdict;
 pub(crate) use arriving::Arriving;
+use cause::{NoName, Refused};
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Client, Method, redirect, retry};
+use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -105,16 +106,6 @@ pub(crate) struct Outgoing {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
 }
-
-/// The target is not one that may be reached. Carries nothing: see [`FetchError::Refused`].
-#[derive(Debug, thiserror::Error)]
-#[error("refused")]
-struct Refused;
-
-/// The name has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("no such name")]
-struct NoName;
 
 impl Egress {
     /// A client with these limits. Nothing is opened yet.
@@ -211,7 +202,7 @@ impl Egress {
         let within = deadline.min(Instant::now() + header_limit);
         match tokio::time::timeout_at(within, client.execute(request)).await {
             Ok(Ok(response)) => Ok(Arriving::new(response, host, deadline, config.clone())),
-            Ok(Err(error)) => Err(self.classify(&error, host, secure)),
+            Ok(Err(error)) => Err(cause::of(&error, host, secure, config.connect_ms)),
             Err(_) if within == deadline => Err(FetchError::Timeout {
                 host,
                 phase: "finish its answer",
@@ -260,72 +251,6 @@ impl Egress {
                 .clone()),
         }
     }
-
-    /// What an error of the HTTP library means. Its text is never used: it may hold the address
-    /// with a key in the query.
-    fn classify(&self, error: &reqwest::Error, host: String, secure: bool) -> FetchError {
-        let mut io: Option<&std::io::Error> = None;
-        let mut at: Option<&(dyn StdError + 'static)> = Some(error);
-        while let Some(cause) = at {
-            if cause.is::<Refused>() {
-                return FetchError::Refused;
-            }
-            if cause.is::<NoName>() {
-                return FetchError::Name { host };
-            }
-            io = io.or_else(|| cause.downcast_ref());
-            at = cause.source();
-        }
-        if !error.is_connect() {
-            return if error.is_builder() {
-                FetchError::Malformed {
-                    host,
-                    problem: "a header or the address is malformed".to_owned(),
-                }
-            } else {
-                FetchError::NoAnswer { host }
-            };
-        }
-        if error.is_timeout() {
-            return FetchError::Timeout {
-                host,
-                phase: "connect",
-                limit_ms: self.0.config.connect_ms,
-            };
-        }
-        use std::io::ErrorKind as Kind;
-        let network = io.is_some_and(|e| {
-            matches!(
-                e.kind(),
-                Kind::ConnectionRefused
-                    | Kind::HostUnreachable
-                    | Kind::NetworkUnreachable
-                    | Kind::AddrNotAvailable
-            )
-        });
-        if secure && !network {
-            let problem = io.map_or_else(|| "the handshake failed".to_owned(), innermost);
-            return FetchError::Tls { host, problem };
-        }
-        let problem = match io.map(std::io::Error::kind) {
-            Some(Kind::ConnectionRefused) => "connection refused",
-            Some(Kind::HostUnreachable | Kind::NetworkUnreachable) => {
-                "the network does not reach it"
-            }
-            Some(Kind::ConnectionReset) => "connection reset",
-            _ => "the connection failed",
-        };
-        FetchError::Connect {
-            host,
-            problem: problem.to_owned(),
-        }
-    }
-}
-
-fn innermost(error: &std::io::Error) -> String {
-    error
-        .get_ref()
-        .map_or_else(|| error.kind().to_string(), ToString::to_string)
 }
 
 /// Judges every address of a name. `granted` is the one name whose private addresses pass.
@@ -358,23 +283,33 @@ impl Resolve for Guard {
 
 fn client(config: &EgressConfig, granted: Option<String>) -> Client {
     let guard = Arc::new(Guard { granted });
-    let builder = || {
-        Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(retry::never())
-            .dns_resolver(Arc::clone(&guard))
-            .connect_timeout(Duration::from_millis(config.connect_ms))
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true)
-            .user_agent(concat!("executor/", env!("CARGO_PKG_VERSION")))
-    };
-    builder().build().unwrap_or_else(|_| {
-        // A machine without CA certificates. Plain HTTP still works; TLS then trusts nobody.
-        tracing::warn!("no CA certificates found; install the package `ca-certificates` to call https addresses");
-        builder().tls_certs_only([]).build().expect("a client that needs nothing of the system can be built")
+    builder(config, Arc::clone(&guard)).build().unwrap_or_else(|_| {
+        tracing::warn!(
+            "no CA certificates found; install the package `ca-certificates` to call https addresses"
+        );
+        without_certificates(config, guard)
     })
+}
+
+/// For a machine without CA certificates: plain HTTP still works, TLS trusts nobody.
+fn without_certificates(config: &EgressConfig, guard: Arc<Guard>) -> Client {
+    builder(config, guard)
+        .tls_certs_only([])
+        .build()
+        .expect("a client that needs nothing of the system can be built")
+}
+
+fn builder(config: &EgressConfig, guard: Arc<Guard>) -> ClientBuilder {
+    Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(retry::never())
+        .dns_resolver(guard)
+        .connect_timeout(Duration::from_millis(config.connect_ms))
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_nodelay(true)
+        .user_agent(concat!("executor/", env!("CARGO_PKG_VERSION")))
 }
 
 fn request(outgoing: Outgoing, host: &str) -> Result<reqwest::Request, FetchError> {
@@ -447,14 +382,13 @@ fn checked(mut url: Url) -> Result<Url, String> {
 
 /// An address as shown in an error: without query, fragment and user name.
 fn without_secrets(text: &str) -> String {
-    let end = text.find(['?', '#']).unwrap_or(text.len());
-    let shown = &text[..end];
-    match (shown.find("://"), shown.rfind('@')) {
-        (Some(start), Some(at)) if at > start => {
-            format!("{}{}", &shown[..start + 3], &shown[at + 1..])
-        }
-        _ => shown.to_owned(),
-    }
+    let shown = text.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = shown.split_once("://") else {
+        return shown.to_owned();
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let user = authority.rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[user..])
 }
 
 impl Verdict {
@@ -463,6 +397,27 @@ impl Verdict {
             Self::Public => true,
             Self::Private => granted,
             Self::Never => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_certificates_still_gets_a_client() {
+        without_certificates(&EgressConfig::default(), Arc::new(Guard { granted: None }));
+    }
+
+    #[test]
+    fn addresses_are_shown_without_what_may_be_secret() {
+        for (text, shown) in [
+            ("https://me:pw@x.example/a?key=k#f", "https://x.example/a"),
+            ("https://x.example/@me", "https://x.example/@me"),
+            ("nonsense?k=1", "nonsense"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
         }
     }
 }

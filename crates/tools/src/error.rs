@@ -161,14 +161,3 @@ pub enum FetchError {
         problem: String,
     },
 }
-
-/// Everything that can go wrong in this crate outside a call.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Reading a description.
-    #[error(transparent)]
-    Import(#[from] ImportError),
-    /// Fetching one.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-}

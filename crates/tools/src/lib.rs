@@ -26,7 +26,7 @@ mod typings;
 pub use arguments::check_arguments;
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
 pub use egress::{Egress, EgressConfig};
-pub use error::{Error, FetchError, ImportError};
+pub use error::{FetchError, ImportError};
 pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
 pub use request::{Prepared, prepare};

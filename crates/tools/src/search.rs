@@ -179,26 +179,24 @@ impl Index {
 
     /// A query that is a path, or the end of one, wants that tool.
     fn boost_exact(&self, query: &str, scores: &mut [f32], shares: &mut [f32], whole: f32) {
-        let tight = |text: &str| -> String {
-            fold_path(text)
-                .chars()
-                .filter(|c| !c.is_whitespace() && *c != '.')
-                .collect()
-        };
-        let wanted = tight(query);
+        let wanted: String = fold_path(query)
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '.')
+            .collect();
         if wanted.is_empty() {
             return;
         }
+        let is_wanted = |path: &str| path.chars().filter(|c| *c != '.').eq(wanted.chars());
         let top = scores.iter().copied().fold(1.0, f32::max);
         for (i, path) in self.paths.iter().enumerate() {
-            let boost = if tight(path) == wanted {
+            let boost = if is_wanted(path) {
                 4.0
             } else if path
                 .split_once('.')
-                .is_some_and(|(_, rest)| tight(rest) == wanted)
+                .is_some_and(|(_, rest)| is_wanted(rest))
             {
                 2.0
-            } else if path.rsplit('.').next().is_some_and(|last| last == wanted) {
+            } else if path.rsplit('.').next().is_some_and(is_wanted) {
                 1.0
             } else {
                 continue;

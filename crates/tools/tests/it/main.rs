@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its parts do")]
 #![expect(clippy::result_large_err, reason = "the errors of calls are data")]
 
+mod answers;
+mod bodies;
 mod checking;
 mod discovery;
 mod documents;

@@ -180,3 +180,28 @@ fn risk_follows_the_method() {
         ]
     );
 }
+
+#[test]
+fn multipart_is_chosen_where_json_cannot_carry_the_files() {
+    let with = json!({"type": "object", "properties": {"file": {"oneOf": [
+        {"$ref": "#/components/schemas/Bytes"}, {"type": "array", "items": {"$ref": "#/components/schemas/Bytes"}}]}}});
+    let without = json!({"type": "object", "properties": {"url": {"type": "string"}}});
+    for (json_schema, expected) in [
+        (&with, "multipart/form-data"),
+        (&without, "application/json"),
+    ] {
+        let content = json!({"application/json": {"schema": json_schema}, "multipart/form-data": {"schema": with}});
+        let mut made = document(
+            "https://x.example",
+            json!({"/x": {"post": {"operationId": "go", "requestBody": {"content": content}}}}),
+        );
+        made["components"] = json!({"schemas": {"Bytes": {"type": "string", "format": "binary"}}});
+        let imported = import("s", &made);
+        assert_eq!(imported.tools[0].binding["body"]["mediaType"], expected);
+        let file = &imported.tools[0].input_schema["properties"]["file"]["anyOf"];
+        let reference = json!({"$ref": "#/$defs/FileValue"});
+        let expected = (expected == "multipart/form-data")
+            .then(|| json!([reference, {"type": "array", "items": reference}]));
+        assert_eq!(file, &expected.unwrap_or_default());
+    }
+}
