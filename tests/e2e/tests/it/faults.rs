@@ -11,6 +11,7 @@ on_both_databases!(
     every_failure_is_distinguishable,
     a_rejected_and_a_missing_credential_are_told_apart,
     an_answer_that_is_too_large_is_refused,
+    a_silent_upstream_does_not_hold_a_task_for_ever,
 );
 
 /// Calls a tool that must fail, and gives back what the program caught.
@@ -261,5 +262,22 @@ async fn an_answer_that_is_too_large_is_refused(database: Database) {
     assert!(
         server.value(&code).await.to_string().contains('é'),
         "a program reads it too"
+    );
+}
+
+async fn a_silent_upstream_does_not_hold_a_task_for_ever(database: Database) {
+    let (server, upstream) = Upstream::connected(database).await;
+    let code = "return await tools.ledger.faults.silent()";
+    let task = server
+        .post("/tasks", json!({ "code": code, "timeoutMs": 1500 }))
+        .await;
+    upstream.arrived(1).await;
+    let done = server.finished(task["id"].as_str().expect("an id")).await;
+    assert_eq!(done["status"], "timed_out", "{done:#}");
+    assert!(
+        done["error"]["message"]
+            .as_str()
+            .is_some_and(|m| m.contains("1500")),
+        "{done:#}"
     );
 }

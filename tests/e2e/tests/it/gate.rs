@@ -304,7 +304,7 @@ async fn the_description_in_yaml_works_the_same(database: Database) {
         "--json",
     ];
     let source = server.cli(&add).await.exits(0).json();
-    assert_eq!(source["toolCount"], 14, "{source:#}");
+    assert_eq!(source["toolCount"], 15, "{source:#}");
     let set = server
         .cli_with(&["credentials", "set", "ledger"], Some(upstream.token()))
         .await;

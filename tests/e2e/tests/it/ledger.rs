@@ -86,6 +86,7 @@ fn paths() -> Value {
         "/echo": { "get": operation("probe", "echo", json!([]), &any) },
         "/held": { "get": operation("probe", "held", json!([]), &any) },
         "/zipped": { "get": operation("probe", "zipped", json!([]), &any) },
+        "/elsewhere": { "get": operation("probe", "elsewhere", json!([]), &any) },
         "/leak": { "get": operation("probe", "leak", json!([]), &any) },
         "/faults/status/{status}": { "get": operation("faults", "status", json!([status]), &any) },
         "/faults/broken": { "get": operation("faults", "broken", json!([]), &any) },

@@ -107,7 +107,8 @@ async fn tamper_and_verify(server: &mut Server) {
     server.cli(&["audit", "verify"]).await.exits(1).says(&["3"]);
 }
 
-fn database_file(server: &Server) -> std::path::PathBuf {
+/// The embedded database's file.
+pub(crate) fn database_file(server: &Server) -> std::path::PathBuf {
     let entries = std::fs::read_dir(server.data()).expect("the data directory reads");
     let mut files = entries.filter_map(Result::ok).map(|e| e.path());
     let sqlite = |path: &std::path::PathBuf| {

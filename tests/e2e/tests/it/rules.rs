@@ -5,7 +5,11 @@ use crate::database::Database;
 use crate::upstream::Upstream;
 use serde_json::json;
 
-on_both_databases!(rules_decide, a_rule_made_while_a_person_is_asked_is_obeyed);
+on_both_databases!(
+    rules_decide,
+    a_rule_made_while_a_person_is_asked_is_obeyed,
+    a_tool_that_changes_while_a_person_is_asked_is_asked_about_afresh,
+);
 
 async fn a_rule_made_while_a_person_is_asked_is_obeyed(database: Database) {
     let (server, upstream) = Upstream::connected(database).await;
@@ -88,4 +92,41 @@ async fn rules_decide(database: Database) {
         "a denied tool is not shown: {seen}"
     );
     assert_eq!(upstream.writes(), 2);
+}
+
+async fn a_tool_that_changes_while_a_person_is_asked_is_asked_about_afresh(database: Database) {
+    let (server, upstream) = Upstream::connected(database).await;
+    let task = server
+        .submit("return (await tools.ledger.items.createItem({ name: 'x', amount: 1 })).name");
+    let task = task.await;
+    let asked = server.pending(1).await.remove(0);
+    upstream.revise_description();
+    let changed = server
+        .cli(&["sources", "refresh", "ledger", "--json"])
+        .await
+        .exits(0)
+        .json();
+    assert_eq!(
+        changed["changed"],
+        json!(["ledger.items.createItem"]),
+        "{changed:#}"
+    );
+    let id = asked["id"].as_str().expect("an id");
+    server
+        .send(
+            "POST",
+            &format!("/approvals/{id}/approve"),
+            Some(&json!({})),
+        )
+        .await;
+    let afresh = server.pending(1).await.remove(0);
+    assert_ne!(
+        afresh["id"], asked["id"],
+        "a yes to the old tool is no yes to the new one"
+    );
+    assert_ne!(afresh["digest"], asked["digest"]);
+    assert_eq!(upstream.writes(), 0);
+    server.approve(&afresh).await;
+    assert_eq!(server.finished(&task).await["result"], "x");
+    assert_eq!(upstream.created("x"), 1);
 }

@@ -8,12 +8,15 @@ use crate::server::Server;
 use crate::upstream::{Upstream, fresh_token};
 use base64::Engine as _;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 on_both_databases!(the_token_is_nowhere);
 
 async fn the_token_is_nowhere(database: Database) {
-    let mut server = Server::start(database).await;
+    let mut server = Server::prepare(database);
+    // At its most talkative, what is logged is still no secret.
+    server.environment = vec![("EXECUTOR_LOG".to_owned(), "trace".to_owned())];
+    server.launch().await;
     let upstream = Upstream::start().await;
     upstream.connect_without_credential(&server).await;
     let set = server
@@ -33,34 +36,41 @@ async fn the_token_is_nowhere(database: Database) {
         "it was used"
     );
 
-    let heard = server.heard();
+    let said = server.scratch("said");
+    std::fs::write(&said, server.heard()).expect("the file is written");
+    let said = [said];
     assert_eq!(
-        found(&heard, &marker),
-        ["raw"],
+        holding(&said, &marker).await,
+        said,
         "the search finds what is there"
     );
     assert_eq!(
-        found(&heard, upstream.token()),
-        [""; 0],
+        holding(&said, upstream.token()).await,
+        NOWHERE,
         "in what the server said"
     );
 
-    let files = files_of(&server).await;
-    let mut marked = 0;
-    for file in files.iter().filter(|f| f.is_file()) {
-        let bytes = std::fs::read(file).expect("the file reads");
-        marked += found(&bytes, &marker).len();
+    let places = places_of(&server).await;
+    assert!(
+        !holding(&places, &marker).await.is_empty(),
+        "the search looks in the right places"
+    );
+    assert_eq!(
+        holding(&places, upstream.token()).await,
+        NOWHERE,
+        "on the disk"
+    );
+
+    // Nor in the processes that run programs.
+    for pid in crate::crash::children(server.pid()) {
+        let memory = server.scratch("memory");
+        std::fs::write(&memory, memory_of(pid)).expect("the file is written");
         assert_eq!(
-            found(&bytes, upstream.token()),
-            [""; 0],
-            "in {}",
-            file.display()
+            holding(&[memory], upstream.token()).await,
+            NOWHERE,
+            "in worker {pid}"
         );
     }
-    assert!(
-        marked > 0,
-        "the marker is in the database, so the search looks in the right place"
-    );
 
     // Still sealed and still usable after a restart.
     server.stop().await;
@@ -69,7 +79,39 @@ async fn the_token_is_nowhere(database: Database) {
         .value("return (await tools.ledger.items.listItems()).items.length")
         .await;
     assert_eq!(read, 1);
-    assert_eq!(found(&server.heard(), upstream.token()), [""; 0]);
+    assert_eq!(holding(&places, upstream.token()).await, NOWHERE);
+}
+
+const NOWHERE: [PathBuf; 0] = [];
+
+/// What a process has written to: its private, writable memory. Empty where that may not be read.
+fn memory_of(pid: u32) -> Vec<u8> {
+    use std::os::unix::fs::FileExt as _;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let Ok(memory) = std::fs::File::open(format!("/proc/{pid}/mem")) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for map in maps
+        .lines()
+        .filter(|m| m.split(' ').nth(1).is_some_and(|p| p.starts_with("rw")))
+    {
+        let Some((from, to)) = map
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'))
+        else {
+            continue;
+        };
+        let address = |hex: &str| u64::from_str_radix(hex, 16).expect("an address");
+        let mut page = [0; 4096];
+        for at in (address(from)..address(to)).step_by(page.len()) {
+            if memory.read_exact_at(&mut page, at).is_ok() && page.iter().any(|b| *b != 0) {
+                all.extend_from_slice(&page);
+            }
+        }
+    }
+    all
 }
 
 async fn use_it_in_every_way(server: &Server, upstream: &Upstream, marker: &str) {
@@ -131,17 +173,15 @@ async fn use_it_in_every_way(server: &Server, upstream: &Upstream, marker: &str)
     assert!(upstream.received().len() > 3);
 }
 
-/// Every file in which the server may have kept something. Of PostgreSQL's these are the files of
-/// the database and the write-ahead log, which it shares with other databases of this process.
-async fn files_of(server: &Server) -> Vec<PathBuf> {
-    let mut files = below(server.data());
+/// Where the server may have kept something. Of PostgreSQL's files these are those of the database
+/// and the write-ahead log, which it shares with other databases of this process.
+async fn places_of(server: &Server) -> Vec<PathBuf> {
+    let mut places = vec![server.data().to_owned()];
     if let Some(url) = server.database.url.clone() {
         let directories = tokio::task::spawn_blocking(move || postgres_directories(&url)).await;
-        for directory in directories.expect("PostgreSQL tells where its files are") {
-            files.extend(below(&directory));
-        }
+        places.extend(directories.expect("PostgreSQL tells where its files are"));
     }
-    files
+    places
 }
 
 fn postgres_directories(url: &str) -> [PathBuf; 2] {
@@ -164,56 +204,44 @@ fn postgres_directories(url: &str) -> [PathBuf; 2] {
     ]
 }
 
-fn below(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut directories = vec![directory.to_owned()];
-    while let Some(directory) = directories.pop() {
-        // A file may vanish while a database cleans up after itself.
-        let Ok(entries) = std::fs::read_dir(&directory) else {
-            continue;
-        };
-        for entry in entries.filter_map(Result::ok) {
-            let path = entry.path();
-            if path.is_dir() {
-                directories.push(path)
-            } else {
-                files.push(path)
-            }
-        }
-    }
-    assert!(!files.is_empty(), "{} holds files", directory.display());
-    files
-}
-
-/// The forms in which a text is found in some bytes.
-fn found(bytes: &[u8], secret: &str) -> Vec<&'static str> {
-    let present = |form: &[u8]| memchr::memmem::find(bytes, form).is_some();
-    forms(secret)
-        .into_iter()
-        .filter(|(_, form)| present(form))
-        .map(|(name, _)| name)
+/// The files among and below some places in which a text is found in any of its forms. Searched by
+/// `grep`, as a write-ahead log is large.
+async fn holding(places: &[PathBuf], text: &str) -> Vec<PathBuf> {
+    let patterns = tempfile::NamedTempFile::new().expect("a file for the patterns");
+    std::fs::write(&patterns, forms(text).join("\n")).expect("the patterns are written");
+    let mut grep = tokio::process::Command::new("grep");
+    grep.args([
+        "--recursive",
+        "--text",
+        "--fixed-strings",
+        "--files-with-matches",
+        "--no-messages",
+    ])
+    .arg("--file")
+    .arg(patterns.path())
+    .args(places);
+    let found = grep.output().await.expect("grep runs");
+    // 2 means that a file could not be read: a database may have removed one meanwhile.
+    assert!(matches!(found.status.code(), Some(0..=2)), "{found:?}");
+    String::from_utf8_lossy(&found.stdout)
+        .lines()
+        .map(PathBuf::from)
         .collect()
 }
 
 /// A text as it might be hidden: in hexadecimal, reversed, or in base64 at each of its three
 /// alignments, less the ends that depend on what stands beside it.
-fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
-    let mut forms = vec![
-        ("raw", secret.as_bytes().to_vec()),
-        ("hex", hex.clone().into_bytes()),
-        ("upper-case hex", hex.to_uppercase().into_bytes()),
-        ("reversed", secret.bytes().rev().collect()),
-    ];
+fn forms(text: &str) -> Vec<String> {
+    let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
+    let reversed = text.chars().rev().collect();
+    let mut forms = vec![text.to_owned(), hex.to_uppercase(), hex, reversed];
     let engines = [
         base64::engine::general_purpose::STANDARD,
         base64::engine::general_purpose::URL_SAFE,
     ];
     for (engine, shift) in engines.iter().flat_map(|e| [(e, 0), (e, 1), (e, 2)]) {
-        let mut shifted = vec![b'x'; shift];
-        shifted.extend_from_slice(secret.as_bytes());
-        let encoded = engine.encode(shifted);
-        forms.push(("base64", encoded.as_bytes()[4..encoded.len() - 4].to_vec()));
+        let encoded = engine.encode(format!("{}{text}", "x".repeat(shift)));
+        forms.push(encoded[4..encoded.len() - 4].to_owned());
     }
     forms
 }

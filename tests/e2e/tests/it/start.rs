@@ -71,7 +71,7 @@ async fn a_broken_source_is_refused_and_the_others_live(database: Database) {
         "--json",
     ];
     let source = server.cli(&add).await.exits(0).json();
-    assert_eq!(source["toolCount"], 13, "{source:#}");
+    assert_eq!(source["toolCount"], 14, "{source:#}");
     assert!(
         source["warnings"].to_string().contains("/items"),
         "{source:#}"
@@ -104,7 +104,7 @@ async fn a_source_that_breaks_later_keeps_its_tools(database: Database) {
         source["reason"].as_str().is_some_and(|r| !r.is_empty()),
         "{source:#}"
     );
-    assert_eq!(source["toolCount"], 14, "{source:#}");
+    assert_eq!(source["toolCount"], 15, "{source:#}");
     let read = server
         .value("return (await tools.ledger.items.listItems()).items.length")
         .await;
