@@ -22,7 +22,9 @@ const MEASURED: Duration = Duration::from_secs(3);
 fn bits() -> [u8; 16] {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     // Spread over the index, as random identifiers are.
-    let n = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let n = NEXT
+        .fetch_add(1, Ordering::Relaxed)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     u128::from(n).rotate_left(64).to_be_bytes()
 }
 
@@ -30,7 +32,10 @@ fn bits() -> [u8; 16] {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir_in(".")?;
     let mut out = std::io::stdout();
-    writeln!(out, "database  what        writers  writes/s  p50 us  p99 us")?;
+    writeln!(
+        out,
+        "database  what        writers  writes/s  p50 us  p99 us"
+    )?;
     for kind in ["sqlite", "postgres"] {
         let location = if kind == "sqlite" {
             Location::File(directory.path().join("bench.db"))
@@ -103,7 +108,9 @@ async fn life(store: &Store, scope: &Scope, taken: &mut Vec<Duration>) -> Result
     let lease = store
         .write(move |tx| {
             let lease = tasks::insert_claimed(tx, &mine, &task, "bench", at)?;
-            let kind = EventKind::Task { status: "running".to_owned() };
+            let kind = EventKind::Task {
+                status: "running".to_owned(),
+            };
             events::append(tx, &mine, Some(&task.id), at, &kind)?;
             Ok::<_, Error>(lease)
         })
@@ -114,7 +121,9 @@ async fn life(store: &Store, scope: &Scope, taken: &mut Vec<Duration>) -> Result
     store
         .write(move |tx| {
             tasks::finish(tx, &lease, &Outcome::Completed("1".to_owned()), at)?;
-            let kind = EventKind::Task { status: "completed".to_owned() };
+            let kind = EventKind::Task {
+                status: "completed".to_owned(),
+            };
             events::append(tx, &mine, Some(&lease.task_id), at, &kind).map(|_| ())
         })
         .await?;
@@ -138,7 +147,9 @@ async fn workspace(store: &Store) -> Result<Scope, Error> {
         created_at,
     };
     let scope = system.scope(organization.id.clone(), workspace.id.clone());
-    store.write(move |tx| tenancy::insert(tx, system, &organization, &workspace)).await?;
+    store
+        .write(move |tx| tenancy::insert(tx, system, &organization, &workspace))
+        .await?;
     Ok::<_, Error>(scope)
 }
 
@@ -156,7 +167,11 @@ fn task(scope: &Scope) -> Task {
         metadata: "{}".to_owned(),
         limits: Limits::default(),
         seed: "00".repeat(32),
-        pins: Pins { source: "0".repeat(64), code: "0".repeat(64), engine: "0".repeat(64) },
+        pins: Pins {
+            source: "0".repeat(64),
+            code: "0".repeat(64),
+            engine: "0".repeat(64),
+        },
         state: TaskState::Queued,
         activity: Activity::default(),
         log_lines: 0,

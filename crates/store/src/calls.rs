@@ -7,10 +7,10 @@
 
 mod chain;
 
-use chain::{chain, genesis, outcome_hash, verify};
 use crate::db::{Row, json, params};
 use crate::tasks;
 use crate::{Error, Reader, Tx};
+use chain::{chain, genesis, outcome_hash, verify};
 use domain::access::Scope;
 use domain::call::{Binding, Call, CallStatus, Delivery};
 use domain::task::Lease;

@@ -4,7 +4,7 @@
 //! Every tenant statement takes a [`domain::access::Scope`] and filters on it; the few that cross
 //! tenants take a [`domain::access::System`]; what a worker writes about its task takes the
 //! [`domain::task::Lease`] and is refused once another server holds the task.
-//! Nothing here decides: it keeps, compares and swaps. Modules stand in suggested reading order.
+//! Nothing here decides: it keeps, compares and swaps. Read `door`, `tasks`, `calls`, `approvals`.
 
 mod db;
 mod door;
@@ -12,21 +12,21 @@ mod error;
 mod migrate;
 mod threads;
 
-pub mod tenancy;
 pub mod accounts;
-pub mod sessions;
-pub mod tasks;
-pub mod calls;
 pub mod approvals;
-pub mod events;
 pub mod audit;
-pub mod policies;
-pub mod sources;
+pub mod calls;
 pub mod credentials;
+pub mod events;
 pub mod handles;
+pub mod health;
 pub mod idempotency;
 pub mod meta;
-pub mod health;
+pub mod policies;
+pub mod sessions;
+pub mod sources;
+pub mod tasks;
+pub mod tenancy;
 
 pub use db::{Reader, Tx};
 pub use door::{Location, Store};

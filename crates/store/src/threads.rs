@@ -133,15 +133,15 @@ impl Link {
     /// A connection with a transaction begun on it. A connection found dead is replaced once:
     /// nothing was asked of it yet.
     fn begin(&mut self, control: Control) -> Result<&mut Connection, Error> {
-        if let Some(connection) = &mut self.connection
-            && let Err(error) = connection.control(control)
-        {
-            if !connection.is_lost() {
-                return Err(error);
+        if let Some(mut connection) = self.connection.take() {
+            match connection.control(control) {
+                Ok(()) => return Ok(self.connection.insert(connection)),
+                Err(error) if !connection.is_lost() => {
+                    self.connection = Some(connection);
+                    return Err(error);
+                }
+                Err(_) => {}
             }
-            self.connection = None;
-        } else if self.connection.is_some() {
-            return Ok(self.connection.as_mut().expect("it was just seen"));
         }
         if let Some((at, error)) = &self.failed
             && at.elapsed() < RECONNECT_PAUSE

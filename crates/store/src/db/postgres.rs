@@ -38,9 +38,10 @@ impl Postgres {
             config.tcp_user_timeout(SILENCE_MAX);
         }
         config.application_name("executor");
-        let client = match config.get_ssl_mode() {
-            SslMode::Require => config.connect(tls()?),
-            _ => config.connect(postgres::NoTls),
+        let client = if config.get_ssl_mode() == SslMode::Require {
+            config.connect(tls()?)
+        } else {
+            config.connect(postgres::NoTls)
         };
         let client = client.map_err(|e| of_connecting(&e))?;
         Ok(Self {

@@ -150,6 +150,10 @@ fn private_file(path: &Path) -> Result<(), Error> {
         .map_err(unusable)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the list is the library's, and open"
+)]
 fn of(error: rusqlite::Error) -> Error {
     let text = error.to_string();
     let Some(code) = error.sqlite_error() else {

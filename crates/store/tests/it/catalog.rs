@@ -71,7 +71,10 @@ async fn a_source_reads_back_with_its_tools(w: World) {
         })
         .await;
     let (scope, id) = (w.a.clone(), zoo.id.clone());
-    assert_eq!(w.read(move |r| sources::tools(r, &scope, &id)).await.len(), 1_200);
+    assert_eq!(
+        w.read(move |r| sources::tools(r, &scope, &id)).await.len(),
+        1_200
+    );
     let document = Some("openapi: 3.1.0 # é".to_owned());
     assert_eq!(
         seen,

@@ -97,7 +97,7 @@ async fn an_expired_lease_is_taken_over_and_the_old_one_refused(w: World) {
     let answer = CallStatus::Succeeded("1".into());
     type Write = Box<dyn Fn(&mut store::Tx<'_>, &Lease) -> Result<(), Error> + Send>;
     let writes: Vec<Write> = vec![
-        Box::new(|tx, l| tasks::check(tx, l)),
+        Box::new(tasks::check),
         Box::new(|tx, l| tasks::set_log_lines(tx, l, 1)),
         Box::new(|tx, l| tasks::finish(tx, l, &Outcome::Canceled, at(101))),
         Box::new(|tx, l| tasks::suspend(tx, l).map(|_| ())),

@@ -2,6 +2,8 @@
 //!
 //! A check is an async function of a [`world::World`]; `on_each!` makes a test of it per database.
 
+#![expect(clippy::unwrap_used, reason = "a check that meets an error has failed")]
+
 /// Makes one test per database of each check of a module.
 macro_rules! on_each {
     ($($check:ident),* $(,)?) => {
