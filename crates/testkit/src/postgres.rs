@@ -7,6 +7,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -86,6 +87,8 @@ fn start() -> Result<Cluster, String> {
         .args(["sh", "-c", SCRIPT, "executor-postgres"])
         .arg(&programs)
         .arg(port.to_string())
+        // In a group of its own: what kills the tests as a group must not kill who cleans up.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
