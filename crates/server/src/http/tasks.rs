@@ -54,7 +54,8 @@ pub(crate) async fn submit(
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+/// The key that makes a repeated submission give the same task.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

@@ -2,6 +2,7 @@
 
 use super::answer::Created;
 use super::extract::{Input, Params, Who, wait};
+use super::tasks::idempotency_key;
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
@@ -10,6 +11,7 @@ use api::tools::{Discovery, Namespace, Namespaces, ToolCall, ToolDescription, To
 use axum::Json;
 use axum::extract::State;
 use engine::{NewTask, Query, Until};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -30,7 +32,7 @@ pub(crate) struct ListQuery {
     offset: usize,
 }
 
-/// Lists tools in the order of their paths.
+/// Lists tools in the order of their paths; with `query`, the best first.
 #[utoipa::path(
     get, path = "/api/v1/tools", operation_id = "listTools", tag = "tools", params(ListQuery),
     responses((status = 200, description = "Tools", body = ToolList), Problems)
@@ -149,6 +151,8 @@ pub(crate) async fn describe(
 /// Calls one tool: a task of one line, through the same gate as any other call.
 #[utoipa::path(
     post, path = "/api/v1/tools/call", operation_id = "callTool", tag = "tools",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "The same key with the same call gives the same task again; with another call, a 409")),
     request_body = ToolCall,
     responses((status = 201, description = "The task, ended unless it waits for a person or the time was up", body = Task),
         Problems, WriteProblems)
@@ -156,6 +160,7 @@ pub(crate) async fn describe(
 pub(crate) async fn call(
     State(app): State<App>,
     Who(caller): Who,
+    headers: HeaderMap,
     Input(call): Input<ToolCall>,
 ) -> Result<Created<Task>, Failure> {
     let wait = wait(call.wait_ms, 30_000)?;
@@ -167,6 +172,7 @@ pub(crate) async fn call(
     }
     let new = NewTask {
         code: one_line(&call.path, &arguments),
+        idempotency_key: idempotency_key(&headers)?,
         ..NewTask::default()
     };
     let view = app
