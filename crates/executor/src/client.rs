@@ -51,12 +51,17 @@ impl Client {
         })
     }
 
-    /// The same, looking again where the server of the directory answers: it may have restarted.
+    /// The same, looking again where the server of the directory answers: it may have restarted
+    /// elsewhere. While none runs the old address stays, lest another server be taken for it.
     pub(crate) fn again(&self) -> Self {
-        let base = address(&self.config).unwrap_or_else(|_| self.base.clone());
+        let notice = match self.config.url {
+            Some(_) => None,
+            None => home::notice(&self.config.home),
+        };
+        let base = notice.and_then(|n| Url::parse(&n.address).ok());
         Self {
             http: self.http.clone(),
-            base,
+            base: base.unwrap_or_else(|| self.base.clone()),
             config: self.config.clone(),
         }
     }
@@ -207,6 +212,17 @@ impl Client {
             .get("date")
             .and_then(|d| d.to_str().ok())
             .map(str::to_owned))
+    }
+
+    /// Whether the configured server, or the directory's own, is alive. Whoever else listens on the
+    /// default port does not count.
+    pub(crate) async fn alive_here(&self) -> Result<()> {
+        let home = &self.config.home;
+        if self.config.url.is_none() && home::notice(home).is_none() {
+            let message = format!("no server runs for {}", home.display());
+            return Err(Failure::unreachable(message).next("start one with `executor serve`"));
+        }
+        self.again().alive().await.map(|_| ())
     }
 
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {

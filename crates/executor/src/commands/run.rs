@@ -133,9 +133,11 @@ fn refused(context: &Context, code: &str, failure: &Failure) -> Exit {
             "error": { "code": failure.code, "message": failure.message, "line": line, "column": column },
         }));
     }
+    // The server's sentence goes on with the offending line, which stands below with a mark.
+    let sentence = failure.message.lines().next().unwrap_or_default();
     context
         .output
-        .err(&format!("syntax error: {}", plain(&failure.message)));
+        .err(&format!("syntax error: {}", plain(sentence)));
     if let Some(line) = line {
         context.output.err(&excerpt(code, line, column));
     }

@@ -57,7 +57,9 @@ fn log_to_stderr(filter: &str) -> Result<()> {
             .next("use error, warn, info, debug, or a filter such as info,engine=debug")
     })?;
     // The MCP library logs whole messages, programs and results included, which no log may hold.
-    let quiet = "rmcp=warn".parse().expect("the directive is written by hand and valid");
+    let quiet = "rmcp=warn"
+        .parse()
+        .expect("the directive is written by hand and valid");
     let filter = filter.add_directive(quiet);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr()) && !crate::config::no_color();
     tracing_subscriber::fmt()

@@ -89,3 +89,16 @@ fn a_wrong_master_key_is_refused_and_a_missing_one_not_replaced() {
     std::fs::write(&key, right).unwrap();
     Server::start(&place);
 }
+
+#[test]
+fn the_server_of_another_directory_is_not_taken_for_ours() {
+    let other = Place::new();
+    let server = Server::start(&other);
+    let port = server.address.rsplit(':').next().unwrap();
+    let place = Place::new();
+    place.file("data/executor.toml", &format!("port = {port}\n"));
+    for arguments in [&["example", "--approve"][..], &["mcp"]] {
+        place.run(arguments).exits(1).says(&[port, "in use"]);
+    }
+    assert_eq!(other.json(&["tasks", "list"]), serde_json::json!([]));
+}

@@ -19,8 +19,8 @@ const ELSEWHERE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When none can be started, or one that is configured elsewhere stays away.
 pub(crate) async fn ensure(context: &Context, client: &Client) -> Result<()> {
-    let failure = match client.again().alive().await {
-        Ok(_) => return Ok(()),
+    let failure = match client.alive_here().await {
+        Ok(()) => return Ok(()),
         Err(failure) => failure,
     };
     if context.config.url.is_some() {
@@ -73,8 +73,8 @@ async fn wait(client: &Client, patience: Duration, mut started: Option<&mut Chil
             .as_mut()
             .is_some_and(|c| matches!(c.try_wait(), Ok(Some(_))));
         let over = ended || begun.elapsed() > patience;
-        match client.again().alive().await {
-            Ok(_) => return Ok(()),
+        match client.alive_here().await {
+            Ok(()) => return Ok(()),
             Err(failure) if over => return Err(failure),
             Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
         }

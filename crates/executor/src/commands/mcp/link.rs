@@ -162,7 +162,7 @@ impl Link {
             }
             // Wait for a server without starting one for the sake of silence: the next message
             // does that.
-            while self.client.again().alive().await.is_err() {
+            while self.client.alive_here().await.is_err() {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             let news = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
