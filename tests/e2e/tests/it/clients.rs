@@ -6,9 +6,10 @@
 
 use crate::binary;
 use crate::database::Database;
+use crate::server::Server;
 use crate::upstream::Upstream;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 on_both_databases!(
     python_over_http,
@@ -16,6 +17,7 @@ on_both_databases!(
     python_over_stdio,
     typescript_over_http,
     typescript_over_stdio,
+    over_stdio_a_server_is_started_where_none_runs,
 );
 
 async fn python_over_http(database: Database) {
@@ -172,4 +174,65 @@ fn assert_results(told: &Value) {
         told["canceled"]["structured"]["status"], "canceled",
         "{told:#}"
     );
+}
+
+async fn over_stdio_a_server_is_started_where_none_runs(database: Database) {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let mut server = Server::prepare(database);
+    if let Some(url) = &server.database.url {
+        server.environment = vec![("EXECUTOR_DATABASE_URL".to_owned(), url.clone())];
+    }
+    server
+        .environment
+        .push(("EXECUTOR_PORT".to_owned(), server.port.to_string()));
+    let mut command = server.command();
+    command.arg("mcp").stdin(std::process::Stdio::piped());
+    let mut proxy = command.spawn().expect("the command starts");
+    let mut stdin = proxy.stdin.take().expect("stdin is piped");
+    let mut stdout = BufReader::new(proxy.stdout.take().expect("stdout is piped")).lines();
+    let initialize = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": { "name": "by hand", "version": "1" },
+        },
+    });
+    stdin
+        .write_all(format!("{initialize}\n").as_bytes())
+        .await
+        .expect("stdin takes it");
+    let line = tokio::time::timeout(crate::server::PATIENCE, stdout.next_line()).await;
+    let line = line
+        .expect("it answers")
+        .expect("stdout reads")
+        .expect("it does not end");
+    let answer: Value = serde_json::from_str(&line).expect("one JSON document on each line");
+    assert_eq!(
+        answer["result"]["serverInfo"]["name"], "executor",
+        "{answer:#}"
+    );
+    assert_eq!(
+        answer["result"]["protocolVersion"], "2025-06-18",
+        "{answer:#}"
+    );
+
+    // The server it started is the one of the directory, and outlives the conversation.
+    drop(stdin);
+    let ended = tokio::time::timeout(crate::server::PATIENCE, proxy.wait()).await;
+    ended
+        .expect("without its client it ends")
+        .expect("it can be waited for");
+    assert_eq!(server.value("return 1").await, 1);
+    let note = std::fs::read_to_string(server.data().join("server.json")).expect("it left a note");
+    let note: Value = serde_json::from_str(&note).expect("the note is JSON");
+    let pid = note["pid"].as_u64().expect("a pid").to_string();
+    let ended = tokio::process::Command::new("kill")
+        .arg(&pid)
+        .status()
+        .await
+        .expect("kill runs");
+    assert!(ended.success());
+    while Path::new("/proc").join(&pid).exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }

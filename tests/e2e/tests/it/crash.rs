@@ -15,6 +15,7 @@ on_both_databases!(
     killed_while_people_answer,
     killed_while_a_write_is_under_way_a_person_is_asked,
     asked_to_end_nothing_is_lost,
+    a_command_that_waits_survives_a_restart,
     no_worker_outlives_its_server,
 );
 
@@ -105,11 +106,8 @@ async fn killed_before_any_answer(database: Database) {
     );
 }
 
-/// How often the server is killed while a task runs. On PostgreSQL, where others may share the
-/// database, each time costs the lease of the dead server.
-fn kills_for(database: &Database) -> u32 {
-    if database.is_embedded() { 20 } else { 4 }
-}
+/// How often the server is killed while a task runs.
+const KILLS: u32 = 20;
 
 /// Writes one after the other and in pairs; what became of each is in the result.
 const MANY_WRITES: &str = r#"
@@ -128,14 +126,13 @@ return outcomes;
 "#;
 
 async fn killed_at_random_instants_nothing_is_sent_twice(database: Database) {
-    let kills_max = kills_for(&database);
     let (mut server, upstream) = Upstream::connected(database).await;
     let rule = json!({ "effect": "allow", "match": { "tools": ["ledger.items.createItem"] } });
     server.post("/policies", rule).await;
     let mut random = Random::seeded();
     let task = server.submit(MANY_WRITES).await;
     let mut kills = 0;
-    while kills < kills_max {
+    while kills < KILLS {
         let target = upstream.received().len() + random.below(4);
         let finished =
             fail_unknown_until(&server, &task, || upstream.received().len() >= target).await;
@@ -165,7 +162,7 @@ async fn killed_at_random_instants_nothing_is_sent_twice(database: Database) {
     }
     eprintln!("{kills} kills, {unknown} of 50 writes with an unknown outcome");
     assert!(
-        kills >= kills_max / 4,
+        kills >= KILLS / 4,
         "the task ended before it was tried: {kills}"
     );
 }
@@ -225,7 +222,6 @@ return outcomes;
 /// Kills just after, or together with, a person's answer: the answer that was acknowledged stands,
 /// and what it allows is sent once.
 async fn killed_while_people_answer(database: Database) {
-    let kills_max = kills_for(&database) / 2;
     let (mut server, upstream) = Upstream::connected(database).await;
     let mut random = Random::seeded();
     let task = server.submit(APPROVED_WRITES).await;
@@ -247,7 +243,7 @@ async fn killed_while_people_answer(database: Database) {
             continue;
         }
         server.approve(asked).await;
-        if kills < kills_max && random.below(3) > 0 {
+        if kills < KILLS && random.below(3) > 0 {
             tokio::time::sleep(Duration::from_micros(random.below(6_000) as u64)).await;
             server.kill().await;
             server.launch().await;
@@ -336,6 +332,39 @@ async fn killed_while_a_write_is_under_way_a_person_is_asked(database: Database)
         assert_eq!(done["result"], expected, "{done:#}");
         assert_eq!(upstream.created("once"), sent);
     }
+}
+
+async fn a_command_that_waits_survives_a_restart(database: Database) {
+    let (mut server, upstream) = Upstream::connected(database).await;
+    let mut command = server.command();
+    command.args(["run", "-e", TWO_WRITES]);
+    let waiting = command.spawn().expect("the command starts");
+    let asked = server.pending(2).await;
+    server.kill().await;
+    server.launch().await;
+    for approval in &asked {
+        server.approve(approval).await;
+    }
+    let ended = tokio::time::timeout(PATIENCE, waiting.wait_with_output()).await;
+    let ended = ended.expect("it ends").expect("it can be waited for");
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let result: Value = serde_json::from_slice(&ended.stdout).expect("stdout is the result");
+    assert_eq!(result["names"], json!(["first", "second"]), "{result:#}");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    let url = asked[0]["url"].as_str().expect("a link");
+    assert!(
+        told.contains(url),
+        "the pending approval was shown with its link: {told}"
+    );
+    assert_eq!(
+        told.matches("\"random\":").count(),
+        1,
+        "a line is shown once: {told}"
+    );
+    assert_eq!(
+        (upstream.created("first"), upstream.created("second")),
+        (1, 1)
+    );
 }
 
 async fn no_worker_outlives_its_server(database: Database) {

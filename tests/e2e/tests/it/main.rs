@@ -28,10 +28,12 @@ mod stream;
 mod upstream;
 
 mod access;
+mod catalog;
 mod clients;
 mod crash;
 mod documents;
 mod doors;
+mod example;
 mod faults;
 mod gate;
 mod hostile;

@@ -94,3 +94,34 @@ async fn a_full_disk_is_told_and_damages_nothing() {
     server.stop().await;
     drop(disk);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_connections_to_postgresql_are_made_anew() {
+    let (server, upstream) = crate::upstream::Upstream::connected(Database::postgres()).await;
+    let code = "return (await tools.ledger.items.createItem({ name: 'x', amount: 1 })).name";
+    let task = server.submit(code).await;
+    let asked = server.pending(1).await.remove(0);
+    let url = server.database.url.clone().expect("it runs on PostgreSQL");
+    let cut = move || {
+        let mut connection =
+            postgres::Client::connect(&url, postgres::NoTls).expect("the database can be reached");
+        let row = connection.query_one(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+             where datname = current_database() and pid <> pg_backend_pid()",
+            &[],
+        );
+        row.expect("connections can be cut").get::<_, i64>(0)
+    };
+    let cut = tokio::task::spawn_blocking(cut)
+        .await
+        .expect("the cut is made");
+    assert!(cut > 0, "the server was connected");
+    let deadline = std::time::Instant::now() + crate::server::PATIENCE;
+    while server.send("GET", "/tasks", None).await.status != 200 {
+        assert!(std::time::Instant::now() < deadline, "{}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    server.approve(&asked).await;
+    assert_eq!(server.finished(&task).await["result"], "x");
+    assert_eq!(upstream.created("x"), 1);
+}
