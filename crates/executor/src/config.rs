@@ -276,7 +276,8 @@ impl Config {
     }
 }
 
-fn without_password(address: &str) -> String {
+/// An address as it may be shown: a password in it is masked.
+pub(crate) fn without_password(address: &str) -> String {
     match url::Url::parse(address) {
         Ok(mut url) if url.password().is_some() => {
             // Cannot fail: an address that carries a password can carry another.

@@ -4,7 +4,7 @@
 //! processes. The order matters: first what can be refused without touching data (directory, port),
 //! then the key, then the database.
 
-use crate::config::Config;
+use crate::config::{Config, without_password};
 use crate::example_api;
 use crate::failure::{Failure, Result};
 use crate::home::{Held, Notice};
@@ -197,13 +197,28 @@ fn example_listener(config: &Config, server: SocketAddr) -> Option<(TcpListener,
 }
 
 async fn open_store(config: &Config) -> Result<Store> {
-    let location = match &config.database_url {
-        Some(url) => Location::Postgres(url.clone()),
-        None => Location::File(config.home.join(DATABASE)),
+    let Some(url) = &config.database_url else {
+        let opened = Store::open(Location::File(config.home.join(DATABASE))).await;
+        return opened.map_err(|e| Failure::failed("database", e.to_string()));
     };
-    Store::open(location)
+    let origin = config.origin("database_url");
+    let place = without_password(url);
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        let message = format!("database_url: '{place}' from {origin} is no PostgreSQL address");
+        return Err(Failure::usage(message)
+            .next("it looks like postgres://user:password@host:5432/database; without it an embedded file is used"));
+    }
+    Store::open(Location::Postgres(url.clone()))
         .await
-        .map_err(|e| Failure::failed("database", e.to_string()))
+        .map_err(|e| {
+            if let store::Error::Unavailable(why) = &e {
+                let message = format!("PostgreSQL at {place} cannot be reached: {why}");
+                return Failure::failed("database", message).next(format!(
+                    "start it, or correct the address that {origin} gives"
+                ));
+            }
+            Failure::failed("database", e.to_string())
+        })
 }
 
 /// Starts the sandbox with this many processes kept warm.

@@ -6,6 +6,7 @@
 
 mod launch;
 mod link;
+mod state;
 
 use crate::context::Context;
 use crate::failure::{Exit, Result};

@@ -102,3 +102,26 @@ fn the_server_of_another_directory_is_not_taken_for_ours() {
     }
     assert_eq!(other.json(&["tasks", "list"]), serde_json::json!([]));
 }
+
+#[test]
+fn a_database_that_cannot_be_used_is_named_without_its_password() {
+    let place = Place::new();
+    let start = |url: &str| place.run(&["serve", "--port", "0", "--database-url", url]);
+    start("mysql://host/db")
+        .exits(2)
+        .says(&["mysql://host/db", "--database-url", "postgres://"]);
+    let ran = start("postgres://me:hunter2@127.0.0.1:9/db").exits(1);
+    assert!(!ran.err.contains("hunter2"), "{ran:#?}");
+    ran.says(&["127.0.0.1:9/db", "--database-url"]);
+
+    place.file("data/executor.db", &"this is no database ".repeat(100));
+    place
+        .run(&["serve", "--port", "0"])
+        .exits(1)
+        .says(&["damaged"]);
+    let kept = std::fs::read_to_string(place.data().join("executor.db")).unwrap();
+    assert!(
+        kept.starts_with("this is no database"),
+        "the file is left as it is"
+    );
+}

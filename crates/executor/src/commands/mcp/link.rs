@@ -5,6 +5,7 @@
 //! resumed (<https://modelcontextprotocol.io/specification/2025-11-25/basic/transports>).
 
 use super::launch;
+use super::state::State;
 use crate::client::{Client, Query};
 use crate::context::Context;
 use crate::duration::now_ms;
@@ -13,7 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::output::Output;
 use api::tasks::Task;
 use domain::Timestamp;
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,16 +39,6 @@ pub(crate) struct Link {
     /// somebody else was first.
     renewal: tokio::sync::Mutex<()>,
     closed: watch::Sender<bool>,
-}
-
-#[derive(Clone, Default)]
-struct State {
-    /// The client's own first message, to make a session anew with.
-    initialize: Option<Value>,
-    session: Option<String>,
-    version: Option<String>,
-    /// Rises with each session.
-    number: u64,
 }
 
 /// How one attempt ended.
@@ -90,8 +81,9 @@ impl Link {
 
     /// Ends the session at the server, as far as it can still be reached.
     pub(crate) async fn end(&self) {
-        if self.state().session.is_some() {
+        if self.state().has_session() {
             let _unneeded = self
+                .state()
                 .headed(self.client.again().mcp(Method::DELETE))
                 .send()
                 .await;
@@ -101,11 +93,7 @@ impl Link {
     /// The first message: remembered, because a restarted server needs it again.
     pub(crate) async fn initialize(&self, message: Value) {
         self.change(|state| {
-            *state = State {
-                initialize: Some(message.clone()),
-                number: state.number,
-                ..State::default()
-            };
+            *state = state.renewed_by(message.clone());
         });
         self.forward(&message).await;
     }
@@ -149,7 +137,7 @@ impl Link {
     async fn listen_on(&self) {
         loop {
             let number = self.state().number;
-            let request = self.headed(self.client.again().mcp(Method::GET));
+            let request = self.state().headed(self.client.again().mcp(Method::GET));
             let response = request.header("accept", "text/event-stream").send().await;
             let status = response.as_ref().map(Response::status).ok();
             match response {
@@ -177,6 +165,7 @@ impl Link {
     async fn attempt(&self, message: &Value) -> Result<Attempt> {
         let is_initialize = message.get("method").and_then(Value::as_str) == Some("initialize");
         let request = self
+            .state()
             .headed(self.client.again().mcp(Method::POST))
             .json(message);
         let response = match request
@@ -189,11 +178,11 @@ impl Link {
             Err(_) => return Ok(Attempt::Broken),
         };
         let status = response.status();
-        if status == StatusCode::NOT_FOUND && self.state().session.is_some() {
+        if status == StatusCode::NOT_FOUND && self.state().has_session() {
             return Ok(Attempt::SessionGone);
         }
         if is_initialize && status.is_success() {
-            self.begin_session(&response);
+            self.change(|state| state.begin(&response));
         }
         let is_stream = response
             .headers()
@@ -216,17 +205,6 @@ impl Link {
         Ok(Attempt::Done)
     }
 
-    fn begin_session(&self, response: &Response) {
-        let session = response
-            .headers()
-            .get("mcp-session-id")
-            .and_then(|v| v.to_str().ok());
-        self.change(|state| {
-            state.session = session.map(str::to_owned);
-            state.number += 1;
-        });
-    }
-
     /// Writes the answer of a request that came without a stream.
     fn write_body(&self, message: &Value, status: StatusCode, body: &[u8]) -> Result<()> {
         if status.is_success() && body.is_empty() {
@@ -234,7 +212,7 @@ impl Link {
         }
         let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         if value.get("jsonrpc").is_some() || (status.is_success() && value.is_array()) {
-            self.note_version(&value);
+            self.change(|state| state.note_version(&value));
             self.write_line(body);
             return Ok(());
         }
@@ -260,7 +238,7 @@ impl Link {
                 };
                 let is_answer = message.get("id").is_some() && message.get("method").is_none();
                 answered |= is_answer;
-                self.note_version(&message);
+                self.change(|state| state.note_version(&message));
                 self.write_line(&data);
             }
             if buffer.len() > MESSAGE_BYTES_MAX {
@@ -268,16 +246,6 @@ impl Link {
             }
         }
         answered
-    }
-
-    /// Remembers the revision that the server agreed to: later requests name it.
-    fn note_version(&self, message: &Value) {
-        let version = message
-            .pointer("/result/protocolVersion")
-            .and_then(Value::as_str);
-        if let Some(version) = version {
-            self.change(|state| state.version = Some(version.to_owned()));
-        }
     }
 
     /// Finds or starts a server and makes a session with it, unless `message` does that itself.
@@ -292,11 +260,9 @@ impl Link {
         else {
             return Ok(());
         };
-        self.change(|state| {
-            state.session = None;
-            state.version = None;
-        });
+        self.change(|state| *state = state.renewed_by(initialize.clone()));
         let request = self
+            .state()
             .headed(self.client.again().mcp(Method::POST))
             .json(&initialize);
         let request = request.header("accept", "application/json, text/event-stream");
@@ -308,16 +274,17 @@ impl Link {
                 format!("the server refused a new session ({})", response.status()),
             ));
         }
-        self.begin_session(&response);
+        self.change(|state| state.begin(&response));
         // The client has had its answer long ago; only the revision matters now.
         let text = response.text().await.map_err(lost)?;
         let data = text
             .lines()
             .find_map(|l| l.strip_prefix("data:").filter(|d| d.contains('{')))
             .unwrap_or(&text);
-        self.note_version(&serde_json::from_str(data).unwrap_or(Value::Null));
+        self.change(|state| state.note_version(&serde_json::from_str(data).unwrap_or(Value::Null)));
         let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         let request = self
+            .state()
             .headed(self.client.again().mcp(Method::POST))
             .json(&ready);
         request
@@ -383,20 +350,6 @@ impl Link {
                 "data": { "code": failure.code },
             },
         }));
-    }
-
-    fn headed(&self, request: RequestBuilder) -> RequestBuilder {
-        let State {
-            session, version, ..
-        } = self.state();
-        let request = match session {
-            Some(session) => request.header("mcp-session-id", session),
-            None => request,
-        };
-        match version {
-            Some(version) => request.header("mcp-protocol-version", version),
-            None => request,
-        }
     }
 
     fn state(&self) -> State {
