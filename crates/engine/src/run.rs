@@ -10,6 +10,7 @@ mod calls;
 mod end;
 mod journal;
 mod logs;
+mod record;
 mod task_clock;
 
 use crate::gate::Wanted;
@@ -30,7 +31,8 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use journal::Journal;
-use logs::{LOG_FLUSH_MS, Logs, write_logs};
+use logs::{LOG_FLUSH_MS, Logs};
+use record::Settled;
 use sandbox::{Command, Event, Session};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -117,6 +119,8 @@ struct Run<'e> {
     in_flight: FuturesUnordered<BoxFuture<'static, (u32, CallStatus)>>,
     /// Outcomes to record and deliver.
     ready: Vec<(u32, CallStatus)>,
+    /// Outcomes given to the program, to be written with what the run writes next.
+    unwritten: Vec<Settled>,
     approvals: Vec<Approval>,
     deliveries: u32,
     /// Turns for the sandbox that found no room yet.
@@ -191,6 +195,7 @@ impl<'e> Run<'e> {
             in_flight: FuturesUnordered::new(),
             ready: Vec::new(),
             approvals,
+            unwritten: Vec::new(),
             outbox: VecDeque::new(),
             turns_open: 1,
             next_timer_ms: None,
@@ -259,6 +264,10 @@ impl<'e> Run<'e> {
             self.deliver_ready().await?;
             self.keep_time();
             self.fire_timer();
+        }
+        if self.turns_open == 0 {
+            // The program waits: nothing more is coming to be written along with.
+            self.write_all().await?;
         }
         self.flush_logs_if_due().await?;
         let now = self.now();
@@ -464,7 +473,8 @@ impl<'e> Run<'e> {
         }
         tracing::warn!(task.id = %self.task.id, "its sandbox died; the task is rebuilt");
         // What was ready is recorded first, so that the journal is all there is to know.
-        self.record_ready_undelivered().await?;
+        self.settle_undelivered();
+        self.write_all().await?;
         let (journal, approvals) = recorded(self.engine, &self.scope, &self.task).await?;
         self.journal = journal;
         self.approvals = approvals;
@@ -541,14 +551,8 @@ impl<'e> Run<'e> {
 
     /// Releases the sandbox while a person is asked, unless an answer has come in between.
     async fn suspend(&mut self) -> Result<bool, Error> {
-        let now = self.now();
-        let lines = self.take_logs();
-        let (scope, lease) = (self.scope.clone(), self.lease.clone());
-        self.engine
-            .commit(&self.scope, move |tx| {
-                write_logs(tx, &scope, &lease, &lines, now)?;
-                Ok(store::tasks::suspend(tx, &lease)?)
-            })
+        let lease = self.lease.clone();
+        self.commit(move |tx| Ok(store::tasks::suspend(tx, &lease)?))
             .await
     }
 }

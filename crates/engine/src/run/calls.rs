@@ -3,24 +3,20 @@
 //! A call that a program makes again after a crash is matched with its record and never decided,
 //! asked or sent a second time, unless it is safe to repeat or a person says so.
 
+use super::Run;
 use super::journal::outcome_of;
-use super::logs::write_logs;
-use super::{Run, sandbox_outcome};
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Asking, Checked, Consuming, Repeating, Target, Verdict, Wanted};
-use crate::{Engine, Error, entropy};
+use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus, Question};
-use domain::call::{Admission, Call, CallStatus, Delivery};
+use domain::call::{Admission, Call, CallStatus};
 use domain::policy::Ask;
 use domain::task::{Outcome, Task};
 use domain::tool::{Risk, ToolError, ToolErrorCode};
-use domain::{AccountId, HandleId, Timestamp};
-use sandbox::Command;
+use domain::{AccountId, Timestamp};
 use serde_json::{Value, json};
 
-/// Bytes of a large value that its handle shows.
-const PREVIEW_BYTES: usize = 2 << 10;
 /// Answers larger than this many times the limit on a tool's result are not kept at all.
 const KEPT_RESULTS: u64 = 4;
 
@@ -101,14 +97,8 @@ impl Run<'_> {
         let now = self.now();
         let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
         let sequences: Vec<u32> = pairs.iter().map(|(w, _)| w.sequence).collect();
-        // What was logged before a call stands before it in the record: whoever is asked has read it.
-        let lines = self.take_logs();
         let verdicts = self
-            .engine
-            .commit(&self.scope, move |tx| {
-                write_logs(tx, &scope, &lease, &lines, now)?;
-                gate::admit(tx, &scope, &lease, &task, &pairs, now)
-            })
+            .commit(move |tx| gate::admit(tx, &scope, &lease, &task, &pairs, now))
             .await?;
         for (sequence, (call, verdict)) in sequences.into_iter().zip(verdicts) {
             self.made.insert(sequence, call);
@@ -209,8 +199,7 @@ impl Run<'_> {
             }
             let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
             let asked = self
-                .engine
-                .commit(&self.scope, move |tx| {
+                .commit(move |tx| {
                     store::calls::mark_unknown(tx, &lease, sequence)?;
                     let asking = Asking {
                         scope: &scope,
@@ -244,21 +233,20 @@ impl Run<'_> {
             call.clone(),
             target.clone(),
         );
-        self.engine
-            .commit(&self.scope, move |tx| {
-                let (scope, task, call, target) = (&scope, &task, &call, &target);
-                gate::repeat(
-                    tx,
-                    &Repeating {
-                        scope,
-                        task,
-                        call,
-                        target,
-                        now,
-                    },
-                )
-            })
-            .await
+        self.commit(move |tx| {
+            let (scope, task, call, target) = (&scope, &task, &call, &target);
+            gate::repeat(
+                tx,
+                &Repeating {
+                    scope,
+                    task,
+                    call,
+                    target,
+                    now,
+                },
+            )
+        })
+        .await
     }
 
     async fn target_of(&mut self, call: &Call) -> Result<Option<Target>, Error> {
@@ -333,8 +321,7 @@ impl Run<'_> {
         let now = self.now();
         let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
         let verdict = self
-            .engine
-            .commit(&self.scope, move |tx| {
+            .commit(move |tx| {
                 gate::consume(
                     tx,
                     &Consuming {
@@ -351,130 +338,6 @@ impl Run<'_> {
             .await?;
         self.follow_verdict(sequence, verdict);
         Ok(())
-    }
-
-    /// Records outcomes with their place in the order of delivery, then gives them to the program.
-    pub(super) async fn deliver_ready(&mut self) -> Result<(), Error> {
-        if self.ready.is_empty() {
-            return Ok(());
-        }
-        let now = self.now();
-        let shown = self.clock.show(now);
-        let elapsed_ms = self.clock.elapsed_ms(now);
-        let outcomes = self.take_ready();
-        let mut records = Vec::with_capacity(outcomes.len());
-        for outcome in outcomes {
-            self.deliveries += 1;
-            let delivery = Delivery {
-                order: self.deliveries,
-                now: shown,
-                elapsed_ms,
-            };
-            records.push((outcome, Some(delivery)));
-        }
-        let records = self.record(records, now).await?;
-        for (outcome, _) in records {
-            let command = Command::Deliver {
-                seq: outcome.call.binding.sequence,
-                now_ms: shown.0,
-                elapsed_ms,
-                outcome: sandbox_outcome(&outcome.call.binding.tool, &outcome.status),
-            };
-            self.calls.remove(&outcome.call.binding.sequence);
-            self.command(command);
-        }
-        Ok(())
-    }
-
-    /// Records outcomes that the program will not be told, because it has ended or its sandbox died.
-    pub(super) async fn record_ready_undelivered(&mut self) -> Result<(), Error> {
-        if self.ready.is_empty() {
-            return Ok(());
-        }
-        let outcomes = self.take_ready();
-        for outcome in &outcomes {
-            self.calls.remove(&outcome.call.binding.sequence);
-        }
-        let now = self.now();
-        self.record(outcomes.into_iter().map(|o| (o, None)).collect(), now)
-            .await?;
-        Ok(())
-    }
-
-    fn take_ready(&mut self) -> Vec<Settled> {
-        let limit = self.task.limits.tool_result_bytes;
-        std::mem::take(&mut self.ready)
-            .into_iter()
-            .filter_map(|(sequence, status)| {
-                let call = self.made.get(&sequence)?.clone();
-                let (status, large) = within(status, limit);
-                Some(Settled {
-                    call,
-                    status,
-                    large,
-                })
-            })
-            .collect()
-    }
-
-    async fn record(
-        &mut self,
-        records: Vec<(Settled, Option<Delivery>)>,
-        now: Timestamp,
-    ) -> Result<Vec<(Settled, Option<Delivery>)>, Error> {
-        let (scope, lease) = (self.scope.clone(), self.lease.clone());
-        let records = std::sync::Arc::new(records);
-        let written = std::sync::Arc::clone(&records);
-        self.engine
-            .commit(&self.scope, move |tx| {
-                for (outcome, delivery) in written.iter() {
-                    if let Some((handle, text)) = &outcome.large {
-                        store::handles::insert(tx, &scope, handle, &lease.task_id, text)?;
-                    }
-                    let sequence = outcome.call.binding.sequence;
-                    store::calls::record_outcome(
-                        tx,
-                        &lease,
-                        sequence,
-                        &outcome.status,
-                        now,
-                        *delivery,
-                    )?;
-                    gate::call_event(tx, &scope, &outcome.call, outcome.status.as_str(), now)?;
-                }
-                Ok(())
-            })
-            .await?;
-        Ok(std::sync::Arc::try_unwrap(records).unwrap_or_else(|shared| (*shared).clone()))
-    }
-}
-
-/// A call with its outcome, and the whole value where the outcome is only a handle to it.
-#[derive(Clone)]
-pub(super) struct Settled {
-    pub(super) call: Call,
-    pub(super) status: CallStatus,
-    large: Option<(HandleId, String)>,
-}
-
-/// Puts a handle in the place of a value over a limit; never a silent cut.
-pub(super) fn handle_for(text: &str) -> (HandleId, String) {
-    let id = HandleId::from_bits(entropy::bits());
-    let mut end = PREVIEW_BYTES.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let handle = json!({ "$handle": id, "bytes": text.len(), "preview": &text[..end] });
-    (id, handle.to_string())
-}
-
-fn within(status: CallStatus, limit: u64) -> (CallStatus, Option<(HandleId, String)>) {
-    match status {
-        CallStatus::Succeeded(text) if text.len() as u64 > limit => {
-            let (id, handle) = handle_for(&text);
-            (CallStatus::Succeeded(handle), Some((id, text)))
-        }
-        other => (other, None),
     }
 }
 

@@ -1,18 +1,19 @@
 //! How a task ends: what is still open is settled, then the last word is written, once.
 
-use super::calls::{CallState, handle_for, withdrawn};
-use super::logs::write_logs;
+use super::calls::{CallState, withdrawn};
+use super::record::handle_for;
 use super::{End, Run};
 use crate::live::Doing;
 use crate::tasks::{TaskView, task_event};
 use crate::{Engine, Error, gate};
-use domain::Timestamp;
 use domain::access::Scope;
 use domain::approval::Approval;
 use domain::call::CallStatus;
 use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Task, TaskError, TaskState};
 use domain::tool::{ToolError, ToolErrorCode};
+use domain::{HandleId, Timestamp};
+use futures_util::StreamExt;
 use sandbox::{Failure, FailureCode};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ const LAST_ANSWERS_MS: u64 = 5_000;
 impl Run<'_> {
     /// The program has ended: waits for the answers of calls that it did not await.
     pub(super) async fn settle_ended(&mut self) -> Result<Option<End>, Error> {
-        self.record_ready_undelivered().await?;
+        self.settle_undelivered();
         let Some(outcome) = self.ended.clone() else {
             return Ok(None);
         };
@@ -34,10 +35,23 @@ impl Run<'_> {
             let now = self.now();
             let since = *self.waiting_since.get_or_insert(now);
             if patient || now.since(since) < LAST_ANSWERS_MS {
+                self.write_all().await?;
                 return Ok(None);
             }
         }
         Ok(Some(End::Outcome(outcome)))
+    }
+
+    /// Gives calls that are under way a little time to be answered.
+    async fn take_last_answers(&mut self) {
+        let patience = self.engine.inner.clock.sleep(LAST_ANSWERS_MS);
+        tokio::pin!(patience);
+        while !self.in_flight.is_empty() {
+            tokio::select! {
+                Some(done) = self.in_flight.next() => self.ready.push(done),
+                () = &mut patience => return,
+            }
+        }
     }
 
     /// Writes the end of the run.
@@ -46,11 +60,10 @@ impl Run<'_> {
             End::Outcome(outcome) => outcome,
             End::Suspended => return Ok(Doing::Released),
             End::LeftAsRecorded => {
-                let lease = self.lease;
-                self.engine
-                    .commit(&self.scope, move |tx| {
-                        Ok(store::tasks::release(tx, &lease)?)
-                    })
+                self.take_last_answers().await;
+                self.settle_undelivered();
+                let lease = self.lease.clone();
+                self.commit(move |tx| Ok(store::tasks::release(tx, &lease)?))
                     .await?;
                 return Ok(Doing::Released);
             }
@@ -71,19 +84,11 @@ impl Run<'_> {
             })
             .collect();
         self.ready.extend(open);
-        self.record_ready_undelivered().await?;
-        let lines = self.take_logs();
-        let now = self.now();
-        let view = finish(
-            self.engine,
-            &self.scope,
-            self.task,
-            &self.lease,
-            lines,
-            outcome,
-            now,
-        );
-        Ok(Doing::Finished(Arc::new(view.await?)))
+        self.settle_undelivered();
+        let last = LastWord::new(&self.scope, &self.task, &self.lease, outcome, self.now());
+        let written = last.clone();
+        let approvals = self.commit(move |tx| written.write(tx)).await?;
+        Ok(Doing::Finished(Arc::new(last.view(self.task, approvals))))
     }
 }
 
@@ -95,49 +100,61 @@ pub(super) async fn finish_without_run(
     lease: &Lease,
     outcome: Outcome,
 ) -> Result<TaskView, Error> {
-    let now = engine.inner.clock.now();
-    finish(engine, scope, task, lease, Vec::new(), outcome, now).await
+    let last = LastWord::new(scope, &task, lease, outcome, engine.inner.clock.now());
+    let written = last.clone();
+    let approvals = engine.commit(scope, move |tx| written.write(tx)).await?;
+    Ok(last.view(task, approvals))
 }
 
-async fn finish(
-    engine: &Engine,
-    scope: &Scope,
-    mut task: Task,
-    lease: &Lease,
-    lines: Vec<(u32, domain::event::LogLevel, String)>,
+/// The end of a task, to be written once.
+#[derive(Clone)]
+struct LastWord {
+    scope: Scope,
+    lease: Lease,
     outcome: Outcome,
-    now: Timestamp,
-) -> Result<TaskView, Error> {
-    let mut large = None;
-    let outcome = match outcome {
-        Outcome::Completed(text) if text.len() as u64 > task.limits.inline_result_bytes => {
-            let (id, handle) = handle_for(&text);
-            large = Some((id, text));
-            Outcome::Completed(handle)
-        }
-        other => other,
-    };
-    let approvals: Vec<Approval> = engine
-        .commit(scope, {
-            let (scope, lease, outcome) = (scope.clone(), lease.clone(), outcome.clone());
-            move |tx| {
-                write_logs(tx, &scope, &lease, &lines, now)?;
-                if let Some((id, text)) = &large {
-                    store::handles::insert(tx, &scope, id, &lease.task_id, text)?;
-                }
-                for approval in store::approvals::withdraw_pending(tx, &scope, &lease.task_id)? {
-                    gate::approval_event(tx, &scope, &approval, now)?;
-                }
-                store::tasks::finish(tx, &lease, &outcome, now)?;
-                task_event(tx, &scope, &lease.task_id, outcome.as_str(), now)?;
-                Ok(store::approvals::for_task(tx, &scope, &lease.task_id)?)
+    /// The whole result where the outcome is only a handle to it.
+    large: Option<(HandleId, Arc<str>)>,
+    at: Timestamp,
+}
+
+impl LastWord {
+    fn new(scope: &Scope, task: &Task, lease: &Lease, outcome: Outcome, at: Timestamp) -> Self {
+        let limit = task.limits.inline_result_bytes;
+        let (outcome, large) = match outcome {
+            Outcome::Completed(text) if text.len() as u64 > limit => {
+                let (id, handle) = handle_for(&text);
+                (Outcome::Completed(handle), Some((id, text.into())))
             }
-        })
-        .await?;
-    task.state = TaskState::Finished(outcome);
-    task.finished_at = Some(now);
-    task.activity = Activity::default();
-    Ok(TaskView { task, approvals })
+            other => (other, None),
+        };
+        Self {
+            scope: scope.clone(),
+            lease: lease.clone(),
+            outcome,
+            large,
+            at,
+        }
+    }
+
+    fn write(&self, tx: &mut store::Tx<'_>) -> Result<Vec<Approval>, Error> {
+        let (scope, id) = (&self.scope, &self.lease.task_id);
+        if let Some((handle, text)) = &self.large {
+            store::handles::insert(tx, scope, handle, id, text)?;
+        }
+        for approval in store::approvals::withdraw_pending(tx, scope, id)? {
+            gate::approval_event(tx, scope, &approval, self.at)?;
+        }
+        store::tasks::finish(tx, &self.lease, &self.outcome, self.at)?;
+        task_event(tx, scope, id, self.outcome.as_str(), self.at)?;
+        Ok(store::approvals::for_task(tx, scope, id)?)
+    }
+
+    fn view(self, mut task: Task, approvals: Vec<Approval>) -> TaskView {
+        task.state = TaskState::Finished(self.outcome);
+        task.finished_at = Some(self.at);
+        task.activity = Activity::default();
+        TaskView { task, approvals }
+    }
 }
 
 /// What a failure of the program means for the task.

@@ -52,13 +52,7 @@ impl Run<'_> {
         if !due {
             return Ok(());
         }
-        let lines = self.take_logs();
-        let (scope, lease) = (self.scope.clone(), self.lease.clone());
-        self.engine
-            .commit(&self.scope, move |tx| {
-                write_logs(tx, &scope, &lease, &lines, now)
-            })
-            .await
+        self.write_all().await
     }
 
     pub(super) fn take_logs(&mut self) -> Vec<(u32, LogLevel, String)> {
