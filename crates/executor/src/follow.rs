@@ -61,10 +61,11 @@ pub(crate) async fn follow(
             return Ok(Followed::Left);
         };
         match following.read(stream).await? {
-            Step::Ended => {
-                let task = following.task().await?;
-                return Ok(Followed::Ended(Box::new(task), following.logs));
-            }
+            Step::Ended => match following.task().await {
+                Ok(task) => return Ok(Followed::Ended(Box::new(task), following.logs)),
+                Err(failure) if failure.exit == Exit::Unreachable => {}
+                Err(failure) => return Err(failure),
+            },
             Step::Left => return Ok(Followed::Left),
             Step::Broken => {}
         }
@@ -165,8 +166,17 @@ impl Following<'_> {
             tokio::select! {
                 event = stream.next() => match event {
                     Ok(Some(event)) => {
-                        self.last = Some(event.sequence);
-                        if self.handle(event).await? {
+                        let sequence = event.sequence;
+                        let ended = match self.handle(event).await {
+                            Ok(ended) => ended,
+                            // The server went away over this event: it is read again from the next.
+                            Err(failure) if failure.exit == Exit::Unreachable => {
+                                return Ok(Step::Broken);
+                            }
+                            Err(failure) => return Err(failure),
+                        };
+                        self.last = Some(sequence);
+                        if ended {
                             return Ok(Step::Ended);
                         }
                     }
