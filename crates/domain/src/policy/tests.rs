@@ -1,3 +1,5 @@
+//! The decision as tables: every level against every effect, and what a missing argument does.
+
 use super::*;
 use serde_json::json;
 
