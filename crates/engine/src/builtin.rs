@@ -3,6 +3,11 @@
 //!
 //! Answers are journaled like any call's, because the catalog may differ when the task is rebuilt.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the errors of calls are data for the program, made once per failed call"
+)]
+
 use crate::gate::{Checked, Target, Wanted, forecast};
 use crate::{Engine, Error};
 use domain::access::{Caller, Scope};
@@ -209,9 +214,12 @@ impl View<'_> {
             .engine
             .handle_part(self.scope, &handle, offset, length)
             .await
-            .map_err(|e| match e {
-                Error::NotFound { .. } => invalid(path, e.to_string()),
-                other => ToolError::new(ToolErrorCode::Internal, path, other.to_string()),
+            .map_err(|e| {
+                if matches!(e, Error::NotFound { .. }) {
+                    invalid(path, e.to_string())
+                } else {
+                    ToolError::new(ToolErrorCode::Internal, path, e.to_string())
+                }
             })?;
         let end = offset + text.len() as u64;
         let mut out = json!({ "text": text, "offset": offset, "bytes": bytes });
@@ -296,18 +304,16 @@ fn count(
     default: u64,
     max: u64,
 ) -> Result<u64, ToolError> {
-    match &arguments[name] {
-        Value::Null => Ok(default),
-        given => match given.as_u64() {
-            Some(n) if n <= max => Ok(n),
-            _ if max == u64::MAX => Err(invalid(
-                path,
-                format!("{name} must be a whole number from 0"),
-            )),
-            _ => Err(invalid(
-                path,
-                format!("{name} must be a whole number from 0 to {max}"),
-            )),
-        },
+    let given = &arguments[name];
+    if given.is_null() {
+        return Ok(default);
     }
+    given.as_u64().filter(|n| *n <= max).ok_or_else(|| {
+        let to = if max == u64::MAX {
+            String::new()
+        } else {
+            format!(" to {max}")
+        };
+        invalid(path, format!("{name} must be a whole number from 0{to}"))
+    })
 }

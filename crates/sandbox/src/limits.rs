@@ -9,7 +9,7 @@
 pub struct Limits {
     /// Processor time of the whole task, in milliseconds.
     pub compute_ms: u64,
-    /// Script heap, in bytes; at most [`MEMORY_BYTES_CEILING`].
+    /// Script heap, in bytes; at most `MEMORY_BYTES_CEILING`.
     pub memory_bytes: u64,
     /// Tool calls in all.
     pub calls_max: u32,

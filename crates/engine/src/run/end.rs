@@ -120,13 +120,15 @@ struct LastWord {
 impl LastWord {
     fn new(scope: &Scope, task: &Task, lease: &Lease, outcome: Outcome, at: Timestamp) -> Self {
         let limit = task.limits.inline_result_bytes;
-        let (outcome, large) = match outcome {
-            Outcome::Completed(text) if text.len() as u64 > limit => {
-                let (id, handle) = handle_for(&text);
-                (Outcome::Completed(handle), Some((id, text.into())))
-            }
-            other => (other, None),
-        };
+        let mut large = None;
+        let mut outcome = outcome;
+        if let Outcome::Completed(text) = &outcome
+            && text.len() as u64 > limit
+        {
+            let (id, handle) = handle_for(text);
+            large = Some((id, text.as_str().into()));
+            outcome = Outcome::Completed(handle);
+        }
         Self {
             scope: scope.clone(),
             lease: lease.clone(),

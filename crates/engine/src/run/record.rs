@@ -152,11 +152,11 @@ pub(super) fn handle_for(text: &str) -> (HandleId, String) {
 }
 
 fn within(status: CallStatus, limit: u64) -> (CallStatus, Option<(HandleId, String)>) {
-    match status {
-        CallStatus::Succeeded(text) if text.len() as u64 > limit => {
-            let (id, handle) = handle_for(&text);
-            (CallStatus::Succeeded(handle), Some((id, text)))
-        }
-        other => (other, None),
+    if let CallStatus::Succeeded(text) = &status
+        && text.len() as u64 > limit
+    {
+        let (id, handle) = handle_for(text);
+        return (CallStatus::Succeeded(handle), Some((id, text.clone())));
     }
+    (status, None)
 }
