@@ -212,7 +212,7 @@ impl Random {
 
 const APPROVED_WRITES: &str = r#"
 const outcomes: string[] = [];
-for (let i = 0; i < 6; i++) {
+for (let i = 0; i < 12; i++) {
   try { outcomes.push((await tools.ledger.items.createItem({ name: `${i}`, amount: i })).name); }
   catch (e) { outcomes.push(e.code); }
 }

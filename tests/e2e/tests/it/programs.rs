@@ -12,6 +12,7 @@ on_both_databases!(
     typed_code_returns_its_value,
     a_syntax_error_names_line_and_column,
     a_thrown_error_names_the_line_of_the_typescript,
+    numbers_pass_unchanged,
     logs_arrive_while_the_program_runs,
     every_exit_code,
 );
@@ -122,6 +123,37 @@ async fn a_thrown_error_names_the_line_of_the_typescript(database: Database) {
         .await
         .exits(1)
         .says(&["too High", "11"]);
+}
+
+async fn numbers_pass_unchanged(database: Database) {
+    let (server, upstream) = Upstream::connected(database).await;
+    let allow = json!({ "effect": "allow", "match": { "tools": ["ledger.items.createItem"] } });
+    server.post("/policies", allow).await;
+    let code = "const numbers = [0.9229443084327925, 5e-324, 1.7976931348623157e308, 1e21, 0.1 + 0.2];\n\
+                for (let i = 0; i < 500; i++) numbers.push(Math.random() / 3, Math.random() * 1e15);\n\
+                for (const amount of numbers.slice(0, 20)) {\n\
+                  const made = await tools.ledger.items.createItem({ name: String(amount), amount });\n\
+                  if (made.amount !== amount) throw new Error(`${amount} came back as ${made.amount}`);\n\
+                }\n\
+                return numbers.map((n) => [n, String(n)]);";
+    let shown = server.cli(&["run", "-e", code]).await.exits(0).json();
+    let pairs = shown.as_array().expect("a list");
+    assert_eq!(pairs.len(), 1005);
+    for pair in pairs {
+        let exact: f64 = pair[1]
+            .as_str()
+            .and_then(|t| t.parse().ok())
+            .expect("a number");
+        assert_eq!(pair[0].as_f64(), Some(exact), "{pair}");
+    }
+    for request in upstream.received() {
+        let sent: Value = serde_json::from_slice(&request.body).expect("JSON");
+        let exact: f64 = sent["name"]
+            .as_str()
+            .and_then(|t| t.parse().ok())
+            .expect("a number");
+        assert_eq!(sent["amount"].as_f64(), Some(exact), "{sent}");
+    }
 }
 
 async fn logs_arrive_while_the_program_runs(database: Database) {
