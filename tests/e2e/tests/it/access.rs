@@ -9,7 +9,6 @@ use tokio::process::Command;
 on_both_databases!(
     foreign_hosts_and_origins_are_refused,
     another_user_of_the_machine_is_not_signed_in,
-    a_sign_in_link_works_once,
     no_request_of_an_agent_decides,
     files_belong_to_their_owner_alone,
 );
@@ -85,63 +84,6 @@ async fn another_user_of_the_machine_is_not_signed_in(database: Database) {
         }
         other => eprintln!("skipped: cannot become another user: {other:?}"),
     }
-}
-
-async fn a_sign_in_link_works_once(database: Database) {
-    let server = Server::start(database).await;
-    let shown = server.cli(&["web", "--print"]).await.exits(0);
-    let link = shown
-        .out
-        .split_whitespace()
-        .find(|w| w.starts_with("http"))
-        .expect("a link");
-    // As another user of the machine, whom the connection alone does not sign in.
-    let visit = |arguments: Vec<String>| {
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "curl",
-            "-s",
-            "-i",
-        ]);
-        command.args(arguments);
-        async move {
-            let output = command.output().await.expect("setpriv runs");
-            (
-                output.status.success(),
-                String::from_utf8_lossy(&output.stdout).into_owned(),
-            )
-        }
-    };
-    let (became_another, first) = visit(vec![link.to_owned()]).await;
-    if !became_another {
-        eprintln!("skipped: cannot become another user");
-        return;
-    }
-    let cookie = first
-        .lines()
-        .find_map(|l| l.strip_prefix("set-cookie: "))
-        .expect("a cookie");
-    let flags = cookie.to_ascii_lowercase();
-    assert!(
-        flags.contains("httponly") && flags.contains("samesite"),
-        "{cookie}"
-    );
-    let cookie = cookie
-        .split(';')
-        .next()
-        .expect("a cookie has a value")
-        .to_owned();
-    let me = format!("{}/api/v1/me", server.url());
-    let (_, known) = visit(vec!["-b".to_owned(), cookie, me.clone()]).await;
-    assert!(known.starts_with("HTTP/1.1 200"), "{known}");
-    let (_, again) = visit(vec![link.to_owned()]).await;
-    assert!(!again.contains("set-cookie"), "a link works once: {again}");
-    let forged = "executor_session=forged".to_owned();
-    let (_, unknown) = visit(vec!["-b".to_owned(), forged, me]).await;
-    assert!(unknown.starts_with("HTTP/1.1 401"), "{unknown}");
 }
 
 async fn no_request_of_an_agent_decides(database: Database) {

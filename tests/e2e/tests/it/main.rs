@@ -38,6 +38,7 @@ mod faults;
 mod gate;
 mod hostile;
 mod http;
+mod kills;
 mod programs;
 mod record;
 mod rules;
