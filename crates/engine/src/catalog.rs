@@ -1,8 +1,9 @@
 //! The catalog of each workspace, kept in memory until its version in the database changes.
 
 use crate::{Engine, Error};
-use domain::WorkspaceId;
 use domain::access::Scope;
+use domain::policy::Policy;
+use domain::{AccountId, WorkspaceId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tools::{Catalog, SourceTools};
@@ -37,6 +38,29 @@ impl Engine {
             .store
             .read(move |r| Ok::<_, Error>(store::sources::catalog_version(r, &wanted)?))
             .await?;
+        self.catalog_of(scope, version).await
+    }
+
+    /// The catalog, and the rules that bear on a person, as both stand: one look at the database.
+    pub(crate) async fn catalog_and_policy(
+        &self,
+        scope: &Scope,
+        account: &AccountId,
+    ) -> Result<(Catalog, Policy), Error> {
+        let (wanted, account) = (scope.clone(), account.clone());
+        let (version, policy) = self
+            .inner
+            .store
+            .read(move |r| {
+                let version = store::sources::catalog_version(r, &wanted)?;
+                let policy = store::policies::policy(r, &wanted, Some(&account))?;
+                Ok::<_, Error>((version, policy))
+            })
+            .await?;
+        Ok((self.catalog_of(scope, version).await?, policy))
+    }
+
+    async fn catalog_of(&self, scope: &Scope, version: i64) -> Result<Catalog, Error> {
         if let Some(catalog) = self.inner.catalogs.get(scope.workspace_id(), version) {
             return Ok(catalog);
         }

@@ -69,9 +69,10 @@ impl Seen {
 impl Engine {
     async fn seen(&self, caller: &Caller) -> Result<Seen, Error> {
         let scope = caller.scope(Permission::RunTasks)?;
+        let (catalog, policy) = self.catalog_and_policy(&scope, &caller.account_id).await?;
         Ok(Seen {
-            catalog: self.catalog(&scope).await?,
-            policy: self.policy(caller).await?,
+            catalog,
+            policy,
             caller: caller.clone(),
             now: self.inner.clock.now(),
         })

@@ -214,15 +214,21 @@ impl Client {
             .map(str::to_owned))
     }
 
-    /// Whether the configured server, or the directory's own, is alive. Whoever else listens on the
-    /// default port does not count.
-    pub(crate) async fn alive_here(&self) -> Result<()> {
+    /// Whether a server is configured, or runs for the directory.
+    pub(crate) fn has_server(&self) -> Result<()> {
         let home = &self.config.home;
         if self.config.url.is_none() && home::notice(home).is_none() {
             let message = format!("no server runs for {}", home.display());
-            return Err(Failure::unreachable(message).next("start one with `executor serve`"));
+            return Err(Failure::unreachable(message)
+                .next("start one with `executor serve`, or name one with --server"));
         }
-        self.again().alive().await.map(|_| ())
+        Ok(())
+    }
+
+    /// Whether the configured server, or the directory's own, is alive; says when, by its clock.
+    pub(crate) async fn alive_here(&self) -> Result<Option<String>> {
+        self.has_server()?;
+        self.again().alive().await
     }
 
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {

@@ -23,8 +23,19 @@ impl Context {
         }
     }
 
-    /// The way to the configured server.
+    /// The way to the configured server, or to the one that runs for the data directory. Whoever
+    /// else listens on the default port is never taken for it.
+    ///
+    /// # Errors
+    /// When none is configured and none runs for the directory.
     pub(crate) fn client(&self) -> Result<Client> {
+        let client = self.client_to_be()?;
+        client.has_server()?;
+        Ok(client)
+    }
+
+    /// The same for commands that can do without a server, or start one.
+    pub(crate) fn client_to_be(&self) -> Result<Client> {
         Client::new(&self.config)
     }
 }

@@ -108,13 +108,9 @@ impl Run<'_> {
     }
 
     async fn check(&mut self, wanted: &[Wanted]) -> Result<Vec<Checked>, Error> {
-        let catalog = self.engine.catalog(&self.scope).await?;
-        let (scope, account) = (self.scope.clone(), self.task.account_id.clone());
-        let policy = self
+        let (catalog, policy) = self
             .engine
-            .inner
-            .store
-            .read(move |r| Ok::<_, Error>(store::policies::policy(r, &scope, Some(&account))?))
+            .catalog_and_policy(&self.scope, &self.task.account_id)
             .await?;
         let caller = caller_of(&self.task);
         let view = View {

@@ -32,9 +32,9 @@ const CLOCK_FLOOR_MS: i64 = 1_767_225_600_000;
 pub(crate) struct Arguments {}
 
 pub(crate) async fn run(context: &Context) -> Result<Exit> {
-    let client = context.client()?;
+    let client = context.client_to_be()?;
     let mut checks = vec![directory(context), disk(context)];
-    match client.alive().await {
+    match client.alive_here().await {
         Ok(date) => {
             checks.push(clock(date.as_deref()));
             of_server(&client, &mut checks).await;

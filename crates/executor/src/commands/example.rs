@@ -54,9 +54,9 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
 
 /// The server of the directory, or one of our own for the time of this command.
 async fn reach(context: &Context) -> Result<(Client, Option<Running>)> {
-    let client = context.client()?;
+    let client = context.client_to_be()?;
     match client.alive_here().await {
-        Ok(()) => Ok((client, None)),
+        Ok(_) => Ok((client, None)),
         Err(_) if context.config.url.is_none() => {
             let running = serve::start(&context.config).await?;
             Ok((client.again(), Some(running)))

@@ -28,7 +28,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 pub(crate) struct Arguments {}
 
 pub(crate) async fn run(context: &Context) -> Result<Exit> {
-    let client = context.client()?;
+    let client = context.client_to_be()?;
     launch::ensure(context, &client).await?;
     let link = Arc::new(Link::new(context, client.again()));
     let mut lines = BufReader::new(stdin()).lines();

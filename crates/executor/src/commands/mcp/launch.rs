@@ -20,7 +20,7 @@ const ELSEWHERE: Duration = Duration::from_secs(30);
 /// When none can be started, or one that is configured elsewhere stays away.
 pub(crate) async fn ensure(context: &Context, client: &Client) -> Result<()> {
     let failure = match client.alive_here().await {
-        Ok(()) => return Ok(()),
+        Ok(_) => return Ok(()),
         Err(failure) => failure,
     };
     if context.config.url.is_some() {
@@ -74,7 +74,7 @@ async fn wait(client: &Client, patience: Duration, mut started: Option<&mut Chil
             .is_some_and(|c| matches!(c.try_wait(), Ok(Some(_))));
         let over = ended || begun.elapsed() > patience;
         match client.alive_here().await {
-            Ok(()) => return Ok(()),
+            Ok(_) => return Ok(()),
             Err(failure) if over => return Err(failure),
             Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
         }
