@@ -59,6 +59,14 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).context("the command wrote something that is not text")
 }
 
+/// Sends a signal. By the shell's own `kill`: a bare machine has no program of that name.
+///
+/// # Errors
+/// The process has ended already.
+pub(crate) fn signal(process: u32, name: &str) -> Result<()> {
+    output(command("sh").args(["-c", &format!("kill -{name} {process}")])).map(drop)
+}
+
 /// Whether a program of this name can be found.
 pub(crate) fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

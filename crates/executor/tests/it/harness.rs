@@ -178,8 +178,9 @@ pub(crate) fn free_port() -> String {
 }
 
 pub(crate) fn kill(pid: u32, signal: &str) {
-    Command::new("kill")
-        .args([signal, &pid.to_string()])
+    // The shell's own: a bare machine has no program of that name.
+    Command::new("sh")
+        .args(["-c", &format!("kill {signal} {pid}")])
         .status()
         .unwrap();
 }

@@ -226,8 +226,8 @@ async fn over_stdio_a_server_is_started_where_none_runs(database: Database) {
     let note = std::fs::read_to_string(server.data().join("server.json")).expect("it left a note");
     let note: Value = serde_json::from_str(&note).expect("the note is JSON");
     let pid = note["pid"].as_u64().expect("a pid").to_string();
-    let ended = tokio::process::Command::new("kill")
-        .arg(&pid)
+    let ended = tokio::process::Command::new("sh")
+        .args(["-c", &format!("kill {pid}")])
         .status()
         .await
         .expect("kill runs");

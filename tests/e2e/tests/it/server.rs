@@ -149,8 +149,9 @@ impl Server {
     pub(crate) async fn stop(&mut self) {
         let mut child = self.child.take().expect("the server runs");
         let pid = child.id().expect("the server runs").to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &pid])
+        // The shell's own: a bare machine has no program of that name.
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {pid}")])
             .status()
             .await
             .expect("kill runs");
