@@ -43,10 +43,7 @@ fn start() -> Result<Child> {
 
 /// Asks the server to end, as a person would with Ctrl-C, and waits for it.
 fn stop(mut server: Child) {
-    let asked = project::command("kill")
-        .arg(server.id().to_string())
-        .status();
-    if !asked.is_ok_and(|status| status.success()) {
+    if project::signal(server.id(), "TERM").is_err() {
         // It has already ended, or it cannot be asked: either way nothing is lost by a kill.
         drop(server.kill());
     }

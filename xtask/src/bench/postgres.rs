@@ -82,10 +82,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         // An interrupt ends it at once and in order, so that it gives its shared memory back.
-        let asked = Command::new("kill")
-            .args(["-INT", &self.server.id().to_string()])
-            .status();
-        if !asked.is_ok_and(|status| status.success()) {
+        if project::signal(self.server.id(), "INT").is_err() {
             drop(self.server.kill());
         }
         drop(self.server.wait());

@@ -121,10 +121,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let asked = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        let ended = asked.is_ok()
+        let ended = crate::project::signal(self.child.id(), "TERM").is_ok()
             && wait_for("the server to end", || self.child.try_wait().ok().flatten()).is_ok();
         if !ended {
             drop(self.child.kill());
