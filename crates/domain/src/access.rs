@@ -41,7 +41,7 @@ impl Channel {
     }
 }
 
-/// Something a caller may be allowed to do (`contract.md` section 8).
+/// Something a caller may be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// Run tasks; see own tasks, sources and tools; own credentials and personal rules.

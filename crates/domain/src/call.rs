@@ -52,7 +52,7 @@ impl Admission {
     }
 }
 
-/// Where a call stands (`contract.md` section 2).
+/// Where a call stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallStatus {
     /// Asked about; nothing sent.

@@ -1,4 +1,4 @@
-//! Every limit a task lives under: its name, default and maximum (`contract.md` section 3).
+//! Every limit a task lives under: its name, default and maximum.
 
 /// The limits of one task. Made by [`Limits::default`] and narrowed by whoever submits it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -174,7 +174,7 @@ pub struct Activity {
 }
 
 impl Task {
-    /// The status people see (`contract.md` section 2).
+    /// The status people see.
     #[must_use]
     pub fn shown_status(&self) -> &'static str {
         match &self.state {

@@ -39,7 +39,7 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
-/// What a member is in an organization (`contract.md` section 8).
+/// What a member is in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

@@ -92,7 +92,7 @@ impl Tool {
     }
 }
 
-/// The path as a look-up sees it: without case, `_` and `-` (`contract.md` section 3).
+/// The path as a look-up sees it: without case, `_` and `-`.
 #[must_use]
 pub fn fold_path(path: &str) -> String {
     path.chars()
@@ -101,7 +101,7 @@ pub fn fold_path(path: &str) -> String {
         .collect()
 }
 
-/// Why a call did not succeed: the fixed codes of `contract.md` section 3.
+/// Why a call did not succeed: codes that programs rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ToolErrorCode {
     /// No such tool, or not one that this caller may see.

@@ -1,7 +1,7 @@
 //! One task, run once: drives its sandbox, passes its calls through the gate, records and delivers
 //! their outcomes, waits for people, and writes its end.
 //!
-//! The order of writes is `durability.md`'s. A task that was run before is rebuilt by the same
+//! The order of writes is in ARCHITECTURE.md. A task that was run before is rebuilt by the same
 //! loop: its program runs again and the journal answers. Calls are in `run/calls.rs`, what was
 //! recorded in `run/journal.rs`, the task's own time in `run/task_clock.rs`.
 

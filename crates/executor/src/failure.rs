@@ -1,6 +1,6 @@
 //! How a command ends: the exit code, and for a failure what was wrong and what to do.
 //!
-//! Exit codes are a promise to scripts (`contract.md` section 6). Every error a person can see is a
+//! Exit codes are a promise to scripts. Every error a person can see is a
 //! [`Failure`]; nothing else is printed as an error. See `output.rs` for how it is shown.
 
 use serde_json::{Value, json};

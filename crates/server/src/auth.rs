@@ -1,4 +1,4 @@
-//! Who a request is for: the `local` sign-in of `contract.md`, section 9.
+//! Who a request is for: the `local` sign-in.
 //!
 //! Either the system says that the other end of a loopback connection belongs to the user who runs
 //! the server, or a session cookie does. Labels such as the client's name are taken as said; no

@@ -2,7 +2,7 @@
 //! pages of other sites.
 //!
 //! A name counts only if it is listed, or names the address that the connection came in on. Pure:
-//! decides from headers and addresses. See `attacks.md` M01 and W04 for what it must refuse.
+//! decides from headers and addresses.
 
 use http::header::{HOST, HeaderMap, ORIGIN};
 use http::uri::{Authority, Uri};

@@ -241,7 +241,7 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What `sources add` prints (`contract.md` section 6).
+/// What `sources add` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Added<'a> {

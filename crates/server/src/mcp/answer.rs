@@ -1,6 +1,6 @@
 //! What the MCP tools answer: a structured result for programs and a text that a model can read.
 //!
-//! The shape is fixed by `contract.md`, section 4. The text may leave out what is long, and says
+//! The shape is fixed: clients rely on it. The text may leave out what is long, and says
 //! so; the structured result has the value whole.
 
 use crate::wire;

@@ -1,7 +1,7 @@
 //! What the MCP tools look like to a client: names, descriptions, schemas of arguments and results.
 //!
 //! The descriptions are what a model learns Executor from; every word of them is paid for on each
-//! conversation, so they stay short (`contract.md`, section 4: under 600 tokens for `execute`).
+//! conversation, so they stay short (under 600 tokens for `execute`).
 
 use super::input::{WAIT_MS_MAX, WAIT_MS_MIN};
 use domain::limits::TIMEOUT_MS_MAX;
