@@ -2,13 +2,16 @@
 //!
 //! Read in order: `pool` (which worker gets a program), `link` (the host's end
 //! of one worker), `judge` (what that end believes), `watch` (when it kills),
-//! `wire` (frames), `worker` and `ticker` (the process), `guest` (one program in WebAssembly), `lockdown` (what a
-//! worker gives up), `settings` (what the machine code was made with).
+//! `wire` (frames), `worker`, `outbox` and `ticker` (the process), `guest` (one program
+//! in WebAssembly), `pages` (its memory, packed), `lockdown` (what a worker gives up),
+//! `settings` (what the machine code was made with).
 
 mod guest;
 mod judge;
 mod link;
 mod lockdown;
+mod outbox;
+mod pages;
 mod pool;
 mod settings;
 mod ticker;

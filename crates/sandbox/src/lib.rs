@@ -12,6 +12,7 @@ mod error;
 mod isolate;
 mod limits;
 mod session;
+mod snapshot;
 
 pub use compile::{CompileError, Program, compile};
 pub use error::Error;
@@ -20,3 +21,4 @@ pub use limits::Limits;
 pub use session::{
     Command, Event, Failure, FailureCode, Gone, LogLevel, Outcome, Sandbox, Session, Start,
 };
+pub use snapshot::Snapshot;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::{Error, Layer, Limits, Program};
+use crate::{Error, Layer, Limits, Program, Snapshot};
 
 /// Runs programs. Implemented by the isolate and by other runtimes.
 pub trait Sandbox: Send + Sync {
@@ -37,6 +37,9 @@ pub struct Start {
     pub elapsed_ms: u64,
     /// What the program may use.
     pub limits: Limits,
+    /// Where to go on from, instead of the beginning. The first turn then only says what
+    /// the program waits for. Should it fail, nothing has happened: begin without one.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A running program. Dropping it cancels the program.
@@ -91,6 +94,8 @@ pub enum Command {
         /// Task time from here on.
         elapsed_ms: u64,
     },
+    /// Asks for a snapshot; answered by [`Event::Snapshot`], which ends this turn.
+    Snapshot,
 }
 
 /// The answer to a call.
@@ -160,6 +165,8 @@ pub enum Event {
     },
     /// It threw, or passed a limit.
     Failed(Failure),
+    /// The program as it rests, or nothing where its runtime makes no snapshots or it is too large.
+    Snapshot(Option<Snapshot>),
     /// Its worker is gone through no fault of its own; it can be rebuilt by replay.
     Lost,
 }

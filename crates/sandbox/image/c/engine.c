@@ -2,9 +2,8 @@
  * QuickJS as a guest: one program, driven turn by turn from outside.
  *
  * The host calls start, deliver and advance; each runs the program until
- * nothing is left to do and ends with exactly one of host_turn_end, host_done
- * or host_failed. The seven imports below are the whole outside world: no
- * clock, no randomness, no file. Nothing here is trusted by the host; limits
+ * nothing is left to do and ends with exactly one host_end. The four imports
+ * below are the whole outside world: no clock, no randomness, no file. Nothing here is trusted by the host; limits
  * that matter to it are enforced again outside (memory, time, message sizes).
  *
  * QuickJS is included as source, not linked, so that the position of a call
@@ -22,14 +21,13 @@ size_t malloc_usable_size(void *p);
 IMPORT("call") void host_call(uint32_t seq, uint32_t line, uint32_t column, const char *path, uint32_t path_len,
                               const char *arguments, uint32_t arguments_len, const char *options, uint32_t options_len);
 IMPORT("log") void host_log(uint32_t level, const char *text, uint32_t len);
-IMPORT("turn_end") void host_turn_end(uint32_t pending_calls, double next_timer_elapsed_ms);
-IMPORT("done") void host_done(const char *json, uint32_t len, uint32_t was_undefined);
-IMPORT("failed") void host_failed(uint32_t kind, const char *json, uint32_t len);
+/* Ends a turn, once: with what is awaited, or with a JSON text. */
+IMPORT("end") void host_end(uint32_t how, uint32_t pending_calls, double next_timer_elapsed_ms, const char *json, uint32_t len);
 /* Ends the instance at once; a program has no way to catch it. */
 IMPORT("limit") _Noreturn void host_limit(uint32_t kind);
 
 enum { LIMIT_MEMORY = 1, LIMIT_LOG = 2, LIMIT_RESULT = 3 };
-enum { FAILED_THROWN = 0, FAILED_NEVER_SETTLES = 1 };
+enum { END_WAITING = 0, END_DONE = 1, END_DONE_UNDEFINED = 2, END_THROWN = 3, END_NEVER_SETTLES = 4 };
 
 #define PROGRAM_FILE "task.ts"
 #define PRELUDE_FILE "executor"
@@ -45,7 +43,7 @@ struct params {
     uint32_t memory_bytes, calls_max, calls_in_flight_max, log_bytes_max, result_bytes_max, message_bytes_max;
 };
 
-struct pending_call { uint32_t seq, line, column; JSValue settle[2]; };
+struct pending_call { uint32_t seq, line, column, bytes; JSValue settle[2]; };
 struct timer { uint32_t id; double due_ms, interval_ms; JSValue callback; };
 
 double virtual_now_ms;
@@ -57,6 +55,8 @@ static struct params params;
 static size_t memory_used;
 static size_t memory_limit = SIZE_MAX;
 static uint32_t last_seq, log_bytes;
+/* Arguments and options of the calls in flight, as JSON. */
+static uint64_t bytes_in_flight;
 static struct pending_call *calls;
 static uint32_t calls_len, calls_room;
 static struct timer *timers;
@@ -187,23 +187,28 @@ static const char *text_of(JSValueConst value, size_t *len)
     return text;
 }
 
-/* ---- failing ---- */
+/* ---- ending ---- */
+
+static void ended(uint32_t how, const char *json, size_t len)
+{
+    finished = true;
+    host_end(how, 0, -1, json, len);
+}
 
 static void fail_with(JSValue reason)
 {
-    finished = true;
     JSValue described = JS_Call(ctx, hook_describe, JS_UNDEFINED, 1, vc(&reason));
     if (JS_IsException(described)) {
         /* Even describing it threw; say no more than that. */
         JS_FreeValue(ctx, JS_GetException(ctx));
         static const char fallback[] = "{\"name\":\"Error\",\"message\":\"the program threw something that cannot be described\",\"stack\":\"\"}";
-        host_failed(FAILED_THROWN, fallback, sizeof(fallback) - 1);
+        ended(END_THROWN, fallback, sizeof(fallback) - 1);
         return;
     }
     size_t len;
     const char *json = JS_ToCStringLen(ctx, &len, described);
     mend_json((char *)json, len);
-    host_failed(FAILED_THROWN, json, len);
+    ended(END_THROWN, json, len);
     JS_FreeCString(ctx, json);
     JS_FreeValue(ctx, described);
 }
@@ -221,9 +226,8 @@ static void finish(void)
         fail_with(prefixed_error("the result cannot be written as JSON", error));
         return;
     }
-    finished = true;
     if (JS_IsUndefined(json)) {
-        host_done("null", 4, 1);
+        ended(END_DONE_UNDEFINED, "null", 4);
         return;
     }
     size_t len;
@@ -235,7 +239,7 @@ static void finish(void)
         fail_with(JS_GetException(ctx));
         return;
     }
-    host_done(text, len, 0);
+    ended(END_DONE, text, len);
 }
 
 /* Runs every job that is ready. Returns false when the program is over. */
@@ -306,11 +310,10 @@ static void end_turn(void)
 {
     struct timer *next = next_timer();
     if (!calls_len && !next) {
-        finished = true;
-        host_failed(FAILED_NEVER_SETTLES, "{}", 2);
+        ended(END_NEVER_SETTLES, "{}", 2);
         return;
     }
-    host_turn_end(calls_len, next ? next->due_ms : -1);
+    host_end(END_WAITING, calls_len, next ? next->due_ms : -1, "", 0);
 }
 
 EXPORT("alloc") char *guest_alloc(uint32_t len)
@@ -378,6 +381,12 @@ EXPORT("advance") void guest_advance(double now_ms, double elapsed_ms)
     JS_UpdateStackTop(rt);
     if (fire_timers(now_ms, elapsed_ms))
         end_turn();
+}
+
+/* Of a program restored from a snapshot: tells again what it waits for. */
+EXPORT("rest") void guest_rest(void)
+{
+    end_turn();
 }
 
 /* ---- made once, when the image is built ---- */

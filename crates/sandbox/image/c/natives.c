@@ -80,6 +80,7 @@ static bool take_call(uint32_t seq, struct pending_call *out)
         if (calls[i].seq == seq) {
             *out = calls[i];
             calls[i] = calls[--calls_len];
+            bytes_in_flight -= out->bytes;
             return true;
         }
     }
@@ -120,13 +121,16 @@ static JSValue issue(JSValueConst path, const char *arguments, size_t arguments_
     if (arguments_len + options_len > params.message_bytes_max)
         return rejected_tool_error("invalid_arguments", path,
             "the arguments are %u bytes, over the limit of %u bytes", (unsigned)(arguments_len + options_len), params.message_bytes_max);
+    if (bytes_in_flight + arguments_len + options_len > params.message_bytes_max)
+        return rejected_tool_error("call_limit_exceeded", path,
+            "the arguments of the calls in flight are over %u bytes together, the limit; await some of the calls first", params.message_bytes_max);
     size_t path_len;
     const char *path_text = text_of(path, &path_len);
     if (!path_text)
         return JS_EXCEPTION;
     if (path_len > PATH_BYTES_MAX)
         return rejected_tool_error("tool_not_found", JS_UNDEFINED, "no tool has a path of %u bytes", (unsigned)path_len);
-    struct pending_call call = { .seq = last_seq + 1 };
+    struct pending_call call = { .seq = last_seq + 1, .bytes = arguments_len + options_len };
     JSValue promise = JS_NewPromiseCapability(ctx, call.settle);
     if (JS_IsException(promise))
         return promise;
@@ -134,6 +138,7 @@ static JSValue issue(JSValueConst path, const char *arguments, size_t arguments_
     calls = grown(calls, calls_len, &calls_room, sizeof(*calls));
     calls[calls_len++] = call;
     last_seq = call.seq;
+    bytes_in_flight += call.bytes;
     host_call(call.seq, call.line, call.column, path_text, path_len, arguments, arguments_len, options, options_len);
     JS_FreeCString(ctx, path_text);
     return promise;

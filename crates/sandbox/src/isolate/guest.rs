@@ -1,12 +1,12 @@
-//! One program inside WebAssembly: the engine image, its seven imports, its end.
+//! One program inside WebAssembly: the engine image, its four imports, its end.
 //!
-//! Runs in the worker only. Imports append frames to the worker's outbox; how a
+//! Runs in the worker only. Imports put frames into the worker's outbox; how a
 //! turn ended is kept in [`State`] until its processor time is known. Limits
 //! that the image reports (`host.limit`) and those it cannot know (memory of
 //! the whole instance, native stack) end it by a trap, which no program catches.
 
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use wasmtime::{
     Caller, Config, Enabled, Engine, Extern, InstanceAllocationStrategy, InstancePre, Linker,
@@ -15,8 +15,10 @@ use wasmtime::{
 };
 
 use super::lockdown::IMAGE_FD;
+use super::outbox::Outbox;
+use super::pages;
 use super::settings::{WASM_STACK_BYTES, settings};
-use super::wire::{Frame, Kind, PARAMS_BYTES};
+use super::wire::{Kind, PARAMS_BYTES};
 use crate::limits::{MEMORY_BYTES_BESIDE, MEMORY_BYTES_CEILING};
 use crate::session::FailureCode;
 
@@ -28,20 +30,30 @@ const WARM_SLOTS: u32 = 2;
 /// program pays no page faults (sandbox measurements: four times faster).
 const KEEP_RESIDENT_BYTES: usize = 1280 << 10;
 
-/// Frames on their way to the host.
-pub(super) type Outbox = Arc<Mutex<Vec<u8>>>;
-
 /// How a turn ended.
 pub(super) enum End {
-    Waiting { pending: u32, next_timer: f64 },
-    Done { json: Vec<u8>, was_undefined: bool },
-    Failed { code: FailureCode, json: Vec<u8> },
+    /// Empty when none could be made.
+    Snapshot {
+        memory: Vec<u8>,
+    },
+    Waiting {
+        pending: u32,
+        next_timer: f64,
+    },
+    Done {
+        json: Vec<u8>,
+        was_undefined: bool,
+    },
+    Failed {
+        code: FailureCode,
+        json: Vec<u8>,
+    },
 }
 
 /// What the imports of one instance work on.
 pub(super) struct State {
     task: u32,
-    outbox: Outbox,
+    outbox: Arc<Outbox>,
     end: Option<End>,
     memory: StoreLimits,
 }
@@ -65,6 +77,7 @@ pub(super) struct Guest {
     start: TypedFunc<(u32, u32, u32), ()>,
     deliver: TypedFunc<(u32, u32, u32, u32, f64, f64), ()>,
     advance: TypedFunc<(f64, f64), ()>,
+    rest: TypedFunc<(), ()>,
 }
 
 /// What a turn does.
@@ -83,6 +96,10 @@ pub(super) enum Turn {
     Advance {
         now: f64,
         elapsed: f64,
+    },
+    /// The first turn of a program that goes on from a snapshot.
+    Restore {
+        memory: Vec<u8>,
     },
 }
 
@@ -117,7 +134,7 @@ impl Image {
         &self,
         task: u32,
         memory_bytes: u64,
-        outbox: Outbox,
+        outbox: Arc<Outbox>,
     ) -> wasmtime::Result<Guest> {
         let cap = memory_bytes.min(MEMORY_BYTES_CEILING) + MEMORY_BYTES_BESIDE;
         let memory = StoreLimitsBuilder::new()
@@ -144,6 +161,7 @@ impl Image {
             start: instance.get_typed_func(&mut store, "start")?,
             deliver: instance.get_typed_func(&mut store, "deliver")?,
             advance: instance.get_typed_func(&mut store, "advance")?,
+            rest: instance.get_typed_func(&mut store, "rest")?,
             store,
         })
     }
@@ -166,6 +184,7 @@ impl Guest {
                     .call_async(&mut self.store, (now, elapsed))
                     .await
             }
+            Turn::Restore { memory } => self.restore(&memory).await,
         };
         match outcome {
             Ok(()) => self
@@ -201,6 +220,40 @@ impl Guest {
                 (call, u32::from(ok), at, json.len() as u32, now, elapsed),
             )
             .await
+    }
+
+    /// What this program's memory holds beyond the image; empty when that is too much to carry.
+    /// Only between turns: then nothing of it lies on a stack.
+    pub(super) async fn snapshot(&mut self, image: &Image) -> End {
+        let outbox = self.store.data().outbox.clone();
+        let memory = match image.instantiate(0, 0, outbox).await {
+            Ok(fresh) => pages::pack(
+                fresh.memory.data(&fresh.store),
+                self.memory.data(&self.store),
+            ),
+            // Every place is taken: the task is rebuilt from its journal instead.
+            Err(_) => None,
+        };
+        End::Snapshot {
+            memory: memory.unwrap_or_default(),
+        }
+    }
+
+    async fn restore(&mut self, packed: &[u8]) -> wasmtime::Result<()> {
+        let unfit = || wasmtime::Error::msg("the snapshot does not fit this engine");
+        let pages = pages::unpack(packed).ok_or_else(unfit)?;
+        let have = self.memory.data_size(&self.store);
+        let more = pages.memory_bytes.saturating_sub(have) as u64;
+        self.memory
+            .grow_async(
+                &mut self.store,
+                more.div_ceil(pages::WASM_PAGE_BYTES as u64),
+            )
+            .await?;
+        pages
+            .write_to(self.memory.data_mut(&mut self.store))
+            .ok_or_else(unfit)?;
+        self.rest.call_async(&mut self.store, ()).await
     }
 
     async fn put(&mut self, bytes: &[u8]) -> wasmtime::Result<u32> {
@@ -276,8 +329,7 @@ fn text(caller: &mut Caller<'_, State>, at: u32, length: u32) -> wasmtime::Resul
 
 fn send(caller: &Caller<'_, State>, kind: Kind, flags: u8, call: u32, parts: &[&[u8]]) {
     let state = caller.data();
-    let mut outbox = state.outbox.lock().unwrap_or_else(PoisonError::into_inner);
-    Frame::write(&mut outbox, kind, flags, (state.task, call), parts);
+    state.outbox.push(kind, flags, (state.task, call), parts);
 }
 
 fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -331,37 +383,33 @@ fn link_output(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn link_ends(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(
         "host",
-        "turn_end",
-        |mut caller: Caller<'_, State>, pending: u32, next_timer: f64| {
-            caller.data_mut().end = Some(End::Waiting {
-                pending,
-                next_timer,
-            });
-        },
-    )?;
-    linker.func_wrap(
-        "host",
-        "done",
-        |mut caller: Caller<'_, State>, at: u32, length: u32, was_undefined: u32| {
+        "end",
+        |mut caller: Caller<'_, State>,
+         how: u32,
+         pending: u32,
+         next_timer: f64,
+         at: u32,
+         length: u32| {
             let json = text(&mut caller, at, length)?;
-            caller.data_mut().end = Some(End::Done {
-                json,
-                was_undefined: was_undefined != 0,
+            caller.data_mut().end = Some(match how {
+                0 => End::Waiting {
+                    pending,
+                    next_timer,
+                },
+                1 | 2 => End::Done {
+                    json,
+                    was_undefined: how == 2,
+                },
+                3 => End::Failed {
+                    code: FailureCode::Thrown,
+                    json,
+                },
+                4 => End::Failed {
+                    code: FailureCode::NeverSettles,
+                    json,
+                },
+                _ => internal("the engine ended a turn in an unknown way"),
             });
-            wasmtime::Result::Ok(())
-        },
-    )?;
-    linker.func_wrap(
-        "host",
-        "failed",
-        |mut caller: Caller<'_, State>, kind: u32, at: u32, length: u32| {
-            let json = text(&mut caller, at, length)?;
-            let code = if kind == 1 {
-                FailureCode::NeverSettles
-            } else {
-                FailureCode::Thrown
-            };
-            caller.data_mut().end = Some(End::Failed { code, json });
             wasmtime::Result::Ok(())
         },
     )?;

@@ -5,7 +5,7 @@
 //! is a [`Violation`], and the worker dies for it. Who a frame is about follows
 //! from the link it came by, never from its content.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use super::wire::{Body, Frame, Kind};
 use crate::Program;
 use crate::limits::Limits;
 use crate::session::{Event, Failure, FailureCode, LogLevel};
+use crate::snapshot::{Head, Snapshot};
 
 /// As in `engine.c`.
 const PATH_BYTES_MAX: usize = 512;
@@ -31,8 +32,11 @@ pub(super) struct Judge {
     program: Arc<Program>,
     limits: Limits,
     in_turn: bool,
+    /// The turn under way is a request for a snapshot.
+    in_snapshot: bool,
     last_seq: u32,
-    pending: HashSet<u32>,
+    /// Calls that wait, with the bytes of their arguments and options.
+    pending: HashMap<u32, u64>,
     log_bytes: u64,
     compute_ms: u64,
 }
@@ -56,10 +60,22 @@ impl Judge {
             program,
             limits,
             in_turn: true,
+            in_snapshot: false,
             last_seq: 0,
-            pending: HashSet::new(),
+            pending: HashMap::new(),
             log_bytes: 0,
             compute_ms: 0,
+        }
+    }
+
+    /// For a task that goes on from a snapshot.
+    pub(super) fn restored(program: Arc<Program>, limits: Limits, head: &Head) -> Judge {
+        Judge {
+            last_seq: head.last_seq,
+            pending: head.pending.iter().copied().collect(),
+            log_bytes: head.log_bytes,
+            compute_ms: head.compute_ms,
+            ..Judge::new(program, limits)
         }
     }
 
@@ -80,11 +96,17 @@ impl Judge {
 
     /// A turn begins; with `answers`, by the answer to that call. False when no such call waits.
     pub(super) fn begin_turn(&mut self, answers: Option<u32>) -> bool {
-        if answers.is_some_and(|seq| !self.pending.remove(&seq)) {
+        if answers.is_some_and(|seq| self.pending.remove(&seq).is_none()) {
             return false;
         }
         self.in_turn = true;
         true
+    }
+
+    /// The task is asked for a snapshot.
+    pub(super) fn begin_snapshot(&mut self) {
+        self.in_turn = true;
+        self.in_snapshot = true;
     }
 
     /// The event a frame stands for.
@@ -95,8 +117,20 @@ impl Judge {
         if !self.in_turn {
             return Err(Violation("a frame between two turns"));
         }
+        if self.in_snapshot != (frame.kind == Kind::Memory) {
+            return Err(Violation("another answer than was asked for"));
+        }
         let mut body = Body(frame.body);
         match frame.kind {
+            Kind::Memory => {
+                self.in_turn = false;
+                self.in_snapshot = false;
+                let memory = frame.body.to_vec();
+                Ok(Event::Snapshot((!memory.is_empty()).then(|| Snapshot {
+                    head: self.head(),
+                    memory,
+                })))
+            }
             Kind::Call => self.call(frame.call, body),
             Kind::Log => self.log(frame.flags, frame.body),
             Kind::TurnEnd => {
@@ -137,9 +171,25 @@ impl Judge {
             | Kind::Advance
             | Kind::Cancel
             | Kind::Ping
+            | Kind::Snapshot
             | Kind::Hello
             | Kind::Gone
             | Kind::Pong => Err(Violation("a frame that is not a task's to send")),
+        }
+    }
+
+    fn head(&self) -> Head {
+        Head {
+            engine: super::engine_digest().to_owned(),
+            code: self.program.code_digest().to_owned(),
+            last_seq: self.last_seq,
+            pending: self
+                .pending
+                .iter()
+                .map(|(seq, bytes)| (*seq, *bytes))
+                .collect(),
+            log_bytes: self.log_bytes,
+            compute_ms: self.compute_ms,
         }
     }
 
@@ -172,11 +222,15 @@ impl Judge {
         {
             return Err(Violation("a call out of order or over its limit"));
         }
+        let bytes = (arguments.len() + body.0.len()) as u64;
+        if self.pending.values().sum::<u64>() + bytes > self.limits.message_bytes_max {
+            return Err(Violation("calls in flight that are too large together"));
+        }
         if path.is_empty() || path.len() > PATH_BYTES_MAX {
             return Err(Violation("a call of an impossible path"));
         }
         self.last_seq = seq;
-        self.pending.insert(seq);
+        self.pending.insert(seq, bytes);
         Ok(Event::Call {
             seq,
             path: utf8(path)?,

@@ -23,7 +23,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use super::judge::{Judge, Violation};
 use super::lockdown::Layer;
 use super::watch::Ledger;
-use super::wire::{Frame, HEADER_BYTES, Kind, PARAMS_BYTES};
+use super::wire::{Frame, HEADER_BYTES, Kind, PARAMS_BYTES, WIRE_VERSION};
 use crate::Error;
 use crate::limits::FRAME_BYTES_MAX;
 use crate::session::{Command, Event, Outcome, Session, Start};
@@ -143,31 +143,36 @@ impl Link {
         let limits = start.limits.within_reach();
         let (events, heard) = mpsc::channel(EVENTS_BEHIND_MAX);
         let (commands, orders) = mpsc::channel(1);
-        let rest = Arc::new(Semaphore::new(0));
-        let judge = Judge::new(start.program.clone(), limits.clone());
+        let at_rest = Arc::new(Semaphore::new(0));
+        let (program, snapshot) = (start.program.clone(), start.snapshot.as_ref());
+        let judge = match snapshot {
+            Some(snapshot) => Judge::restored(program, limits.clone(), &snapshot.head),
+            None => Judge::new(program, limits.clone()),
+        };
+        let compute_used_ms = judge.compute_ms();
         self.note_turn();
         self.seats().insert(
             task,
             Seat {
                 judge,
                 events: events.clone(),
-                rest: rest.clone(),
+                rest: at_rest.clone(),
                 canceled: false,
             },
         );
 
-        let mut frame =
-            Vec::with_capacity(HEADER_BYTES + PARAMS_BYTES + 8 + start.program.code().len());
-        let params = params(&start, &limits);
+        let rest = snapshot.map_or(start.program.code().as_bytes(), |s| &s.memory);
+        let mut frame = Vec::with_capacity(HEADER_BYTES + PARAMS_BYTES + 16 + rest.len());
         Frame::write(
             &mut frame,
             Kind::Start,
-            0,
+            u8::from(snapshot.is_some()),
             (task, 0),
             &[
-                &params,
+                &params(&start, &limits),
                 &limits.compute_ms.to_le_bytes(),
-                start.program.code().as_bytes(),
+                &compute_used_ms.to_le_bytes(),
+                rest,
             ],
         );
         if self.write(&frame).await.is_err() {
@@ -176,7 +181,7 @@ impl Link {
         }
         let link = self.clone();
         Ok((Session::new(commands, heard), async move {
-            link.pump(task, orders, events, rest).await
+            link.pump(task, orders, events, at_rest).await
         }))
     }
 
@@ -218,13 +223,16 @@ impl Link {
     async fn give(&self, task: u32, order: &Command) -> std::io::Result<()> {
         let answers = match order {
             Command::Deliver { seq, .. } => Some(*seq),
-            Command::Advance { .. } => None,
+            Command::Advance { .. } | Command::Snapshot => None,
         };
         self.note_turn();
-        let known = self
-            .seats()
-            .get_mut(&task)
-            .is_some_and(|seat| seat.judge.begin_turn(answers));
+        let known = self.seats().get_mut(&task).is_some_and(|seat| {
+            if matches!(order, Command::Snapshot) {
+                seat.judge.begin_snapshot();
+                return true;
+            }
+            seat.judge.begin_turn(answers)
+        });
         if !known {
             tracing::error!(
                 task,
@@ -262,6 +270,7 @@ impl Link {
                     &[&clock(*now_ms), &clock(*elapsed_ms as i64)],
                 );
             }
+            Command::Snapshot => Frame::write(&mut frame, Kind::Snapshot, 0, (task, 0), &[]),
         }
         if frame.len() > FRAME_BYTES_MAX {
             tracing::error!(
@@ -346,7 +355,7 @@ impl Link {
         }
         let events = seat.events.clone();
         match &event {
-            Event::TurnEnd { .. } => seat.rest.add_permits(1),
+            Event::TurnEnd { .. } | Event::Snapshot(_) => seat.rest.add_permits(1),
             Event::Done { .. } | Event::Failed(_) | Event::Lost => seat.rest.close(),
             Event::Call { .. } | Event::Log { .. } => {}
         }
@@ -378,6 +387,9 @@ impl Reader {
             if let Some((frame, used)) = Frame::split(&self.buffer)? {
                 if frame.kind != Kind::Hello {
                     return Err("it is not a sandbox worker".into());
+                }
+                if frame.flags != WIRE_VERSION {
+                    return Err("it is a sandbox worker of another version".into());
                 }
                 let layers = serde_json::from_slice(frame.body).map_err(|e| e.to_string())?;
                 self.buffer.drain(..used);

@@ -7,8 +7,9 @@
 
 use crate::limits::FRAME_BYTES_MAX;
 
-/// Part of the engine's digest: programs recorded under another version are not resumed.
-pub(super) const WIRE_VERSION: u8 = 1;
+/// Said by the worker with its first frame; one of another version is refused. Part of
+/// the engine's digest too: programs recorded under another version are not resumed.
+pub(super) const WIRE_VERSION: u8 = 2;
 
 pub(super) const HEADER_BYTES: usize = 16;
 /// Bytes of `struct params` in `engine.c`.
@@ -18,7 +19,8 @@ pub(super) const PARAMS_BYTES: usize = 72;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
-    /// params, u64 compute limit in ms, code
+    /// params, u64 compute limit in ms, u64 compute used in ms, then the code or, with
+    /// flags 1, the memory of a snapshot
     Start = 0x01,
     /// f64 now, f64 elapsed, JSON; flags 1 for a value, 0 for an error; call
     Deliver = 0x02,
@@ -26,7 +28,9 @@ pub(super) enum Kind {
     Advance = 0x03,
     Cancel = 0x04,
     Ping = 0x05,
-    /// JSON: the layers; sent once
+    /// Asks for the memory of a task at rest
+    Snapshot = 0x06,
+    /// JSON: the layers; flags the version of the wire; sent once
     Hello = 0x81,
     /// u32 line, u32 column, u32 path length, u32 arguments length, path, arguments, options; call
     Call = 0x82,
@@ -41,16 +45,19 @@ pub(super) enum Kind {
     /// Nothing of this task is left; answers Cancel
     Gone = 0x87,
     Pong = 0x88,
+    /// The packed memory; empty when there is none to be had
+    Memory = 0x89,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        const ALL: [Kind; 13] = [
+        const ALL: [Kind; 15] = [
             Kind::Start,
             Kind::Deliver,
             Kind::Advance,
             Kind::Cancel,
             Kind::Ping,
+            Kind::Snapshot,
             Kind::Hello,
             Kind::Call,
             Kind::Log,
@@ -59,6 +66,7 @@ impl Kind {
             Kind::Failed,
             Kind::Gone,
             Kind::Pong,
+            Kind::Memory,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }

@@ -8,16 +8,17 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::guest::{End, Guest, Image, Outbox, Turn, internal};
+use super::guest::{End, Guest, Image, Turn, internal};
 use super::lockdown;
+use super::outbox::Outbox;
 use super::ticker::Ticker;
-use super::wire::{Body, Frame, Kind, PARAMS_BYTES};
+use super::wire::{Body, Frame, Kind, PARAMS_BYTES, WIRE_VERSION};
 use crate::session::FailureCode;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::RecvFlags;
 use rustix::time::ClockId;
 
 /// Bytes read from the socket at one time.
@@ -46,7 +47,7 @@ struct Worker {
     image: Arc<Image>,
     ticker: Arc<Ticker>,
     tasks: BTreeMap<u32, Task>,
-    outbox: Outbox,
+    outbox: Arc<Outbox>,
     inbox: Vec<u8>,
 }
 
@@ -78,18 +79,19 @@ fn serve() -> wasmtime::Result<()> {
         image,
         ticker,
         tasks: BTreeMap::new(),
-        outbox: Outbox::default(),
+        outbox: Arc::default(),
         inbox: Vec::new(),
     };
     let hello = serde_json::to_vec(&layers)?;
-    worker.push(Kind::Hello, 0, (0, 0), &[&hello]);
+    let version = WIRE_VERSION;
+    worker.outbox.push(Kind::Hello, version, (0, 0), &[&hello]);
     worker.run()
 }
 
 impl Worker {
     fn run(&mut self) -> wasmtime::Result<()> {
         loop {
-            self.flush()?;
+            self.outbox.flush()?;
             let busy = self
                 .tasks
                 .values()
@@ -130,32 +132,6 @@ impl Worker {
         Ok(alive)
     }
 
-    fn flush(&mut self) -> wasmtime::Result<()> {
-        let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = outbox.as_slice();
-        while !rest.is_empty() {
-            match rustix::net::send(lockdown::socket(), rest, SendFlags::NOSIGNAL) {
-                Ok(sent) => rest = &rest[sent..],
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        outbox.clear();
-        // One large result must not keep its room for ever.
-        outbox.shrink_to(READ_BYTES);
-        Ok(())
-    }
-
-    fn push(&self, kind: Kind, flags: u8, address: (u32, u32), parts: &[&[u8]]) {
-        Frame::write(
-            &mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner),
-            kind,
-            flags,
-            address,
-            parts,
-        );
-    }
-
     /// Does what the complete frames of the inbox ask.
     fn obey(&mut self) -> wasmtime::Result<()> {
         let inbox = std::mem::take(&mut self.inbox);
@@ -177,42 +153,56 @@ impl Worker {
             Kind::Start => {
                 let params: [u8; PARAMS_BYTES] = body.bytes(PARAMS_BYTES)?.try_into().ok()?;
                 let compute_limit = Duration::from_millis(body.u64()?);
-                let turn = Turn::Start {
-                    params,
-                    code: body.0.to_vec(),
+                let compute_used = Duration::from_millis(body.u64()?);
+                let memory_bytes = u64::from(memory_bytes(&params));
+                let rest = body.0.to_vec();
+                let turn = if frame.flags == 1 {
+                    Turn::Restore { memory: rest }
+                } else {
+                    Turn::Start { params, code: rest }
                 };
-                self.begin(
+                let place = self.new_program(frame.task, memory_bytes, turn);
+                self.tasks.insert(
                     frame.task,
-                    u64::from(memory_bytes(&params)),
-                    compute_limit,
-                    turn,
+                    Task {
+                        place,
+                        compute_used,
+                        compute_limit,
+                    },
                 );
             }
             Kind::Deliver => {
-                let (now, elapsed) = (body.f64()?, body.f64()?);
-                self.resume(
-                    frame.task,
-                    Turn::Deliver {
-                        call: frame.call,
-                        ok: frame.flags == 1,
-                        now,
-                        elapsed,
-                        json: body.0.to_vec(),
-                    },
-                )?;
-            }
-            Kind::Advance => self.resume(
-                frame.task,
-                Turn::Advance {
+                let turn = Turn::Deliver {
+                    call: frame.call,
+                    ok: frame.flags == 1,
                     now: body.f64()?,
                     elapsed: body.f64()?,
-                },
-            )?,
+                    json: body.0.to_vec(),
+                };
+                self.resume(frame.task, |mut guest| async move {
+                    let end = guest.run(turn).await;
+                    (Some(guest), end)
+                })?;
+            }
+            Kind::Advance => {
+                let (now, elapsed) = (body.f64()?, body.f64()?);
+                self.resume(frame.task, move |mut guest| async move {
+                    let end = guest.run(Turn::Advance { now, elapsed }).await;
+                    (Some(guest), end)
+                })?;
+            }
+            Kind::Snapshot => {
+                let image = self.image.clone();
+                self.resume(frame.task, |mut guest| async move {
+                    let end = guest.snapshot(&image).await;
+                    (Some(guest), end)
+                })?;
+            }
             Kind::Cancel => {
                 self.tasks.remove(&frame.task);
-                self.push(Kind::Gone, 0, (frame.task, 0), &[]);
+                self.outbox.push(Kind::Gone, 0, (frame.task, 0), &[]);
             }
-            Kind::Ping => self.push(Kind::Pong, 0, (0, 0), &[]),
+            Kind::Ping => self.outbox.push(Kind::Pong, 0, (0, 0), &[]),
             Kind::Hello
             | Kind::Call
             | Kind::Log
@@ -220,14 +210,15 @@ impl Worker {
             | Kind::Done
             | Kind::Failed
             | Kind::Gone
-            | Kind::Pong => return None,
+            | Kind::Pong
+            | Kind::Memory => return None,
         }
         Some(())
     }
 
-    fn begin(&mut self, number: u32, memory_bytes: u64, compute_limit: Duration, turn: Turn) {
+    fn new_program(&self, number: u32, memory_bytes: u64, turn: Turn) -> Place {
         let (image, outbox) = (self.image.clone(), self.outbox.clone());
-        let running = async move {
+        Place::Running(Box::pin(async move {
             match image.instantiate(number, memory_bytes, outbox).await {
                 Ok(guest) => {
                     let mut guest = Box::new(guest);
@@ -239,26 +230,17 @@ impl Worker {
                     internal(&format!("no instance could be made: {error}")),
                 ),
             }
-        };
-        let place = Place::Running(Box::pin(running));
-        self.tasks.insert(
-            number,
-            Task {
-                place,
-                compute_used: Duration::ZERO,
-                compute_limit,
-            },
-        );
+        }))
     }
 
-    fn resume(&mut self, number: u32, turn: Turn) -> Option<()> {
+    fn resume<T>(&mut self, number: u32, turn: impl FnOnce(Box<Guest>) -> T) -> Option<()>
+    where
+        T: Future<Output = (Option<Box<Guest>>, End)> + 'static,
+    {
         let task = self.tasks.get_mut(&number)?;
         match std::mem::replace(&mut task.place, Place::Over) {
-            Place::Resting(mut guest) => {
-                task.place = Place::Running(Box::pin(async move {
-                    let end = guest.run(turn).await;
-                    (Some(guest), end)
-                }));
+            Place::Resting(guest) => {
+                task.place = Place::Running(Box::pin(turn(guest)));
                 Some(())
             }
             // The host sends one command at a time.
@@ -295,10 +277,13 @@ impl Worker {
             .unwrap_or(u64::MAX)
             .to_le_bytes();
         match end {
+            End::Snapshot { memory } => {
+                self.outbox.push(Kind::Memory, 0, (number, 0), &[&memory]);
+            }
             End::Waiting {
                 pending,
                 next_timer,
-            } => self.push(
+            } => self.outbox.push(
                 Kind::TurnEnd,
                 0,
                 (number, pending),
@@ -308,7 +293,7 @@ impl Worker {
                 json,
                 was_undefined,
             } => {
-                self.push(
+                self.outbox.push(
                     Kind::Done,
                     u8::from(was_undefined),
                     (number, 0),
@@ -317,7 +302,8 @@ impl Worker {
                 self.over(number);
             }
             End::Failed { code, json } => {
-                self.push(Kind::Failed, code as u8, (number, 0), &[&used, &json]);
+                self.outbox
+                    .push(Kind::Failed, code as u8, (number, 0), &[&used, &json]);
                 self.over(number);
             }
         }

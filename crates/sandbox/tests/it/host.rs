@@ -44,6 +44,7 @@ pub(crate) fn start(source: &str) -> Start {
         now_ms: NOW_MS,
         elapsed_ms: 0,
         limits: limits(),
+        snapshot: None,
     }
 }
 
@@ -77,7 +78,7 @@ pub(crate) async fn drive(session: &mut Session, answer: Answer) -> Vec<Event> {
                 arguments,
                 ..
             } => waiting.push_back((seq, answer(&path, &arguments))),
-            Event::Log { .. } => {}
+            Event::Log { .. } | Event::Snapshot(_) => {}
             Event::TurnEnd {
                 next_timer_elapsed_ms,
                 ..

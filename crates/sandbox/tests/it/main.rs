@@ -15,6 +15,7 @@ mod escapes;
 mod host;
 mod limits;
 mod sharing;
+mod snapshots;
 mod time;
 mod values;
 mod world;

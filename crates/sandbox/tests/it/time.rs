@@ -5,7 +5,7 @@ use sandbox::{Command, Event, Outcome, Sandbox, Session, Start};
 use crate::host::{NOW_MS, drive, echo, isolate, result, run, run_start, start};
 
 /// Calls, logs and end of a run, without what a processor decides.
-fn told(events: &[Event]) -> Vec<String> {
+pub(crate) fn told(events: &[Event]) -> Vec<String> {
     events
         .iter()
         .map(|event| match event {
@@ -24,6 +24,7 @@ fn told(events: &[Event]) -> Vec<String> {
             } => format!("wait {pending_calls} {next_timer_elapsed_ms:?}"),
             Event::Done { result, .. } => format!("done {result}"),
             Event::Failed(failure) => format!("failed {} {}", failure.message, failure.stack),
+            Event::Snapshot(_) => "snapshot".into(),
             Event::Lost => "lost".into(),
         })
         .collect()
@@ -88,7 +89,7 @@ async fn the_wall_clock_moves_no_further_than_the_host_says() {
     );
 }
 
-const BRANCHING: &str = "
+pub(crate) const BRANCHING: &str = "
     const out: unknown[] = [];
     for (let round = 0; round < 6; round++) {
         const n = 1 + Math.floor(Math.random() * 5);
@@ -137,7 +138,7 @@ async fn a_recorded_run_is_rebuilt_from_its_deliveries() {
 }
 
 /// Answers the newest pending call first, and keeps what was delivered.
-async fn newest_first(session: &mut Session, journal: &mut Vec<Command>) -> Vec<Event> {
+pub(crate) async fn newest_first(session: &mut Session, journal: &mut Vec<Command>) -> Vec<Event> {
     let mut events = Vec::new();
     let mut waiting = Vec::new();
     let mut elapsed_ms: u64 = 0;
@@ -170,7 +171,7 @@ async fn newest_first(session: &mut Session, journal: &mut Vec<Command>) -> Vec<
                 journal.push(command.clone());
                 session.send(command).await.unwrap();
             }
-            Event::Log { .. } => {}
+            Event::Log { .. } | Event::Snapshot(_) => {}
             Event::Done { .. } | Event::Failed(_) | Event::Lost => return events,
         }
     }
@@ -187,7 +188,7 @@ async fn replay(session: &mut Session, journal: &[Command]) -> Vec<Event> {
                 .send(journal.next().expect("no more turns than recorded").clone())
                 .await
                 .unwrap(),
-            Event::Call { .. } | Event::Log { .. } => {}
+            Event::Call { .. } | Event::Log { .. } | Event::Snapshot(_) => {}
             Event::Done { .. } | Event::Failed(_) | Event::Lost => return events,
         }
     }

@@ -25,6 +25,7 @@ async fn consoles_write_what_a_person_reads() {
             | Event::TurnEnd { .. }
             | Event::Done { .. }
             | Event::Failed(_)
+            | Event::Snapshot(_)
             | Event::Lost => None,
         })
         .collect();

@@ -24,7 +24,7 @@ pub(crate) fn serve(lie: &str) -> ! {
         &mut socket,
         &frame(
             0x81,
-            0,
+            2,
             0,
             0,
             br#"[{"name":"seccomp","active":true,"required":true,"detail":"of course"}]"#,
