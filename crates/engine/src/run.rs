@@ -3,7 +3,8 @@
 //!
 //! The order of writes is in ARCHITECTURE.md. A task that was run before is rebuilt by the same
 //! loop: its program runs again and the journal answers. Calls are in `run/calls.rs`, what was
-//! recorded in `run/journal.rs`, the task's own time in `run/task_clock.rs`.
+//! recorded in `run/journal.rs`, a suspended program in `run/rest.rs`, the task's own time in
+//! `run/task_clock.rs`.
 
 mod begin;
 mod calls;
@@ -11,6 +12,7 @@ mod end;
 mod journal;
 mod logs;
 mod record;
+mod rest;
 mod task_clock;
 
 use crate::gate::Wanted;
@@ -33,6 +35,7 @@ use futures_util::stream::FuturesUnordered;
 use journal::Journal;
 use logs::{LOG_FLUSH_MS, Logs};
 use record::Settled;
+use rest::Rest;
 use sandbox::{Command, Event, Session};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -40,8 +43,6 @@ use task_clock::TaskClock;
 
 /// How often a waiting task looks whether it was answered without a notice.
 const LOOK_AGAIN_MS: u64 = 1_000;
-/// How many lost sandboxes one run survives.
-const SANDBOXES_MAX: u32 = 3;
 
 /// How a run left its task.
 enum End {
@@ -130,6 +131,8 @@ struct Run<'e> {
     next_timer_ms: Option<u64>,
     logs: Logs,
     sandboxes: u32,
+    /// The program goes on from a snapshot and has not said yet that it could.
+    restoring: bool,
     waiting_since: Option<Timestamp>,
     shown_waiting: bool,
     ended: Option<Outcome>,
@@ -168,7 +171,16 @@ impl<'e> Run<'e> {
                 return Ok(Doing::Finished(Arc::new(view.await?)));
             }
         };
-        let session = match start_session(engine, &task, &program).await {
+        let rest = if task.attempts > 1 {
+            Rest::kept(engine, &scope, &task).await?
+        } else {
+            None
+        };
+        let resting = rest
+            .as_ref()
+            .and_then(|rest| rest.fitting(&task, &journal, &program));
+        let rest = rest.filter(|_| resting.is_some());
+        let session = match start_session(engine, &task, &program, resting).await {
             Ok(session) => session,
             Err(error) => {
                 let outcome = Outcome::Failed(sandbox_unavailable(&error));
@@ -201,10 +213,15 @@ impl<'e> Run<'e> {
             next_timer_ms: None,
             logs: Logs::default(),
             sandboxes: 1,
+            restoring: false,
             waiting_since: None,
             shown_waiting: false,
             ended: None,
         };
+        if let Some(rest) = rest {
+            run.go_on_from(&rest);
+            run.restoring = true;
+        }
         let end = run.drive().await?;
         run.close(end).await
     }
@@ -424,6 +441,7 @@ impl<'e> Run<'e> {
                     next_timer_elapsed_ms,
                     ..
                 } => {
+                    self.restoring = false;
                     self.turns_open = self.turns_open.saturating_sub(1);
                     self.next_timer_ms = next_timer_elapsed_ms;
                 }
@@ -431,6 +449,17 @@ impl<'e> Run<'e> {
                     self.turns_open = 0;
                     self.ended = Some(self.completed(result));
                 }
+                Event::Failed(failure) if self.restoring => {
+                    tracing::warn!(
+                        task.id = %self.task.id,
+                        "its snapshot is of no use ({}); the task is rebuilt",
+                        failure.message
+                    );
+                    self.restart().await?;
+                    return Ok(());
+                }
+                // Asked for in `rest`, where its answer is taken.
+                Event::Snapshot(_) => {}
                 Event::Failed(failure) => {
                     self.turns_open = 0;
                     self.ended = Some(end::failed(failure, &self.task.limits));
@@ -457,51 +486,6 @@ impl<'e> Run<'e> {
             return Outcome::Failed(self.journal.stopped_short());
         }
         Outcome::Completed(result)
-    }
-
-    /// The sandbox died under the task: begin again in another one, from the journal.
-    async fn restart(&mut self) -> Result<(), Error> {
-        self.sandboxes += 1;
-        if self.sandboxes > SANDBOXES_MAX {
-            self.ended = Some(Outcome::Failed(TaskError::new(
-                "sandbox_lost",
-                format!(
-                    "its sandbox died {SANDBOXES_MAX} times while it ran; it is not tried again"
-                ),
-            )));
-            return Ok(());
-        }
-        tracing::warn!(task.id = %self.task.id, "its sandbox died; the task is rebuilt");
-        // What was ready is recorded first, so that the journal is all there is to know.
-        self.settle_undelivered();
-        self.write_all().await?;
-        let (journal, approvals) = recorded(self.engine, &self.scope, &self.task).await?;
-        self.journal = journal;
-        self.approvals = approvals;
-        self.deliveries = self.journal.last_order();
-        self.calls
-            .retain(|_, state| matches!(state, CallState::InFlight));
-        self.held.clear();
-        self.uncertain.clear();
-        self.ready.clear();
-        self.outbox.clear();
-        let now = self.now();
-        self.clock.stand(now);
-        let elapsed = self.clock.elapsed_ms(now);
-        self.clock = TaskClock::standing(elapsed, self.task.created_at);
-        self.logs.lines = 0;
-        self.logs.buffer.clear();
-        self.logs.since = None;
-        self.next_timer_ms = None;
-        self.waiting_since = None;
-        match start_session(self.engine, &self.task, &self.program).await {
-            Ok(session) => {
-                self.session = session;
-                self.turns_open = 1;
-            }
-            Err(error) => self.ended = Some(Outcome::Failed(sandbox_unavailable(&error))),
-        }
-        Ok(())
     }
 
     fn has_pending_approval(&self) -> bool {
@@ -547,13 +531,6 @@ impl<'e> Run<'e> {
             task,
             approvals: self.approvals.clone(),
         }
-    }
-
-    /// Releases the sandbox while a person is asked, unless an answer has come in between.
-    async fn suspend(&mut self) -> Result<bool, Error> {
-        let lease = self.lease.clone();
-        self.commit(move |tx| Ok(store::tasks::suspend(tx, &lease)?))
-            .await
     }
 }
 

@@ -29,6 +29,11 @@ pub(crate) struct Head {
 }
 
 impl Snapshot {
+    /// Number of the latest call; zero when none was made.
+    pub fn last_call(&self) -> u32 {
+        self.head.last_seq
+    }
+
     /// Numbers of the calls that wait for their answer, in no order.
     pub fn pending(&self) -> impl Iterator<Item = u32> {
         self.head.pending.iter().map(|(seq, _)| *seq)

@@ -8,7 +8,10 @@ use crate::db::{Connection, Control, Reader, Tx, params};
 use domain::canonical::sha256_hex;
 
 /// The steps, in order; the first has number 1.
-const STEPS: &[&str] = &[include_str!("../migrations/0001_spine.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../migrations/0001_spine.sql"),
+    include_str!("../migrations/0002_snapshots.sql"),
+];
 
 /// Brings the schema up to date, in one transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {

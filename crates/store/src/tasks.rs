@@ -232,6 +232,23 @@ pub fn counts(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<(String, u64)>
     )
 }
 
+/// What was kept of a task when it was suspended last.
+///
+/// # Errors
+/// Those of the database.
+pub fn snapshot(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &TaskId,
+) -> Result<Option<String>, Error> {
+    let kept = conn.one(
+        "select snapshot from tasks where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+        |r| r.opt_text(),
+    )?;
+    Ok(kept.flatten())
+}
+
 /// What the first call of a task is chained to.
 pub(crate) struct Header {
     pub(crate) seed: String,
@@ -269,7 +286,8 @@ pub fn finish(
     let (result, error) = columns_of(outcome)?;
     let finished = tx.execute(
         "update tasks
-         set state = $3, result = $4, error = $5, finished_at = $6, owner = null, lease_until = null
+         set state = $3, result = $4, error = $5, finished_at = $6, owner = null, lease_until = null,
+             snapshot = null
          where id = $1 and fence = $2 and state = 'running'",
         &params![
             &lease.task_id,
@@ -301,7 +319,7 @@ pub fn finish_unclaimed(
     let (result, error) = columns_of(outcome)?;
     let finished = tx.execute(
         "update tasks
-         set state = $3, result = $4, error = $5, finished_at = $6
+         set state = $3, result = $4, error = $5, finished_at = $6, snapshot = null
          where id = $1 and workspace_id = $2 and state in ('queued', 'suspended')",
         &params![
             id,

@@ -1,12 +1,66 @@
 //! What a run begins with: its program, its sandbox, and what was recorded of it before.
 
+use super::Run;
+use super::calls::CallState;
 use super::journal::Journal;
-use crate::Engine;
+use super::task_clock::TaskClock;
+use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::Approval;
-use domain::task::{Task, TaskError};
+use domain::task::{Outcome, Task, TaskError};
 use sandbox::Session;
 use std::sync::Arc;
+
+/// How many lost sandboxes one run survives.
+const SANDBOXES_MAX: u32 = 3;
+
+impl Run<'_> {
+    /// The sandbox died under the task: begin again in another one, from the journal.
+    pub(super) async fn restart(&mut self) -> Result<(), Error> {
+        self.sandboxes += 1;
+        if self.sandboxes > SANDBOXES_MAX {
+            self.ended = Some(Outcome::Failed(TaskError::new(
+                "sandbox_lost",
+                format!(
+                    "its sandbox died {SANDBOXES_MAX} times while it ran; it is not tried again"
+                ),
+            )));
+            return Ok(());
+        }
+        tracing::warn!(task.id = %self.task.id, "its sandbox died; the task is rebuilt");
+        // What was ready is recorded first, so that the journal is all there is to know.
+        self.settle_undelivered();
+        self.write_all().await?;
+        let (journal, approvals) = recorded(self.engine, &self.scope, &self.task).await?;
+        self.journal = journal;
+        self.approvals = approvals;
+        self.deliveries = self.journal.last_order();
+        self.calls
+            .retain(|_, state| matches!(state, CallState::InFlight));
+        self.held.clear();
+        self.uncertain.clear();
+        self.ready.clear();
+        self.outbox.clear();
+        let now = self.now();
+        self.clock.stand(now);
+        let elapsed = self.clock.elapsed_ms(now);
+        self.clock = TaskClock::standing(elapsed, self.task.created_at);
+        self.logs.lines = 0;
+        self.logs.buffer.clear();
+        self.logs.since = None;
+        self.next_timer_ms = None;
+        self.waiting_since = None;
+        self.restoring = false;
+        match start_session(self.engine, &self.task, &self.program, None).await {
+            Ok(session) => {
+                self.session = session;
+                self.turns_open = 1;
+            }
+            Err(error) => self.ended = Some(Outcome::Failed(sandbox_unavailable(&error))),
+        }
+        Ok(())
+    }
+}
 
 pub(super) fn rebuild_program(
     engine: &Engine,
@@ -48,10 +102,12 @@ pub(super) async fn recorded(
     Ok((Journal::new(calls), approvals))
 }
 
+/// Starts the program, from where it rested if there is a snapshot.
 pub(super) async fn start_session(
     engine: &Engine,
     task: &Task,
     program: &Arc<sandbox::Program>,
+    snapshot: Option<sandbox::Snapshot>,
 ) -> Result<Session, sandbox::Error> {
     let limits = &task.limits;
     engine
@@ -72,6 +128,7 @@ pub(super) async fn start_session(
                 result_bytes_max: limits.tool_result_bytes,
                 message_bytes_max: limits.tool_result_bytes + (64 << 10),
             },
+            snapshot,
         })
         .await
 }

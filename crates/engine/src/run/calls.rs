@@ -63,7 +63,7 @@ impl Run<'_> {
     }
 
     /// Matches a call with its record.
-    fn attach(&mut self, call: Call) {
+    pub(super) fn attach(&mut self, call: Call) {
         let sequence = call.binding.sequence;
         if self.calls.contains_key(&sequence) {
             return;

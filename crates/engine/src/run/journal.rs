@@ -35,6 +35,22 @@ impl Journal {
         self.deliveries.back().map_or(0, |(d, _)| d.order)
     }
 
+    /// How many calls are recorded.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The recorded calls that were not answered to the program.
+    pub(super) fn undelivered(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values().filter(|call| call.delivery.is_none())
+    }
+
+    /// The program goes on from where all that is recorded has happened.
+    pub(super) fn skip_to_end(&mut self) {
+        self.deliveries.clear();
+        self.seen = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+    }
+
     /// Whether recorded answers are still to be given again.
     pub(super) fn is_replaying(&self) -> bool {
         !self.deliveries.is_empty()

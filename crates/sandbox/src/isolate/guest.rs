@@ -251,7 +251,7 @@ impl Guest {
             )
             .await?;
         pages
-            .write_to(self.memory.data_mut(&mut self.store))
+            .lay_over(self.memory.data_mut(&mut self.store))
             .ok_or_else(unfit)?;
         self.rest.call_async(&mut self.store, ()).await
     }

@@ -1,4 +1,5 @@
-//! A resting program's memory as the pages in which it differs from the image.
+//! A resting program's memory as the pages in which it differs from the image,
+//! and in these as the difference, which is mostly zeros and packs well.
 //!
 //! Between turns a program has no native stack: its linear memory is all there
 //! is of it. What is packed here is unpacked into a new instance of the same
@@ -17,7 +18,7 @@ const DIFFERENT_BYTES_MAX: usize = 8 << 20;
 /// Memory size and how many pages follow.
 const HEAD_BYTES: usize = 8;
 
-/// Pages to be written over a fresh memory.
+/// Differences to be laid over a fresh memory.
 pub(super) struct Pages {
     /// Size the memory had.
     pub(super) memory_bytes: usize,
@@ -45,7 +46,9 @@ pub(super) fn pack(fresh: &[u8], used: &[u8]) -> Option<Vec<u8>> {
         out.extend(word(*number)?);
     }
     for number in different {
-        out.extend_from_slice(&used[number * PAGE_BYTES..(number + 1) * PAGE_BYTES]);
+        let place = number * PAGE_BYTES..(number + 1) * PAGE_BYTES;
+        let before = fresh.get(place.clone()).unwrap_or(&nothing);
+        out.extend(used[place].iter().zip(before).map(|(a, b)| a ^ b));
     }
     Some(lz4_flex::compress_prepend_size(&out))
 }
@@ -72,13 +75,16 @@ pub(super) fn unpack(packed: &[u8]) -> Option<Pages> {
 }
 
 impl Pages {
-    /// Writes every page to its place; `None` when one has no place there.
-    pub(super) fn write_to(&self, memory: &mut [u8]) -> Option<()> {
+    /// Lays every difference over its place; `None` when one has no place there.
+    pub(super) fn lay_over(&self, memory: &mut [u8]) -> Option<()> {
         let (numbers, contents) = self.bytes[HEAD_BYTES..].split_at(self.numbers * 4);
         let (numbers, _) = numbers.as_chunks::<4>();
         for (number, page) in numbers.iter().zip(contents.chunks_exact(PAGE_BYTES)) {
             let at = (u32::from_le_bytes(*number) as usize).checked_mul(PAGE_BYTES)?;
-            memory.get_mut(at..at + PAGE_BYTES)?.copy_from_slice(page);
+            let place = memory.get_mut(at..at + PAGE_BYTES)?;
+            for (byte, difference) in place.iter_mut().zip(page) {
+                *byte ^= difference;
+            }
         }
         Some(())
     }
@@ -102,8 +108,8 @@ mod tests {
         assert_eq!((pages.memory_bytes, pages.numbers), (used.len(), 4));
         let mut restored = fresh.clone();
         restored.resize(pages.memory_bytes, 0);
-        pages.write_to(&mut restored).unwrap();
-        assert_eq!(restored[STACK_BYTES..], used[STACK_BYTES..]);
+        pages.lay_over(&mut restored).unwrap();
+        assert!(restored[STACK_BYTES..] == used[STACK_BYTES..]);
         assert_eq!(restored[0], fresh[0], "the stack is not carried");
     }
 
@@ -113,8 +119,8 @@ mod tests {
         used[BYTES - 1] = 1;
         let good = pack(&vec![0; BYTES], &used).unwrap();
         let pages = unpack(&good).unwrap();
-        assert!(pages.write_to(&mut vec![0; BYTES]).is_some(), "control");
-        assert!(pages.write_to(&mut vec![0; BYTES / 2]).is_none());
+        assert!(pages.lay_over(&mut vec![0; BYTES]).is_some(), "control");
+        assert!(pages.lay_over(&mut vec![0; BYTES / 2]).is_none());
         assert!(unpack(&[]).is_none());
         let mut bomb = good.clone();
         bomb[..4].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -126,7 +132,7 @@ mod tests {
             let mut bent = good.clone();
             bent[at] ^= 0x80;
             if let Some(pages) = unpack(&bent) {
-                let _ = pages.write_to(&mut vec![0; BYTES]);
+                let _ = pages.lay_over(&mut vec![0; BYTES]);
             }
         }
     }

@@ -136,15 +136,16 @@ pub(crate) fn check_chain(
 
 /// Lets go of a task whose every open call waits for a person. False, and nothing is changed, if
 /// that is not so: an answer may have come between the worker's last look and this.
+/// `snapshot` is kept beside it, in the place of an older one; the end of the task removes it.
 ///
 /// # Errors
 /// [`Error::LostLease`]; those of the database.
-pub fn suspend(tx: &mut Tx<'_>, lease: &Lease) -> Result<bool, Error> {
+pub fn suspend(tx: &mut Tx<'_>, lease: &Lease, snapshot: Option<&str>) -> Result<bool, Error> {
     // With the row locked: whoever answers wakes the task after the answer, and `wake` locks it too.
     check(tx, lease)?;
     let suspended = tx.execute(
         "update tasks
-         set state = 'suspended', owner = null, lease_until = null
+         set state = 'suspended', owner = null, lease_until = null, snapshot = $3
          where id = $1 and fence = $2 and state = 'running'
            and exists (select 1 from approvals
                        where approvals.task_id = $1 and approvals.status = 'pending')
@@ -154,7 +155,7 @@ pub fn suspend(tx: &mut Tx<'_>, lease: &Lease) -> Result<bool, Error> {
                                              where approvals.task_id = calls.task_id
                                                and approvals.sequence = calls.sequence
                                                and approvals.status = 'pending'))",
-        &params![&lease.task_id, lease.fence],
+        &params![&lease.task_id, lease.fence, snapshot],
     )?;
     Ok(suspended == 1)
 }

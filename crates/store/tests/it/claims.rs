@@ -100,7 +100,7 @@ async fn an_expired_lease_is_taken_over_and_the_old_one_refused(w: World) {
         Box::new(tasks::check),
         Box::new(|tx, l| tasks::set_log_lines(tx, l, 1)),
         Box::new(|tx, l| tasks::finish(tx, l, &Outcome::Canceled, at(101))),
-        Box::new(|tx, l| tasks::suspend(tx, l).map(|_| ())),
+        Box::new(|tx, l| tasks::suspend(tx, l, None).map(|_| ())),
         Box::new(move |tx, l| calls::insert(tx, l, &scope, &second)),
         Box::new(|tx, l| calls::mark_sent(tx, l, 1, at(101)).map(|_| ())),
         Box::new(|tx, l| calls::mark_unknown(tx, l, 1).map(|_| ())),
@@ -165,7 +165,7 @@ async fn suspension_waits_for_people_alone(w: World) {
     let system = w.system;
     let (_, lease) = begun(&w, "one", 0).await;
     assert!(
-        !w.write(move |tx| tasks::suspend(tx, &lease)).await,
+        !w.write(move |tx| tasks::suspend(tx, &lease, None)).await,
         "nothing is asked"
     );
 
@@ -179,15 +179,20 @@ async fn suspension_waits_for_people_alone(w: World) {
         .await;
     let held = lease.clone();
     assert!(
-        !w.write(move |tx| tasks::suspend(tx, &held)).await,
+        !w.write(move |tx| tasks::suspend(tx, &held, None)).await,
         "a call is under way"
     );
     let (held, answer) = (lease.clone(), CallStatus::Succeeded("1".into()));
     w.write(move |tx| calls::record_outcome(tx, &held, 2, &answer, at(1), Some(delivery(1))))
         .await;
     let held = lease.clone();
-    assert!(w.write(move |tx| tasks::suspend(tx, &held)).await);
+    assert!(
+        w.write(move |tx| tasks::suspend(tx, &held, Some("as it rests")))
+            .await
+    );
     assert_eq!(get(&w, &task).await.state, TaskState::Suspended);
+    assert_eq!(kept(&w, &w.a, &task).await.as_deref(), Some("as it rests"));
+    assert_eq!(kept(&w, &w.b, &task).await, None, "another workspace");
     assert_eq!(get(&w, &task).await.shown_status(), "waiting");
     assert_eq!(claim(&w.store, &w, "two", 50).await, None);
 
@@ -196,14 +201,26 @@ async fn suspension_waits_for_people_alone(w: World) {
     let id = task.id.clone();
     assert!(!w.write(move |tx| tasks::wake(tx, system, &id)).await);
     let (again, lease) = claim(&w.store, &w, "two", 50).await.unwrap();
-    assert_eq!((again.id, lease.fence), (task.id, 2));
+    assert_eq!((&again.id, lease.fence), (&task.id, 2));
+    assert!(kept(&w, &w.a, &task).await.is_some(), "until the end");
+    w.write(move |tx| tasks::finish(tx, &lease, &Outcome::Canceled, at(51)))
+        .await;
+    assert_eq!(kept(&w, &w.a, &task).await, None);
+}
+
+async fn kept(w: &World, scope: &domain::access::Scope, task: &Task) -> Option<String> {
+    let (scope, id) = (scope.clone(), task.id.clone());
+    w.store
+        .read(move |r| tasks::snapshot(r, &scope, &id))
+        .await
+        .unwrap()
 }
 
 async fn an_answer_and_a_suspension_never_miss_each_other(w: World) {
     for _ in 0..30 {
         let (task, lease, asked) = asking(&w).await;
         let (scope, system) = (w.a.clone(), w.system);
-        let suspend = w.store.write(move |tx| tasks::suspend(tx, &lease));
+        let suspend = w.store.write(move |tx| tasks::suspend(tx, &lease, None));
         let answer = w.other.write(move |tx| {
             let yes = ApprovalStatus::Approved(answered(""));
             assert!(approvals::resolve(tx, &scope, &asked.id, &yes)?);

@@ -152,7 +152,7 @@ async fn only_what_no_server_runs_ends_unclaimed(w: World) {
     w.write(move |tx| tasks::insert(tx, &scope, &stored)).await;
     let (running, _) = begun(&w, "one", 0).await;
     let (suspended, lease, _) = asking(&w).await;
-    assert!(w.write(move |tx| tasks::suspend(tx, &lease)).await);
+    assert!(w.write(move |tx| tasks::suspend(tx, &lease, None)).await);
     for (task, scope, ends) in [
         (&queued, &w.b, false),
         (&queued, &w.a, true),
@@ -270,7 +270,7 @@ async fn lists_filter_and_page(w: World) {
 
     let (scope, id) = (w.a.clone(), asked.id.clone());
     w.write(move |tx| {
-        tasks::suspend(tx, &lease)?;
+        tasks::suspend(tx, &lease, None)?;
         let yes = ApprovalStatus::Approved(answered("fine"));
         approvals::resolve(tx, &scope, &id, &yes)
     })

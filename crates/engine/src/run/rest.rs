@@ -1,0 +1,107 @@
+//! A suspended program as it rests: kept when its sandbox is released, gone on with when its
+//! answer comes.
+//!
+//! A cache beside the journal. It is used only where the journal has not grown since, and
+//! whatever is wrong with it, the task is rebuilt by replay instead.
+
+use super::Run;
+use super::journal::Journal;
+use super::task_clock::TaskClock;
+use crate::{Engine, Error};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::Timestamp;
+use domain::access::Scope;
+use domain::task::Task;
+use sandbox::{Command, Event, Snapshot};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What is kept of a suspended task, and where in its journal it stands.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Rest {
+    deliveries: u32,
+    log_lines: u32,
+    elapsed_ms: u64,
+    shown: Timestamp,
+    program: String,
+}
+
+impl Rest {
+    /// What was kept of a task, if anything was.
+    pub(super) async fn kept(
+        engine: &Engine,
+        scope: &Scope,
+        task: &Task,
+    ) -> Result<Option<Rest>, store::Error> {
+        let (scope, id) = (scope.clone(), task.id.clone());
+        let kept = engine
+            .inner
+            .store
+            .read(move |r| store::tasks::snapshot(r, &scope, &id))
+            .await?;
+        Ok(kept.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// The program, if it rests exactly where the journal ends.
+    pub(super) fn fitting(
+        &self,
+        task: &Task,
+        journal: &Journal,
+        program: &sandbox::Program,
+    ) -> Option<Snapshot> {
+        let bytes = STANDARD.decode(&self.program).ok()?;
+        let snapshot = Snapshot::from_bytes(&bytes, program)?;
+        let stands = snapshot.last_call() as usize == journal.calls()
+            && self.deliveries == journal.last_order()
+            && self.log_lines == task.log_lines;
+        let waits: BTreeSet<u32> = snapshot.pending().collect();
+        let open: BTreeSet<u32> = journal.undelivered().map(|c| c.binding.sequence).collect();
+        (stands && waits == open).then_some(snapshot)
+    }
+
+    /// The task's own time where it rests.
+    pub(super) fn clock(&self) -> TaskClock {
+        TaskClock::standing(self.elapsed_ms, self.shown)
+    }
+}
+
+impl Run<'_> {
+    /// Takes up a program that rests where the journal ends.
+    pub(super) fn go_on_from(&mut self, rest: &Rest) {
+        self.journal.skip_to_end();
+        self.clock = rest.clock();
+        self.logs.lines = rest.log_lines;
+        let open: Vec<_> = self.journal.undelivered().cloned().collect();
+        for call in open {
+            self.attach(call);
+        }
+        tracing::info!(task.id = %self.task.id, "the task goes on from its snapshot");
+    }
+
+    /// Releases the sandbox while a person is asked, unless an answer has come in between.
+    pub(super) async fn suspend(&mut self) -> Result<bool, Error> {
+        let rest = self.rest().await;
+        let kept = rest.and_then(|rest| serde_json::to_string(&rest).ok());
+        let lease = self.lease.clone();
+        self.commit(move |tx| Ok(store::tasks::suspend(tx, &lease, kept.as_deref())?))
+            .await
+    }
+
+    /// The program as it rests; nothing where its runtime does not put programs away.
+    async fn rest(&mut self) -> Option<Rest> {
+        self.session.send(Command::Snapshot).await.ok()?;
+        // At rest a program says nothing else. A sandbox that is lost now says so again later.
+        let Event::Snapshot(Some(snapshot)) = self.session.next().await else {
+            return None;
+        };
+        let now = self.now();
+        Some(Rest {
+            deliveries: self.deliveries,
+            log_lines: self.task.log_lines,
+            elapsed_ms: self.clock.elapsed_ms(now),
+            shown: self.clock.show(now),
+            program: STANDARD.encode(snapshot.to_bytes()),
+        })
+    }
+}
