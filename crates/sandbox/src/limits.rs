@@ -11,7 +11,7 @@ pub struct Limits {
     pub compute_ms: u64,
     /// Script heap, in bytes; at most `MEMORY_BYTES_CEILING`.
     pub memory_bytes: u64,
-    /// Tool calls in all.
+    /// Tool calls in all. Look-ups in the catalog and in handles are not counted.
     pub calls_max: u32,
     /// Tool calls awaiting an answer at one time.
     pub calls_in_flight_max: u32,

@@ -22,6 +22,7 @@ pub(crate) struct Head {
     pub(crate) engine: String,
     pub(crate) code: String,
     pub(crate) last_seq: u32,
+    pub(crate) lookups: u32,
     /// Calls that wait for their answer, with the bytes of their arguments and options.
     pub(crate) pending: Vec<(u32, u64)>,
     pub(crate) log_bytes: u64,

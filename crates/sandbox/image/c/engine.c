@@ -34,6 +34,7 @@ enum { END_WAITING = 0, END_DONE = 1, END_DONE_UNDEFINED = 2, END_THROWN = 3, EN
 #define JSON_DEPTH_MAX 100
 #define TIMERS_MAX 10000
 #define PATH_BYTES_MAX 512
+#define LOOKUPS_MAX 10000
 /* Of the 512 KiB shadow stack; the rest is room for native code above the check. */
 #define SCRIPT_STACK_BYTES (384 * 1024)
 
@@ -54,7 +55,8 @@ static JSContext *ctx;
 static struct params params;
 static size_t memory_used;
 static size_t memory_limit = SIZE_MAX;
-static uint32_t last_seq, log_bytes;
+/* Of last_seq calls so many were look-ups, which the limit on calls leaves out. */
+static uint32_t last_seq, lookups, log_bytes;
 /* Arguments and options of the calls in flight, as JSON. */
 static uint64_t bytes_in_flight;
 static struct pending_call *calls;

@@ -110,9 +110,12 @@ static const char *json_object(JSValueConst value, const char *what, size_t *len
     return NULL;
 }
 
-static JSValue issue(JSValueConst path, const char *arguments, size_t arguments_len, const char *options, size_t options_len)
+static JSValue issue(JSValueConst path, bool lookup, const char *arguments, size_t arguments_len, const char *options, size_t options_len)
 {
-    if (last_seq >= params.calls_max)
+    if (lookup && lookups >= LOOKUPS_MAX)
+        return rejected_tool_error("call_limit_exceeded", path,
+            "this program has looked into the catalog and its handles %u times, a fixed limit per task", LOOKUPS_MAX);
+    if (!lookup && last_seq - lookups >= params.calls_max)
         return rejected_tool_error("call_limit_exceeded", path,
             "this program has made %u tool calls, the limit per task (calls); an administrator may raise it", params.calls_max);
     if (calls_len >= params.calls_in_flight_max)
@@ -138,13 +141,14 @@ static JSValue issue(JSValueConst path, const char *arguments, size_t arguments_
     calls = grown(calls, calls_len, &calls_room, sizeof(*calls));
     calls[calls_len++] = call;
     last_seq = call.seq;
+    lookups += lookup;
     bytes_in_flight += call.bytes;
     host_call(call.seq, call.line, call.column, path_text, path_len, arguments, arguments_len, options, options_len);
     JS_FreeCString(ctx, path_text);
     return promise;
 }
 
-/* call(path, arguments, options): always a promise, never an exception. */
+/* call(path, arguments, options, lookup): always a promise, never an exception. */
 static JSValue native_call(JSContext *c, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     JSValue held_arguments, held_options, problem;
@@ -155,7 +159,7 @@ static JSValue native_call(JSContext *c, JSValueConst this_val, int argc, JSValu
     JSValue promise;
     const char *options = json_object(argv[2], "options", &options_len, &held_options, &problem);
     if (options) {
-        promise = issue(argv[0], arguments, arguments_len, options, options_len);
+        promise = issue(argv[0], JS_ToBool(ctx, argv[3]), arguments, arguments_len, options, options_len);
         JS_FreeCString(ctx, options);
         JS_FreeValue(ctx, held_options);
     } else {
@@ -383,7 +387,7 @@ static JSValue native_decode(JSContext *c, JSValueConst this_val, int argc, JSVa
 static JSValue make_natives(void)
 {
     static const struct { const char *name; JSCFunction *function; int length; } list[] = {
-        { "call", native_call, 3 }, { "reject", native_reject, 2 }, { "log", native_log, 2 },
+        { "call", native_call, 4 }, { "reject", native_reject, 2 }, { "log", native_log, 2 },
         { "timer", native_timer, 3 }, { "clear", native_clear, 1 },
         { "elapsed", native_elapsed, 0 }, { "now", native_now, 0 },
         { "random", native_random, 0 }, { "fill", native_fill, 1 },

@@ -55,6 +55,12 @@ function toolError(fields, line, column) {
 // Calls that read as plain words: a bare string stands for their main argument.
 const bareString = { __proto__: null, discover: "query", describe: "path" };
 
+// Look-ups that reach nothing outside: not counted as calls.
+const lookups = {
+  __proto__: null,
+  discover: true, describe: true, "catalog.namespaces": true, "catalog.tools": true, "results.read": true,
+};
+
 function invoke(path, given, options) {
   let args = given ?? {};
   if (typeof args === "string" && bareString[path]) args = { [bareString[path]]: args };
@@ -62,7 +68,7 @@ function invoke(path, given, options) {
     const kind = isArray(args) ? "an array" : `a ${typeof args}`;
     return native.reject(path, `tools.${path} takes one plain object of arguments, but was given ${kind}`);
   }
-  return native.call(path, args, options ?? {});
+  return native.call(path, args, options ?? {}, lookups[path] === true);
 }
 
 // Looked at by await, string conversion and JSON.stringify without a call being meant.

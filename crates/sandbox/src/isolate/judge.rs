@@ -19,6 +19,16 @@ use crate::snapshot::{Head, Snapshot};
 
 /// As in `engine.c`.
 const PATH_BYTES_MAX: usize = 512;
+/// As in `engine.c`.
+const LOOKUPS_MAX: u32 = 10_000;
+/// As in the prelude: paths that the limit on calls leaves out.
+const LOOKUPS: [&str; 5] = [
+    "discover",
+    "describe",
+    "catalog.namespaces",
+    "catalog.tools",
+    "results.read",
+];
 /// A described error: three texts of at most 16 K characters each, and a tool's error.
 const FAILURE_BYTES_BESIDE: u64 = 512 << 10;
 
@@ -35,6 +45,8 @@ pub(super) struct Judge {
     /// The turn under way is a request for a snapshot.
     in_snapshot: bool,
     last_seq: u32,
+    /// So many of them were look-ups.
+    lookups: u32,
     /// Calls that wait, with the bytes of their arguments and options.
     pending: HashMap<u32, u64>,
     log_bytes: u64,
@@ -62,6 +74,7 @@ impl Judge {
             in_turn: true,
             in_snapshot: false,
             last_seq: 0,
+            lookups: 0,
             pending: HashMap::new(),
             log_bytes: 0,
             compute_ms: 0,
@@ -72,6 +85,7 @@ impl Judge {
     pub(super) fn restored(program: Arc<Program>, limits: Limits, head: &Head) -> Judge {
         Judge {
             last_seq: head.last_seq,
+            lookups: head.lookups,
             pending: head.pending.iter().copied().collect(),
             log_bytes: head.log_bytes,
             compute_ms: head.compute_ms,
@@ -183,6 +197,7 @@ impl Judge {
             engine: super::engine_digest().to_owned(),
             code: self.program.code_digest().to_owned(),
             last_seq: self.last_seq,
+            lookups: self.lookups,
             pending: self
                 .pending
                 .iter()
@@ -217,10 +232,19 @@ impl Judge {
             return Err(short);
         };
         if seq != self.last_seq.wrapping_add(1)
-            || seq > self.limits.calls_max
             || self.pending.len() as u64 >= u64::from(self.limits.calls_in_flight_max)
         {
             return Err(Violation("a call out of order or over its limit"));
+        }
+        let path = utf8(path)?;
+        let lookup = LOOKUPS.contains(&path.as_str());
+        let over = if lookup {
+            self.lookups >= LOOKUPS_MAX
+        } else {
+            self.last_seq - self.lookups >= self.limits.calls_max
+        };
+        if over {
+            return Err(Violation("more calls than their limit"));
         }
         let bytes = (arguments.len() + body.0.len()) as u64;
         if self.pending.values().sum::<u64>() + bytes > self.limits.message_bytes_max {
@@ -230,10 +254,11 @@ impl Judge {
             return Err(Violation("a call of an impossible path"));
         }
         self.last_seq = seq;
+        self.lookups += u32::from(lookup);
         self.pending.insert(seq, bytes);
         Ok(Event::Call {
             seq,
-            path: utf8(path)?,
+            path,
             arguments: object(arguments, self.limits.message_bytes_max)?,
             options: object(body.0, self.limits.message_bytes_max)?,
             position: self.program.locate(line, column),

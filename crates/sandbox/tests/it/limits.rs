@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sandbox::{Event, FailureCode, Limits, Sandbox, Start, compile};
 
 use crate::host::{
-    SOURCE_BYTES_MAX, drive, echo, failure_of, isolate, limits, result, run_start, start,
+    SOURCE_BYTES_MAX, drive, echo, failure_of, isolate, limits, result, run, run_start, start,
 };
 
 fn tight(source: &str) -> Start {
@@ -156,6 +156,44 @@ async fn calls_over_their_limits_reject_in_the_program() {
         result,
         r#"[[0,1,2,3,"call_limit_exceeded","call_limit_exceeded","call_limit_exceeded"],6,true,"call_limit_exceeded","this program has made 10 tool calls, the limit per task (calls); an administrator may raise it",false,"x.y"]"#
     );
+}
+
+#[tokio::test]
+async fn looking_things_up_is_not_counted_but_bounded() {
+    let mut start = start(
+        "for (let i = 0; i < 30; i++) { await tools.discover('x'); await tools.describe('a.b'); await tools.catalog.tools(); }
+         for (let i = 0; i < 10; i++) await tools.x.y({});
+         let refused; try { await tools.x.y({}) } catch (e) { refused = e.code }
+         return [await tools.results.read({ handle: 'h' }), refused]",
+    );
+    start.limits.calls_max = 10;
+    let events = run_start(start).await;
+    let calls = events.iter().filter(|e| matches!(e, Event::Call { .. }));
+    assert_eq!(calls.count(), 101);
+    let Some(Event::Done { result, .. }) = events.last() else {
+        panic!("{:?}", events.last())
+    };
+    assert_eq!(result, r#"[{"handle":"h"},"call_limit_exceeded"]"#);
+
+    let endless = "let made = 0; try { for (;;) { await tools.describe('x'); made++ } } catch (e) { return [made, e.code] }";
+    let Some(Event::Done { result, .. }) = run(endless).await.pop() else {
+        panic!("it ends")
+    };
+    assert_eq!(result, r#"[10000,"call_limit_exceeded"]"#);
+}
+
+#[tokio::test]
+async fn arguments_in_flight_are_bounded_together() {
+    let mut start = start(
+        "const large = 'x'.repeat(600);
+         const all = await Promise.allSettled([1, 2].map(i => tools.x.y({ i, large })));
+         return [all.map(r => r.status === 'fulfilled' ? r.value.i : r.reason.code), (await tools.x.y({ i: 3, large })).i]",
+    );
+    start.limits.message_bytes_max = 1_000;
+    let Some(Event::Done { result, .. }) = run_start(start).await.pop() else {
+        panic!("it ends")
+    };
+    assert_eq!(result, r#"[[1,"call_limit_exceeded"],3]"#);
 }
 
 #[tokio::test]
