@@ -49,11 +49,10 @@ impl Engine {
                     (false, false) => CheckStatus::Warning,
                     (false, true) => CheckStatus::Problem,
                 };
-                checks.push(Check::new(
-                    &format!("sandbox.{}", layer.name),
-                    status,
-                    layer.detail,
-                ));
+                checks.push(Check {
+                    next_step: layer_step(status),
+                    ..Check::new(&format!("sandbox.{}", layer.name), status, layer.detail)
+                });
             }
             checks.push(self.sources_check().await);
             checks
@@ -97,5 +96,16 @@ impl Engine {
             }
             Err(error) => Check::new("sources", CheckStatus::Problem, error.to_string()),
         }
+    }
+}
+
+/// What to do about a layer of the sandbox that does not hold.
+fn layer_step(status: CheckStatus) -> Option<String> {
+    match status {
+        CheckStatus::Ok => None,
+        CheckStatus::Warning => Some("The sandbox runs without it, with one wall less.".into()),
+        CheckStatus::Problem => Some(
+            "No program runs until it holds: run the server where the kernel offers it.".into(),
+        ),
     }
 }

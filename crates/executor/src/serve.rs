@@ -11,7 +11,7 @@ use crate::home::{Held, Notice};
 use crate::master_key;
 use domain::access::System;
 use engine::{Engine, Parts, SystemClock};
-use sandbox::{Isolate, IsolateConfig};
+use sandbox::{Isolate, IsolateConfig, Sandbox};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -234,15 +234,18 @@ pub(crate) async fn start_sandbox(config: &Config, workers_min: usize) -> Result
         allow_weak: config.dangerously_allow_weak_sandbox,
         worker_exe,
     };
-    if settings.allow_weak {
-        tracing::warn!(
-            "DANGEROUSLY_ALLOW_WEAK_SANDBOX is set: programs may run without every layer of the sandbox"
-        );
-    }
-    Isolate::start(settings).await.map_err(|e| {
+    let isolate = Isolate::start(settings).await.map_err(|e| {
         Failure::failed("sandbox", format!("the sandbox cannot start: {e}"))
             .next("`executor doctor` shows its layers")
-    })
+    })?;
+    if let Some(refusal) = isolate.refusal() {
+        // The server answers all the same, so that people can read why.
+        tracing::error!("{refusal}");
+    }
+    if let Some(switch) = isolate.layers().iter().find(|l| l.name == "switch") {
+        tracing::warn!("{}", switch.detail);
+    }
+    Ok(isolate)
 }
 
 fn cores() -> usize {

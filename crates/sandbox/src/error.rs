@@ -9,12 +9,12 @@
 pub enum Error {
     /// A layer that must hold on this machine does not.
     #[error(
-        "the sandbox layer \"{layer}\" is not active ({detail}), so no program may run here; allow system-call filtering for this process, or set DANGEROUSLY_ALLOW_WEAK_SANDBOX=1 if every program is trusted"
+        "the sandbox layer \"{layer}\" is {detail}, so no program may run here; run the server where the kernel offers it, or set DANGEROUSLY_ALLOW_WEAK_SANDBOX=1 if every program is trusted"
     )]
     Unprotected {
         /// Name of the layer, as `doctor` shows it.
         layer: String,
-        /// Why it is not active.
+        /// `not active: ` and why.
         detail: String,
     },
     /// A worker process could not be started.

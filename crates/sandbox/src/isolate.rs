@@ -2,9 +2,10 @@
 //!
 //! Read in order: `pool` (which worker gets a program), `link` (the host's end
 //! of one worker), `judge` (what that end believes), `watch` (when it kills),
-//! `wire` (frames), `worker`, `outbox` and `ticker` (the process), `guest` (one program
-//! in WebAssembly), `pages` (its memory, packed), `lockdown` (what a worker gives up),
-//! `settings` (what the machine code was made with).
+//! `witness` (what it sees from outside), `wire` (frames), `worker`, `outbox` and
+//! `ticker` (the process), `guest` (one program in WebAssembly), `pages` (its memory,
+//! packed), `lockdown` (what a worker gives up), `settings` (what the machine code was
+//! made with).
 
 mod guest;
 mod judge;
@@ -17,13 +18,14 @@ mod settings;
 mod ticker;
 mod watch;
 mod wire;
+mod witness;
 mod worker;
 
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-pub use lockdown::{Layer, lock_down};
+pub use lockdown::{Layer, allowed_calls, lock_down, shut_in};
 pub use pool::{Isolate, IsolateConfig, Stats};
 pub use worker::worker_main;
 

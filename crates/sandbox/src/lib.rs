@@ -16,7 +16,10 @@ mod snapshot;
 
 pub use compile::{CompileError, Program, compile};
 pub use error::Error;
-pub use isolate::{Isolate, IsolateConfig, Layer, Stats, engine_digest, lock_down, worker_main};
+pub use isolate::{
+    Isolate, IsolateConfig, Layer, Stats, allowed_calls, engine_digest, lock_down, shut_in,
+    worker_main,
+};
 pub use limits::Limits;
 pub use session::{
     Command, Event, Failure, FailureCode, Gone, LogLevel, Outcome, Sandbox, Session, Start,

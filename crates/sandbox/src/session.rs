@@ -19,6 +19,17 @@ pub trait Sandbox: Send + Sync {
     fn name(&self) -> &'static str;
     /// The protections around programs, and which of them hold.
     fn layers(&self) -> Vec<Layer>;
+    /// Why no program may run here: a required layer that does not hold.
+    fn refusal(&self) -> Option<Error> {
+        let missing = self
+            .layers()
+            .into_iter()
+            .find(|l| l.required && !l.active)?;
+        Some(Error::Unprotected {
+            layer: missing.name,
+            detail: missing.detail,
+        })
+    }
     /// Starts a program; waits for a free place when all are taken.
     fn start(&self, start: Start) -> BoxFuture<'_, Result<Session, Error>>;
 }

@@ -111,6 +111,11 @@ impl Engine {
                 ),
             ));
         }
+        if let Some(refusal) = self.inner.sandbox.refusal() {
+            return Err(Error::Unavailable {
+                message: refusal.to_string(),
+            });
+        }
         let metadata = match &new.metadata {
             None | Some(Value::Null) => "{}".to_owned(),
             Some(Value::Object(map)) => {

@@ -221,12 +221,15 @@ async fn sandbox_layers(context: &Context) -> Vec<Check> {
             (false, false) => warning(
                 &name,
                 layer.detail,
-                "the sandbox holds without it; a newer kernel offers it",
+                "the sandbox runs without it, with one wall less",
             ),
             (false, true) => problem(
                 &name,
                 layer.detail,
-                Some("run the server on a kernel that offers it".to_owned()),
+                Some(
+                    "no program runs until it holds: run the server where the kernel offers it"
+                        .to_owned(),
+                ),
             ),
         }
     };

@@ -25,6 +25,7 @@ use super::CODE;
 use super::guest::SLOTS;
 use super::link::{Link, Opened};
 use super::lockdown::Layer;
+use super::witness;
 use crate::Error;
 use crate::session::{Sandbox, Session, Start};
 
@@ -107,11 +108,11 @@ enum Choice {
 }
 
 impl Isolate {
-    /// Starts the minimum of workers and checks that they are locked down.
+    /// Starts the minimum of workers and looks at what holds them. Where a required
+    /// layer is missing, every program is refused (see [`Sandbox::refusal`]).
     ///
     /// # Errors
-    /// [`Error::Unprotected`] when a required layer does not hold and
-    /// `allow_weak` is not set; [`Error::WorkerStart`] when no worker can run.
+    /// [`Error::WorkerStart`] when no worker can run.
     pub fn start(config: IsolateConfig) -> BoxFuture<'static, Result<Isolate, Error>> {
         async move {
             let workers_min = config.workers_min.max(1);
@@ -142,8 +143,15 @@ impl Isolate {
             .await;
             for worker in opened {
                 let worker = worker?;
-                isolate.layers = worker.layers.clone();
-                pool.adopt(worker)?;
+                isolate.layers = witness::confirm(worker.link.pid, &worker.layers);
+                pool.adopt(worker);
+            }
+            if isolate.pool.config.allow_weak {
+                isolate.layers = weakened(std::mem::take(&mut isolate.layers));
+            }
+            if isolate.layers.iter().any(|l| l.required && !l.active) {
+                // They may serve nobody.
+                pool.closed.cancel();
             }
             Ok(isolate)
         }
@@ -178,6 +186,12 @@ impl Sandbox for Isolate {
     }
 
     fn start(&self, start: Start) -> BoxFuture<'_, Result<Session, Error>> {
+        // Ended before it was dropped: it has refused from the start.
+        if self.pool.closed.is_cancelled()
+            && let Some(refusal) = self.refusal()
+        {
+            return futures_util::future::ready(Err(refusal)).boxed();
+        }
         self.pool.clone().place(start).boxed()
     }
 }
@@ -192,9 +206,9 @@ impl Pool {
             let choice = self.choose(&start.tenant);
             let (number, link) = match choice {
                 Choice::Seat(number, link) => (number, link),
-                Choice::Open => match Link::open(&self.config.worker_exe, &self.image).await {
+                Choice::Open => match self.open().await {
                     Ok(worker) => {
-                        self.adopt(worker)?;
+                        self.adopt(worker);
                         continue;
                     }
                     Err(error) => {
@@ -271,22 +285,23 @@ impl Pool {
         Choice::Wait
     }
 
+    /// Starts one more worker, which must hold what the first ones did.
+    async fn open(&self) -> Result<Opened, Error> {
+        let worker = Link::open(&self.config.worker_exe, &self.image).await?;
+        let layers = witness::confirm(worker.link.pid, &worker.layers);
+        match layers.into_iter().find(|l| l.required && !l.active) {
+            Some(missing) if !self.config.allow_weak => Err(Error::Unprotected {
+                layer: missing.name,
+                detail: missing.detail,
+            }),
+            _ => Ok(worker),
+        }
+    }
+
     /// Takes in a worker that was counted as starting, and looks after it until it dies.
-    fn adopt(self: &Arc<Self>, worker: Opened) -> Result<(), Error> {
-        let missing = worker
-            .layers
-            .iter()
-            .find(|layer| layer.required && !layer.active);
+    fn adopt(self: &Arc<Self>, worker: Opened) {
         let mut state = self.state();
         state.starting -= 1;
-        if let Some(layer) = missing
-            && !self.config.allow_weak
-        {
-            return Err(Error::Unprotected {
-                layer: layer.name.clone(),
-                detail: layer.detail.clone(),
-            });
-        }
         let number = state.next;
         state.next += 1;
         let end = self.closed.child_token();
@@ -302,7 +317,6 @@ impl Pool {
         drop(state);
         self.tasks
             .spawn(self.clone().look_after(number, worker, end));
-        Ok(())
     }
 
     async fn look_after(self: Arc<Self>, number: u64, worker: Opened, end: CancellationToken) {
@@ -354,17 +368,13 @@ impl Pool {
         if !at_once {
             tokio::time::sleep(REPLACE_AFTER).await;
         }
-        let outcome = Link::open(&self.config.worker_exe, &self.image).await;
-        let outcome = match outcome {
+        match self.open().await {
             Ok(worker) => self.adopt(worker),
             Err(error) => {
                 self.state().starting -= 1;
-                Err(error)
+                // The next program tries again, and its caller hears of it.
+                tracing::error!(%error, "a sandbox worker could not be replaced");
             }
-        };
-        if let Err(error) = outcome {
-            // The next program tries again, and its caller hears of it.
-            tracing::error!(%error, "a sandbox worker could not be replaced");
         }
         self.freed.notify_waiters();
     }
@@ -425,6 +435,34 @@ impl Pool {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The layers where missing ones are tolerated: none refuses anything, and that is said.
+fn weakened(layers: Vec<Layer>) -> Vec<Layer> {
+    let missing: Vec<&str> = layers
+        .iter()
+        .filter(|l| l.required && !l.active)
+        .map(|l| l.name.as_str())
+        .collect();
+    let found = if missing.is_empty() {
+        "although every required layer holds; unset it".to_owned()
+    } else {
+        format!("and programs run without {}", missing.join(", "))
+    };
+    let said = Layer {
+        name: "switch".into(),
+        active: false,
+        required: false,
+        detail: format!("DANGEROUSLY_ALLOW_WEAK_SANDBOX is set, {found}"),
+    };
+    layers
+        .into_iter()
+        .map(|l| Layer {
+            required: false,
+            ..l
+        })
+        .chain([said])
+        .collect()
 }
 
 /// Ends a worker, unless it has ended already, and tells how it did.

@@ -1,133 +1,10 @@
-//! A worker that is taken over: what the kernel and the host let it do.
+//! A worker that is taken over or killed: what the host makes of it.
 
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use sandbox::{Error, Event, Isolate, IsolateConfig, Sandbox};
+use sandbox::{Event, Isolate, IsolateConfig, Sandbox};
 
-use crate::host::{config, isolate, start};
-
-const WORKER: &str = env!("CARGO_BIN_EXE_executor-sandbox-worker");
-const SIGSYS: i32 = 31;
-
-#[test]
-fn forbidden_system_calls_kill() {
-    for attempt in [
-        "open",
-        "parent-memory",
-        "ptrace",
-        "kill",
-        "socket",
-        "unix-socket",
-        "connect",
-        "clone",
-        "execve",
-        "exec-image",
-        "mount",
-        "keyctl",
-        "io-uring",
-        "bpf",
-        "memfd",
-        "userfaultfd",
-        "unshare",
-        "prctl",
-        "setrlimit",
-        "write-elsewhere",
-        "write-image",
-        "executable-memory",
-        "make-executable",
-        "map-file",
-    ] {
-        let status = Command::new(WORKER)
-            .args(["probe", attempt])
-            .env_clear()
-            .status()
-            .unwrap();
-        assert_eq!(status.signal(), Some(SIGSYS), "{attempt}: {status}");
-    }
-    let control = Command::new(WORKER)
-        .args(["probe", "control"])
-        .env_clear()
-        .status()
-        .unwrap();
-    assert_eq!(
-        control.code(),
-        Some(0),
-        "what a worker needs must go on working"
-    );
-}
-
-#[tokio::test]
-async fn every_layer_is_reported_and_the_wall_stands() {
-    let layers = isolate().await.layers();
-    let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "no_new_privs",
-            "not_dumpable",
-            "namespaces",
-            "empty_root",
-            "landlock",
-            "capabilities",
-            "limits",
-            "seccomp"
-        ]
-    );
-    let wall = layers.last().unwrap();
-    assert!(wall.active && wall.required, "{wall:?}");
-    assert!(
-        layers
-            .iter()
-            .all(|layer| layer.active || layer.detail.starts_with("not active: ")),
-        "{layers:?}"
-    );
-}
-
-/// The worker under another name, which is how the test binary knows its part.
-fn named(folder: &Path, name: &str) -> IsolateConfig {
-    let worker_exe = folder.join(name);
-    std::os::unix::fs::symlink(WORKER, &worker_exe).unwrap();
-    IsolateConfig {
-        worker_exe,
-        ..config()
-    }
-}
-
-#[tokio::test]
-async fn without_seccomp_nothing_runs_unless_allowed_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let bare = named(folder.path(), "bare-worker");
-    let refused = Isolate::start(bare.clone())
-        .await
-        .err()
-        .expect("no seccomp, no programs");
-    assert!(
-        matches!(&refused, Error::Unprotected { layer, .. } if layer == "seccomp"),
-        "{refused:?}"
-    );
-    assert!(
-        refused
-            .to_string()
-            .contains("DANGEROUSLY_ALLOW_WEAK_SANDBOX=1"),
-        "{refused}"
-    );
-
-    let allowed = Isolate::start(IsolateConfig {
-        allow_weak: true,
-        ..bare
-    })
-    .await
-    .unwrap();
-    let wall = allowed.layers().pop().unwrap();
-    assert!(
-        wall.name == "seccomp" && !wall.active && wall.detail.starts_with("not active: "),
-        "{wall:?}"
-    );
-    let mut session = allowed.start(start("return 1")).await.unwrap();
-    assert!(matches!(session.next().await, Event::Done { .. }));
-}
+use crate::host::{config, isolate, named, start};
 
 #[tokio::test]
 async fn a_worker_that_cannot_start_is_an_error_that_names_it() {
@@ -146,6 +23,7 @@ async fn lies_kill_the_worker_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     for lie in [
         "other-task",
+        "other-worker",
         "task-zero",
         "four-gigabytes",
         "unknown-kind",

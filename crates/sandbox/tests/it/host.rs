@@ -1,6 +1,6 @@
 //! A host for tests: one shared pool of workers, and scripted answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sandbox::{
@@ -16,6 +16,17 @@ pub(crate) fn config() -> IsolateConfig {
         workers_max: 4,
         allow_weak: false,
         worker_exe: PathBuf::from(env!("CARGO_BIN_EXE_executor-sandbox-worker")),
+    }
+}
+
+/// The worker under another name, which is how the test binary knows its part.
+pub(crate) fn named(folder: &Path, name: &str) -> IsolateConfig {
+    let worker_exe = folder.join(name);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_executor-sandbox-worker"), &worker_exe)
+        .expect("the folder is writable");
+    IsolateConfig {
+        worker_exe,
+        ..config()
     }
 }
 

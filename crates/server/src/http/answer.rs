@@ -34,6 +34,8 @@ pub(crate) struct Readiness {
     pub(crate) ready: bool,
     /// Names of the checks that fail; anybody may ask, so nothing more is said.
     pub(crate) failing: Vec<String>,
+    /// Names of the checks that somebody should look at, such as a sandbox made weaker by a switch.
+    pub(crate) warning: Vec<String>,
 }
 
 impl IntoResponse for Readiness {
@@ -45,7 +47,7 @@ impl IntoResponse for Readiness {
         };
         (
             status,
-            Json(json!({ "ready": self.ready, "failing": self.failing })),
+            Json(json!({ "ready": self.ready, "failing": self.failing, "warning": self.warning })),
         )
             .into_response()
     }

@@ -71,11 +71,13 @@ pub(crate) async fn alive() -> Json<serde_json::Value> {
 /// Whether the server can do its work.
 pub(crate) async fn ready(State(app): State<App>) -> Readiness {
     let checks = app.engine.health().await;
-    let failing = checks
-        .iter()
-        .filter(|check| matches!(check.status, CheckStatus::Problem));
+    let named = |status| {
+        let of_status = checks.iter().filter(|check| check.status == status);
+        of_status.map(|check| check.name.clone()).collect()
+    };
     Readiness {
         ready: wire::is_ready(&checks) && !app.closing.is_cancelled(),
-        failing: failing.map(|check| check.name.clone()).collect(),
+        failing: named(CheckStatus::Problem),
+        warning: named(CheckStatus::Warning),
     }
 }

@@ -1,10 +1,11 @@
-//! A worker that was taken over: it says it is locked down, then lies.
+//! A worker that was taken over: it is locked down like any other, then lies.
 //!
 //! Writes frames byte by byte, on purpose without the crate's own wire code:
-//! what an attacker sends is not made by `Frame::write`.
+//! what an attacker sends is not made by `Frame::write`. One lie is told without
+//! being locked down, and that one is about the lock-down itself.
 
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use sandbox::Layer;
 
 const CALL: u8 = 0x82;
 const LOG: u8 = 0x83;
@@ -12,39 +13,67 @@ const TURN_END: u8 = 0x84;
 const DONE: u8 = 0x85;
 const GONE: u8 = 0x87;
 
+const HONEST: [&str; 10] = [
+    "environment",
+    "no_new_privs",
+    "not_dumpable",
+    "namespaces",
+    "empty_root",
+    "landlock",
+    "capabilities",
+    "descriptors",
+    "limits",
+    "seccomp",
+];
+
+fn held(name: &str) -> Layer {
+    Layer {
+        name: name.into(),
+        active: true,
+        required: true,
+        detail: "of course".into(),
+    }
+}
+
 /// Says hello, waits for one program, tells the lie named, and stays.
 pub(crate) fn serve(lie: &str) -> ! {
-    let stdin = std::io::stdin();
-    let socket = stdin
-        .as_fd()
-        .try_clone_to_owned()
-        .expect("the host gave a socket");
-    let mut socket = std::fs::File::from(socket);
-    send(
-        &mut socket,
-        &frame(
-            0x81,
-            2,
-            0,
-            0,
-            br#"[{"name":"seccomp","active":true,"required":true,"detail":"of course"}]"#,
-        ),
-    );
-    let mut first = [0; 1 << 16];
-    let read = socket.read(&mut first).expect("the host sends a program");
-    assert!(read > 16, "a program is longer than a header");
-    send(&mut socket, &told(lie));
+    let layers = match lie {
+        // What an honest report looks like, from a process that is not locked down at all.
+        "unlocked" => HONEST.map(held).to_vec(),
+        "reports-nothing" => Vec::new(),
+        _ => sandbox::lock_down(),
+    };
+    let layers = serde_json::to_string(&layers).expect("layers are JSON");
+    // The version of the wire stands in the flags.
+    say(&frame(0x81, 2, 0, 0, layers.as_bytes()));
+    let mut first = vec![0; 1 << 16];
+    hear(&mut first);
+    say(&told(lie));
     // Whoever lies is killed; one that was believed would wait here for its next order.
     loop {
-        if matches!(socket.read(&mut first), Ok(0) | Err(_)) {
-            std::process::exit(0);
-        }
+        hear(&mut first);
     }
 }
 
 /// Dead before it could finish is what the tests want.
-fn send(socket: &mut std::fs::File, bytes: &[u8]) {
-    let _ = socket.write_all(bytes);
+fn say(bytes: &[u8]) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match send(std::io::stdin(), rest, SendFlags::NOSIGNAL) {
+            Ok(sent) => rest = &rest[sent..],
+            Err(_) => return,
+        }
+    }
+}
+
+/// Waits for the host's next bytes; ends with it.
+fn hear(into: &mut [u8]) {
+    if !matches!(
+        recv(std::io::stdin(), into, RecvFlags::empty()),
+        Ok((1.., _))
+    ) {
+        std::process::exit(0);
+    }
 }
 
 fn told(lie: &str) -> Vec<u8> {
@@ -53,6 +82,8 @@ fn told(lie: &str) -> Vec<u8> {
     let done = |json: &[u8]| [&0_u64.to_le_bytes(), json].concat();
     match lie {
         "other-task" => frame(LOG, 1, 99, 0, b"I am somebody else"),
+        // Whatever the number, it is looked for among this worker's tasks alone.
+        "other-worker" => frame(DONE, 0, 2, 0, &done(br#""claimed from another tenant""#)),
         "task-zero" => frame(LOG, 1, 0, 0, b"I am nobody"),
         "four-gigabytes" => vec![0xff, 0xff, 0xff, 0xff, LOG, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
         "unknown-kind" => frame(0x42, 0, 1, 0, b""),

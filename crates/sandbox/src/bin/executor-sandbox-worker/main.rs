@@ -1,10 +1,12 @@
 //! The worker process for this crate's tests, honest and otherwise.
 //!
-//! Called as `sandbox-worker` it is what Executor's binary is. `probe NAME`
-//! locks itself down and then tries something forbidden (`probe.rs`). Under
-//! another name it is a worker that lies to its host (`liar.rs`) or one on a
-//! machine without seccomp.
+//! Called as `sandbox-worker` it is what Executor's binary is. `probe NAME HOLD`
+//! gives up as much as HOLD says and then tries something forbidden (`probe.rs`,
+//! `attempts.rs`). Under another name it is a worker that lies to its host
+//! (`liar.rs`) or one on a machine that lacks something (`lacking.rs`).
 
+mod attempts;
+mod lacking;
 mod liar;
 mod probe;
 
@@ -18,12 +20,12 @@ fn main() {
         .into_owned();
     match (arguments.next().as_deref(), name.split_once('-')) {
         (Some("sandbox-worker"), Some(("liar", lie))) => liar::serve(lie),
-        (Some("sandbox-worker"), Some(("bare", _))) => {
-            probe::take_seccomp_away();
+        (Some("sandbox-worker"), Some(("lacking", what))) => {
+            lacking::take_away(what);
             sandbox::worker_main()
         }
         (Some("sandbox-worker"), _) => sandbox::worker_main(),
-        (Some("probe"), _) => probe::attempt(&arguments.next().unwrap_or_default()),
-        _ => std::process::exit(64),
+        (Some("probe"), _) => probe::run(&arguments.collect::<Vec<_>>()),
+        _ => std::process::exit(probe::NO_SUCH_PROBE),
     }
 }
