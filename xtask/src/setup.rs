@@ -1,4 +1,4 @@
-//! Installs what the tests need and a bare machine lacks: a PostgreSQL server, the official MCP
+//! Installs what the tests need and a bare machine lacks: a PostgreSQL server, strace, the official MCP
 //! client and the TypeScript compiler from npm, the official MCP client from PyPI. It touches the
 //! system only on Debian and only as root; elsewhere it says what to install. What is there stays.
 
@@ -16,6 +16,9 @@ pub(crate) fn run() -> Result<()> {
     }
     if !can_make_venv() && !venv().join("bin/python").is_file() {
         packages.push("python3-venv");
+    }
+    if !project::has("strace") {
+        packages.push("strace");
     }
     if !packages.is_empty() {
         install(&packages)?;

@@ -28,6 +28,7 @@ mod stream;
 mod upstream;
 
 mod access;
+mod boundary;
 mod catalog;
 mod clients;
 mod crash;

@@ -22,6 +22,9 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) database: Database,
     pub(crate) environment: Vec<(String, String)>,
+    /// The user it and its commands run as, where that is not the tests' own.
+    pub(crate) user: Option<u32>,
+    under: Vec<String>,
     child: Option<Child>,
     pub(crate) http: reqwest::Client,
     heard: Mutex<Vec<u8>>,
@@ -48,6 +51,8 @@ impl Server {
             port: free_port(),
             database,
             environment: Vec::new(),
+            user: None,
+            under: Vec::new(),
             child: None,
             http: client(),
             heard: Mutex::default(),
@@ -84,7 +89,14 @@ impl Server {
             .append(true)
             .open(self.log_path());
         let log = log.expect("the server's log opens");
-        let mut command = self.command();
+        let mut command = match self.under.split_first() {
+            None => self.command(),
+            Some((program, arguments)) => {
+                let mut command = self.own(Path::new(program));
+                command.args(arguments).arg(binary::path());
+                command
+            }
+        };
         command.args(["serve", "--port", &self.port.to_string()]);
         if let Some(url) = &self.database.url {
             command.args(["--database-url", url]);
@@ -97,6 +109,16 @@ impl Server {
 
     /// Starts it and waits until it is ready.
     pub(crate) async fn launch(&mut self) {
+        self.launch_until(|status| status.is_success()).await;
+    }
+
+    /// Starts it where it cannot do its work, and waits until it says so.
+    pub(crate) async fn launch_unready(&mut self) {
+        self.launch_until(|status| status == reqwest::StatusCode::SERVICE_UNAVAILABLE)
+            .await;
+    }
+
+    async fn launch_until(&mut self, reached: fn(reqwest::StatusCode) -> bool) {
         let mut child = self.serve_command().spawn().expect("the server starts");
         self.http = client();
         let deadline = Instant::now() + PATIENCE;
@@ -108,7 +130,7 @@ impl Server {
                 );
             }
             let ready = self.http.get(format!("{}/readyz", self.url())).send().await;
-            if ready.is_ok_and(|r| r.status().is_success()) {
+            if ready.is_ok_and(|r| reached(r.status())) {
                 break;
             }
             assert!(
@@ -190,9 +212,21 @@ impl Server {
         heard.push(b'\n');
     }
 
+    /// Started from here on by this program, which is given the binary and its arguments.
+    pub(crate) fn run_under(&mut self, under: &[&str]) {
+        self.under = under.iter().map(|&word| word.to_owned()).collect();
+    }
+
     /// A command of the binary with this server's home.
     pub(crate) fn command(&self) -> Command {
-        let mut command = binary::command(binary::path(), self.home.path());
+        self.own(binary::path())
+    }
+
+    fn own(&self, program: &Path) -> Command {
+        let mut command = binary::command(program, self.home.path());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.env("EXECUTOR_HOME", &self.data);
         command.envs(self.environment.iter().map(|(k, v)| (k, v)));
         command
