@@ -16,10 +16,12 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/isolate/settings.rs");
     println!("cargo::rerun-if-changed=image/executor-quickjs.wasm");
+    println!("cargo::rerun-if-changed=image/prelude");
     let target = std::env::var("TARGET").expect("cargo names the target");
     let out: PathBuf = std::env::var_os("OUT_DIR")
         .expect("cargo names a folder")
         .into();
+    std::fs::write(out.join("prelude.js"), prelude()).expect("the build folder is writable");
 
     let mut config = settings::settings();
     config.target(&target).expect("wasmtime knows the target");
@@ -33,4 +35,18 @@ fn main() {
         .precompile_module(&image)
         .expect("the engine image compiles");
     std::fs::write(out.join("executor-quickjs.cwasm"), code).expect("the build folder is writable");
+}
+
+/// The prelude as a function of `native`, joined as the image joins it; for runtimes whose engine is not ours.
+fn prelude() -> String {
+    let mut files: Vec<PathBuf> = std::fs::read_dir("image/prelude")
+        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
+        .expect("the prelude is part of the repository");
+    files.sort();
+    let mut text = String::from("(function (native) {\n");
+    for file in files {
+        text.push_str(&std::fs::read_to_string(file).expect("the prelude is readable"));
+    }
+    text.push_str("return { toolError, describe };\n})");
+    text
 }

@@ -28,7 +28,7 @@ pub struct Check {
 }
 
 impl Check {
-    fn new(name: &str, status: CheckStatus, message: String) -> Self {
+    pub(crate) fn new(name: &str, status: CheckStatus, message: String) -> Self {
         Self {
             name: name.to_owned(),
             status,
@@ -39,24 +39,20 @@ impl Check {
 }
 
 impl Engine {
-    /// Looks at the database, the sandbox and its layers, and the sources.
+    /// Looks at the database, the sandbox and its layers, the runtimes, and the sources.
     pub fn health(&self) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(async move {
             let mut checks = vec![self.database().await];
-            for layer in self.inner.sandbox.layers() {
-                let status = match (layer.active, layer.required) {
-                    (true, _) => CheckStatus::Ok,
-                    (false, false) => CheckStatus::Warning,
-                    (false, true) => CheckStatus::Problem,
-                };
-                checks.push(Check {
-                    next_step: layer_step(status),
-                    ..Check::new(&format!("sandbox.{}", layer.name), status, layer.detail)
-                });
-            }
+            checks.extend(self.inner.runtimes.checks());
             checks.push(self.sources_check().await);
             checks
         })
+    }
+
+    /// The runtimes that programs may ask for, the default first.
+    #[must_use]
+    pub fn runtimes(&self) -> Vec<&'static str> {
+        self.inner.runtimes.names()
     }
 
     async fn database(&self) -> Check {
@@ -100,12 +96,3 @@ impl Engine {
 }
 
 /// What to do about a layer of the sandbox that does not hold.
-fn layer_step(status: CheckStatus) -> Option<String> {
-    match status {
-        CheckStatus::Ok => None,
-        CheckStatus::Warning => Some("The sandbox runs without it, with one wall less.".into()),
-        CheckStatus::Problem => Some(
-            "No program runs until it holds: run the server where the kernel offers it.".into(),
-        ),
-    }
-}

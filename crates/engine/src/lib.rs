@@ -19,6 +19,7 @@ mod health;
 mod live;
 mod policies;
 mod run;
+mod runtimes;
 mod sign_in;
 mod sources;
 mod tasks;
@@ -38,6 +39,7 @@ pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
+pub use runtimes::Runtimes;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
@@ -60,8 +62,8 @@ pub struct Parts {
     pub store: store::Store,
     /// What seals credentials.
     pub vault: vault::Vault,
-    /// The default runtime.
-    pub sandbox: Arc<dyn sandbox::Sandbox>,
+    /// What programs run in.
+    pub runtimes: Runtimes,
     /// The one client for everything that leaves.
     pub egress: tools::Egress,
     /// The time.
@@ -84,7 +86,7 @@ pub struct Engine {
 struct Inner {
     store: store::Store,
     credentials: credentials::Keys,
-    sandbox: Arc<dyn sandbox::Sandbox>,
+    runtimes: Runtimes,
     egress: tools::Egress,
     invoker: tools::Invoker,
     clock: Arc<dyn Clock>,
@@ -114,7 +116,7 @@ impl Engine {
                 egress: parts.egress,
                 store: parts.store,
                 credentials: keys,
-                sandbox: parts.sandbox,
+                runtimes: parts.runtimes,
                 clock: parts.clock,
                 system,
                 public_url: parts.public_url.trim_end_matches('/').to_owned(),

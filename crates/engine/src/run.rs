@@ -19,7 +19,7 @@ use crate::gate::Wanted;
 use crate::live::{Doing, Live};
 use crate::tasks::TaskView;
 use crate::{Engine, Error};
-use begin::{journal_broken, rebuild_program, recorded, sandbox_unavailable, start_session};
+use begin::{journal_broken, rebuild_program, recorded, start_session};
 use calls::CallState;
 use domain::Timestamp;
 use domain::access::Scope;
@@ -183,7 +183,7 @@ impl<'e> Run<'e> {
         let session = match start_session(engine, &task, &program, resting).await {
             Ok(session) => session,
             Err(error) => {
-                let outcome = Outcome::Failed(sandbox_unavailable(&error));
+                let outcome = Outcome::Failed(error);
                 let view = end::finish_without_run(engine, &scope, task, &lease, outcome);
                 return Ok(Doing::Finished(Arc::new(view.await?)));
             }

@@ -131,6 +131,10 @@ keys! {
     sandbox_workers_max: Option<usize> = "", "EXECUTOR_SANDBOX_WORKERS_MAX", Plain;
     /// Runs programs even where the system cannot lock the sandbox down. Dangerous.
     dangerously_allow_weak_sandbox: bool = "false", "DANGEROUSLY_ALLOW_WEAK_SANDBOX", Plain;
+    /// Offers the runtime `local-bun`, in which programs have the rights of the server's user. Dangerous.
+    dangerously_allow_local_vm: bool = "false", "DANGEROUSLY_ALLOW_LOCAL_VM", Plain;
+    /// Program that runs `local-bun`, where it is allowed: a path, or a name to look for on the path.
+    bun: PathBuf = "bun", "EXECUTOR_BUN", Plain;
     /// Serves the bundled example API on a loopback port of its own.
     example: bool = "true", "EXECUTOR_EXAMPLE", Plain;
     /// What the server logs: error, warn, info, debug, or a filter such as info,engine=debug.
@@ -184,6 +188,18 @@ impl Home {
 /// Whether the environment asks for output without color (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+}
+
+/// Where a program is: the path itself, or the first on the search path by that name.
+pub(crate) fn program(name: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = match name.components().count() {
+        1 => std::env::split_paths(&path).collect(),
+        _ => vec![PathBuf::new()],
+    };
+    let found = folders.iter().map(|folder| folder.join(name));
+    let found = found.into_iter().find(|path| path.is_file())?;
+    std::path::absolute(found).ok()
 }
 
 impl Config {

@@ -16,6 +16,7 @@ mod follow;
 mod home;
 mod master_key;
 mod output;
+mod runtimes;
 mod serve;
 mod show;
 mod terminal;

@@ -9,9 +9,9 @@ use crate::example_api;
 use crate::failure::{Failure, Result};
 use crate::home::{Held, Notice};
 use crate::master_key;
+use crate::runtimes;
 use domain::access::System;
 use engine::{Engine, Parts, SystemClock};
-use sandbox::{Isolate, IsolateConfig, Sandbox};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -74,15 +74,15 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let reachable = address_for_people(address);
     let key = master_key::find(config)?;
     let workers = config.sandbox_workers.unwrap_or_else(cores).max(1);
-    let (store, isolate) = tokio::join!(open_store(config), start_sandbox(config, workers));
-    let (store, isolate) = (store?, isolate?);
+    let (store, runtimes) = tokio::join!(open_store(config), runtimes::start(config, workers));
+    let (store, runtimes) = (store?, runtimes?);
     let server_id = held.server_id()?;
     let system = System::mint();
     let vault = Vault::new(master_key::take_or_make(key, &store, system).await?);
     let parts = Parts {
         store,
         vault,
-        sandbox: Arc::new(isolate),
+        runtimes,
         egress: tools::Egress::new(tools::EgressConfig::default()),
         clock: Arc::new(SystemClock),
         system,
@@ -221,33 +221,6 @@ async fn open_store(config: &Config) -> Result<Store> {
         })
 }
 
-/// Starts the sandbox with this many processes kept warm.
-pub(crate) async fn start_sandbox(config: &Config, workers_min: usize) -> Result<Isolate> {
-    let worker_exe = std::env::current_exe()
-        .map_err(|e| Failure::failed("system", format!("the program does not find itself: {e}")))?;
-    let settings = IsolateConfig {
-        workers_min,
-        workers_max: config
-            .sandbox_workers_max
-            .unwrap_or(cores() * 4)
-            .max(workers_min),
-        allow_weak: config.dangerously_allow_weak_sandbox,
-        worker_exe,
-    };
-    let isolate = Isolate::start(settings).await.map_err(|e| {
-        Failure::failed("sandbox", format!("the sandbox cannot start: {e}"))
-            .next("`executor doctor` shows its layers")
-    })?;
-    if let Some(refusal) = isolate.refusal() {
-        // The server answers all the same, so that people can read why.
-        tracing::error!("{refusal}");
-    }
-    if let Some(switch) = isolate.layers().iter().find(|l| l.name == "switch") {
-        tracing::warn!("{}", switch.detail);
-    }
-    Ok(isolate)
-}
-
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -21,6 +21,10 @@ mod wire;
 mod witness;
 mod worker;
 
+pub(crate) use judge::{Judge, Violation};
+pub(crate) use watch::processor_time_ms;
+pub(crate) use wire::{Frame, Kind};
+
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
@@ -35,7 +39,7 @@ static IMAGE_DIGEST: &str = include_str!("../image/executor-quickjs.wasm.sha256"
 
 /// Digest of what a replay depends on besides the program: engine image (with
 /// its prelude) and the version of the wire. Lower-case hexadecimal SHA-256.
-pub fn engine_digest() -> &'static str {
+pub(crate) fn engine_digest() -> &'static str {
     static DIGEST: OnceLock<String> = OnceLock::new();
     DIGEST.get_or_init(|| {
         let mut hash = Sha256::new();

@@ -3,12 +3,13 @@
 //! `compile` turns source text into a [`Program`]; a [`Sandbox`] runs it as a
 //! [`Session`], which speaks in [`Command`]s and [`Event`]s. The built-in
 //! runtime is [`Isolate`]: QuickJS in WebAssembly inside locked-down worker
-//! processes. This crate knows no tool, no policy and no secret, reads no
+//! processes; [`LocalBun`] runs the same on an engine of others. This crate knows no tool, no policy and no secret, reads no
 //! environment and keeps nothing; the host journals what passes through.
 //! How the engine image is made: `image/` and `docs/decisions/0002-sandbox-image.md`.
 
 mod compile;
 mod error;
+mod foreign;
 mod isolate;
 mod limits;
 mod session;
@@ -16,8 +17,9 @@ mod snapshot;
 
 pub use compile::{CompileError, Program, compile};
 pub use error::Error;
+pub use foreign::{LocalBun, LocalBunConfig};
 pub use isolate::{
-    Isolate, IsolateConfig, Layer, Stats, allowed_calls, engine_digest, lock_down, shut_in,
+    Isolate, IsolateConfig, Layer, Stats, allowed_calls, lock_down, shut_in,
     worker_main,
 };
 pub use limits::Limits;

@@ -17,6 +17,9 @@ use crate::{Error, Layer, Limits, Program, Snapshot};
 pub trait Sandbox: Send + Sync {
     /// The runtime's identifier, as in `runtimeId`.
     fn name(&self) -> &'static str;
+    /// Digest of what a replay depends on besides the program: a journal recorded
+    /// under another is not resumed. Lower-case hexadecimal SHA-256.
+    fn engine_digest(&self) -> &str;
     /// The protections around programs, and which of them hold.
     fn layers(&self) -> Vec<Layer>;
     /// Why no program may run here: a required layer that does not hold.

@@ -66,7 +66,8 @@ pub(super) fn rebuild_program(
     engine: &Engine,
     task: &Task,
 ) -> Result<Arc<sandbox::Program>, TaskError> {
-    if task.pins.engine != sandbox::engine_digest() {
+    let runtime = engine.inner.runtimes.of_task(&task.runtime_id)?;
+    if task.pins.engine != runtime.engine_digest() {
         return Err(TaskError::new(
             "engine_changed",
             "the task began under another version of the engine and cannot be rebuilt under this \
@@ -108,11 +109,10 @@ pub(super) async fn start_session(
     task: &Task,
     program: &Arc<sandbox::Program>,
     snapshot: Option<sandbox::Snapshot>,
-) -> Result<Session, sandbox::Error> {
+) -> Result<Session, TaskError> {
     let limits = &task.limits;
-    engine
-        .inner
-        .sandbox
+    let runtime = engine.inner.runtimes.of_task(&task.runtime_id)?;
+    runtime
         .start(sandbox::Start {
             tenant: task.workspace_id.to_string(),
             program: Arc::clone(program),
@@ -131,6 +131,12 @@ pub(super) async fn start_session(
             snapshot,
         })
         .await
+        .map_err(|error| {
+            TaskError::new(
+                "sandbox_unavailable",
+                format!("no sandbox could be had: {error}"),
+            )
+        })
 }
 
 fn seed_bytes(hex: &str) -> [u8; 32] {
@@ -140,13 +146,6 @@ fn seed_bytes(hex: &str) -> [u8; 32] {
         *byte = u8::from_str_radix(digits, 16).unwrap_or(0);
     }
     seed
-}
-
-pub(super) fn sandbox_unavailable(error: &sandbox::Error) -> TaskError {
-    TaskError::new(
-        "sandbox_unavailable",
-        format!("no sandbox could be had: {error}"),
-    )
 }
 
 pub(super) fn journal_broken(sequence: u32, what: &str) -> TaskError {

@@ -13,14 +13,11 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Name of the built-in runtime.
-pub(crate) const ISOLATE: &str = "isolate";
-
 impl Engine {
     /// Submits a program. A syntax error is found before a task exists.
     ///
     /// # Errors
-    /// `syntax_error`, `source_too_large`, `invalid_timeout`, `unknown_runtime`, `invalid_metadata`,
+    /// `syntax_error`, `source_too_large`, `invalid_timeout`, `unknown_runtime`, `runtime_not_enabled`, `invalid_metadata`,
     /// `idempotency_mismatch`.
     pub fn submit_task(
         &self,
@@ -100,18 +97,8 @@ impl Engine {
             }
             limits.wall_ms = ms;
         }
-        let runtime_id = new.runtime_id.clone().unwrap_or_else(|| ISOLATE.to_owned());
-        if runtime_id != self.inner.sandbox.name() {
-            return Err(Error::invalid(
-                "unknown_runtime",
-                format!(
-                    "there is no runtime '{}' here; the one there is is called '{}'",
-                    runtime_id.chars().take(64).collect::<String>(),
-                    self.inner.sandbox.name()
-                ),
-            ));
-        }
-        if let Some(refusal) = self.inner.sandbox.refusal() {
+        let runtime = self.inner.runtimes.chosen(new.runtime_id.as_deref())?;
+        if let Some(refusal) = runtime.refusal() {
             return Err(Error::Unavailable {
                 message: refusal.to_string(),
             });
@@ -146,14 +133,14 @@ impl Engine {
             channel: caller.channel,
             client: caller.client.clone(),
             code: new.code.clone(),
-            runtime_id,
+            runtime_id: runtime.name().to_owned(),
             metadata,
             limits,
             seed: entropy::hex(&seed),
             pins: Pins {
                 source: program.source_digest().to_owned(),
                 code: program.code_digest().to_owned(),
-                engine: sandbox::engine_digest().to_owned(),
+                engine: runtime.engine_digest().to_owned(),
             },
             state: TaskState::Queued,
             activity: Activity::default(),

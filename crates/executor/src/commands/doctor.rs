@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::duration::now_ms;
 use crate::failure::{Exit, Result};
 use crate::output::{Output, Paint, plain};
-use crate::serve;
+use crate::runtimes;
 use api::credentials::Credential;
 use api::sources::Source;
 use api::system::{Check, Health};
@@ -210,7 +210,7 @@ fn http_date_ms(text: &str) -> Option<i64> {
 
 /// What the sandbox of a server on this machine would be made of, found by starting one.
 async fn sandbox_layers(context: &Context) -> Vec<Check> {
-    let isolate = match serve::start_sandbox(&context.config, 1).await {
+    let isolate = match runtimes::start_sandbox(&context.config, 1).await {
         Ok(isolate) => isolate,
         Err(failure) => return vec![problem("sandbox", failure.message, None)],
     };

@@ -185,6 +185,7 @@ fn shown(context: &Context, shown: &TaskWithCalls) -> String {
             "by",
             format!("{} via {} {}", task.requested_by, task.channel, task.client),
         ),
+        ("runtime", task.runtime_id.clone()),
         ("created", task.created_at.clone()),
         ("started", task.started_at.clone().unwrap_or_default()),
         ("finished", task.finished_at.clone().unwrap_or_default()),

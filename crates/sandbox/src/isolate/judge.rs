@@ -35,10 +35,10 @@ const FAILURE_BYTES_BESIDE: u64 = 512 << 10;
 /// A frame that no honest worker sends.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Violation(pub &'static str);
+pub(crate) struct Violation(pub &'static str);
 
 /// What a task may still say.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     program: Arc<Program>,
     limits: Limits,
     in_turn: bool,
@@ -67,7 +67,7 @@ struct Described {
 
 impl Judge {
     /// For a task whose first turn begins now.
-    pub(super) fn new(program: Arc<Program>, limits: Limits) -> Judge {
+    pub(crate) fn new(program: Arc<Program>, limits: Limits) -> Judge {
         Judge {
             program,
             limits,
@@ -94,12 +94,12 @@ impl Judge {
     }
 
     /// Whether a turn is under way.
-    pub(super) fn in_turn(&self) -> bool {
+    pub(crate) fn in_turn(&self) -> bool {
         self.in_turn
     }
 
     /// Processor time the task has used in turns that ended.
-    pub(super) fn compute_ms(&self) -> u64 {
+    pub(crate) fn compute_ms(&self) -> u64 {
         self.compute_ms
     }
 
@@ -109,7 +109,7 @@ impl Judge {
     }
 
     /// A turn begins; with `answers`, by the answer to that call. False when no such call waits.
-    pub(super) fn begin_turn(&mut self, answers: Option<u32>) -> bool {
+    pub(crate) fn begin_turn(&mut self, answers: Option<u32>) -> bool {
         if answers.is_some_and(|seq| self.pending.remove(&seq).is_none()) {
             return false;
         }
@@ -127,7 +127,7 @@ impl Judge {
     ///
     /// # Errors
     /// [`Violation`] when the task cannot have said this now.
-    pub(super) fn hear(&mut self, frame: &Frame<'_>) -> Result<Event, Violation> {
+    pub(crate) fn hear(&mut self, frame: &Frame<'_>) -> Result<Event, Violation> {
         if !self.in_turn {
             return Err(Violation("a frame between two turns"));
         }

@@ -180,6 +180,10 @@ impl Sandbox for Isolate {
         "isolate"
     }
 
+    fn engine_digest(&self) -> &str {
+        super::engine_digest()
+    }
+
     /// As found when the first workers started.
     fn layers(&self) -> Vec<Layer> {
         self.layers.clone()

@@ -86,7 +86,7 @@ impl Link {
 }
 
 /// Processor time of another process, from the kernel.
-fn processor_time_ms(pid: u32) -> Option<u64> {
+pub(crate) fn processor_time_ms(pid: u32) -> Option<u64> {
     // The process-wide clock of `pid`, as clock_getcpuclockid(3) builds it.
     let clock = (!(pid as libc::clockid_t) << 3) | 2;
     let mut time = libc::timespec {

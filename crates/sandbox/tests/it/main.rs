@@ -16,6 +16,7 @@ mod host;
 mod layers;
 mod limits;
 mod native;
+mod runtimes;
 mod sharing;
 mod snapshots;
 mod time;

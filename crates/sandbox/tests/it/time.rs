@@ -16,15 +16,22 @@ pub(crate) fn told(events: &[Event]) -> Vec<String> {
                 options,
                 position,
             } => format!("call {seq} {path} {arguments} {options} {position:?}"),
-            Event::Log { text, .. } => text.clone(),
+            Event::Log { level, text } => format!("{level:?} {text}"),
             Event::TurnEnd {
                 pending_calls,
                 next_timer_elapsed_ms,
                 ..
             } => format!("wait {pending_calls} {next_timer_elapsed_ms:?}"),
             Event::Done { result, .. } => format!("done {result}"),
+<<<<<<< HEAD
             Event::Failed(failure) => format!("failed {} {}", failure.message, failure.stack),
             Event::Snapshot(_) => "snapshot".into(),
+=======
+            Event::Failed(f) => format!(
+                "failed {:?} {:?} {:?} at {:?}:{:?} {:?}\n{}",
+                f.code, f.name, f.message, f.line, f.column, f.tool_error, f.stack
+            ),
+>>>>>>> 0d6cf33 (Runtimes beside the isolate: a registry in the engine, and local-bun on Bun processes)
             Event::Lost => "lost".into(),
         })
         .collect()
@@ -177,7 +184,7 @@ pub(crate) async fn newest_first(session: &mut Session, journal: &mut Vec<Comman
     }
 }
 
-async fn replay(session: &mut Session, journal: &[Command]) -> Vec<Event> {
+pub(crate) async fn replay(session: &mut Session, journal: &[Command]) -> Vec<Event> {
     let mut events = Vec::new();
     let mut journal = journal.iter();
     loop {

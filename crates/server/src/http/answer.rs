@@ -36,6 +36,8 @@ pub(crate) struct Readiness {
     pub(crate) failing: Vec<String>,
     /// Names of the checks that somebody should look at, such as a sandbox made weaker by a switch.
     pub(crate) warning: Vec<String>,
+    /// The runtimes that programs may ask for, the default first.
+    pub(crate) runtimes: Vec<&'static str>,
 }
 
 impl IntoResponse for Readiness {
@@ -47,7 +49,12 @@ impl IntoResponse for Readiness {
         };
         (
             status,
-            Json(json!({ "ready": self.ready, "failing": self.failing, "warning": self.warning })),
+            Json(json!({
+                "ready": self.ready,
+                "failing": self.failing,
+                "warning": self.warning,
+                "runtimes": self.runtimes,
+            })),
         )
             .into_response()
     }

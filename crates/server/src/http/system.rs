@@ -79,5 +79,6 @@ pub(crate) async fn ready(State(app): State<App>) -> Readiness {
         ready: wire::is_ready(&checks) && !app.closing.is_cancelled(),
         failing: named(CheckStatus::Problem),
         warning: named(CheckStatus::Warning),
+        runtimes: app.engine.runtimes(),
     }
 }
