@@ -62,7 +62,9 @@ impl Runtimes {
         Err(match TO_ENABLE.iter().find(|(name, _)| *name == id) {
             Some((name, how)) => Error::invalid(
                 "runtime_not_enabled",
-                format!("the runtime '{name}' is not enabled here (enabled: {enabled}); to enable it, {how}"),
+                format!(
+                    "the runtime '{name}' is not enabled here (enabled: {enabled}); to enable it, {how}"
+                ),
             ),
             None => Error::invalid(
                 "unknown_runtime",

@@ -82,8 +82,8 @@ impl Ear {
     /// # Errors
     /// [`Violation`] when the session cannot have said this now.
     pub(super) fn hear(&mut self, message: &[u8], compute_ms: u64) -> Result<Event, Violation> {
-        let said = serde_json::from_slice(message)
-            .map_err(|_| Violation("a message that is no event"))?;
+        let said =
+            serde_json::from_slice(message).map_err(|_| Violation("a message that is no event"))?;
         let used = compute_ms.max(self.judge.compute_ms()).to_le_bytes();
         let (kind, flags, call, body) = match said {
             Said::Call {
@@ -94,7 +94,8 @@ impl Ear {
                 arguments,
                 options,
             } => {
-                let mut body = Vec::with_capacity(path.len() + arguments.len() + options.len() + 16);
+                let mut body =
+                    Vec::with_capacity(path.len() + arguments.len() + options.len() + 16);
                 for number in [line, column, length(&path)?, length(&arguments)?] {
                     body.extend_from_slice(&number.to_le_bytes());
                 }
@@ -139,13 +140,7 @@ impl Ear {
             .unwrap_or(Event::Lost)
     }
 
-    fn frame(
-        &mut self,
-        kind: Kind,
-        flags: u8,
-        call: u32,
-        body: &[u8],
-    ) -> Result<Event, Violation> {
+    fn frame(&mut self, kind: Kind, flags: u8, call: u32, body: &[u8]) -> Result<Event, Violation> {
         self.judge.hear(&Frame {
             kind,
             flags,

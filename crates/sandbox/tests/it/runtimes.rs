@@ -76,10 +76,10 @@ async fn differs_as_documented(other: &dyn Sandbox) {
         };
         let expected = expected.unwrap_or(different.isolate);
         for (name, expected, found) in [
-            ("isolate", different.isolate, own.last()),
-            (other.name(), expected, foreign.last()),
+            ("isolate", different.isolate, own.join("\n")),
+            (other.name(), expected, foreign.join("\n")),
         ] {
-            if found.is_none_or(|found| found != expected) {
+            if found != expected {
                 wrong.push(format!("{}\n  {name}: {found:?}", different.source));
             }
         }
@@ -182,7 +182,9 @@ async fn local_bun_has_no_environment_and_ends_with_its_session() {
         .filter_map(|pair| Some(pair.split_once('=')?.0))
         .collect();
     assert!(
-        names.iter().all(|n| *n == "TZ" || n.starts_with("BUN_JSC_")),
+        names
+            .iter()
+            .all(|n| *n == "TZ" || n.starts_with("BUN_JSC_")),
         "{names:?}"
     );
     drop(session);

@@ -43,6 +43,7 @@ mod kills;
 mod programs;
 mod record;
 mod rules;
+mod runtimes;
 mod secrets;
 mod start;
 mod storage;

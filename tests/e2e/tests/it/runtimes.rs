@@ -1,0 +1,139 @@
+//! Runtimes other than the isolate, through the whole product: refused unless switched on, and then
+//! with the same gate, journal and replay.
+
+use crate::binary;
+use crate::database::Database;
+use crate::server::Server;
+use crate::upstream::Upstream;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+on_both_databases!(
+    a_runtime_that_is_not_enabled_is_refused_by_name,
+    local_bun_waits_for_a_person_and_survives_a_kill,
+);
+
+/// Shows time, randomness and calls on both sides of a question to a person.
+const PATIENT: &str = r#"
+const before = { random: Math.random(), now: Date.now(), id: crypto.randomUUID() };
+const list = await tools.ledger.items.listItems();
+console.log(JSON.stringify(before));
+const made = await tools.ledger.items.createItem({ name: "patient", amount: Math.random() });
+return { before, listed: list.items.length, made: made.name, again: Math.random() };
+"#;
+
+/// A program of npm's that the tests install, or why the case is skipped.
+fn installed(name: &str) -> Option<PathBuf> {
+    let path = binary::root()
+        .join("tests/node/node_modules/.bin")
+        .join(name);
+    if !path.exists() {
+        eprintln!("SKIPPED: {name} is not installed; run `cargo xtask setup`");
+        return None;
+    }
+    Some(path)
+}
+
+async fn a_runtime_that_is_not_enabled_is_refused_by_name(database: Database) {
+    let server = Server::start(database).await;
+    for (runtime, code, words) in [
+        (
+            "local-bun",
+            "runtime_not_enabled",
+            &["DANGEROUSLY_ALLOW_LOCAL_VM=1", "enabled: isolate"][..],
+        ),
+        (
+            "cloudflare-worker",
+            "runtime_not_enabled",
+            &["cloudflare_worker_url", "enabled: isolate"],
+        ),
+        ("nonsense", "unknown_runtime", &["enabled here: isolate"]),
+    ] {
+        let body = json!({ "code": "return 1", "runtimeId": runtime });
+        let reply = server.send("POST", "/tasks", Some(&body)).await;
+        assert_eq!(reply.status, 422, "{reply:#?}");
+        assert_eq!(reply.body["code"], code, "{reply:#?}");
+        let said = reply.body.to_string();
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        server
+            .cli(&["run", "-e", "return 1", "--runtime", runtime])
+            .await
+            .exits(1)
+            .says(words);
+    }
+    // The control: the default, by its name.
+    let ran = server
+        .cli(&["run", "-e", "return 1", "--runtime", "isolate"])
+        .await
+        .exits(0);
+    assert_eq!(ran.out.trim(), "1");
+}
+
+/// A task that asks a person, whose server dies while it waits, and that is rebuilt and goes on.
+async fn waits_and_survives(server: &mut Server, upstream: &Upstream, runtime: &str) {
+    upstream.connect(server).await;
+    let body = json!({ "code": PATIENT, "runtimeId": runtime });
+    let task = server.post("/tasks", body).await;
+    let task = task["id"].as_str().expect("an id").to_owned();
+    let asked = server.pending(1).await.remove(0);
+    server.kill().await;
+    server.launch().await;
+    server.approve(&asked).await;
+    let done = server.finished(&task).await;
+    assert_eq!(done["status"], "completed", "{done:#}\n{}", server.log());
+    assert_eq!(done["runtimeId"], runtime);
+    assert_eq!(done["result"]["made"], "patient");
+    let logs = server.logs(&task).await;
+    assert_eq!(
+        logs,
+        [done["result"]["before"].to_string()],
+        "logged once, and unchanged"
+    );
+    let read = |r: &&crate::upstream::Received| r.method == "GET";
+    assert_eq!(
+        (
+            upstream.received().iter().filter(read).count(),
+            upstream.created("patient")
+        ),
+        (1, 1),
+        "nothing is sent again to rebuild it"
+    );
+    let shown = server.cli(&["tasks", "show", &task]).await.exits(0);
+    assert!(shown.out.contains(runtime), "{shown:?}");
+}
+
+async fn local_bun_waits_for_a_person_and_survives_a_kill(database: Database) {
+    let Some(bun) = installed("bun") else { return };
+    let mut server = Server::prepare(database);
+    server.environment = vec![
+        ("DANGEROUSLY_ALLOW_LOCAL_VM".into(), "1".into()),
+        ("EXECUTOR_BUN".into(), bun.display().to_string()),
+    ];
+    server.launch().await;
+    let upstream = Upstream::start().await;
+    waits_and_survives(&mut server, &upstream, "local-bun").await;
+
+    assert!(
+        server.log().contains("DANGEROUSLY_ALLOW_LOCAL_VM is set"),
+        "the start is loud: {}",
+        server.log()
+    );
+    let health = server.get("/health").await;
+    let checks = health["checks"].as_array().expect("checks");
+    let check = checks.iter().find(|c| c["name"] == "runtime.local-bun");
+    assert_eq!(check.map(|c| &c["status"]), Some(&json!("warning")));
+    let ready = server.http.get(format!("{}/readyz", server.url())).send();
+    let ready: Value = ready.await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(ready["runtimes"], json!(["isolate", "local-bun"]));
+
+    // A task that waits on a runtime which is then switched off ends with the reason.
+    let body = json!({ "code": PATIENT, "runtimeId": "local-bun" });
+    let task = server.post("/tasks", body).await;
+    let task = task["id"].as_str().expect("an id").to_owned();
+    server.pending(1).await;
+    server.kill().await;
+    server.environment.clear();
+    server.launch().await;
+    let done = server.finished(&task).await;
+    assert_eq!(done["error"]["code"], "runtime_unavailable", "{done:#}");
+}
