@@ -250,6 +250,7 @@ function endTurn() {
 function answer(command) {
   const pending = mapGet(calls, command.seq);
   mapDelete(calls, command.seq);
+  bytesInFlight -= pending.bytes;
   let value;
   try {
     value = parse(command.json);

@@ -29,6 +29,7 @@ const [bufferOf, byteOffsetOf, byteLengthOf] = ["buffer", "byteOffset", "byteLen
 
 const JSON_DEPTH_MAX = 100;
 const TIMERS_MAX = 10000;
+const LOOKUPS_MAX = 10000;
 const PATH_BYTES_MAX = 512;
 const STACK_FRAMES = 10; // as the isolate's engine keeps
 
@@ -39,11 +40,13 @@ let lines = []; // of the emitted code
 let nowMs = 0;
 let elapsedMs = 0;
 let lastSeq = 0;
+let lookups = 0; // so many of them reach nothing outside
+let bytesInFlight = 0;
 let logBytes = 0;
 let lastTimer = 0;
 let finished = false;
 let passed; // a limit that the program was told of by an error it may have caught
-const calls = new RealMap(); // seq -> {resolve, reject, line, column}
+const calls = new RealMap(); // seq -> {resolve, reject, line, column, bytes}
 const timers = new RealMap(); // id -> {id, due, interval, callback}
 
 function post(event, last) {
@@ -269,12 +272,15 @@ function objectText(value, what) {
   return { __proto__: null, json: mended.json };
 }
 
-function call(path, given, options) {
+function call(path, given, options, lookup) {
   const args = objectText(given, "arguments");
   if (args.problem) return rejected(args.problem);
   const opts = objectText(options, "options");
   if (opts.problem) return rejected(opts.problem);
-  if (lastSeq >= limits.callsMax) {
+  if (lookup && lookups >= LOOKUPS_MAX) {
+    return rejectedToolError("call_limit_exceeded", path, `this program has looked into the catalog and its handles ${LOOKUPS_MAX} times, a fixed limit per task`);
+  }
+  if (!lookup && lastSeq - lookups >= limits.callsMax) {
     return rejectedToolError("call_limit_exceeded", path, `this program has made ${limits.callsMax} tool calls, the limit per task (calls); an administrator may raise it`);
   }
   if (mapSize(calls) >= limits.callsInFlightMax) {
@@ -284,17 +290,22 @@ function call(path, given, options) {
   if (bytes > limits.messageBytesMax) {
     return rejectedToolError("invalid_arguments", path, `the arguments are ${bytes} bytes, over the limit of ${limits.messageBytesMax} bytes`);
   }
+  if (bytesInFlight + bytes > limits.messageBytesMax) {
+    return rejectedToolError("call_limit_exceeded", path, `the arguments of the calls in flight are over ${limits.messageBytesMax} bytes together, the limit; await some of the calls first`);
+  }
   const mendedPath = wellFormed(path);
   const pathBytes = utf8Length(mendedPath);
   if (pathBytes > PATH_BYTES_MAX) return rejectedToolError("tool_not_found", undefined, `no tool has a path of ${pathBytes} bytes`);
   const { line, column } = position();
-  const pending = { __proto__: null, line, column };
+  const pending = { __proto__: null, line, column, bytes };
   const promise = new RealPromise((resolve, reject) => {
     pending.resolve = resolve;
     pending.reject = reject;
   });
   if (finished) return promise;
   const seq = ++lastSeq;
+  if (lookup) lookups++;
+  bytesInFlight += bytes;
   mapSet(calls, seq, pending);
   post({ __proto__: null, t: "call", seq, line, column, path: mendedPath, arguments: args.json, options: opts.json }, false);
   return promise;

@@ -52,7 +52,8 @@ impl Snapshot {
         let (length, rest) = bytes.split_first_chunk()?;
         let (head, memory) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         let head: Head = serde_json::from_slice(head).ok()?;
-        let fits = head.engine == crate::engine_digest() && head.code == program.code_digest();
+        let fits =
+            head.engine == crate::isolate::engine_digest() && head.code == program.code_digest();
         fits.then(|| Snapshot {
             head,
             memory: memory.to_vec(),

@@ -56,7 +56,7 @@ impl Run<'_> {
                 self.session = session;
                 self.turns_open = 1;
             }
-            Err(error) => self.ended = Some(Outcome::Failed(sandbox_unavailable(&error))),
+            Err(error) => self.ended = Some(Outcome::Failed(error)),
         }
         Ok(())
     }

@@ -18,14 +18,9 @@ pub(super) const PARAMS_BYTES: usize = 72;
 /// What a frame is. Below 0x80 from the host, above from the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-<<<<<<< HEAD
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// params, u64 compute limit in ms, u64 compute used in ms, then the code or, with
     /// flags 1, the memory of a snapshot
-=======
-pub(crate) enum Kind {
-    /// params, u64 compute limit in ms, code
->>>>>>> 0d6cf33 (Runtimes beside the isolate: a registry in the engine, and local-bun on Bun processes)
     Start = 0x01,
     /// f64 now, f64 elapsed, JSON; flags 1 for a value, 0 for an error; call
     Deliver = 0x02,

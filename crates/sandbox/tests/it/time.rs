@@ -23,15 +23,11 @@ pub(crate) fn told(events: &[Event]) -> Vec<String> {
                 ..
             } => format!("wait {pending_calls} {next_timer_elapsed_ms:?}"),
             Event::Done { result, .. } => format!("done {result}"),
-<<<<<<< HEAD
-            Event::Failed(failure) => format!("failed {} {}", failure.message, failure.stack),
-            Event::Snapshot(_) => "snapshot".into(),
-=======
             Event::Failed(f) => format!(
                 "failed {:?} {:?} {:?} at {:?}:{:?} {:?}\n{}",
                 f.code, f.name, f.message, f.line, f.column, f.tool_error, f.stack
             ),
->>>>>>> 0d6cf33 (Runtimes beside the isolate: a registry in the engine, and local-bun on Bun processes)
+            Event::Snapshot(_) => "snapshot".into(),
             Event::Lost => "lost".into(),
         })
         .collect()

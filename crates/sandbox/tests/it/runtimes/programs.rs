@@ -118,6 +118,7 @@ pub(super) const SAME: &[&str] = &[
     // limits that the program sees
     "const all = await Promise.allSettled(Array.from({ length: 40 }, (_, i) => tools.x.y({ i }))); return all.filter((r) => r.status === 'rejected').map((r: any) => [r.reason.code, r.reason.message])",
     "try { await tools.x.y({ big: 'x'.repeat(11e6) }) } catch (e: any) { return [e.code, e.message] }",
+    "const big = 'x'.repeat(6e6); const all = await Promise.allSettled([tools.x.y({ big }), tools.x.z({ big })]); return all.map((r: any) => [r.status, r.reason?.code, r.reason?.message])",
     "try { await (tools as any)['p'.repeat(600)]({}) } catch (e: any) { return [e.code, e.message, e.tool] }",
     "return 'x'.repeat(2e6)",
     "for (let i = 0; ; i++) console.log('x'.repeat(1000), i)",
