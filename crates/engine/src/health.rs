@@ -94,5 +94,3 @@ impl Engine {
         }
     }
 }
-
-/// What to do about a layer of the sandbox that does not hold.

@@ -47,6 +47,11 @@ impl Runtimes {
         self.all().map(|runtime| runtime.name()).collect()
     }
 
+    /// Why the default runs no program here.
+    pub(crate) fn refusal(&self) -> Option<sandbox::Error> {
+        self.default.refusal()
+    }
+
     /// The runtime that a new task asks for.
     ///
     /// # Errors
@@ -126,6 +131,7 @@ impl Runtimes {
     }
 }
 
+/// What to do about a layer of the sandbox that does not hold.
 fn layer_step(status: CheckStatus) -> Option<String> {
     match status {
         CheckStatus::Ok => None,

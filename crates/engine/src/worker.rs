@@ -128,7 +128,7 @@ impl Engine {
     }
 
     async fn claim_all(&self) -> Result<(), Error> {
-        if self.inner.sandbox.refusal().is_some() {
+        if self.inner.runtimes.refusal().is_some() {
             // Left as recorded: another server, or this one on a better machine, runs them.
             return Ok(());
         }

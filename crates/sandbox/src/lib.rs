@@ -20,8 +20,7 @@ pub use compile::{CompileError, Program, compile};
 pub use error::Error;
 pub use foreign::{LocalBun, LocalBunConfig};
 pub use isolate::{
-    Isolate, IsolateConfig, Layer, Stats, allowed_calls, lock_down, shut_in,
-    worker_main,
+    Isolate, IsolateConfig, Layer, Stats, allowed_calls, lock_down, shut_in, worker_main,
 };
 pub use limits::Limits;
 pub use session::{
