@@ -14,6 +14,7 @@ pub mod credential;
 pub mod event;
 pub mod id;
 pub mod limits;
+pub mod partial;
 pub mod policy;
 pub mod source;
 pub mod task;

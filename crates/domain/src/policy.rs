@@ -11,9 +11,11 @@ use crate::{AccountId, RuleId, Timestamp};
 use serde_json::Value;
 
 mod condition;
+mod forecast;
 mod pattern;
 
 pub use condition::{Condition, ConditionError, Operator};
+pub use forecast::possible;
 pub use pattern::{Pattern, PatternError};
 
 /// Who made a rule and for whom it holds. Later ones cannot weaken earlier ones.
@@ -152,6 +154,13 @@ pub struct Rule {
     pub created_at: Timestamp,
 }
 
+impl Rule {
+    /// What a condition answers where its argument is missing or of another type.
+    fn when_undecided(&self) -> bool {
+        !matches!(self.effect, Effect::Allow)
+    }
+}
+
 /// All rules that bear on one caller, and the version of the policy they are.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Policy {
@@ -261,11 +270,22 @@ pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
 }
 
 fn rule_matches(rule: &Rule, request: &Request<'_>) -> bool {
+    let conditions = &rule.matches.conditions;
+    applies(rule, request)
+        && match request.arguments {
+            Some(arguments) => conditions
+                .iter()
+                .all(|c| c.holds(arguments, rule.when_undecided())),
+            None => conditions.is_empty(),
+        }
+}
+
+/// Whether a rule is about this call, its arguments aside.
+fn applies(rule: &Rule, request: &Request<'_>) -> bool {
     fn any_or_empty<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
         list.is_empty() || list.iter().any(holds)
     }
     let m = &rule.matches;
-    let when_missing = !matches!(rule.effect, Effect::Allow);
     let personal = rule.level != Level::Personal
         || rule
             .account_id
@@ -281,13 +301,6 @@ fn rule_matches(rule: &Rule, request: &Request<'_>) -> bool {
         && any_or_empty(&m.roles, |r| *r == request.role)
         && any_or_empty(&m.clients, |c| c.eq_ignore_ascii_case(request.client))
         && any_or_empty(&m.channels, |c| *c == request.channel)
-        && match request.arguments {
-            Some(arguments) => m
-                .conditions
-                .iter()
-                .all(|c| c.holds(arguments, when_missing)),
-            None => m.conditions.is_empty(),
-        }
 }
 
 #[cfg(test)]

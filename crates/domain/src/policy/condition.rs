@@ -4,6 +4,7 @@
 //! unlike types, like a missing argument, answers what keeps the rule safe: no for a rule that
 //! allows, yes for one that asks or denies.
 
+use crate::partial::{Part, Partial};
 use serde_json::Value;
 
 /// How an argument is compared.
@@ -182,6 +183,27 @@ impl Condition {
             return when_undecided;
         };
         self.compare(found, operand).unwrap_or(when_undecided)
+    }
+
+    /// Whether the condition holds of arguments known in part; none where that depends on what is
+    /// not known.
+    #[must_use]
+    pub fn may_hold(&self, arguments: &Partial, when_undecided: bool) -> Option<bool> {
+        let found = match arguments.part(self.path.split('.')) {
+            Part::Unknown => return None,
+            Part::Absent => None,
+            Part::Present(found) => Some(found),
+        };
+        match (self.op, found) {
+            (Operator::Exists, found) => Some(found.is_some()),
+            (Operator::Absent, found) => Some(found.is_none()),
+            (_, None) => Some(when_undecided),
+            (_, Some(found)) => {
+                let (found, operand) = (found.whole()?, self.value.as_ref());
+                let compared = operand.and_then(|operand| self.compare(&found, operand));
+                Some(compared.unwrap_or(when_undecided))
+            }
+        }
     }
 
     fn compare(&self, found: &Value, operand: &Value) -> Option<bool> {

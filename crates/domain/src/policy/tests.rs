@@ -1,6 +1,7 @@
 //! The decision as tables: every level against every effect, and what a missing argument does.
 
 use super::*;
+use crate::partial::{Entry, Partial, Place};
 use serde_json::json;
 
 fn rule(n: u8, level: Level, tools: &str, effect: Effect) -> Rule {
@@ -184,5 +185,100 @@ fn a_question_in_general_is_answered_without_conditions() {
     assert_eq!(
         run(vec![r], "a.b", Risk::Read, None).effect.as_str(),
         "allow"
+    );
+}
+
+fn may(rules: Vec<Rule>, arguments: &Partial) -> Vec<&'static str> {
+    let account = AccountId::from_bits([9; 16]);
+    let request = Request {
+        tool: "a.b",
+        source: "a",
+        risk: Risk::Write,
+        arguments: None,
+        account_id: &account,
+        role: Role::Member,
+        client: "claude-code",
+        channel: Channel::Mcp,
+        now: Timestamp(1_000),
+    };
+    let policy = Policy { version: 7, rules };
+    let possible = possible(&request, arguments, &policy);
+    if let Some(whole) = arguments.whole() {
+        let whole = Request {
+            arguments: Some(&whole),
+            ..request
+        };
+        let decided = decide(&whole, &policy);
+        let [only] = possible.as_slice() else {
+            panic!("one decision where all is known: {possible:?}")
+        };
+        assert_eq!(
+            (&only.effect, &only.rule_id),
+            (&decided.effect, &decided.rule_id)
+        );
+    }
+    possible
+        .iter()
+        .map(|d| match d.effect {
+            Effect::Allow => "allow",
+            Effect::Ask(_) => "ask",
+            Effect::Deny => "deny",
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_not_known_is_followed_both_ways() {
+    let with = |mut rule: Rule, condition: &str| {
+        let condition = Condition::parse(condition).expect("a condition");
+        rule.matches.conditions.push(condition);
+        rule
+    };
+    let known = |key: &str, value: Partial, open: bool| Partial::Object {
+        entries: vec![Entry {
+            key: key.to_owned(),
+            place: Place { line: 1, column: 1 },
+            value,
+        }],
+        open,
+    };
+    let number = |n: i64| Partial::Scalar(json!(n));
+    let rules = || {
+        vec![
+            with(rule(1, Level::Workspace, "a.*", Effect::Deny), "amount > 5"),
+            with(rule(2, Level::Workspace, "a.*", Effect::Allow), "to = x"),
+            rule(3, Level::Personal, "a.b", Effect::Ask(Ask::default())),
+        ]
+    };
+    for (arguments, expected) in [
+        (Partial::Unknown, &["deny", "ask"][..]),
+        (known("amount", number(9), true), &["deny"]),
+        (known("amount", number(1), true), &["ask"]),
+        (known("amount", Partial::Unknown, false), &["deny", "ask"]),
+        (known("to", Partial::Unknown, false), &["deny"]),
+        (Partial::empty(), &["deny"]),
+    ] {
+        assert_eq!(may(rules(), &arguments), expected, "{arguments:?}");
+    }
+    let mut milder = rules();
+    milder.truncate(2);
+    assert_eq!(
+        may(milder, &known("amount", number(1), true)),
+        ["ask", "allow"]
+    );
+    let exists = |effect| {
+        vec![with(
+            rule(1, Level::Workspace, "a.b", effect),
+            "note exists",
+        )]
+    };
+    assert_eq!(may(exists(Effect::Deny), &Partial::empty()), ["ask"]);
+    assert_eq!(
+        may(
+            exists(Effect::Deny),
+            &known("note", Partial::Unknown, false)
+        ),
+        ["deny", "ask"],
+        "an unknown value may be undefined, which is not sent"
     );
 }
