@@ -7,11 +7,15 @@
 //! the wrapper around it. Types are erased, not checked.
 
 mod fence;
+mod lines;
+mod literal;
 mod nesting;
 mod places;
 mod refuse;
 mod shape;
+mod survey;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -24,7 +28,13 @@ use oxc_span::SourceType;
 use oxc_transformer::{TransformOptions, Transformer};
 use sha2::{Digest, Sha256};
 
+use lines::Lines;
 use places::Places;
+use survey::Seen;
+
+pub use survey::VisibleCall;
+
+use shape::Shape;
 
 /// Stack for what does not depend on the source.
 const STACK_BYTES: usize = 1 << 20;
@@ -38,6 +48,8 @@ const EXCERPT_MAX: usize = 200;
 pub struct Program {
     code: String,
     places: Places,
+    shape: Shape,
+    seen: Seen,
     source_digest: String,
     code_digest: String,
 }
@@ -58,13 +70,13 @@ pub struct CompileError {
 
 impl CompileError {
     fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
-        let (line, column) = places::line_and_column(source, offset);
-        let text = source.lines().nth(line as usize - 1).unwrap_or("");
+        let lines = Lines::new(source);
+        let place = lines.place(offset);
         CompileError {
             message: message.into(),
-            line,
-            column,
-            excerpt: text.chars().take(EXCERPT_MAX).collect(),
+            line: place.line,
+            column: place.column,
+            excerpt: lines.text(place.line).chars().take(EXCERPT_MAX).collect(),
         }
     }
 
@@ -90,6 +102,22 @@ impl Program {
     /// SHA-256 of the code the engine is given, lower-case hexadecimal.
     pub fn code_digest(&self) -> &str {
         &self.code_digest
+    }
+
+    /// The calls of tools that the text shows, in the order of the text; at most 1,000.
+    pub fn visible_calls(&self) -> &[VisibleCall] {
+        &self.seen.calls
+    }
+
+    /// Whether the program may also call tools that [`Program::visible_calls`] does not show,
+    /// because `tools` or a part of it is passed on, reassigned or indexed by a computed name.
+    pub fn hides_calls(&self) -> bool {
+        self.seen.tools_escape
+    }
+
+    /// Whether the text returns by itself, outside of functions.
+    pub(crate) fn returns(&self) -> bool {
+        self.shape == Shape::Returns
     }
 
     /// A script whose value is the program as an async function.
@@ -129,10 +157,7 @@ pub fn compile(source: &str, source_bytes_max: usize) -> Result<Program, Compile
         let thread = std::thread::Builder::new()
             .name("compile".into())
             .stack_size(stack)
-            .spawn_scoped(scope, || match fence::block(source) {
-                Some(block) => compile_text(source, &block),
-                None => compile_text(source, source),
-            });
+            .spawn_scoped(scope, || compile_text(source, &text_of(source)));
         match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(compiled)) => compiled,
             Ok(Err(_panic)) => Err(CompileError::at(
@@ -147,17 +172,36 @@ pub fn compile(source: &str, source_bytes_max: usize) -> Result<Program, Compile
             )),
         }
     });
-    let (code, places) = compiled?;
+    let Compiled {
+        code,
+        places,
+        shape,
+        seen,
+    } = compiled?;
     Ok(Program {
         source_digest: hex(&Sha256::digest(source)),
         code_digest: hex(&Sha256::digest(&code)),
         code,
         places,
+        shape,
+        seen,
     })
 }
 
+/// A source with what is not code blanked out, byte for byte as long.
+pub(crate) fn text_of(source: &str) -> Cow<'_, str> {
+    fence::block(source).map_or(Cow::Borrowed(source), Cow::Owned)
+}
+
+struct Compiled {
+    code: String,
+    places: Places,
+    shape: Shape,
+    seen: Seen,
+}
+
 /// `text` is `source` with what is not code blanked out, byte for byte as long.
-fn compile_text(source: &str, text: &str) -> Result<(String, Places), CompileError> {
+fn compile_text(source: &str, text: &str) -> Result<Compiled, CompileError> {
     let allocator = Allocator::default();
     let options = ParseOptions {
         allow_return_outside_function: true,
@@ -181,6 +225,7 @@ fn compile_text(source: &str, text: &str) -> Result<(String, Places), CompileErr
     }
     let scoping = semantic.semantic.into_scoping();
     let shape = shape::find(&program);
+    let seen = survey::survey(&program, shape, &scoping, &Lines::new(source));
     let transformed = Transformer::new(
         &allocator,
         Path::new("task.ts"),
@@ -200,13 +245,16 @@ fn compile_text(source: &str, text: &str) -> Result<(String, Places), CompileErr
     let printed = Codegen::new().with_options(options).build(&program);
     let places = Places::new(printed.map.as_ref());
     // The program begins on a line of its own; `places` knows of that one line.
-    Ok((
-        format!(
-            "(async function () {{ \"use strict\";\n{}\n}})",
-            printed.code
-        ),
+    let code = format!(
+        "(async function () {{ \"use strict\";\n{}\n}})",
+        printed.code
+    );
+    Ok(Compiled {
+        code,
         places,
-    ))
+        shape,
+        seen,
+    })
 }
 
 /// Lower-case hexadecimal.

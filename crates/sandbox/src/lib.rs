@@ -15,8 +15,9 @@ mod isolate;
 mod limits;
 mod session;
 mod snapshot;
+mod types;
 
-pub use compile::{CompileError, Program, compile};
+pub use compile::{CompileError, Program, VisibleCall, compile};
 pub use error::Error;
 pub use foreign::{LocalBun, LocalBunConfig};
 pub use isolate::{
@@ -27,3 +28,4 @@ pub use session::{
     Command, Event, Failure, FailureCode, Gone, LogLevel, Outcome, Sandbox, Session, Start,
 };
 pub use snapshot::Snapshot;
+pub use types::{TypeCheckError, TypeChecker, TypeFinding};

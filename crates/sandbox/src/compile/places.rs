@@ -1,4 +1,4 @@
-//! Positions: offsets to lines, and the engine's lines back to the source's.
+//! Positions: the engine's lines back to the source's.
 //!
 //! All lines and columns are counted from 1, columns in UTF-16 units, as
 //! editors and source maps do.
@@ -76,16 +76,4 @@ impl Places {
         out.truncate(out.trim_end().len());
         (out, first)
     }
-}
-
-/// The line and column of a byte offset, which is cut to the text's end.
-pub(super) fn line_and_column(source: &str, offset: usize) -> (u32, u32) {
-    let offset = (0..=offset.min(source.len()))
-        .rev()
-        .find(|at| source.is_char_boundary(*at))
-        .unwrap_or(0);
-    let before = &source[..offset];
-    let line = before.matches('\n').count();
-    let in_line = before.rsplit('\n').next().unwrap_or("");
-    (line as u32 + 1, in_line.encode_utf16().count() as u32 + 1)
 }

@@ -22,7 +22,9 @@ use oxc_syntax::scope::ScopeFlags;
 /// How a program says its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// It returns, or has no result.
+    /// It returns by itself.
+    Returns,
+    /// It has no result.
     Body,
     /// One function and nothing else, to be called.
     LoneFunction,
@@ -35,7 +37,7 @@ pub(super) fn find(program: &Program<'_>) -> Shape {
     let mut returns = Returns { found: false };
     returns.visit_program(program);
     if returns.found {
-        return Shape::Body;
+        return Shape::Returns;
     }
     let run: Vec<&Statement<'_>> = program.body.iter().filter(|s| !is_type(s)).collect();
     match run.as_slice() {
