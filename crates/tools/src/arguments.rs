@@ -4,6 +4,8 @@
 //! type or value. Patterns run on an engine with linear time, references are never fetched.
 //! Compiled validators are kept by the tool's digest, which covers all that they are made of.
 
+mod partial;
+
 use crate::catalog::SourceTools;
 use crate::nearest::nearest;
 use crate::typings;
@@ -22,6 +24,8 @@ const WRONG_MAX: usize = 20;
 
 /// Largest compiled pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+pub use partial::{Mismatch, WrongArgument, check_partial};
 
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> =
     LazyLock::new(|| Mutex::new(HashMap::new()));
@@ -67,14 +71,7 @@ impl Wrong {
 /// `invalid_arguments`, whose `details` are `{ wrong: [{ path, problem, expected?, got?, nearest? }] }`.
 pub fn check_arguments(tool: &Tool, source: &SourceTools, args: &Value) -> Result<(), ToolError> {
     if !args.is_object() {
-        let wrong = Wrong {
-            path: String::new(),
-            problem: "type",
-            expected: Some("one plain object".to_owned()),
-            got: Some(shown(args)),
-            nearest: None,
-        };
-        return Err(error(tool, &[wrong]));
+        return Err(error(tool, &[not_an_object(args)]));
     }
     let validator = validator(tool, source)?;
     if validator.is_valid(args) {
@@ -82,10 +79,20 @@ pub fn check_arguments(tool: &Tool, source: &SourceTools, args: &Value) -> Resul
     }
     let mut wrong = Vec::new();
     for problem in validator.iter_errors(args) {
-        explain(&problem, tool, &mut wrong);
+        explain(&problem, tool, &|_| true, &mut wrong);
     }
     wrong.dedup();
     Err(error(tool, &wrong))
+}
+
+fn not_an_object(args: &Value) -> Wrong {
+    Wrong {
+        path: String::new(),
+        problem: "type",
+        expected: Some("one plain object".to_owned()),
+        got: Some(shown(args)),
+        nearest: None,
+    }
 }
 
 /// Whether a schema compiles under the rules of this module.
@@ -160,11 +167,20 @@ fn forget_read_only(schema: &mut Value) {
     }
 }
 
+/// Says what is wrong, of problems that are to be told of and those within them that are.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the library's enum; its own sentence serves for what is not named here"
 )]
-fn explain(problem: &ValidationError<'_>, tool: &Tool, out: &mut Vec<Wrong>) {
+fn explain(
+    problem: &ValidationError<'_>,
+    tool: &Tool,
+    told: &dyn Fn(&ValidationError<'_>) -> bool,
+    out: &mut Vec<Wrong>,
+) {
+    if !told(problem) {
+        return;
+    }
     let at = dotted(problem.instance_path().as_str());
     let inside = |key: &str| {
         if at.is_empty() {
@@ -210,7 +226,9 @@ fn explain(problem: &ValidationError<'_>, tool: &Tool, out: &mut Vec<Wrong>) {
         }),
         ValidationErrorKind::Type { kind } => push("type", types(kind).join(" or ")),
         ValidationErrorKind::AnyOf { context } => match nearest_branch(problem, context) {
-            Ok(branch) => branch.iter().for_each(|inner| explain(inner, tool, out)),
+            Ok(branch) => branch
+                .iter()
+                .for_each(|inner| explain(inner, tool, told, out)),
             Err(expected) => push("type", expected),
         },
         ValidationErrorKind::Enum { options } => {
@@ -302,17 +320,25 @@ fn listed(options: &Value) -> String {
 /// `/labels/2/name` → `labels[2].name`.
 fn dotted(pointer: &str) -> String {
     let mut text = String::new();
-    for part in pointer.split('/').skip(1) {
+    for part in unescaped(pointer) {
         if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) {
             text.push_str(&format!("[{part}]"));
         } else {
             if !text.is_empty() {
                 text.push('.');
             }
-            text.push_str(&part.replace("~1", "/").replace("~0", "~"));
+            text.push_str(&part);
         }
     }
     text
+}
+
+/// The steps of a JSON pointer.
+fn unescaped(pointer: &str) -> impl Iterator<Item = String> {
+    pointer
+        .split('/')
+        .skip(1)
+        .map(|part| part.replace("~1", "/").replace("~0", "~"))
 }
 
 fn shown(value: &Value) -> String {

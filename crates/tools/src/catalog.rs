@@ -5,7 +5,7 @@
 
 use crate::nearest::{distance, tolerance};
 use crate::search::Index;
-use crate::typings;
+use crate::typings::{self, Shown};
 use domain::source::{Source, SourceStatus};
 use domain::tool::{Risk, Tool, fold_path};
 use serde_json::Value;
@@ -293,6 +293,19 @@ impl Catalog {
             .filter(|s| source.is_none_or(|name| s.source.name == name))
             .collect();
         typings::declarations(&wanted)
+    }
+
+    /// A `.d.ts` of single tools under the paths they are called by.
+    #[must_use]
+    pub fn declarations_of(&self, paths: &[&str], shown: Shown) -> String {
+        let called: Vec<(&str, &Tool, &SourceTools)> = paths
+            .iter()
+            .filter_map(|path| {
+                let (tool, source) = self.lookup(path)?;
+                Some((*path, tool.as_ref(), source.as_ref()))
+            })
+            .collect();
+        typings::declarations_of(&called, shown)
     }
 
     /// How many tools there are.

@@ -23,10 +23,11 @@ mod request;
 mod search;
 mod typings;
 
-pub use arguments::check_arguments;
+pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
 pub use egress::{Egress, EgressConfig};
 pub use error::{FetchError, ImportError};
 pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
 pub use request::{Prepared, prepare};
+pub use typings::Shown;

@@ -204,24 +204,18 @@ const PRELUDE: &str = include_str!("typings/prelude.d.ts");
 pub(crate) fn declarations(sources: &[&SourceTools]) -> String {
     let mut text = PRELUDE.to_owned();
     for source in sources {
-        text.push_str(&format!(
-            "declare namespace types.{} {{\n",
-            source.source.name
-        ));
-        for (name, schema) in source.definitions.as_object().into_iter().flatten() {
-            let kind = type_of(schema, &Style::block(), &mut Budget::none());
-            text.push_str(&format!(
-                "  type {name} = {};\n",
-                kind.replace('\n', "\n  ")
-            ));
-        }
-        text.push_str("}\n");
+        let definitions = source.definitions.as_object().into_iter().flatten();
+        write_types(
+            &source.source.name,
+            definitions.map(|(name, schema)| (name.as_str(), schema)),
+            &mut text,
+        );
     }
     let mut tree = Node::default();
     for source in sources {
         let style = Style::block().within(format!("types.{}.", source.source.name));
         for tool in &source.tools {
-            tree.insert(tool.path.split('.'), call_type(tool, &style));
+            tree.insert(tool.path.split('.'), call_type(tool, &style, "unknown"));
         }
     }
     text.push_str("declare const tools: BuiltIn & ");
@@ -230,10 +224,68 @@ pub(crate) fn declarations(sources: &[&SourceTools]) -> String {
     text
 }
 
-fn call_type(tool: &Tool, style: &Style<'_>) -> String {
+/// Whether declarations hold everything that may be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// What they do not hold is not there.
+    InFull,
+    /// Something else may be named too, of any type.
+    InPart,
+}
+
+/// A `.d.ts` of single tools under the paths they are called by, which may be written in any case.
+/// Where a description does not say what a tool gives, that is `any`.
+pub(crate) fn declarations_of(called: &[(&str, &Tool, &SourceTools)], shown: Shown) -> String {
+    let mut text = PRELUDE.to_owned();
+    let mut tree = Node::default();
+    let mut schemas: BTreeMap<&str, (&Value, Vec<&Value>)> = BTreeMap::new();
+    for (path, tool, source) in called {
+        let name = source.source.name.as_str();
+        let style = Style::block().within(format!("types.{name}."));
+        tree.insert(path.split('.'), call_type(tool, &style, "any"));
+        let (_, of_source) = schemas
+            .entry(name)
+            .or_insert_with(|| (&source.definitions, Vec::new()));
+        of_source.push(&tool.input_schema);
+        of_source.extend(&tool.output_schema);
+    }
+    for (name, (definitions, schemas)) in schemas {
+        write_types(
+            name,
+            reachable(&schemas, definitions).into_iter(),
+            &mut text,
+        );
+    }
+    text.push_str("declare const tools: BuiltIn & ");
+    tree.write(0, &mut text);
+    text.push_str(match shown {
+        Shown::InFull => ";\n",
+        Shown::InPart => " & { [name: string]: any };\n",
+    });
+    text
+}
+
+/// Shared types in the namespace of their source.
+fn write_types<'d>(
+    source: &str,
+    definitions: impl Iterator<Item = (&'d str, &'d Value)>,
+    out: &mut String,
+) {
+    out.push_str(&format!("declare namespace types.{source} {{\n"));
+    for (name, schema) in definitions {
+        let kind = type_of(schema, &Style::block(), &mut Budget::none());
+        out.push_str(&format!(
+            "  type {name} = {};\n",
+            kind.replace('\n', "\n  ")
+        ));
+    }
+    out.push_str("}\n");
+}
+
+fn call_type(tool: &Tool, style: &Style<'_>, unsaid: &str) -> String {
     let input = type_of(&tool.input_schema, style, &mut Budget::none());
     let output = tool.output_schema.as_ref().map_or_else(
-        || "unknown".to_owned(),
+        || unsaid.to_owned(),
         |s| type_of(s, style, &mut Budget::none()),
     );
     let kind = if required(&tool.input_schema).is_empty() {

@@ -15,5 +15,6 @@ mod failures;
 mod fixture;
 mod naming;
 mod reach;
+mod unfinished;
 mod upstream;
 mod wire;
