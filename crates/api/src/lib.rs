@@ -7,6 +7,7 @@
 
 pub mod approvals;
 pub mod audit;
+pub mod check;
 pub mod credentials;
 pub mod error;
 pub mod events;

@@ -12,6 +12,7 @@ use crate::gate::{Checked, Target, Wanted, forecast};
 use crate::{Engine, Error};
 use domain::access::{Caller, Scope};
 use domain::call::CallStatus;
+use domain::partial::{Part, Partial};
 use domain::policy::{Effect, Policy};
 use domain::task::Task;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
@@ -26,6 +27,11 @@ pub(crate) const DISCOVER_MAX: usize = 50;
 pub(crate) const LIST_MAX: usize = 200;
 /// Most bytes that one `tools.results.read` gives.
 const READ_BYTES_MAX: u64 = 256 << 10;
+
+/// What the searches take.
+const QUERY: [&str; 4] = ["query", "namespace", "limit", "offset"];
+/// What `tools.results.read` takes.
+const PART: [&str; 3] = ["handle", "offset", "length"];
 
 /// Everything that a look-up depends on, taken once for a batch of calls.
 pub(crate) struct View<'a> {
@@ -74,18 +80,7 @@ impl View<'_> {
     /// What a path and arguments lead to.
     pub(crate) fn target(&self, path: &str, arguments: Value) -> Result<Target, ToolError> {
         let Some((tool, source)) = self.catalog.lookup(path) else {
-            let near = self.catalog.suggestions(path, &|t| self.visible(t));
-            let hint = if near.is_empty() {
-                "tools.discover({ query }) finds what there is".to_owned()
-            } else {
-                format!("did you mean {}?", near.join(", "))
-            };
-            return Err(ToolError::new(
-                ToolErrorCode::ToolNotFound,
-                path,
-                format!("there is no tool '{path}'; {hint}"),
-            )
-            .with_details(json!({ "suggestions": near })));
+            return Err(self.not_found(path));
         };
         tools::check_arguments(tool, source, &arguments)?;
         let prepared = tools::prepare(tool, source, &arguments)?;
@@ -95,6 +90,19 @@ impl View<'_> {
             arguments,
             prepared,
         })
+    }
+
+    /// The error of a call that leads to no tool.
+    pub(crate) fn not_found(&self, path: &str) -> ToolError {
+        let near = self.catalog.suggestions(path, &|t| self.visible(t));
+        let hint = if near.is_empty() {
+            "tools.discover({ query }) finds what there is".to_owned()
+        } else {
+            format!("did you mean {}?", near.join(", "))
+        };
+        let message = format!("there is no tool '{path}'; {hint}");
+        ToolError::new(ToolErrorCode::ToolNotFound, path, message)
+            .with_details(json!({ "suggestions": near }))
     }
 
     /// Whether the caller may know of a tool.
@@ -118,8 +126,8 @@ impl View<'_> {
     }
 
     fn discover(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
-        only(path, arguments, &["query", "namespace", "limit", "offset"])?;
-        let query = self.query(path, arguments, 8, DISCOVER_MAX)?;
+        only(path, arguments, &QUERY)?;
+        let query = query(path, arguments, 8, DISCOVER_MAX)?;
         let found = self.found(&query);
         let mut out = json!({ "bestPath": found.0.first().map(|h| h["path"].clone()) });
         out["results"] = Value::Array(found.0);
@@ -129,8 +137,8 @@ impl View<'_> {
     }
 
     fn list(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
-        only(path, arguments, &["namespace", "query", "limit", "offset"])?;
-        let query = self.query(path, arguments, 50, LIST_MAX)?;
+        only(path, arguments, &QUERY)?;
+        let query = query(path, arguments, 50, LIST_MAX)?;
         let (results, total, has_more) = self.found(&query);
         Ok(json!({ "results": results, "total": total, "hasMore": has_more }))
     }
@@ -169,12 +177,7 @@ impl View<'_> {
 
     fn describe(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
         only(path, arguments, &["path"])?;
-        let Some(wanted) = arguments["path"].as_str() else {
-            return Err(invalid(
-                path,
-                "tools.describe(path) takes the path of a tool, a string",
-            ));
-        };
+        let wanted = described(path, arguments)?;
         let found = self
             .catalog
             .lookup(wanted)
@@ -200,16 +203,9 @@ impl View<'_> {
     }
 
     async fn read(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {
-        only(path, arguments, &["handle", "offset", "length"])?;
-        // The whole `{ $handle, … }` may be given as well as its identifier.
-        let handle = arguments["handle"]
-            .as_str()
-            .or(arguments["handle"]["$handle"].as_str());
-        let handle = handle
-            .and_then(|h| HandleId::parse(h).ok())
-            .ok_or_else(|| invalid(path, "handle must be the $handle of a large result"))?;
-        let offset = count(path, arguments, "offset", 0, u64::MAX)?;
-        let length = count(path, arguments, "length", READ_BYTES_MAX, READ_BYTES_MAX)?;
+        only(path, arguments, &PART)?;
+        let handle = handle(path, arguments)?;
+        let (offset, length) = part(path, arguments)?;
         let (text, bytes) = self
             .engine
             .handle_part(self.scope, &handle, offset, length)
@@ -228,30 +224,97 @@ impl View<'_> {
         }
         Ok(out)
     }
+}
 
-    fn query(
-        &self,
-        path: &str,
-        arguments: &Value,
-        limit: usize,
-        limit_max: usize,
-    ) -> Result<Query, ToolError> {
-        let text = |name: &str| match &arguments[name] {
-            Value::Null => Ok(None),
-            Value::String(s) => Ok(Some(s.clone())),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                Err(invalid(path, format!("{name} must be a string")))
+fn query(
+    path: &str,
+    arguments: &Value,
+    limit: usize,
+    limit_max: usize,
+) -> Result<Query, ToolError> {
+    let text = |name: &str| match &arguments[name] {
+        Value::Null => Ok(None),
+        Value::String(s) => Ok(Some(s.clone())),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err(invalid(path, format!("{name} must be a string")))
+        }
+    };
+    let limit = count(path, arguments, "limit", limit as u64, limit_max as u64)?;
+    Ok(Query {
+        text: text("query")?.unwrap_or_default(),
+        namespace: text("namespace")?,
+        limit: usize::try_from(limit).unwrap_or(limit_max),
+        offset: usize::try_from(count(path, arguments, "offset", 0, u64::MAX)?)
+            .unwrap_or(usize::MAX),
+    })
+}
+
+fn described<'a>(path: &str, arguments: &'a Value) -> Result<&'a str, ToolError> {
+    arguments["path"].as_str().ok_or_else(|| {
+        invalid(
+            path,
+            "tools.describe(path) takes the path of a tool, a string",
+        )
+    })
+}
+
+/// The whole `{ $handle, … }` may be given as well as its identifier.
+fn handle(path: &str, arguments: &Value) -> Result<HandleId, ToolError> {
+    let given = &arguments["handle"];
+    given
+        .as_str()
+        .or(given["$handle"].as_str())
+        .and_then(|h| HandleId::parse(h).ok())
+        .ok_or_else(|| invalid(path, "handle must be the $handle of a large result"))
+}
+
+fn part(path: &str, arguments: &Value) -> Result<(u64, u64), ToolError> {
+    Ok((
+        count(path, arguments, "offset", 0, u64::MAX)?,
+        count(path, arguments, "length", READ_BYTES_MAX, READ_BYTES_MAX)?,
+    ))
+}
+
+/// Checks the arguments of a call as far as they are known; none if the path is none of ours.
+pub(crate) fn check(path: &str, arguments: &Partial) -> Option<Result<(), ToolError>> {
+    let given = arguments.stand_in();
+    let given = named(path, &given);
+    let known = |key: &str| !matches!(arguments.part(std::iter::once(key)), Part::Unknown);
+    let check = || match path {
+        "discover" => {
+            only(path, &given, &QUERY)?;
+            query(path, &given, 8, DISCOVER_MAX).map(drop)
+        }
+        "catalog.tools" => {
+            only(path, &given, &QUERY)?;
+            query(path, &given, 50, LIST_MAX).map(drop)
+        }
+        "catalog.namespaces" => only(path, &given, &[]),
+        "describe" => {
+            only(path, &given, &["path"])?;
+            match known("path") {
+                true => described(path, &given).map(drop),
+                false => Ok(()),
             }
-        };
-        let limit = count(path, arguments, "limit", limit as u64, limit_max as u64)?;
-        Ok(Query {
-            text: text("query")?.unwrap_or_default(),
-            namespace: text("namespace")?,
-            limit: usize::try_from(limit).unwrap_or(limit_max),
-            offset: usize::try_from(count(path, arguments, "offset", 0, u64::MAX)?)
-                .unwrap_or(usize::MAX),
-        })
-    }
+        }
+        "results.read" => {
+            only(path, &given, &PART)?;
+            if known("handle") && arguments.part(["handle", "$handle"].into_iter()) != Part::Unknown
+            {
+                handle(path, &given)?;
+            }
+            part(path, &given).map(drop)
+        }
+        _ => Ok(()),
+    };
+    let ours = matches!(
+        path,
+        "discover" | "catalog.tools" | "catalog.namespaces" | "describe" | "results.read"
+    );
+    ours.then(|| match arguments {
+        Partial::Unknown => Ok(()),
+        Partial::Scalar(_) | Partial::List { .. } | Partial::Object { .. } => check(),
+    })
 }
 
 /// A bare string stands for the one argument that matters most.

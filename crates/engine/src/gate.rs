@@ -15,6 +15,7 @@ use domain::call::{Admission, Binding, Call, CallStatus};
 use domain::canonical::sha256_hex;
 use domain::event::EventKind;
 use domain::limits::APPROVAL_WAIT_MS_MAX;
+use domain::partial::Partial;
 use domain::policy::{self, Ask, Decision, Effect, Policy, Request};
 use domain::task::{Lease, Task};
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
@@ -93,7 +94,28 @@ pub(crate) fn forecast(
     arguments: Option<&Value>,
     now: Timestamp,
 ) -> Decision {
-    let request = Request {
+    policy::decide(&general(caller, tool, arguments, now), policy)
+}
+
+/// What policy may say to a caller about a call whose arguments are known in part, the strictest
+/// first. Admits nothing.
+pub(crate) fn possible(
+    caller: &Caller,
+    policy: &Policy,
+    tool: &Tool,
+    arguments: &Partial,
+    now: Timestamp,
+) -> Vec<Decision> {
+    policy::possible(&general(caller, tool, None, now), arguments, policy)
+}
+
+fn general<'a>(
+    caller: &'a Caller,
+    tool: &'a Tool,
+    arguments: Option<&'a Value>,
+    now: Timestamp,
+) -> Request<'a> {
+    Request {
         tool: &tool.path,
         source: tool.source_name(),
         risk: tool.risk,
@@ -103,8 +125,7 @@ pub(crate) fn forecast(
         client: &caller.client,
         channel: caller.channel,
         now,
-    };
-    policy::decide(&request, policy)
+    }
 }
 
 /// Decides about calls in their order and records them, all in one transaction.

@@ -8,6 +8,7 @@ mod approvals;
 mod audit;
 mod builtin;
 mod catalog;
+mod check;
 mod clock;
 mod credentials;
 mod entropy;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 pub use approvals::{ApprovalQuery, approval_digest};
 pub use audit::{AuditQuery, AuditVerification};
+pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
 pub use error::Error;
@@ -40,6 +42,7 @@ pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
 pub use runtimes::Runtimes;
+pub use sandbox::TypeFinding;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
@@ -64,6 +67,8 @@ pub struct Parts {
     pub vault: vault::Vault,
     /// What programs run in.
     pub runtimes: Runtimes,
+    /// TypeScript's compiler, where there is one.
+    pub type_checker: Option<sandbox::TypeChecker>,
     /// The one client for everything that leaves.
     pub egress: tools::Egress,
     /// The time.
@@ -87,6 +92,7 @@ struct Inner {
     store: store::Store,
     credentials: credentials::Keys,
     runtimes: Runtimes,
+    type_checker: Option<sandbox::TypeChecker>,
     egress: tools::Egress,
     invoker: tools::Invoker,
     clock: Arc<dyn Clock>,
@@ -117,6 +123,7 @@ impl Engine {
                 store: parts.store,
                 credentials: keys,
                 runtimes: parts.runtimes,
+                type_checker: parts.type_checker,
                 clock: parts.clock,
                 system,
                 public_url: parts.public_url.trim_end_matches('/').to_owned(),

@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use submit::Look;
 
 /// A program to run.
 #[derive(Debug, Clone, Default)]
@@ -286,7 +287,8 @@ impl Engine {
         })
     }
 
-    /// Runs the program of a task again, as a new task of the caller.
+    /// Runs the program of a task again, as a new task of the caller, without looking at its calls
+    /// first.
     ///
     /// # Errors
     /// `not_found`, and as [`Engine::submit_task`].
@@ -311,7 +313,7 @@ impl Engine {
                 metadata: serde_json::from_str(&metadata).ok(),
                 idempotency_key: None,
             };
-            self.submit_task(&caller, new).await
+            self.submit(&caller, new, Look::Not).await
         })
     }
 

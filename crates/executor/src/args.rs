@@ -4,8 +4,8 @@
 //! not read from the environment here: `config.rs` does that, so that it can say where from.
 
 use crate::commands::{
-    approvals, audit, config, credentials, doctor, example, mcp, policies, run, serve, sources,
-    tasks, tools, version, web,
+    approvals, audit, check, config, credentials, doctor, example, mcp, policies, run, serve,
+    sources, tasks, tools, version, web,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -58,6 +58,7 @@ pub(crate) struct Shared {
 pub(crate) enum Command {
     Serve(serve::Arguments),
     Run(run::Arguments),
+    Check(check::Arguments),
     Tasks(tasks::Arguments),
     Approvals(approvals::Arguments),
     Sources(sources::Arguments),

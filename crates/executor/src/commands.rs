@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
@@ -29,6 +30,7 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
     let work: Pin<Box<dyn Future<Output = Result<Exit>> + '_>> = match command {
         Command::Serve(_) => Box::pin(serve::serve(context)),
         Command::Run(arguments) => Box::pin(run::run(context, arguments)),
+        Command::Check(arguments) => Box::pin(check::run(context, arguments)),
         Command::Tasks(arguments) => Box::pin(tasks::run(context, arguments)),
         Command::Approvals(arguments) => Box::pin(approvals::run(context, arguments)),
         Command::Sources(arguments) => Box::pin(sources::run(context, arguments)),

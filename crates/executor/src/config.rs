@@ -135,6 +135,8 @@ keys! {
     dangerously_allow_local_vm: bool = "false", "DANGEROUSLY_ALLOW_LOCAL_VM", Plain;
     /// Program that runs `local-bun`, where it is allowed: a path, or a name to look for on the path.
     bun: PathBuf = "bun", "EXECUTOR_BUN", Plain;
+    /// TypeScript's compiler, version 7, to check types where that is asked for; `tsc` on PATH by default.
+    tsc: Option<PathBuf> = "", "EXECUTOR_TSC", Plain;
     /// Serves the bundled example API on a loopback port of its own.
     example: bool = "true", "EXECUTOR_EXAMPLE", Plain;
     /// What the server logs: error, warn, info, debug, or a filter such as info,engine=debug.

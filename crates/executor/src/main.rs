@@ -16,10 +16,12 @@ mod follow;
 mod home;
 mod master_key;
 mod output;
+mod program;
 mod runtimes;
 mod serve;
 mod show;
 mod terminal;
+mod tsc;
 
 use args::{Cli, Command};
 use clap::Parser;

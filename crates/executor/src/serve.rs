@@ -10,6 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::home::{Held, Notice};
 use crate::master_key;
 use crate::runtimes;
+use crate::tsc;
 use domain::access::System;
 use engine::{Engine, Parts, SystemClock};
 use std::io::ErrorKind;
@@ -83,6 +84,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         store,
         vault,
         runtimes,
+        type_checker: tsc::find(config),
         egress: tools::Egress::new(tools::EgressConfig::default()),
         clock: Arc::new(SystemClock),
         system,

@@ -43,22 +43,36 @@ pub(crate) fn conclude(output: &Output, task: &Task, logs: &[LogLine]) -> Exit {
 
 /// The line of a program that an error is about, with a mark under the column.
 pub(crate) fn excerpt(code: &str, line: u32, column: Option<u32>) -> String {
-    let text = code
-        .lines()
-        .nth(line.saturating_sub(1) as usize)
-        .unwrap_or_default();
-    let number = line.to_string();
     let place = column.map_or_else(|| format!("line {line}"), |c| format!("{line}:{c}"));
-    let mut out = format!(
-        "  at {place}\n  {number} | {}",
-        plain(text).replace('\t', " ")
-    );
+    format!("  at {place}\n{}", marked(code, line, column))
+}
+
+/// The same without the place in words.
+pub(crate) fn marked(code: &str, line: u32, column: Option<u32>) -> String {
+    let text = line_of(code, line).replace('\t', " ");
+    let number = line.to_string();
+    let mut out = format!("  {number} | {}", plain(&text));
     if let Some(column) = column {
+        // Columns are UTF-16 units, the mark stands under what is shown of those before it.
+        let before: Vec<u16> = text
+            .encode_utf16()
+            .take(column.saturating_sub(1) as usize)
+            .collect();
+        let width = plain(&String::from_utf16_lossy(&before)).chars().count();
         out.push_str(&format!("\n  {:1$} | ", "", number.len()));
-        out.push_str(&" ".repeat(column.saturating_sub(1) as usize));
+        out.push_str(&" ".repeat(width));
         out.push('^');
     }
     out
+}
+
+/// A line of a program, as the server counts them: U+2028 and U+2029 end lines too.
+fn line_of(code: &str, line: u32) -> String {
+    code.replace("\r\n", "\n")
+        .split(['\n', '\r', '\u{2028}', '\u{2029}'])
+        .nth(line.saturating_sub(1) as usize)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Everything a person needs to answer one approval.
@@ -127,6 +141,10 @@ mod tests {
         assert_eq!(
             excerpt("a\nb + c", 2, Some(5)),
             "  at 2:5\n  2 | b + c\n    |     ^"
+        );
+        assert_eq!(
+            excerpt("a\u{2028}\té😀x\u{1b}y", 2, Some(6)),
+            "  at 2:6\n  2 |  é😀x\\u{1b}y\n    |     ^"
         );
     }
 }

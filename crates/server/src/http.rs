@@ -6,6 +6,7 @@
 mod answer;
 mod approvals;
 mod audit;
+mod check;
 mod credentials;
 mod extract;
 mod policies;
@@ -75,6 +76,7 @@ fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(tasks::submit, tasks::list))
         .routes(routes!(tasks::show))
+        .routes(routes!(check::check))
         .routes(routes!(tasks::cancel))
         .routes(routes!(tasks::rerun))
         .routes(routes!(tasks::calls))

@@ -21,6 +21,12 @@ const PLACES: &[Place] = &[
         why: "there is one gate, and no way to a tool around it; ask engine::gate",
     },
     Place {
+        text: "policy::possible(",
+        within: "crates/",
+        homes: &["crates/engine/src/gate.rs"],
+        why: "what policy may say is asked of the gate too; ask engine::gate",
+    },
+    Place {
         text: "Admission::by_",
         within: "crates/",
         homes: &["crates/engine/src/gate.rs", "crates/engine/src/gate/"],

@@ -8,13 +8,23 @@ use domain::TaskId;
 use domain::access::{Caller, Permission, Scope};
 use domain::canonical::sha256_hex;
 use domain::limits::{LEASE_MS, Limits, TIMEOUT_MS_MAX};
-use domain::task::{Activity, Pins, Task, TaskState};
+use domain::task::{Activity, Outcome, Pins, Task, TaskError, TaskState};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Whether a program's calls are checked before it is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Those that its text shows.
+    AtItsCalls,
+    /// It ran before, and is to run as it did.
+    Not,
+}
+
 impl Engine {
-    /// Submits a program. A syntax error is found before a task exists.
+    /// Submits a program. A syntax error is found before a task exists; a program whose text shows
+    /// a call that must fail, and that nothing catches, becomes a task that has failed already.
     ///
     /// # Errors
     /// `syntax_error`, `source_too_large`, `invalid_timeout`, `unknown_runtime`, `runtime_not_enabled`, `invalid_metadata`,
@@ -23,6 +33,16 @@ impl Engine {
         &self,
         caller: &Caller,
         new: NewTask,
+    ) -> BoxFuture<'_, Result<TaskView, Error>> {
+        self.submit(caller, new, Look::AtItsCalls)
+    }
+
+    /// As [`Engine::submit_task`], for a program that may have been looked at before.
+    pub(super) fn submit(
+        &self,
+        caller: &Caller,
+        new: NewTask,
+        look: Look,
     ) -> BoxFuture<'_, Result<TaskView, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
@@ -39,6 +59,13 @@ impl Engine {
                 return self.task(&caller, &known).await;
             }
             let remember = new.idempotency_key.map(|key| (key, request));
+            let objection = match look {
+                Look::AtItsCalls => self.objection(&caller, &scope, &program).await?,
+                Look::Not => None,
+            };
+            if let Some(error) = objection {
+                return self.submit_failed(&scope, task, error, remember).await;
+            }
             let Some(permit) = self.inner.worker.try_permit() else {
                 let queued = task.clone();
                 self.commit(&scope, {
@@ -83,6 +110,33 @@ impl Engine {
             };
             self.spawn_first_run(first, claim).await?;
             Ok(view)
+        })
+    }
+
+    /// Records a task that has failed before it began.
+    async fn submit_failed(
+        &self,
+        scope: &Scope,
+        mut task: Task,
+        error: TaskError,
+        remember: Option<(String, String)>,
+    ) -> Result<TaskView, Error> {
+        let (now, outcome) = (task.created_at, Outcome::Failed(error));
+        self.commit(scope, {
+            let (scope, task, outcome) = (scope.clone(), task.clone(), outcome.clone());
+            move |tx| {
+                store::tasks::insert(tx, &scope, &task)?;
+                submitted(tx, &scope, &task, remember.as_ref())?;
+                store::tasks::finish_unclaimed(tx, &scope, &task.id, &outcome, now)?;
+                task_event(tx, &scope, &task.id, outcome.as_str(), now)
+            }
+        })
+        .await?;
+        task.state = TaskState::Finished(outcome);
+        task.finished_at = Some(now);
+        Ok(TaskView {
+            task,
+            approvals: Vec::new(),
         })
     }
 
@@ -178,7 +232,9 @@ impl Engine {
                 "line {}, column {}: {}\n  {}",
                 e.line, e.column, e.message, e.excerpt
             ),
-            details: Some(json!({ "line": e.line, "column": e.column, "excerpt": e.excerpt })),
+            details: Some(json!({
+                "line": e.line, "column": e.column, "excerpt": e.excerpt, "reason": e.message,
+            })),
         })
     }
 

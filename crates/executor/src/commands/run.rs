@@ -6,13 +6,10 @@ use crate::duration::parse_ms;
 use crate::failure::{Exit, Failure, Result};
 use crate::follow::{Asked, Followed, follow};
 use crate::output::plain;
+use crate::program::Program;
 use crate::show::{conclude, excerpt};
 use api::tasks::{NewTask, Task};
 use serde_json::{Map, Value, json};
-use std::io::Read;
-
-/// Bytes of a program that are worth sending; the server's own limit is 256 KiB.
-const PROGRAM_BYTES_MAX: u64 = 16 << 20;
 
 /// Runs a program, streams its logs to stderr and prints its result to stdout
 #[derive(clap::Args)]
@@ -20,12 +17,8 @@ const PROGRAM_BYTES_MAX: u64 = 16 << 20;
     after_help = "The program is the body of an async function: `await` anywhere, `return` gives the result.\nA call that needs a person is shown with its exact request, and the command waits.\nCtrl-C leaves; the task goes on.\n\nExamples:\n  executor run -e 'return 1 + 1'\n  executor run report.ts --timeout 2m --metadata ticket=42\n  echo 'return await tools.discover(\"payments\")' | executor run - --json"
 )]
 pub(crate) struct Arguments {
-    /// File with the program, or - for stdin
-    #[arg(required_unless_present = "code", conflicts_with = "code")]
-    file: Option<String>,
-    /// The program itself
-    #[arg(short = 'e', long = "eval", value_name = "CODE")]
-    code: Option<String>,
+    #[command(flatten)]
+    program: Program,
     /// Time it may take, not counting the time a person is asked: 500ms, 30s, 5m
     #[arg(long, value_parser = parse_ms)]
     timeout: Option<u64>,
@@ -41,14 +34,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
-    let from_stdin = arguments.file.as_deref() == Some("-");
     let metadata: Map<String, Value> = arguments
         .metadata
         .iter()
         .map(|(k, v)| (k.clone(), json!(v)))
         .collect();
     let new = NewTask {
-        code: program(&arguments)?,
+        code: arguments.program.read()?,
         timeout_ms: arguments.timeout,
         runtime_id: arguments.runtime,
         metadata: (!metadata.is_empty()).then_some(Value::Object(metadata)),
@@ -65,7 +57,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
     if arguments.detach {
         return Ok(detached(context, &task));
     }
-    let asked = if context.output.can_ask() && !from_stdin {
+    let asked = if context.output.can_ask() && !arguments.program.is_stdin() {
         Asked::Prompt
     } else {
         Asked::Show
@@ -142,27 +134,6 @@ fn refused(context: &Context, code: &str, failure: &Failure) -> Exit {
         context.output.err(&excerpt(code, line, column));
     }
     Exit::Failed
-}
-
-fn program(arguments: &Arguments) -> Result<String> {
-    if let Some(code) = &arguments.code {
-        return Ok(code.clone());
-    }
-    let name = arguments.file.as_deref().unwrap_or("-");
-    let read = |from: &mut dyn Read| {
-        let mut text = String::new();
-        from.take(PROGRAM_BYTES_MAX)
-            .read_to_string(&mut text)
-            .map(|_| text)
-    };
-    let text = match name {
-        "-" => read(&mut std::io::stdin()),
-        path => std::fs::File::open(path).and_then(|mut file| read(&mut file)),
-    };
-    text.map_err(|e| {
-        Failure::usage(format!("cannot read the program from {name}: {e}"))
-            .next("name a file, give - for stdin, or the program itself with -e")
-    })
 }
 
 fn key_value(text: &str) -> std::result::Result<(String, String), String> {

@@ -5,6 +5,7 @@
 //! names nothing here.
 
 use super::answer::read_cursor;
+use crate::App;
 use crate::error::Failure;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
@@ -109,6 +110,16 @@ fn strip(text: &str) -> String {
 /// An identifier out of a path.
 pub(crate) fn id<T: FromStr>(what: &'static str, text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| Failure::not_found(what, text))
+}
+
+/// Whether a workspace in a path is the caller's.
+pub(crate) async fn here(app: &App, caller: &Caller, workspace: &str) -> Result<(), Failure> {
+    let me = app.engine.me(caller).await?;
+    if workspace == me.workspace.id.as_str() || workspace == me.workspace.slug {
+        Ok(())
+    } else {
+        Err(Failure::not_found("workspace", workspace))
+    }
 }
 
 /// How many items to show, and how many to ask for: one more, to see whether there are more.

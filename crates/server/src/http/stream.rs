@@ -4,7 +4,7 @@
 //! only says "look again". A stream holds nothing back, so a client that lost its connection sends
 //! the last number it saw and goes on from there.
 
-use super::extract::{Params, Who, id};
+use super::extract::{Params, Who, here, id};
 use crate::App;
 use crate::error::{Failure, Problems};
 use crate::wire;
@@ -97,10 +97,7 @@ pub(crate) async fn workspace_events(
     Params(query): Params<After>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let me = app.engine.me(&caller).await?;
-    if workspace != me.workspace.id.as_str() && workspace != me.workspace.slug {
-        return Err(Failure::not_found("workspace", &workspace));
-    }
+    here(&app, &caller, &workspace).await?;
     let after = match position(&headers, query.after)? {
         Some(after) => after,
         None => app.engine.last_event(&caller).await?,

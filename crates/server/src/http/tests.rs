@@ -50,6 +50,7 @@ const ROUTES: &[&str] = &[
     "post /api/v1/tasks/{id}/cancel",
     "post /api/v1/tasks/{id}/rerun",
     "post /api/v1/tools/call",
+    "post /api/v1/workspaces/{workspace}/check",
     "put /api/v1/policies/{id}",
 ];
 

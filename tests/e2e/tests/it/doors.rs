@@ -142,14 +142,14 @@ async fn health_is_open_and_metrics_are_absent(database: Database) {
 }
 
 /// A client that speaks MCP in plain messages.
-struct Mcp {
+pub(crate) struct Mcp {
     url: String,
     session: Option<String>,
     revision: String,
 }
 
 impl Mcp {
-    async fn connect(server: &Server, revision: &str) -> (Self, Value) {
+    pub(crate) async fn connect(server: &Server, revision: &str) -> (Self, Value) {
         let url = format!("{}/mcp", server.url());
         let mut mcp = Self {
             url,
@@ -195,7 +195,7 @@ impl Mcp {
         messages(self.send(message).await).await
     }
 
-    async fn call(&self, name: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&self, name: &str, arguments: Value) -> Value {
         last(&self.call_in_full(name, arguments, json!({})).await)["result"].clone()
     }
 }

@@ -30,6 +30,7 @@ mod upstream;
 mod access;
 mod boundary;
 mod catalog;
+mod checking;
 mod clients;
 mod crash;
 mod documents;
