@@ -35,6 +35,8 @@ enum { END_WAITING = 0, END_DONE = 1, END_DONE_UNDEFINED = 2, END_THROWN = 3, EN
 #define TIMERS_MAX 10000
 #define PATH_BYTES_MAX 512
 #define LOOKUPS_MAX 10000
+/* Counting references frees most; what only a collection finds may grow this far before the first. */
+#define GC_AFTER_BYTES (4 * 1024 * 1024)
 /* Of the 512 KiB shadow stack; the rest is room for native code above the check. */
 #define SCRIPT_STACK_BYTES (384 * 1024)
 
@@ -413,6 +415,7 @@ EXPORT("wizer-initialize") void guest_initialize(void)
     rt = JS_NewRuntime2(&engine_memory, NULL);
     expect(rt);
     JS_SetMaxStackSize(rt, SCRIPT_STACK_BYTES);
+    JS_SetGCThreshold(rt, GC_AFTER_BYTES);
     JS_SetModuleLoaderFunc(rt, NULL, refuse_import, NULL);
     ctx = JS_NewContextRaw(rt);
     expect(ctx);

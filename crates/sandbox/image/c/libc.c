@@ -44,6 +44,28 @@ struct tm *localtime_r(const time_t *restrict t, struct tm *restrict tm)
     return tm;
 }
 
+#define PAGE_BYTES ((intptr_t)65536)
+/* Steps by which memory grows: each is a system call of the worker's. */
+#define GROW_PAGES 16
+
+/* Memory for malloc, which asks in whole pages. Fails when the instance may not grow. */
+void *sbrk(intptr_t increment)
+{
+    static intptr_t end;
+    intptr_t have = (intptr_t)__builtin_wasm_memory_size(0) * PAGE_BYTES;
+    if (!end)
+        end = have;
+    if (increment > have - end) {
+        intptr_t need = (increment - (have - end) + PAGE_BYTES - 1) / PAGE_BYTES;
+        intptr_t step = need > GROW_PAGES ? need : GROW_PAGES;
+        if (__builtin_wasm_memory_grow(0, step) == SIZE_MAX && __builtin_wasm_memory_grow(0, need) == SIZE_MAX)
+            return (void *)-1;
+    }
+    intptr_t start = end;
+    end += increment;
+    return (void *)start;
+}
+
 _Noreturn void abort(void) { __builtin_trap(); }
 
 _Noreturn void __assert_fail(const char *expr, const char *file, int line, const char *func)

@@ -157,8 +157,10 @@ static JSValue native_call(JSContext *c, JSValueConst this_val, int argc, JSValu
     if (!arguments)
         return rejected(problem);
     JSValue promise;
-    const char *options = json_object(argv[2], "options", &options_len, &held_options, &problem);
-    if (options) {
+    const char *options;
+    if (JS_IsUndefined(argv[2])) {
+        promise = issue(argv[0], JS_ToBool(ctx, argv[3]), arguments, arguments_len, "{}", 2);
+    } else if ((options = json_object(argv[2], "options", &options_len, &held_options, &problem))) {
         promise = issue(argv[0], JS_ToBool(ctx, argv[3]), arguments, arguments_len, options, options_len);
         JS_FreeCString(ctx, options);
         JS_FreeValue(ctx, held_options);

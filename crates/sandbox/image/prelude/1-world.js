@@ -68,7 +68,7 @@ function invoke(path, given, options) {
     const kind = isArray(args) ? "an array" : `a ${typeof args}`;
     return native.reject(path, `tools.${path} takes one plain object of arguments, but was given ${kind}`);
   }
-  return native.call(path, args, options ?? {}, lookups[path] === true);
+  return native.call(path, args, options ?? undefined, lookups[path] === true);
 }
 
 // Looked at by await, string conversion and JSON.stringify without a call being meant.
@@ -84,32 +84,40 @@ function refuse(target, key) {
   throw new TypeError(`tools cannot be changed (${text(key)})`);
 }
 
+// One function stands behind every node: a proxy must be callable, and nothing else is asked of it.
+const callable = () => {};
+delete callable.name;
+delete callable.length;
+
+// The traps of every node; what tells nodes apart stands in their handlers, which only traps see.
+const traps = {
+  __proto__: null,
+  get(_, key) {
+    if (typeof key === "symbol") return undefined;
+    const known = this.below[key];
+    if (known) return known;
+    const { path } = this;
+    if (reserved[key]) return reserved[key](path, this.node);
+    return (this.below[key] = toolNode(path ? path + "." + key : key));
+  },
+  apply(_, self, args) {
+    if (!this.path) throw new TypeError("tools is not a function: call a tool, as in tools.github.issues.list({ … })");
+    return invoke(this.path, args[0], args[1]);
+  },
+  has: (_, key) => typeof key === "string" && !reserved[key],
+  getPrototypeOf: () => null,
+  ownKeys: () => [],
+  getOwnPropertyDescriptor: () => undefined,
+  set: refuse,
+  defineProperty: refuse,
+  deleteProperty: refuse,
+  setPrototypeOf: refuse,
+  preventExtensions: refuse,
+};
+
 function toolNode(path) {
-  const target = () => {};
-  delete target.name;
-  delete target.length;
-  const node = new Proxy(target, {
-    __proto__: null,
-    get(_, key) {
-      if (typeof key === "symbol") return undefined;
-      if (reserved[key]) return reserved[key](path, node);
-      return toolNode(path ? `${path}.${key}` : key);
-    },
-    apply(_, self, args) {
-      if (!path) throw new TypeError("tools is not a function: call a tool, as in tools.github.issues.list({ … })");
-      return invoke(path, args[0], args[1]);
-    },
-    has: (_, key) => typeof key === "string" && !reserved[key],
-    getPrototypeOf: () => null,
-    ownKeys: () => [],
-    getOwnPropertyDescriptor: () => undefined,
-    set: refuse,
-    defineProperty: refuse,
-    deleteProperty: refuse,
-    setPrototypeOf: refuse,
-    preventExtensions: refuse,
-  });
-  return node;
+  const handler = { __proto__: traps, path, below: { __proto__: null }, node: undefined };
+  return (handler.node = new Proxy(callable, handler));
 }
 expose("tools", toolNode(""));
 

@@ -17,7 +17,7 @@ const QUICKJS_FILES: [&str; 3] = ["libregexp.c", "libunicode.c", "dtoa.c"];
 const OUR_FILES: [&str; 2] = ["engine.c", "libc.c"];
 
 /// Changes to `quickjs.c`: each text must occur exactly once.
-const PATCHES: [(&str, &str); 7] = [
+const PATCHES: [(&str, &str); 9] = [
     // A missing global says what to use instead; see absent.c.
     (
         "    return JS_ThrowReferenceError(ctx, \"%s is not defined\",\n                                  JS_AtomGetStr(ctx, buf, sizeof(buf), name));",
@@ -26,6 +26,15 @@ const PATCHES: [(&str, &str); 7] = [
     (
         "\"BigInt are forbidden in JSON.stringify\"",
         "\"a BigInt has no JSON form; convert it with String() or Number()\"",
+    ),
+    // Most numbers in JSON are short; see number.c.
+    (
+        "    s->token.u.num.val = js_float64(strtod((const char *)p_start, NULL));\n",
+        "    s->token.u.num.val = json_number(p_start, p);\n",
+    ),
+    (
+        "static int json_parse_number(JSParseState *s, const uint8_t **pp)\n{",
+        "#include \"number.c\"\n\nstatic int json_parse_number(JSParseState *s, const uint8_t **pp)\n{",
     ),
     // QuickJS marks the place of a call before its arguments and not at all for
     // a property: errors would point at the last argument, or lines above.
@@ -87,6 +96,7 @@ fn build(here: &Path, work: &Path) -> Result<Vec<u8>> {
     let quickjs = crate_dir.join("quickjs");
     let patched = patch(std::fs::read_to_string(quickjs.join("quickjs.c"))?)?;
     std::fs::write(work.join("quickjs.c"), patched)?;
+    std::fs::copy(here.join("c/number.c"), work.join("number.c"))?;
     std::fs::write(work.join("prelude.c"), prelude(here)?)?;
 
     let mut sources: Vec<PathBuf> = QUICKJS_FILES.iter().map(|f| quickjs.join(f)).collect();
@@ -100,7 +110,7 @@ fn build(here: &Path, work: &Path) -> Result<Vec<u8>> {
             .args([
                 "--target=wasm32-unknown-unknown",
                 "-c",
-                "-O2",
+                "-O3",
                 "-std=gnu11",
                 "-w",
             ])

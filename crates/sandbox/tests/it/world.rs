@@ -138,7 +138,7 @@ async fn the_tools_object_behaves() {
     for (source, expected) in [
         (
             "return [typeof tools, typeof tools.x.y, `${tools.x.y}`, await Promise.resolve(tools.x) === tools.x]",
-            r#"["function","function","[tools.x.y]",false]"#,
+            r#"["function","function","[tools.x.y]",true]"#,
         ),
         ("return JSON.stringify({ t: tools.x })", r#""{}""#),
         (
