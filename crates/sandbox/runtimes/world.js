@@ -275,7 +275,7 @@ function objectText(value, what) {
 function call(path, given, options, lookup) {
   const args = objectText(given, "arguments");
   if (args.problem) return rejected(args.problem);
-  const opts = objectText(options, "options");
+  const opts = options === undefined ? { __proto__: null, json: "{}" } : objectText(options, "options");
   if (opts.problem) return rejected(opts.problem);
   if (lookup && lookups >= LOOKUPS_MAX) {
     return rejectedToolError("call_limit_exceeded", path, `this program has looked into the catalog and its handles ${LOOKUPS_MAX} times, a fixed limit per task`);
