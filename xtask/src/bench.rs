@@ -1,13 +1,17 @@
 //! `cargo xtask bench`: the release binary on a data directory of its own, measured from outside
-//! against the budgets. It warms up, repeats and prints medians; it judges only with `--strict`,
-//! because a busy machine is no defect of the program.
-//! Next: `bench/measure.rs` for how each figure is taken.
+//! against the budgets; `bench sandbox` measures the sandbox and the engine, beside other runtimes.
+//! It warms up, repeats and prints medians; it judges only with `--strict`, because a busy machine
+//! is no defect of the program.
+//! Next: `bench/measure.rs` for how each figure is taken, `bench/sandbox.rs` for the sandbox's.
 
+mod hostile;
 mod http;
 mod mcp;
 mod measure;
+mod peers;
 mod postgres;
 mod process;
+mod sandbox;
 mod upstream;
 
 use crate::project;
@@ -17,15 +21,29 @@ use process::{Database, Program};
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// What is measured.
+    #[arg(value_enum, default_value = "product")]
+    subject: Subject,
+    /// Leaves out the other runtimes, and with them what npm installs for them (`sandbox`).
+    #[arg(long)]
+    no_others: bool,
     /// Measures on a PostgreSQL server of its own too.
     #[arg(long)]
     postgres: bool,
     /// Fails where a budget is not met.
     #[arg(long)]
     strict: bool,
-    /// Takes target/release/executor as it is.
+    /// Takes what is in target/release as it is.
     #[arg(long)]
     no_build: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Subject {
+    /// The program as a whole, through its public doors.
+    Product,
+    /// The sandbox and the engine alone, hostile programs, and other runtimes doing the same.
+    Sandbox,
 }
 
 /// A measured figure and the most (or least) it may be.
@@ -38,6 +56,7 @@ struct Figure {
     note: String,
 }
 
+#[derive(Clone, Copy)]
 enum Budget {
     AtMost(f64),
     AtLeast(f64),
@@ -81,18 +100,34 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         project::run(project::cargo().args(["build", "--release", "--package", "executor"]))?;
     }
     let path = project::root().join("target/release/executor");
-    let size = path
-        .metadata()
-        .context("target/release/executor is missing")?
-        .len();
+    path.metadata()
+        .context("target/release/executor is missing")?;
     let program = Program { path };
+    let missed = match options.subject {
+        Subject::Product => product(options, &program)?,
+        Subject::Sandbox => sandbox::run(options, &program)?,
+    };
+    match missed {
+        0 => println!("\nbench: every budget is met"),
+        missed if options.strict => bail!("bench: {missed} budget(s) missed, marked above"),
+        missed => println!("\nbench: {missed} budget(s) missed, marked above"),
+    }
+    Ok(())
+}
+
+fn machine() {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!(
         "\n{cores} cores, load before: {}",
         load.split(' ').next().unwrap_or("unknown")
     );
+}
 
+/// How many budgets are missed.
+fn product(options: &Options, program: &Program) -> Result<usize> {
+    machine();
+    let size = program.path.metadata()?.len();
     let mut missed = report(
         "the program",
         &[Figure {
@@ -103,20 +138,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             note: format!("{size} bytes, symbols stripped"),
         }],
     );
-    missed += report("SQLite", &measure::all(&program, &Database::Sqlite)?);
+    missed += report("SQLite", &measure::all(program, &Database::Sqlite)?);
     if options.postgres {
         let database = Database::Postgres(postgres::Cluster::start()?);
         missed += report(
             "PostgreSQL, own cluster, fsync on",
-            &measure::all(&program, &database)?,
+            &measure::all(program, &database)?,
         );
     }
-    match missed {
-        0 => println!("\nbench: every budget is met"),
-        missed if options.strict => bail!("bench: {missed} budget(s) missed, marked above"),
-        missed => println!("\nbench: {missed} budget(s) missed, marked above"),
-    }
-    Ok(())
+    Ok(missed)
 }
 
 /// Prints the figures; how many missed their budget.

@@ -48,14 +48,23 @@ impl Client {
     /// # Errors
     /// It did not complete.
     pub(crate) fn execute(&mut self, code: &str) -> Result<Value> {
-        let call = json!({ "name": "execute", "arguments": { "code": code } });
-        let response = self.post("tools/call", &call)?;
-        let mut result = answer(&response)?;
-        let outcome = result["structuredContent"].take();
+        let outcome = self.outcome(code, None)?;
         if outcome["status"] != "completed" {
             bail!("the task did not complete: {outcome}");
         }
         Ok(outcome["result"].clone())
+    }
+
+    /// Runs a program and tells how it ended.
+    pub(crate) fn outcome(&mut self, code: &str, timeout_ms: Option<u64>) -> Result<Value> {
+        let arguments = match timeout_ms {
+            Some(ms) => json!({ "code": code, "timeoutMs": ms }),
+            None => json!({ "code": code }),
+        };
+        let call = json!({ "name": "execute", "arguments": arguments });
+        let response = self.post("tools/call", &call)?;
+        let mut result = answer(&response)?;
+        Ok(result["structuredContent"].take())
     }
 
     fn post(&mut self, method: &str, parameters: &Value) -> Result<Response> {

@@ -101,16 +101,7 @@ impl Server {
     /// Resident memory of the server and its workers: `(rss, pss)` in bytes. Shared pages count
     /// fully for each process in the first, once in the second.
     pub(crate) fn memory(&self) -> Result<(u64, u64)> {
-        let processes = descendants(self.child.id());
-        let mut sums = (0, 0);
-        for process in &processes {
-            let path = format!("/proc/{process}/smaps_rollup");
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {path}; run the measurement as root"))?;
-            sums.0 += kilobytes(&text, "Rss:") * 1024;
-            sums.1 += kilobytes(&text, "Pss:") * 1024;
-        }
-        Ok(sums)
+        memory(&descendants(self.child.id()))
     }
 
     /// How many processes the server consists of.
@@ -128,6 +119,23 @@ impl Drop for Server {
             drop(self.child.wait());
         }
     }
+}
+
+/// Memory of every process that this one has started, in bytes, each page counted once.
+pub(crate) fn memory_of_children() -> Result<u64> {
+    Ok(memory(&descendants(std::process::id())[1..])?.1)
+}
+
+fn memory(processes: &[u32]) -> Result<(u64, u64)> {
+    let mut sums = (0, 0);
+    for process in processes {
+        let path = format!("/proc/{process}/smaps_rollup");
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {path}; run the measurement as root"))?;
+        sums.0 += kilobytes(&text, "Rss:") * 1024;
+        sums.1 += kilobytes(&text, "Pss:") * 1024;
+    }
+    Ok(sums)
 }
 
 /// The process and everything it started.

@@ -1,0 +1,138 @@
+//! What a trivial task costs through the whole engine: permission, compiling, the journal in an
+//! embedded database with every flush, the sandbox; no HTTP and no MCP around it.
+//!
+//! `cargo run --release -p executor-engine --example whole_tasks` measures and prints one JSON object
+//! per figure; budgets are `cargo xtask bench sandbox`'s. The same binary is the worker process.
+
+#![expect(clippy::print_stdout, reason = "its result is what it prints")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::access::{Caller, Channel, System};
+use domain::task::{Outcome, TaskState};
+use engine::{Engine, NewTask, Parts, SystemClock, Until};
+use serde_json::json;
+
+/// Why a measurement was not taken.
+type Failed = Box<dyn Error + Send + Sync>;
+
+const PROGRAM: &str = "console.log('first'); return [1, 2, 3].map((x) => x * 2)";
+const WARM_UP: usize = 300;
+const ONE_AT_A_TIME: usize = 3_000;
+const CLIENTS: usize = 16;
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn main() -> Result<(), Failed> {
+    if std::env::args().nth(1).as_deref() == Some("sandbox-worker") {
+        sandbox::worker_main();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(measure())
+}
+
+async fn measure() -> Result<(), Failed> {
+    // Below the current folder: the temporary one may be memory, which flushes for nothing.
+    let directory = tempfile::tempdir_in(".")?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let isolate = sandbox::Isolate::start(sandbox::IsolateConfig {
+        workers_min: cores,
+        workers_max: cores,
+        allow_weak: false,
+        worker_exe: std::env::current_exe()?,
+    });
+    let location = store::Location::File(directory.path().join("figures.db"));
+    let engine = Engine::start(Parts {
+        store: store::Store::open(location).await?,
+        vault: vault::Vault::new(vault::MasterKey::from_bytes([7; 32])),
+        sandbox: Arc::new(isolate.await?),
+        egress: tools::Egress::new(tools::EgressConfig::default()),
+        clock: Arc::new(SystemClock),
+        system: System::mint(),
+        public_url: "http://127.0.0.1:4788".into(),
+        server_id: "figures".into(),
+    })
+    .await?;
+    let caller = engine.local_caller(Channel::Api, "figures".into());
+    for _ in 0..WARM_UP {
+        run(&engine, &caller).await?;
+    }
+    let mut times = Vec::new();
+    for _ in 0..ONE_AT_A_TIME {
+        let begun = Instant::now();
+        run(&engine, &caller).await?;
+        times.push(begun.elapsed());
+    }
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e3;
+    let note = format!("{ONE_AT_A_TIME} in a row, embedded database, compiled and journaled each");
+    print("task with its journal p50", at(50), "ms", &note);
+    print("task with its journal p99", at(99), "ms", "");
+    let mut rates = Vec::new();
+    for _ in 0..ROUNDS {
+        rates.push(rate(&engine, &caller).await?);
+    }
+    rates.sort_by(f64::total_cmp);
+    let note = format!(
+        "{CLIENTS} clients, median of {ROUNDS} rounds of {} s, {:.0} to {:.0}",
+        ROUND.as_secs(),
+        rates[0],
+        rates[ROUNDS - 1]
+    );
+    print(
+        "tasks through the engine",
+        rates[ROUNDS / 2],
+        "tasks/s",
+        &note,
+    );
+    engine.shutdown().await;
+    Ok(())
+}
+
+fn print(name: &str, value: f64, unit: &str, note: &str) {
+    println!(
+        "{}",
+        json!({ "name": name, "value": value, "unit": unit, "note": note })
+    );
+}
+
+async fn run(engine: &Engine, caller: &Caller) -> Result<(), Failed> {
+    let new = NewTask {
+        code: PROGRAM.into(),
+        ..NewTask::default()
+    };
+    let view = engine
+        .run_task(caller, new, Until::Finished, PATIENCE)
+        .await?;
+    match view.task.state {
+        TaskState::Finished(Outcome::Completed(_)) => Ok(()),
+        other => Err(format!("the task did not complete: {other:?}").into()),
+    }
+}
+
+async fn rate(engine: &Engine, caller: &Caller) -> Result<f64, Failed> {
+    let begun = Instant::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (engine, caller) = (engine.clone(), caller.clone());
+            tokio::spawn(async move {
+                let mut count = 0;
+                while begun.elapsed() < ROUND {
+                    run(&engine, &caller).await?;
+                    count += 1;
+                }
+                Ok::<u32, Failed>(count)
+            })
+        })
+        .collect();
+    let mut count = 0;
+    for client in clients {
+        count += client.await??;
+    }
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
+}

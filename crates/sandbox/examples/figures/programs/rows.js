@@ -1,0 +1,2 @@
+const rows = await tools.bench.rows({});
+return rows.length;

@@ -1,0 +1,2 @@
+console.log("first");
+return await tools.bench.wait({});
