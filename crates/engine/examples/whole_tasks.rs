@@ -109,10 +109,10 @@ async fn run(engine: &Engine, caller: &Caller) -> Result<(), Failed> {
     let view = engine
         .run_task(caller, new, Until::Finished, PATIENCE)
         .await?;
-    match view.task.state {
-        TaskState::Finished(Outcome::Completed(_)) => Ok(()),
-        other => Err(format!("the task did not complete: {other:?}").into()),
+    if matches!(view.task.state, TaskState::Finished(Outcome::Completed(_))) {
+        return Ok(());
     }
+    Err(format!("the task did not complete: {:?}", view.task.state).into())
 }
 
 async fn rate(engine: &Engine, caller: &Caller) -> Result<f64, Failed> {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 type Line = (&'static str, &'static str, Budget);
 
-const SANDBOX: [Line; 20] = [
+const SANDBOX: [Line; 23] = [
     ("first line p50", "ms", Budget::AtMost(0.2)),
     ("first line p99", "ms", Budget::AtMost(1.0)),
     ("trivial task finished p50", "ms", Budget::None),
@@ -38,6 +38,9 @@ const SANDBOX: [Line; 20] = [
     ("compile 50 lines", "ms", Budget::AtMost(0.3)),
     ("compile 2,000 lines", "ms", Budget::None),
     ("memory of a waiting task", "KB", Budget::AtMost(400.0)),
+    ("snapshot of a waiting task", "KB", Budget::AtMost(64.0)),
+    ("snapshot taken p50", "ms", Budget::None),
+    ("snapshot restored p50", "ms", Budget::AtMost(0.3)),
     (
         "hostile, longest over its limit",
         "ms",

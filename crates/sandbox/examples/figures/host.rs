@@ -49,6 +49,7 @@ pub(crate) fn task(tenant: &str, program: &Arc<Program>, limits: Limits) -> Star
         now_ms: NOW_MS,
         elapsed_ms: 0,
         limits,
+        snapshot: None,
     }
 }
 
@@ -67,10 +68,10 @@ pub(crate) struct Run {
 impl Run {
     /// The run, if it returned a result.
     pub(crate) fn completed(self) -> Result<Self, Failed> {
-        match &self.end {
-            Event::Done { .. } => Ok(self),
-            other => Err(format!("a program did not complete: {other:?}").into()),
+        if matches!(self.end, Event::Done { .. }) {
+            return Ok(self);
         }
+        Err(format!("a program did not complete: {:?}", self.end).into())
     }
 }
 
@@ -96,6 +97,7 @@ pub(crate) async fn run(isolate: &Isolate, start: Start, answer: &Outcome) -> Re
                 answered = Instant::now();
                 next_turn(&session, &mut waiting, next_timer_elapsed_ms, answer).await;
             }
+            Event::Snapshot(_) => {}
             end @ (Event::Done { .. } | Event::Failed(_) | Event::Lost) => {
                 let finished = begun.elapsed();
                 return Ok(Run {

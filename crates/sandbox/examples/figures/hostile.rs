@@ -192,12 +192,11 @@ async fn attack(
     let mut slowest = Duration::ZERO;
     for task in tasks {
         let run = task.await??;
-        match run.end {
-            Event::Failed(failure) if right.contains(&failure.code) => {
-                slowest = slowest.max(run.finished)
-            }
-            other => return Err(format!("{source}\nended by {other:?}").into()),
+        let right_end = matches!(&run.end, Event::Failed(failure) if right.contains(&failure.code));
+        if !right_end {
+            return Err(format!("{source}\nended by {:?}", run.end).into());
         }
+        slowest = slowest.max(run.finished);
     }
     Ok(slowest)
 }

@@ -29,7 +29,9 @@ struct Figure {
     note: String,
 }
 
-const SECTIONS: [&str; 6] = ["start", "rate", "calls", "compile", "memory", "hostile"];
+const SECTIONS: [&str; 7] = [
+    "start", "rate", "calls", "compile", "memory", "snapshot", "hostile",
+];
 
 fn main() -> Result<(), Failed> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -69,6 +71,7 @@ async fn measure(section: &str) -> Result<Vec<Figure>, Failed> {
         "calls" => speed::calls().await,
         "compile" => speed::compile_times(),
         "memory" => memory::waiting().await,
+        "snapshot" => memory::snapshots().await,
         _ => hostile::all().await,
     }
 }
