@@ -12,7 +12,7 @@ const config :Workerd.Config = (
 const main :Workerd.Worker = (
   modules = [(name = "loader.mjs", esModule = embed "loader.mjs")],
   compatibilityDate = "2026-01-01",
-  compatibilityFlags = ["enable_ctx_exports", "experimental"],
+  compatibilityFlags = ["experimental"],
   bindings = [
     (name = "LOADER", workerLoader = (id = "bench")),
     (name = "BENCH", service = "bench"),

@@ -65,7 +65,10 @@ const PROGRAMS: [(&str, &[FailureCode]); 20] = [
         "throw { get message() { for (;;); }, get name() { for (;;); }, get stack() { for (;;); }, __proto__: Error.prototype }",
         &[FailureCode::ComputeLimit],
     ),
-    ("let s = 'x'; for (;;) s += s", &[FailureCode::MemoryLimit]),
+    (
+        "let s = 'x'; for (;;) try { s += s } catch { s += 'y' }",
+        &[FailureCode::MemoryLimit, FailureCode::ComputeLimit],
+    ),
     (
         "const a: any[] = []; for (;;) try { a.push(new Array(1e4).fill(a.length)) } catch {}",
         &[FailureCode::MemoryLimit],
