@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use domain::access::{Caller, Channel, System};
 use domain::task::{Outcome, TaskState};
-use engine::{Engine, NewTask, Parts, SystemClock, Until};
+use engine::{Engine, NewTask, Parts, Runtimes, SystemClock, Until};
 use serde_json::json;
 
 /// Why a measurement was not taken.
@@ -50,7 +50,8 @@ async fn measure() -> Result<(), Failed> {
     let engine = Engine::start(Parts {
         store: store::Store::open(location).await?,
         vault: vault::Vault::new(vault::MasterKey::from_bytes([7; 32])),
-        sandbox: Arc::new(isolate.await?),
+        runtimes: Runtimes::new(Arc::new(isolate.await?), Vec::new()),
+        type_checker: None,
         egress: tools::Egress::new(tools::EgressConfig::default()),
         clock: Arc::new(SystemClock),
         system: System::mint(),
