@@ -19,7 +19,8 @@ use crate::gate::Wanted;
 use crate::live::{Doing, Live};
 use crate::tasks::TaskView;
 use crate::{Engine, Error};
-use begin::{journal_broken, rebuild_program, recorded, start_session};
+pub(crate) use begin::{Started, start};
+use begin::{journal_broken, rebuild_program, recorded};
 use calls::CallState;
 use domain::Timestamp;
 use domain::access::Scope;
@@ -35,7 +36,6 @@ use futures_util::stream::FuturesUnordered;
 use journal::Journal;
 use logs::{LOG_FLUSH_MS, Logs};
 use record::Settled;
-use rest::Rest;
 use sandbox::{Command, Event, Session};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -60,14 +60,14 @@ pub(crate) async fn run(
     task: Task,
     lease: Lease,
     live: &Arc<Live>,
-    program: Option<Arc<sandbox::Program>>,
+    started: Option<Started>,
 ) {
     let id = task.id.clone();
     let scope = engine
         .inner
         .system
         .scope(task.organization_id.clone(), task.workspace_id.clone());
-    let doing = match Run::begin(engine, scope, task, lease.clone(), live, program).await {
+    let doing = match Run::begin(engine, scope, task, lease.clone(), live, started).await {
         Ok(doing) => doing,
         Err(Error::LostLease) => {
             tracing::info!(task.id = %id, "another server runs the task now");
@@ -145,11 +145,11 @@ impl<'e> Run<'e> {
         task: Task,
         lease: Lease,
         live: &Arc<Live>,
-        program: Option<Arc<sandbox::Program>>,
+        started: Option<Started>,
     ) -> Result<Doing, Error> {
-        let program = match program {
-            Some(program) => Ok(program),
-            None => rebuild_program(engine, &task),
+        let (program, session) = match started {
+            Some(started) => (Ok(started.program), Some(started.session)),
+            None => (rebuild_program(engine, &task), None),
         };
         let (journal, approvals) = if task.attempts > 1 {
             match recorded(engine, &scope, &task).await {
@@ -171,16 +171,11 @@ impl<'e> Run<'e> {
                 return Ok(Doing::Finished(Arc::new(view.await?)));
             }
         };
-        let rest = if task.attempts > 1 {
-            Rest::kept(engine, &scope, &task).await?
-        } else {
-            None
+        let (rest, session) = match session {
+            Some(session) => (None, session),
+            None => rest::start_again(engine, &scope, &task, &journal, &program).await?,
         };
-        let resting = rest
-            .as_ref()
-            .and_then(|rest| rest.fitting(&task, &journal, &program));
-        let rest = rest.filter(|_| resting.is_some());
-        let session = match start_session(engine, &task, &program, resting).await {
+        let session = match session {
             Ok(session) => session,
             Err(error) => {
                 let outcome = Outcome::Failed(error);

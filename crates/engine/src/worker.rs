@@ -5,6 +5,7 @@
 
 use crate::gate;
 use crate::live::Live;
+use crate::run::Started;
 use crate::{Engine, Error, entropy};
 use domain::access::Scope;
 use domain::approval::Approval;
@@ -159,7 +160,7 @@ impl Engine {
             };
             tracing::debug!(task.id = %task.id, attempt = task.attempts, "task claimed");
             let live = self.inner.live.enter(&task.id);
-            self.spawn_run(task, lease, live, None, permit);
+            self.spawn_run(task, lease, live, permit);
         }
     }
 
@@ -179,18 +180,23 @@ impl Engine {
                 program,
                 permit,
             } = first;
-            match claim.await {
-                Ok(lease) => {
-                    // Nobody may be listening any more; the task is run for its own sake.
-                    let _listening = recorded.send(Ok(()));
+            // Nobody may be listening any more; the task is run for its own sake.
+            let claim = async {
+                let claimed = claim.await;
+                let told = claimed.as_ref().map(|_| ()).map_err(Clone::clone);
+                let _listening = recorded.send(told);
+                claimed
+            };
+            // The program starts while the task is being recorded: until that is done nobody
+            // hears what it says, so nothing of it leaves the sandbox.
+            let start = async { Ok(crate::run::start(&engine, &task, program).await) };
+            match tokio::try_join!(claim, start) {
+                Ok((lease, started)) => {
                     engine
-                        .run_to_end(task, lease, live, Some(program), permit)
+                        .run_to_end(task, lease, live, Some(started), permit)
                         .await;
                 }
-                Err(error) => {
-                    engine.inner.live.leave(&task.id, &live);
-                    let _listening = recorded.send(Err(error));
-                }
+                Err(_) => engine.inner.live.leave(&task.id, &live),
             }
         });
         told.await.unwrap_or_else(|_| {
@@ -206,12 +212,11 @@ impl Engine {
         task: Task,
         lease: Lease,
         live: Arc<Live>,
-        program: Option<Arc<sandbox::Program>>,
         permit: OwnedSemaphorePermit,
     ) {
         let engine = self.clone();
         self.inner.worker.tracker.spawn(async move {
-            engine.run_to_end(task, lease, live, program, permit).await;
+            engine.run_to_end(task, lease, live, None, permit).await;
         });
     }
 
@@ -220,11 +225,11 @@ impl Engine {
         task: Task,
         lease: Lease,
         live: Arc<Live>,
-        program: Option<Arc<sandbox::Program>>,
+        started: Option<Started>,
         permit: OwnedSemaphorePermit,
     ) {
         let id = task.id.clone();
-        crate::run::run(self, task, lease, &live, program).await;
+        crate::run::run(self, task, lease, &live, started).await;
         self.inner.live.leave(&id, &live);
         let was_full = self.inner.worker.permits.available_permits() == 0;
         drop(permit);

@@ -103,6 +103,20 @@ pub(super) async fn recorded(
     Ok((Journal::new(calls), approvals))
 }
 
+/// A program that has been started for a task that is run for the first time.
+pub(crate) struct Started {
+    pub(super) program: Arc<sandbox::Program>,
+    pub(super) session: Result<Session, TaskError>,
+}
+
+/// Starts the program of a new task.
+pub(crate) async fn start(engine: &Engine, task: &Task, program: Arc<sandbox::Program>) -> Started {
+    Started {
+        session: start_session(engine, task, &program, None).await,
+        program,
+    }
+}
+
 /// Starts the program, from where it rested if there is a snapshot.
 pub(super) async fn start_session(
     engine: &Engine,

@@ -5,6 +5,7 @@
 //! whatever is wrong with it, the task is rebuilt by replay instead.
 
 use super::Run;
+use super::begin::start_session;
 use super::journal::Journal;
 use super::task_clock::TaskClock;
 use crate::{Engine, Error};
@@ -12,10 +13,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 use domain::access::Scope;
-use domain::task::Task;
-use sandbox::{Command, Event, Snapshot};
+use domain::task::{Task, TaskError};
+use sandbox::{Command, Event, Session, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What is kept of a suspended task, and where in its journal it stands.
 #[derive(Serialize, Deserialize)]
@@ -29,7 +31,7 @@ pub(super) struct Rest {
 
 impl Rest {
     /// What was kept of a task, if anything was.
-    pub(super) async fn kept(
+    async fn kept(
         engine: &Engine,
         scope: &Scope,
         task: &Task,
@@ -44,7 +46,7 @@ impl Rest {
     }
 
     /// The program, if it rests exactly where the journal ends.
-    pub(super) fn fitting(
+    fn fitting(
         &self,
         task: &Task,
         journal: &Journal,
@@ -61,9 +63,31 @@ impl Rest {
     }
 
     /// The task's own time where it rests.
-    pub(super) fn clock(&self) -> TaskClock {
+    fn clock(&self) -> TaskClock {
         TaskClock::standing(self.elapsed_ms, self.shown)
     }
+}
+
+/// Starts a program that ran before: from where it rests, if that was kept and fits, else from its
+/// beginning.
+pub(super) async fn start_again(
+    engine: &Engine,
+    scope: &Scope,
+    task: &Task,
+    journal: &Journal,
+    program: &Arc<sandbox::Program>,
+) -> Result<(Option<Rest>, Result<Session, TaskError>), store::Error> {
+    let rest = if task.attempts > 1 {
+        Rest::kept(engine, scope, task).await?
+    } else {
+        None
+    };
+    let resting = rest
+        .as_ref()
+        .and_then(|rest| rest.fitting(task, journal, program));
+    let rest = rest.filter(|_| resting.is_some());
+    let session = start_session(engine, task, program, resting).await;
+    Ok((rest, session))
 }
 
 impl Run<'_> {
