@@ -6,6 +6,7 @@
 //! for it. What is emitted is printed from a parsed tree, so no text can close
 //! the wrapper around it. Types are erased, not checked.
 
+mod breaks;
 mod fence;
 mod lines;
 mod literal;
@@ -236,6 +237,7 @@ fn compile_text(source: &str, text: &str) -> Result<Compiled, CompileError> {
         return Err(CompileError::of(source, diagnostic));
     }
     shape::apply(shape, &mut program, &allocator);
+    breaks::escape(text, &mut program, &allocator);
 
     let options = CodegenOptions {
         comments: CommentOptions::disabled(),

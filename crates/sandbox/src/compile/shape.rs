@@ -146,9 +146,13 @@ fn default_export<'a>(
                 )
             }
         },
-        ExportDefaultDeclarationKind::ClassDeclaration(class) => {
-            (Some(Statement::ClassDeclaration(class)), None)
-        }
+        ExportDefaultDeclarationKind::ClassDeclaration(mut class) => match &class.id {
+            Some(_) => (Some(Statement::ClassDeclaration(class)), None),
+            None => {
+                class.r#type = oxc_ast::ast::ClassType::ClassExpression;
+                (None, Some(Expression::ClassExpression(class)))
+            }
+        },
         ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => (None, None),
         other => {
             let Ok(expression) = Expression::try_from(other) else {

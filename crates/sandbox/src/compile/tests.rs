@@ -46,6 +46,16 @@ fn the_shape_of_a_program_decides_what_it_returns() {
             "return function() {}(tools);",
         ),
         ("export default 5", "return 5;"),
+        ("export default class A {}", "class A {}"),
+        ("export default class {}", "return class {};"),
+        (
+            "f(`a\u{2028}b${1}\u{2029}`)",
+            "return f(`a\\u2028b${1}\\u2029`);",
+        ),
+        (
+            "f(g`\u{2028}${`\u{2028}`}`)",
+            "return f(g`\u{2028}${`\\u2028`}`);",
+        ),
         (
             "export const a = 1; export { a }; export type T = 1; export interface I {}",
             "const a = 1;",

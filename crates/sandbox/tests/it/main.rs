@@ -9,6 +9,7 @@
     reason = "a test may end where it finds what it did not expect"
 )]
 
+mod compiling;
 mod containment;
 mod errors;
 mod escapes;
@@ -20,5 +21,6 @@ mod runtimes;
 mod sharing;
 mod snapshots;
 mod time;
+mod typescript;
 mod values;
 mod world;
