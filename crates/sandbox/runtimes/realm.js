@@ -158,13 +158,16 @@ const isWord = (c) => c !== undefined && match(/[\w$\x80-\uffff]/, c) !== null;
 const absence = ReferenceError.prototype;
 
 // Our engine marks a call and a property at the name, a computed one at its bracket or the name in it, a construction
-// at the class, a missing name at its start; others at the parenthesis, the dot, `new`, its end.
-function marked(line, column, isAbsence) {
+// at the class, a missing name at its start; others at the parenthesis, the dot, `new`, and the
+// missing name at its end or where its statement begins.
+function marked(line, column, absent) {
   const code = lines[line - 1] ?? "";
   let at = column - 1;
   const toStart = () => { while (isWord(code[at - 1])) at--; };
-  if (isAbsence) {
+  if (absent) {
     toStart();
+    const found = indexOf(code, absent, at);
+    if (found >= 0) at = found;
   } else if (code[at] === "(" && isWord(code[at - 1])) {
     toStart();
   } else if (code[at] === "(" && code[at - 1] === "]") {
@@ -181,13 +184,19 @@ function marked(line, column, isAbsence) {
   return at + 1;
 }
 
+function absentName(error) {
+  if (getPrototypeOf(error) !== absence) return "";
+  return match(/^[\w$]+/, text(getOwnPropertyDescriptor(error, "message")?.value))?.[0] ?? "";
+}
+
 function frames(error, sites) {
+  const absent = absentName(error);
   let out = "";
   for (let i = 0; i < sites.length; i++) {
     const site = sites[i];
     if (site.getFileName() !== "task.ts" || site.isAsync?.()) continue;
     const line = site.getLineNumber();
-    const column = marked(line, site.getColumnNumber(), i === 0 && getPrototypeOf(error) === absence);
+    const column = marked(line, site.getColumnNumber(), i === 0 && absent);
     out += `    at ${site.getFunctionName() || "<anonymous>"} (task.ts:${line}:${column})\n`;
   }
   return out;
@@ -209,7 +218,8 @@ for (const name of `AggregateError Array ArrayBuffer AsyncDisposableStack BigInt
   undefined unescape`.split(/\s+/)) kept[name] = true;
 for (let object = globalThis; object !== null && object !== Object.prototype; object = getPrototypeOf(object)) {
   for (const key of ownKeys(object)) {
-    if (object !== globalThis || !kept[text(key)]) delete object[key];
+    // What cannot be deleted stands on a prototype that is cut off below.
+    if (object !== globalThis || !kept[text(key)]) deleteProperty(object, key);
   }
 }
 setPrototypeOf(globalThis, Object.prototype);

@@ -9,7 +9,7 @@
 // `host.post(text, last)` tells an event; `last` ends the turn.
 // `host.hop(callback)` calls back once every job is done.
 
-const { apply, construct, ownKeys } = Reflect;
+const { apply, construct, deleteProperty, ownKeys } = Reflect;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
 const { parse, stringify } = JSON;
 const { trunc } = Math;
@@ -20,7 +20,7 @@ const [RealPromise, RealError, RealTypeError, RealRangeError, RealDate, RealMap,
 const then = uncurried(RealPromise.prototype.then);
 const [mapGet, mapSet, mapDelete, mapForEach] = ["get", "set", "delete", "forEach"].map((name) => uncurried(RealMap.prototype[name]));
 const mapSize = getterOf(RealMap.prototype, "size");
-const [codeAt, wellFormed, sliced, normalized] = ["charCodeAt", "toWellFormed", "slice", "normalize"].map((name) => uncurried(String.prototype[name]));
+const [codeAt, wellFormed, sliced, normalized, indexOf] = ["charCodeAt", "toWellFormed", "slice", "normalize", "indexOf"].map((name) => uncurried(String.prototype[name]));
 const fromCodePoint = String.fromCodePoint;
 const text = String;
 const match = uncurried(RegExp.prototype.exec);

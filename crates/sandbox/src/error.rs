@@ -25,6 +25,14 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// A runtime elsewhere could not be reached, or could not begin.
+    #[error("no session could begin at {url}: {reason}")]
+    Elsewhere {
+        /// Where it was to run.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
     /// The runtime is shutting down.
     #[error("the sandbox is shutting down")]
     Closed,

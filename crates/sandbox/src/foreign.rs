@@ -6,7 +6,11 @@
 //! hold on which runtime, and what differs, is in `docs/runtimes.md`.
 
 mod bun;
+mod edge;
 mod said;
 mod world;
 
 pub use bun::{LocalBun, LocalBunConfig};
+pub use edge::{
+    CloudflareWorker, CloudflareWorkerConfig, Courier, ExchangeRefused, RunRequest,
+};

@@ -3,9 +3,9 @@
 //! `compile` turns source text into a [`Program`]; a [`Sandbox`] runs it as a
 //! [`Session`], which speaks in [`Command`]s and [`Event`]s. The built-in
 //! runtime is [`Isolate`]: QuickJS in WebAssembly inside locked-down worker
-//! processes; [`LocalBun`] runs the same on an engine of others. This
-//! crate knows no tool, no policy and no secret, reads no environment and keeps
-//! nothing; the host journals what passes through.
+//! processes; [`LocalBun`] and [`CloudflareWorker`] run the same on engines of
+//! others. This crate knows no tool, no policy and no credential, reads no
+//! environment and keeps nothing; the host journals what passes through.
 //! How the engine image is made: `image/` and `docs/decisions/0002-sandbox-image.md`.
 
 mod compile;
@@ -19,7 +19,10 @@ mod types;
 
 pub use compile::{CompileError, Program, VisibleCall, compile};
 pub use error::Error;
-pub use foreign::{LocalBun, LocalBunConfig};
+pub use foreign::{
+    CloudflareWorker, CloudflareWorkerConfig, Courier, ExchangeRefused, LocalBun, LocalBunConfig,
+    RunRequest,
+};
 pub use isolate::{
     Isolate, IsolateConfig, Layer, Stats, allowed_calls, lock_down, shut_in, worker_main,
 };
