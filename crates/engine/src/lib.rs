@@ -43,6 +43,7 @@ pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
 pub use runtimes::Runtimes;
 pub use sandbox::TypeFinding;
+pub use sandbox::ExchangeRefused;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};

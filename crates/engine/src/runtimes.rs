@@ -3,10 +3,11 @@
 //! A task keeps the runtime it began on, with the digest of its engine; it is never moved to
 //! another. What a runtime is, is `sandbox`'s to know.
 
-use crate::Error;
 use crate::health::{Check, CheckStatus};
+use crate::{Engine, Error};
 use domain::task::TaskError;
-use sandbox::Sandbox;
+use futures_util::future::BoxFuture;
+use sandbox::{CloudflareWorker, ExchangeRefused, Sandbox};
 use std::sync::Arc;
 
 /// What makes each runtime of the product available, for whoever asks for one that is not.
@@ -25,13 +26,27 @@ const TO_ENABLE: [(&str, &str); 2] = [
 pub struct Runtimes {
     default: Arc<dyn Sandbox>,
     others: Vec<Arc<dyn Sandbox>>,
+    /// The one among them whose sessions come back to this server.
+    elsewhere: Option<Arc<CloudflareWorker>>,
 }
 
 impl Runtimes {
     /// The default, and the others in the order in which they are listed.
     #[must_use]
     pub fn new(default: Arc<dyn Sandbox>, others: Vec<Arc<dyn Sandbox>>) -> Self {
-        Self { default, others }
+        Self {
+            default,
+            others,
+            elsewhere: None,
+        }
+    }
+
+    /// The same, with one whose sessions come back by [`Engine::exchange`].
+    #[must_use]
+    pub fn with_cloudflare_worker(mut self, worker: Arc<CloudflareWorker>) -> Self {
+        self.others.push(worker.clone());
+        self.elsewhere = Some(worker);
+        self
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<dyn Sandbox>> {
@@ -128,6 +143,37 @@ impl Runtimes {
             Check::new(&name, CheckStatus::Warning, missing.join("; "))
         });
         layers.chain([default]).chain(others).collect()
+    }
+}
+
+impl Engine {
+    /// The largest body of an exchange in bytes; nothing where no session comes back here.
+    #[must_use]
+    pub fn exchange_bytes_max(&self) -> Option<usize> {
+        let elsewhere = self.inner.runtimes.elsewhere.as_ref();
+        elsewhere.map(|_| CloudflareWorker::EXCHANGE_BYTES_MAX)
+    }
+
+    /// Whether a session of a runtime elsewhere has this token, and is not over.
+    #[must_use]
+    pub fn has_session(&self, token: &str) -> bool {
+        let elsewhere = self.inner.runtimes.elsewhere.as_ref();
+        elsewhere.is_some_and(|worker| worker.has_session(token))
+    }
+
+    /// Hears a session of a runtime elsewhere and gives it its next command, both JSON. Safe to drop.
+    ///
+    /// # Errors
+    /// [`ExchangeRefused`]
+    pub fn exchange(
+        &self,
+        token: &str,
+        said: &[u8],
+    ) -> BoxFuture<'static, Result<String, ExchangeRefused>> {
+        match &self.inner.runtimes.elsewhere {
+            Some(worker) => worker.exchange(token, said),
+            None => Box::pin(async { Err(ExchangeRefused::NoSession) }),
+        }
     }
 }
 

@@ -137,6 +137,12 @@ keys! {
     bun: PathBuf = "bun", "EXECUTOR_BUN", Plain;
     /// TypeScript's compiler, version 7, to check types where that is asked for; `tsc` on PATH by default.
     tsc: Option<PathBuf> = "", "EXECUTOR_TSC", Plain;
+    /// Address of the Worker that offers the runtime `cloudflare-worker`; see runtimes/cloudflare-worker.
+    cloudflare_worker_url: Option<String> = "", "EXECUTOR_CLOUDFLARE_WORKER_URL", Address;
+    /// Secret that this server and that Worker share.
+    cloudflare_worker_secret: Option<Secret> = "", "EXECUTOR_CLOUDFLARE_WORKER_SECRET", Secret;
+    /// File that holds the secret shared with that Worker.
+    cloudflare_worker_secret_file: Option<PathBuf> = "", "EXECUTOR_CLOUDFLARE_WORKER_SECRET_FILE", Plain;
     /// Serves the bundled example API on a loopback port of its own.
     example: bool = "true", "EXECUTOR_EXAMPLE", Plain;
     /// What the server logs: error, warn, info, debug, or a filter such as info,engine=debug.

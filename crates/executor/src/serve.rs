@@ -73,9 +73,16 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .local_addr()
         .map_err(|e| Failure::failed("system", format!("the port is not known: {e}")))?;
     let reachable = address_for_people(address);
+    let public_url = config
+        .public_url
+        .clone()
+        .unwrap_or_else(|| reachable.clone());
     let key = master_key::find(config)?;
     let workers = config.sandbox_workers.unwrap_or_else(cores).max(1);
-    let (store, runtimes) = tokio::join!(open_store(config), runtimes::start(config, workers));
+    let (store, runtimes) = tokio::join!(
+        open_store(config),
+        runtimes::start(config, workers, &public_url)
+    );
     let (store, runtimes) = (store?, runtimes?);
     let server_id = held.server_id()?;
     let system = System::mint();
@@ -88,10 +95,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         egress: tools::Egress::new(tools::EgressConfig::default()),
         clock: Arc::new(SystemClock),
         system,
-        public_url: config
-            .public_url
-            .clone()
-            .unwrap_or_else(|| reachable.clone()),
+        public_url,
         server_id,
     };
     let engine = Engine::start(parts).await.map_err(cannot_start)?;

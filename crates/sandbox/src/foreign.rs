@@ -11,6 +11,4 @@ mod said;
 mod world;
 
 pub use bun::{LocalBun, LocalBunConfig};
-pub use edge::{
-    CloudflareWorker, CloudflareWorkerConfig, Courier, ExchangeRefused, RunRequest,
-};
+pub use edge::{CloudflareWorker, CloudflareWorkerConfig, Courier, ExchangeRefused, RunRequest};

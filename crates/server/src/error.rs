@@ -77,6 +77,22 @@ impl Failure {
             .header(WWW_AUTHENTICATE, "Bearer realm=\"executor\", error=\"invalid_token\"")
     }
 
+    /// A token of `/runtime/exchange` that no session has, or no longer.
+    pub(crate) fn unknown_token() -> Self {
+        Self::exchange(engine::ExchangeRefused::NoSession)
+    }
+
+    /// An exchange that a session of a runtime elsewhere may not make.
+    pub(crate) fn exchange(refused: engine::ExchangeRefused) -> Self {
+        use engine::ExchangeRefused::{Broken, Busy, NoSession};
+        let (status, code) = match refused {
+            NoSession => (StatusCode::UNAUTHORIZED, "no_runtime_session"),
+            Busy => (StatusCode::CONFLICT, "exchange_under_way"),
+            Broken => (StatusCode::BAD_REQUEST, "broken_exchange"),
+        };
+        Self::new(status, code, refused.to_string())
+    }
+
     pub(crate) fn no_route(path: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

@@ -7,7 +7,7 @@
 use crate::auth::{Door, Peer, identify, is_cross_site};
 use crate::error::Failure;
 use crate::hosts::Hosts;
-use crate::{App, http as api_routes, mcp, web};
+use crate::{App, exchange, http as api_routes, mcp, web};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -42,6 +42,7 @@ impl Front {
     pub(crate) fn new(app: App, hosts: Hosts) -> Self {
         let routes = api_routes::routes(&app)
             .merge(mcp::routes(&app))
+            .merge(exchange::routes(&app))
             .merge(web::routes(&app))
             .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
             .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
@@ -144,7 +145,8 @@ impl Front {
 }
 
 /// Which paths want a caller. What is left out is open to anybody on this host: health, the
-/// description of the API, files of the page, signing in, and what does not exist.
+/// description of the API, files of the page, signing in, sessions that bring a token of their own,
+/// and what does not exist.
 fn door(path: &str) -> Option<Door> {
     let under = |prefix: &str| {
         path.strip_prefix(prefix)
@@ -202,6 +204,7 @@ mod tests {
             ("/metrics", None),
             ("/assets/app.js", None),
             ("/sign-in", None),
+            ("/runtime/exchange", None),
         ] {
             assert_eq!(door(path), expected, "{path}");
         }

@@ -8,6 +8,7 @@
 
 mod auth;
 mod error;
+mod exchange;
 mod front;
 mod hosts;
 mod http;

@@ -181,6 +181,34 @@ impl Egress {
         })
     }
 
+    /// Sends JSON to an address of the server's own configuration, private or not, and waits for the
+    /// whole answer: its status and body.
+    ///
+    /// # Errors
+    /// [`FetchError`], when there is no whole answer within the limits and `bytes_max`.
+    pub fn post_own(
+        &self,
+        url: &str,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        bytes_max: u64,
+    ) -> BoxFuture<'static, Result<(u16, Vec<u8>), FetchError>> {
+        let (egress, url) = (self.clone(), parse(url));
+        Box::pin(async move {
+            let url = url?;
+            let reach = Reach::also(&url);
+            let outgoing = Outgoing {
+                method: "POST".to_owned(),
+                url,
+                headers,
+                body: Some(body),
+            };
+            let answer = egress.send(outgoing, &reach, egress.deadline()).await?;
+            let status = answer.status();
+            Ok((status, answer.read(bytes_max).await?))
+        })
+    }
+
     /// When everything that begins now must have ended.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + Duration::from_millis(self.0.config.total_ms)

@@ -19,6 +19,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::said::{Ear, MESSAGE_BYTES_MAX, Turn, start_text};
 use super::world::{digest, world};
@@ -32,8 +33,6 @@ const PROTOCOL: u8 = 1;
 const COMPATIBILITY_DATE: &str = "2026-01-01";
 /// How long an exchange waits for a command before it is asked to come again.
 const POLL: Duration = Duration::from_secs(25);
-/// How long past its compute limit a program may stay silent, for the way there and back.
-const GRACE: Duration = Duration::from_secs(10);
 /// How often silence is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// How long a start waits to hear that the Worker could not be reached.
@@ -56,9 +55,8 @@ pub struct RunRequest {
 }
 
 /// Sends a request and gives back status and body, or why there is none.
-pub type Courier = Arc<
-    dyn Fn(RunRequest) -> BoxFuture<'static, Result<(u16, Vec<u8>), String>> + Send + Sync,
->;
+pub type Courier =
+    Arc<dyn Fn(RunRequest) -> BoxFuture<'static, Result<(u16, Vec<u8>), String>> + Send + Sync>;
 
 /// How the runtime is set up.
 pub struct CloudflareWorkerConfig {
@@ -70,6 +68,8 @@ pub struct CloudflareWorkerConfig {
     pub exchange_url: String,
     /// What carries requests.
     pub courier: Courier,
+    /// How long past its compute limit a program may stay silent, for the way there and back.
+    pub grace: Duration,
 }
 
 /// Why an exchange is refused.
@@ -103,6 +103,8 @@ struct Seat {
     events: mpsc::Sender<Event>,
     /// Since when the program has been silent inside a turn.
     silent_since: Mutex<Option<Instant>>,
+    /// Canceled when no exchange may wait any longer.
+    ended: CancellationToken,
 }
 
 struct Talk {
@@ -150,6 +152,11 @@ impl CloudflareWorker {
     /// The largest body of an exchange, in bytes.
     pub const EXCHANGE_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 
+    /// Whether a session has this token, and is not over.
+    pub fn has_session(&self, token: &str) -> bool {
+        self.seats.find(&hash(token)).is_some()
+    }
+
     /// Hears the events of a turn and waits for the next command, both JSON.
     ///
     /// `{"t":"wait"}` asks to come again without events; `{"t":"over"}` ends it.
@@ -161,33 +168,30 @@ impl CloudflareWorker {
         token: &str,
         body: &[u8],
     ) -> BoxFuture<'static, Result<String, ExchangeRefused>> {
-        let key: [u8; 32] = Sha256::digest(token).into();
+        let key = hash(token);
         let (seats, body) = (self.seats.clone(), body.to_vec());
         async move {
             let seat = seats.find(&key).ok_or(ExchangeRefused::NoSession)?;
             let mut talk = seat.talk.try_lock().map_err(|_| ExchangeRefused::Busy)?;
-            let outcome = seat.hear(&mut talk, &body).await;
-            if let Err(violation) = &outcome {
-                tracing::error!(%violation, "a Worker broke the protocol; its session is over");
-                let _ = seat.events.send(Event::Lost).await;
-            }
-            match outcome {
-                Ok(false) => Ok(match seat.next(&mut talk).await {
-                    Some(command) => command,
-                    None => {
-                        seats.remove(&key);
-                        OVER.to_owned()
-                    }
-                }),
-                Ok(true) => {
-                    seats.remove(&key);
-                    Ok(OVER.to_owned())
+            let (last, answer) = match seat.hear(&mut talk, &body).await {
+                Ok(None) => match seat.next(&mut talk).await {
+                    Some(command) => return Ok(command),
+                    None => (None, Ok(OVER.to_owned())),
+                },
+                Ok(last) => (last, Ok(OVER.to_owned())),
+                Err(violation) => {
+                    tracing::error!(%violation, "a Worker broke the protocol; its session is over");
+                    talk.over = true;
+                    (Some(Event::Lost), Err(ExchangeRefused::Broken))
                 }
-                Err(_) => {
-                    seats.remove(&key);
-                    Err(ExchangeRefused::Broken)
-                }
+            };
+            // The token opens nothing any more before anybody hears of the end.
+            seats.remove(&key);
+            if let Some(last) = last {
+                // A session that was dropped meanwhile wants no events.
+                let _ = seat.events.send(last).await;
             }
+            answer
         }
         .boxed()
     }
@@ -200,7 +204,7 @@ impl CloudflareWorker {
             source: std::io::Error::other(e),
         })?;
         let token = crate::compile::hex(&bits);
-        let key: [u8; 32] = Sha256::digest(&token).into();
+        let key = hash(&token);
         let sent = (self.config.courier)(self.request(&start, &limits, &token));
         let (events, heard) = mpsc::channel(EVENTS_BEHIND_MAX);
         let (commands, orders) = mpsc::channel(1);
@@ -214,19 +218,23 @@ impl CloudflareWorker {
             }),
             events,
             silent_since: Mutex::new(Some(Instant::now())),
+            ended: CancellationToken::new(),
         });
         self.seats.lock().insert(key, seat.clone());
         let (fail, failed) = oneshot::channel();
         let seats = self.seats.clone();
-        let patience = Duration::from_millis(limits.compute_ms) + GRACE;
+        let patience = Duration::from_millis(limits.compute_ms) + self.config.grace;
         tokio::spawn(async move {
             seat.supervise(sent, patience, fail).await;
             // From here on the token opens nothing.
             seats.remove(&key);
         });
         tokio::select! {
-            _ = here => {}
-            Ok(reason) = failed => return Err(Error::Elsewhere { url: self.config.url.clone(), reason }),
+            Ok(()) = here => {}
+            failed = failed => if let Ok(reason) = failed {
+                return Err(Error::Elsewhere { url: self.config.url.clone(), reason });
+            },
+            // It is long about its first turn.
             () = tokio::time::sleep(BEGIN_WAIT) => {}
         }
         Ok(Session::new(commands, heard))
@@ -301,8 +309,8 @@ impl Seats {
 }
 
 impl Seat {
-    /// Passes events on. True when the session is over.
-    async fn hear(&self, talk: &mut Talk, body: &[u8]) -> Result<bool, Violation> {
+    /// Passes events on, but for the last of the session, which is given back.
+    async fn hear(&self, talk: &mut Talk, body: &[u8]) -> Result<Option<Event>, Violation> {
         *self.silence() = None;
         if let Some(arrived) = talk.arrived.take() {
             // Nobody waits for it any more when the start took long.
@@ -312,16 +320,17 @@ impl Seat {
             serde_json::from_slice(body).map_err(|_| Violation("an exchange without events"))?;
         for event in events {
             let event = talk.ear.hear(event.get().as_bytes(), 0)?;
-            let over = matches!(event, Event::Done { .. } | Event::Failed(_) | Event::Lost);
-            talk.over |= over;
-            if self.events.send(event).await.is_err() || over {
-                return Ok(true);
+            if matches!(event, Event::Done { .. } | Event::Failed(_) | Event::Lost) {
+                talk.over = true;
+                return Ok(Some(event));
             }
+            // A session that was dropped meanwhile wants no events.
+            let _ = self.events.send(event).await;
         }
         if talk.ear.in_turn() {
             return Err(Violation("an exchange that ends no turn"));
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The next command as it is told, or that there is none yet; nothing when the session was dropped.
@@ -331,6 +340,7 @@ impl Seat {
             let order = tokio::select! {
                 order = tokio::time::timeout_at(until, talk.orders.recv()) => order,
                 () = self.events.closed() => return None,
+                () = self.ended.cancelled() => return None,
             };
             let Ok(order) = order else {
                 return Some(WAIT.to_owned());
@@ -374,7 +384,8 @@ impl Seat {
                 }
             }
         };
-        // An exchange under way may hold the end; it is waited for, as is room for what is said here.
+        // What an exchange under way says still counts, and may be the end.
+        self.ended.cancel();
         let mut talk = self.talk.lock().await;
         let event = match code {
             _ if talk.over => return,
@@ -390,6 +401,11 @@ impl Seat {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tokens are kept as this, so that no copy of the table opens anything.
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
 }
 
 /// The limit by which the Worker's answer says that a session ended, if by one.

@@ -3,14 +3,18 @@
 
 use crate::binary;
 use crate::database::Database;
-use crate::server::Server;
-use crate::upstream::Upstream;
+use crate::server::{PATIENCE, Server, free_port};
+use crate::upstream::{Upstream, fresh_token};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
 
 on_both_databases!(
     a_runtime_that_is_not_enabled_is_refused_by_name,
     local_bun_waits_for_a_person_and_survives_a_kill,
+    cloudflare_worker_waits_for_a_person_and_survives_a_kill,
 );
 
 /// Shows time, randomness and calls on both sides of a question to a person.
@@ -136,4 +140,91 @@ async fn local_bun_waits_for_a_person_and_survives_a_kill(database: Database) {
     server.launch().await;
     let done = server.finished(&task).await;
     assert_eq!(done["error"]["code"], "runtime_unavailable", "{done:#}");
+}
+
+/// Our Worker in workerd, on a port of its own.
+async fn workerd(secret: &str) -> Option<(Child, u16)> {
+    let folder = binary::root().join("runtimes/cloudflare-worker");
+    let port = free_port();
+    let child = Command::new(installed("workerd")?)
+        .args(["serve", "workerd.capnp", "--experimental"])
+        .args(["--socket-addr", &format!("http=127.0.0.1:{port}")])
+        .current_dir(folder)
+        .env("EXECUTOR_SECRET", secret)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("workerd starts");
+    let deadline = Instant::now() + PATIENCE;
+    while tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .is_err()
+    {
+        assert!(Instant::now() < deadline, "workerd does not listen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Some((child, port))
+}
+
+async fn cloudflare_worker_waits_for_a_person_and_survives_a_kill(database: Database) {
+    let secret = fresh_token();
+    let Some((mut workerd, port)) = workerd(&secret).await else {
+        return;
+    };
+    let mut server = Server::prepare(database);
+    let file = server.scratch("secret");
+    std::fs::write(&file, &secret).expect("a file for the secret");
+    server.environment = [
+        (
+            "EXECUTOR_CLOUDFLARE_WORKER_URL",
+            format!("http://127.0.0.1:{port}"),
+        ),
+        (
+            "EXECUTOR_CLOUDFLARE_WORKER_SECRET_FILE",
+            file.display().to_string(),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    server.launch().await;
+    let upstream = Upstream::start().await;
+    waits_and_survives(&mut server, &upstream, "cloudflare-worker").await;
+
+    // Nobody comes in by the way the Worker does.
+    for token in ["", "Bearer ", &format!("Bearer {secret}")] {
+        let request = server
+            .http
+            .post(format!("{}/runtime/exchange", server.url()))
+            .header("authorization", token)
+            .json(&json!({ "events": [] }));
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 401, "{token}");
+        server.hear(answer.text().await.expect("a body").as_bytes());
+    }
+    let foreign = server
+        .http
+        .post(format!("{}/runtime/exchange", server.url()))
+        .header("host", "elsewhere.example")
+        .send();
+    assert_eq!(foreign.await.expect("an answer").status(), 403);
+
+    // Without its Worker a task says so, and other runtimes go on.
+    workerd.kill().await.expect("workerd ends");
+    let body = json!({ "code": "return 1", "runtimeId": "cloudflare-worker" });
+    let task = server.post("/tasks", body).await;
+    let task = server.finished(task["id"].as_str().expect("an id")).await;
+    assert_eq!(task["error"]["code"], "sandbox_unavailable", "{task:#}");
+    assert_eq!(server.value("return 1").await, 1);
+    let heard = String::from_utf8_lossy(&server.heard()).into_owned();
+    assert!(!heard.contains(&secret), "the secret is told to nobody");
+}
+
+/// A server without the runtime has no such route.
+#[tokio::test]
+async fn exchanges_are_for_servers_with_the_runtime() {
+    let server = Server::start(Database::sqlite()).await;
+    let request = server
+        .http
+        .post(format!("{}/runtime/exchange", server.url()));
+    assert_eq!(request.send().await.expect("an answer").status(), 404);
 }

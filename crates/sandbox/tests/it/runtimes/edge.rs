@@ -5,20 +5,22 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use domain::credential::Secret;
 use futures_util::FutureExt;
 use sandbox::{
-    CloudflareWorker, CloudflareWorkerConfig, Event, ExchangeRefused, FailureCode, RunRequest,
-    Sandbox,
+    CloudflareWorker, CloudflareWorkerConfig, Command, Event, ExchangeRefused, FailureCode,
+    Outcome, RunRequest, Sandbox, Session,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+use tokio::sync::Notify;
 
 use super::{behaves_as_the_isolate, differs_as_documented, installed, replays};
-use crate::host::{drive, echo, start};
+use crate::host::{NOW_MS, start};
 
 const SECRET: &str = "a secret that both know";
 
@@ -26,7 +28,7 @@ const SECRET: &str = "a secret that both know";
 struct Edge {
     runtime: Arc<CloudflareWorker>,
     seen: Arc<Mutex<Vec<String>>>,
-    _workerd: Child,
+    workerd: Child,
 }
 
 impl Edge {
@@ -38,11 +40,12 @@ impl Edge {
             secret: Secret::new(secret.to_owned()),
             exchange_url: format!("http://{}/exchange", listener.local_addr().unwrap()),
             courier: Arc::new(|request| send(request).boxed()),
+            grace: Duration::from_secs(1),
         };
         let edge = Edge {
             runtime: Arc::new(CloudflareWorker::new(config)),
             seen: Arc::default(),
-            _workerd: workerd,
+            workerd,
         };
         let (runtime, seen) = (edge.runtime.clone(), edge.seen.clone());
         tokio::spawn(async move {
@@ -53,17 +56,16 @@ impl Edge {
         Some(edge)
     }
 
-    fn tokens(&self) -> Vec<String> {
-        let mut tokens = self.seen.lock().unwrap().clone();
-        tokens.dedup();
-        tokens
+    /// The token of the latest exchange.
+    fn token(&self) -> String {
+        self.seen.lock().unwrap().last().unwrap().clone()
     }
 }
 
 /// Starts workerd with our Worker on a free port.
 async fn workerd() -> Option<(Child, u16)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes/cloudflare-worker");
-    let mut child = Command::new(installed("workerd")?)
+    let mut child = tokio::process::Command::new(installed("workerd")?)
         .args(["serve", "workerd.capnp", "--experimental", "--control-fd=1"])
         .args(["--socket-addr", "http=127.0.0.1:0"])
         .current_dir(folder)
@@ -110,7 +112,10 @@ async fn send(request: RunRequest) -> Result<(u16, Vec<u8>), String> {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     // Its chunks: a line with the length, then the text.
     let lines = body.split("\r\n").collect::<Vec<_>>();
-    let text: String = lines.chunks(2).filter_map(|pair| pair.get(1).copied()).collect();
+    let text: String = lines
+        .chunks(2)
+        .filter_map(|pair| pair.get(1).copied())
+        .collect();
     Ok((status, text.into_bytes()))
 }
 
@@ -127,7 +132,11 @@ async fn serve(socket: TcpStream, runtime: Arc<CloudflareWorker>, seen: Arc<Mute
             let (name, value) = line.split_once(": ").unwrap_or_default();
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().unwrap(),
-                "authorization" => value.trim().strip_prefix("Bearer ").unwrap().clone_into(&mut token),
+                "authorization" => value
+                    .trim()
+                    .strip_prefix("Bearer ")
+                    .unwrap()
+                    .clone_into(&mut token),
                 _ => {}
             }
         }
@@ -156,4 +165,225 @@ async fn cloudflare_worker_runs_every_program_as_the_isolate_does() {
     behaves_as_the_isolate(&*edge.runtime).await;
     differs_as_documented(&*edge.runtime).await;
     replays(&*edge.runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_opens_one_session_and_nothing_after_its_end() {
+    let Some(edge) = Edge::start(SECRET).await else {
+        return;
+    };
+    let runtime = &*edge.runtime;
+    let first = runtime.start(start("await tools.a.b({})")).await.unwrap();
+    let first_token = edge.token();
+    let mut session = runtime.start(start("await tools.a.b({})")).await.unwrap();
+    let token = edge.token();
+    assert_ne!(first_token, token);
+    assert!(runtime.has_session(&token));
+    // While its Worker waits for the next command, nobody else may speak for it.
+    while !matches!(session.next().await, Event::TurnEnd { .. }) {}
+    let refused = runtime.exchange(&token, br#"{"events":[]}"#).await;
+    assert_eq!(refused, Err(ExchangeRefused::Busy));
+    drop(first);
+    session
+        .send(Command::Deliver {
+            seq: 1,
+            now_ms: NOW_MS,
+            elapsed_ms: 1,
+            outcome: Outcome::Value("7".into()),
+        })
+        .await
+        .unwrap();
+    assert!(matches!(session.next().await, Event::Done { result, .. } if result == "7"));
+    for token in [&token, "", &token[1..], "0"] {
+        let refused = runtime.exchange(token, br#"{"events":[]}"#).await;
+        assert_eq!(refused, Err(ExchangeRefused::NoSession), "{token}");
+    }
+    // A dropped session's token dies too, as soon as its Worker is let go.
+    until(|| !runtime.has_session(&first_token)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_cannot_be_used_says_why() {
+    let Some(edge) = Edge::start("another secret").await else {
+        return;
+    };
+    let error = edge.runtime.start(start("return 1")).await.err().unwrap();
+    assert!(error.to_string().contains("refused the secret"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_dies_loses_its_sessions() {
+    let Some(mut edge) = Edge::start(SECRET).await else {
+        return;
+    };
+    let mut session = edge
+        .runtime
+        .start(start("await tools.a.b({})"))
+        .await
+        .unwrap();
+    let token = edge.token();
+    while !matches!(session.next().await, Event::TurnEnd { .. }) {}
+    edge.workerd.kill().await.unwrap();
+    assert_eq!(session.next().await, Event::Lost);
+    until(|| !edge.runtime.has_session(&token)).await;
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it does not come to hold");
+}
+
+/// A Worker played by the test: the runtime over it, its session's token, and its last answer.
+struct Played {
+    runtime: Arc<CloudflareWorker>,
+    token: Arc<Mutex<String>>,
+    answer: Arc<Notify>,
+}
+
+impl Played {
+    /// `last` is what the Worker answers when it is told to.
+    fn new(last: &'static str) -> Played {
+        let (token, answer) = (Arc::new(Mutex::new(String::new())), Arc::new(Notify::new()));
+        let (seen, told) = (token.clone(), answer.clone());
+        let config = CloudflareWorkerConfig {
+            url: "http://worker".into(),
+            secret: Secret::new(SECRET.into()),
+            exchange_url: "http://here".into(),
+            courier: Arc::new(move |request| {
+                let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+                body["token"]
+                    .as_str()
+                    .unwrap()
+                    .clone_into(&mut seen.lock().unwrap());
+                let told = told.clone();
+                async move {
+                    told.notified().await;
+                    Ok((200, last.as_bytes().to_vec()))
+                }
+                .boxed()
+            }),
+            grace: Duration::from_millis(200),
+        };
+        Played {
+            runtime: Arc::new(CloudflareWorker::new(config)),
+            token,
+            answer,
+        }
+    }
+
+    /// Begins a session and says `events` for its first turn.
+    async fn begin(&self, events: &str) -> (Session, Result<String, ExchangeRefused>) {
+        let mut start = start("await tools.a.b({})");
+        start.limits.compute_ms = 300;
+        start.limits.log_bytes_max = 100;
+        let runtime = self.runtime.clone();
+        let starting = tokio::spawn(async move { runtime.start(start).await });
+        until(|| !self.token.lock().unwrap().is_empty()).await;
+        let token = self.token.lock().unwrap().clone();
+        let said = self.runtime.exchange(&token, events.as_bytes());
+        // The answer to a turn that ends well is the next command, which comes later or never.
+        let answer = tokio::time::timeout(Duration::from_millis(300), said).await;
+        let session = starting.await.unwrap().unwrap();
+        (session, answer.unwrap_or_else(|_| Ok(String::new())))
+    }
+}
+
+const CALL: &str =
+    r#"{"t":"call","seq":1,"line":2,"column":1,"path":"a.b","arguments":"{}","options":"{}"}"#;
+const REST: &str = r#"{"t":"turnEnd","pendingCalls":1,"nextTimer":null}"#;
+
+#[tokio::test]
+async fn what_no_honest_worker_says_ends_the_session() {
+    let long = "x".repeat(200);
+    for events in [
+        String::new(),
+        "{}".into(),
+        r#"{"events":[]}"#.into(),
+        r#"{"events":[{"t":"unheard of"}]}"#.into(),
+        format!(r#"{{"events":[{CALL}]}}"#),
+        format!(r#"{{"events":[{REST}]}}"#),
+        format!(r#"{{"events":[{CALL},{CALL},{REST}]}}"#),
+        format!(r#"{{"events":[{CALL},{REST},{CALL}]}}"#),
+        format!(
+            r#"{{"events":[{},{REST}]}}"#,
+            CALL.replace("\"{}\"", "\"[]\"")
+        ),
+        format!(
+            r#"{{"events":[{},{REST}]}}"#,
+            CALL.replace("1,\"line", "2,\"line")
+        ),
+        format!(r#"{{"events":[{},{REST}]}}"#, CALL.replace("a.b", "")),
+        format!(
+            r#"{{"events":[{},{REST}]}}"#,
+            CALL.replace("a.b", &long.repeat(3))
+        ),
+        format!(
+            r#"{{"events":[{},{REST}]}}"#,
+            CALL.replace("\"{}\"", "\"{\\\"a\\\":\"")
+        ),
+        format!(r#"{{"events":[{{"t":"log","level":9,"text":""}},{CALL},{REST}]}}"#),
+        format!(r#"{{"events":[{{"t":"log","level":1,"text":"{long}"}},{CALL},{REST}]}}"#),
+        r#"{"events":[{"t":"done","result":"{","wasUndefined":false}]}"#.into(),
+        r#"{"events":[{"t":"failed","kind":"computeLimit","error":{}}]}"#.into(),
+        r#"{"events":[{"t":"failed","kind":"thrown","error":5}]}"#.into(),
+    ] {
+        let played = Played::new("{}");
+        let (mut session, answer) = played.begin(&events).await;
+        assert_eq!(answer, Err(ExchangeRefused::Broken), "{events}");
+        let token = played.token.lock().unwrap().clone();
+        assert!(!played.runtime.has_session(&token), "{events}");
+        loop {
+            match session.next().await {
+                Event::Lost => break,
+                Event::Call { .. } | Event::Log { .. } | Event::TurnEnd { .. } => {}
+                other => panic!("{events}: {other:?}"),
+            }
+        }
+    }
+    // The control: what an honest one says.
+    let played = Played::new("{}");
+    let said = format!(r#"{{"events":[{{"t":"log","level":1,"text":"x"}},{CALL},{REST}]}}"#);
+    let (mut session, answer) = played.begin(&said).await;
+    assert_eq!(answer, Ok(String::new()));
+    assert!(matches!(session.next().await, Event::Log { .. }));
+    assert!(matches!(session.next().await, Event::Call { .. }));
+    assert!(matches!(session.next().await, Event::TurnEnd { .. }));
+}
+
+#[tokio::test]
+async fn limits_at_cloudflare_end_a_program_by_their_name() {
+    for (last, code) in [
+        (
+            r#"{"end":"cpu","why":"Worker exceeded CPU time limit."}"#,
+            FailureCode::ComputeLimit,
+        ),
+        (
+            r#"{"end":"memory","why":"Worker exceeded memory limit."}"#,
+            FailureCode::MemoryLimit,
+        ),
+        // It says nothing at all: silence past the limit is what ends it.
+        ("", FailureCode::ComputeLimit),
+    ] {
+        let played = Played::new(last);
+        let mut start = start("for (;;);");
+        start.limits.compute_ms = 300;
+        let runtime = played.runtime.clone();
+        let starting = tokio::spawn(async move { runtime.start(start).await });
+        until(|| !played.token.lock().unwrap().is_empty()).await;
+        if !last.is_empty() {
+            played.answer.notify_one();
+        }
+        let mut session = starting.await.unwrap().unwrap();
+        match session.next().await {
+            Event::Failed(failure) => assert_eq!(failure.code, code, "{last}"),
+            other => panic!("{last}: {other:?}"),
+        }
+        let token = played.token.lock().unwrap().clone();
+        until(|| !played.runtime.has_session(&token)).await;
+    }
 }
