@@ -56,6 +56,17 @@ async fn behaves_as_the_isolate(other: &dyn Sandbox) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// A program that replaces the built-ins sees nothing of ours pass through them.
+async fn shows_nothing_of_ours(runtime: &dyn Sandbox) {
+    let told = run_on(runtime, start(programs::TAMPERING)).await;
+    assert_eq!(
+        told.last().map(String::as_str),
+        Some(
+            "done \"|undefined object string object number string string string TypeError object |keys:seq \""
+        )
+    );
+}
+
 /// What differs, differs as it is written down: no more, no less.
 async fn differs_as_documented(other: &dyn Sandbox) {
     let isolate = isolate().await;

@@ -2,8 +2,11 @@
 
 use sandbox::{Event, FailureCode, LocalBun, LocalBunConfig, Sandbox};
 
-use super::{behaves_as_the_isolate, differs_as_documented, installed, replays};
-use crate::host::{drive, echo, start};
+use super::{
+    behaves_as_the_isolate, differs_as_documented, installed, replays, run_on,
+    shows_nothing_of_ours,
+};
+use crate::host::{drive, echo, isolate, start};
 
 async fn local_bun(folder: &tempfile::TempDir) -> Option<LocalBun> {
     let config = LocalBunConfig {
@@ -22,6 +25,7 @@ async fn local_bun_runs_every_program_as_the_isolate_does() {
     };
     behaves_as_the_isolate(&bun).await;
     differs_as_documented(&bun).await;
+    shows_nothing_of_ours(&bun).await;
     replays(&bun).await;
 }
 
@@ -109,4 +113,43 @@ async fn local_bun_has_no_environment_and_ends_with_its_session() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the process outlives its session");
+}
+
+/// Code made from text stays in the program's world, as in the isolate.
+#[tokio::test]
+async fn local_bun_gives_code_from_text_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(bun) = local_bun(&folder).await else {
+        return;
+    };
+    let isolate = isolate().await;
+    for reach in [
+        "eval",
+        "Function",
+        "(() => {}).constructor",
+        "(async () => {}).constructor",
+        "(function* () {}).constructor",
+        "console.log.constructor",
+        "setTimeout.constructor",
+        "crypto.randomUUID.constructor",
+        "ToolError.constructor",
+        "(await tools.a.b({})).constructor.constructor",
+        "(await tools.fail.x({}).catch((e: any) => e)).constructor.constructor",
+        "(() => { try { null!.x } catch (e: any) { return e.constructor.constructor } })()",
+        "(await (eval as any)('import(\"node:fs\")').catch((e: any) => e)).constructor.constructor",
+        "Object.getPrototypeOf(globalThis).constructor.constructor",
+    ] {
+        let source = format!(
+            "const body = 'return [typeof process, typeof require, typeof Bun, typeof native, typeof host, typeof prelude, Object.keys(globalThis).length]';
+             const reach: any = {reach}; let it = reach === eval ? reach('(() => {{' + body + '}})()') : reach(body)();
+             if (it?.next) it = it.next(); it = await it; return it?.value ?? String(it)"
+        );
+        let expected = run_on(&isolate, start(&source)).await;
+        assert_eq!(expected, run_on(&bun, start(&source)).await, "{reach}");
+        let end = expected.last().unwrap();
+        assert!(
+            !end.contains("object") && !end.contains("function"),
+            "{reach}: {end}"
+        );
+    }
 }

@@ -19,7 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;
 use tokio::sync::Notify;
 
-use super::{behaves_as_the_isolate, differs_as_documented, installed, replays};
+use super::{
+    behaves_as_the_isolate, differs_as_documented, installed, replays, shows_nothing_of_ours,
+};
 use crate::host::{NOW_MS, start};
 
 const SECRET: &str = "a secret that both know";
@@ -164,6 +166,7 @@ async fn cloudflare_worker_runs_every_program_as_the_isolate_does() {
     };
     behaves_as_the_isolate(&*edge.runtime).await;
     differs_as_documented(&*edge.runtime).await;
+    shows_nothing_of_ours(&*edge.runtime).await;
     replays(&*edge.runtime).await;
 }
 

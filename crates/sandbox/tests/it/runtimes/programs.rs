@@ -1,5 +1,28 @@
 //! Programs that must not tell one runtime from another.
 
+/// Replaces every built-in that ours could be using by a spy. Says what of ours showed up in one,
+/// how its attempts went, and, as the control, what shows up when something does.
+pub(super) const TAMPERING: &str = "
+    let seen = ''; let outcomes = '';
+    const ours = ['timer', 'settle', 'resolve', 'reject', 'due', 'hop', 'post', 'HOST', 'exchange', 'env', 'limits', 'wire', 'seq', 'getFileName'];
+    const look = (name: string, it: any) => { if (it && typeof it === 'object') for (let i = 0; i < ours.length; i++) if (ours[i] in it) seen += name + ':' + ours[i] + ' ' };
+    const spied = (name: string, real: any) => function (this: any, ...args: any[]) { look(name, this); for (let i = 0; i < args.length; i++) look(name, args[i]); return apply(real, this, args) };
+    const { apply } = Reflect;
+    for (const owner of [Array.prototype, Map.prototype, Set.prototype, Promise.prototype, String.prototype, RegExp.prototype, Date.prototype, Uint8Array.prototype, Object.getPrototypeOf(Uint8Array.prototype), Function.prototype, Object, Reflect, JSON, Promise, Math, Array] as any[])
+        for (const name of Object.getOwnPropertyNames(owner)) {
+            const { value, configurable } = Object.getOwnPropertyDescriptor(owner, name)!;
+            if (typeof value !== 'function' || !configurable || name === 'constructor' || name === 'apply' || owner === Reflect && name === 'apply') continue;
+            const real = value; const spy = spied(name, real);
+            Object.defineProperty(owner, name, { value: function (this: any) { return apply(spy, this, arguments) }, configurable: true, writable: true });
+        }
+    for (const key of ['0', '1', 'then', 'toJSON']) if (!(key in Object.prototype)) Object.defineProperty(key === '0' || key === '1' ? Array.prototype : Object.prototype, key, { set(value) { look('set ' + key, this); look('set ' + key, value); Object.defineProperty(this, key, { value, writable: true, configurable: true, enumerable: true }) }, get() { look('get ' + key, this); return undefined }, configurable: true });
+    Error.stackTraceLimit = 50;
+    const attempts = [() => console.log({ a: [1] }, 'x %s', 1), () => tools.a.b({ x: 1 }), () => new URL('https://a/b?c=d').href, () => structuredClone({ a: new Map([[1, 2]]) }), () => setTimeout(() => {}, 1), () => String(tools.x), () => new Date().toLocaleString(), () => crypto.randomUUID(), () => (globalThis as any).nothing.x, () => new TextEncoder().encode('é')];
+    for (let i = 0; i < attempts.length; i++) try { const it: any = attempts[i](); look('returned', it); outcomes += typeof it + ' ' } catch (e: any) { look('caught', e); outcomes += e.name + ' ' }
+    const { a } = tools; await a.c({ n: 1 }); await new Promise((done) => setTimeout(done, 5));
+    const found = seen; Object.keys({ seq: 1 });
+    return found + '|' + outcomes + '|' + seen";
+
 /// Each with answers from `echo`, one second apart.
 pub(super) const SAME: &[&str] = &[
     // values
