@@ -18,14 +18,13 @@ use crate::host::{drive, echo, isolate, start};
 use crate::time::{BRANCHING, newest_first, replay, told};
 
 /// A program of `npm`'s that the tests install, or why the case is skipped.
-fn installed(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/node/node_modules/.bin")
-        .join(name);
-    if !path.exists() {
+fn installed(name: &str, places: &[&str]) -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/node/node_modules");
+    let found = places.iter().map(|place| folder.join(place));
+    let Some(path) = found.into_iter().find(|path| path.exists()) else {
         eprintln!("SKIPPED: {name} is not installed; run `cargo xtask setup`");
         return None;
-    }
+    };
     Some(path.canonicalize().unwrap())
 }
 

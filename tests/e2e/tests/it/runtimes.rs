@@ -17,6 +17,12 @@ on_both_databases!(
     cloudflare_worker_waits_for_a_person_and_survives_a_kill,
 );
 
+/// Where npm lays the program for each processor.
+const WORKERD: [&str; 2] = [
+    "@cloudflare/workerd-linux-64/bin/workerd",
+    "@cloudflare/workerd-linux-arm64/bin/workerd",
+];
+
 /// Shows time, randomness and calls on both sides of a question to a person.
 const PATIENT: &str = r#"
 const before = { random: Math.random(), now: Date.now(), id: crypto.randomUUID() };
@@ -27,15 +33,14 @@ return { before, listed: list.items.length, made: made.name, again: Math.random(
 "#;
 
 /// A program of npm's that the tests install, or why the case is skipped.
-fn installed(name: &str) -> Option<PathBuf> {
-    let path = binary::root()
-        .join("tests/node/node_modules/.bin")
-        .join(name);
-    if !path.exists() {
+fn installed(name: &str, places: &[&str]) -> Option<PathBuf> {
+    let folder = binary::root().join("tests/node/node_modules");
+    let mut found = places.iter().map(|place| folder.join(place));
+    let found = found.find(|path| path.exists());
+    if found.is_none() {
         eprintln!("SKIPPED: {name} is not installed; run `cargo xtask setup`");
-        return None;
     }
-    Some(path)
+    found
 }
 
 async fn a_runtime_that_is_not_enabled_is_refused_by_name(database: Database) {
@@ -107,7 +112,9 @@ async fn waits_and_survives(server: &mut Server, upstream: &Upstream, runtime: &
 }
 
 async fn local_bun_waits_for_a_person_and_survives_a_kill(database: Database) {
-    let Some(bun) = installed("bun") else { return };
+    let Some(bun) = installed("bun", &[".bin/bun"]) else {
+        return;
+    };
     let mut server = Server::prepare(database);
     server.environment = vec![
         ("DANGEROUSLY_ALLOW_LOCAL_VM".into(), "1".into()),
@@ -144,9 +151,10 @@ async fn local_bun_waits_for_a_person_and_survives_a_kill(database: Database) {
 
 /// Our Worker in workerd, on a port of its own.
 async fn workerd(secret: &str) -> Option<(Child, u16)> {
+    let program = installed("workerd", &WORKERD)?;
     let folder = binary::root().join("runtimes/cloudflare-worker");
     let port = free_port();
-    let child = Command::new(installed("workerd")?)
+    let child = Command::new(program)
         .args(["serve", "workerd.capnp", "--experimental"])
         .args(["--socket-addr", &format!("http=127.0.0.1:{port}")])
         .current_dir(folder)

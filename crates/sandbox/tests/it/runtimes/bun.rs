@@ -10,7 +10,7 @@ use crate::host::{drive, echo, isolate, start};
 
 async fn local_bun(folder: &tempfile::TempDir) -> Option<LocalBun> {
     let config = LocalBunConfig {
-        bun: installed("bun")?,
+        bun: installed("bun", &[".bin/bun"])?,
         folder: folder.path().to_owned(),
         processes_max: 4,
     };

@@ -24,6 +24,11 @@ use super::{
 };
 use crate::host::{NOW_MS, start};
 
+/// Where npm lays the program for each processor.
+const WORKERD: [&str; 2] = [
+    "@cloudflare/workerd-linux-64/bin/workerd",
+    "@cloudflare/workerd-linux-arm64/bin/workerd",
+];
 const SECRET: &str = "a secret that both know";
 
 /// workerd, the runtime over it, and what was exchanged.
@@ -66,8 +71,9 @@ impl Edge {
 
 /// Starts workerd with our Worker on a free port.
 async fn workerd() -> Option<(Child, u16)> {
+    let program = installed("workerd", &WORKERD)?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes/cloudflare-worker");
-    let mut child = tokio::process::Command::new(installed("workerd")?)
+    let mut child = tokio::process::Command::new(program)
         .args(["serve", "workerd.capnp", "--experimental", "--control-fd=1"])
         .args(["--socket-addr", "http=127.0.0.1:0"])
         .current_dir(folder)
