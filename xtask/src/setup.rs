@@ -23,7 +23,7 @@ pub(crate) fn run() -> Result<()> {
     if !packages.is_empty() {
         install(&packages)?;
     }
-    node_modules()?;
+    node_modules("tests/node")?;
     python_packages()?;
     println!("setup: the machine has all that the tests need");
     Ok(())
@@ -84,8 +84,12 @@ fn install(packages: &[&str]) -> Result<()> {
     )
 }
 
-fn node_modules() -> Result<()> {
-    let folder = project::root().join("tests/node");
+/// Installs what a folder's lock file names, unless that is there.
+///
+/// # Errors
+/// When npm fails.
+pub(crate) fn node_modules(folder: &str) -> Result<()> {
+    let folder = project::root().join(folder);
     let lock = folder.join("package-lock.json");
     // npm writes the second file when it is done, so an interrupted install is begun again.
     let done = folder.join("node_modules/.package-lock.json");

@@ -1,13 +1,14 @@
 //! Other runtimes doing what the isolate does: Node, Bun and Deno with a process for each task, Node
 //! with a fresh `vm` context in a warm process, workerd with a fresh isolate. The same programs, the
 //! same answers, driven by the smallest runner that deserves the name (`xtask/bench/`).
-//! They come from npm by a lock file of their own, for this measurement only.
+//! They come from npm by a lock file of their own, for this measurement only, and for Linux on
+//! x86-64 only.
 
 mod pipe;
 mod workerd;
 
 use super::process::memory_of_children;
-use crate::project;
+use crate::{project, setup};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(super) const ROWS: [(&str, &str); 7] = [
     ("5 million steps", "ms"),
 ];
 
+const FOLDER: &str = "xtask/bench";
 const PATIENCE: Duration = Duration::from_secs(60);
 const WAITING: usize = 10;
 /// Calls of `programs/calls.js`.
@@ -70,8 +72,11 @@ impl Tasks {
 /// A task under way; dropping it gives it up.
 struct Run {
     said: Receiver<Said>,
-    answers: Box<dyn FnMut(u64, &str) -> Result<()>>,
+    answers: Answers,
 }
+
+/// Answers a call, by its number, with a value as JSON.
+type Answers = Box<dyn FnMut(u64, &str) -> Result<()>>;
 
 impl Run {
     fn next(&self) -> Result<Said> {
@@ -138,17 +143,13 @@ pub(super) struct Column {
 
 /// Installs the others and measures one after another.
 pub(super) fn measure() -> Result<Vec<Column>> {
-    install()?;
+    setup::node_modules(FOLDER)?;
     let modules = folder().join("node_modules");
-    let program = |path: String| modules.join(path).display().to_string();
+    let program = |path: &str| modules.join(path).display().to_string();
     let script = folder().join("task.mjs").display().to_string();
-    let (short, long, number) = match std::env::consts::ARCH {
-        "aarch64" => ("arm64", "aarch64", "arm64"),
-        _ => ("x64", "x64", "64"),
-    };
-    let bun = program(format!("@oven/bun-linux-{long}/bin/bun"));
-    let deno = program(format!("@deno/linux-{short}-glibc/deno"));
-    let workerd = program(format!("@cloudflare/workerd-linux-{number}/bin/workerd"));
+    let bun = program("@oven/bun-linux-x64/bin/bun");
+    let deno = program("@deno/linux-x64-glibc/deno");
+    let workerd = program("@cloudflare/workerd-linux-64/bin/workerd");
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let warm = words(&["node", &script, "context"]);
     let fresh = |command: &[&str]| Kind::Fresh(words(command));
@@ -180,17 +181,7 @@ pub(super) fn measure() -> Result<Vec<Column>> {
 }
 
 fn folder() -> PathBuf {
-    project::root().join("xtask/bench")
-}
-
-fn install() -> Result<()> {
-    let done = folder().join("node_modules/.package-lock.json");
-    if done.is_file() {
-        return Ok(());
-    }
-    let mut npm = project::command("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
-    project::run(npm.current_dir(folder()))
+    project::root().join(FOLDER)
 }
 
 fn column(peer: &mut Peer, times: usize) -> Result<Vec<f64>> {

@@ -15,9 +15,13 @@ const NOW_MS: i64 = 1_790_000_000_000;
 
 /// A pool of exactly so many workers.
 pub(crate) async fn isolate(workers: usize) -> Result<Isolate, Failed> {
+    pool(workers, workers).await
+}
+
+pub(crate) async fn pool(workers_min: usize, workers_max: usize) -> Result<Isolate, Failed> {
     let config = IsolateConfig {
-        workers_min: workers,
-        workers_max: workers,
+        workers_min,
+        workers_max,
         allow_weak: false,
         worker_exe: std::env::current_exe()?,
     };

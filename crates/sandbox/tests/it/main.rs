@@ -14,6 +14,7 @@ mod containment;
 mod errors;
 mod escapes;
 mod host;
+mod language;
 mod layers;
 mod limits;
 mod native;
