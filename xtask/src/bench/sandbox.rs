@@ -35,7 +35,7 @@ const SANDBOX: [Line; 23] = [
         Budget::AtLeast(15_000.0),
     ),
     ("a tool call, there and back", "us", Budget::None),
-    ("compile 50 lines", "ms", Budget::AtMost(0.3)),
+    ("compile 50 lines", "ms", Budget::None),
     ("compile 2,000 lines", "ms", Budget::None),
     ("memory of a waiting task", "KB", Budget::AtMost(400.0)),
     ("snapshot of a waiting task", "KB", Budget::AtMost(64.0)),
@@ -51,7 +51,8 @@ const SANDBOX: [Line; 23] = [
     ("memory left by the hostile", "MB", Budget::AtMost(10.0)),
 ];
 
-const ENGINE: [Line; 3] = [
+const ENGINE: [Line; 4] = [
+    ("50 lines compiled and checked", "ms", Budget::AtMost(0.3)),
     ("task with its journal p50", "ms", Budget::AtMost(0.8)),
     ("task with its journal p99", "ms", Budget::None),
     (
