@@ -1,6 +1,7 @@
 //! Installs what the tests need and a bare machine lacks: a PostgreSQL server, strace, the official MCP
-//! client and the TypeScript compiler from npm, the official MCP client from PyPI. It touches the
-//! system only on Debian and only as root; elsewhere it says what to install. What is there stays.
+//! client, the TypeScript compiler, Bun and workerd from npm, the official MCP client from PyPI. It
+//! touches the system only on Debian and only as root; elsewhere it says what to install. What is
+//! there stays.
 
 use crate::project;
 use anyhow::{Context, Result, bail};

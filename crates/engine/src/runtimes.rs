@@ -57,6 +57,11 @@ impl Runtimes {
         self.all().find(|runtime| runtime.name() == id)
     }
 
+    /// Whether programs that name no runtime run in this one.
+    pub(crate) fn is_default(&self, id: &str) -> bool {
+        self.default.name() == id
+    }
+
     /// The identifiers, the default first.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.all().map(|runtime| runtime.name()).collect()

@@ -126,6 +126,9 @@ pub(super) async fn start_session(
 ) -> Result<Session, TaskError> {
     let limits = &task.limits;
     let runtime = engine.inner.runtimes.of_task(&task.runtime_id)?;
+    if !engine.inner.runtimes.is_default(runtime.name()) {
+        tracing::info!(task.id = %task.id, task.runtime = runtime.name(), "the task runs elsewhere than in the default runtime");
+    }
     runtime
         .start(sandbox::Start {
             tenant: task.workspace_id.to_string(),

@@ -43,6 +43,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit> {
             checks.push(clock(None));
             checks.push(problem("server", failure.message, failure.next_step));
             checks.extend(sandbox_layers(context).await);
+            checks.extend(local_vm(context));
         }
     }
     let ready = !checks.iter().any(|c| c.status == "problem");
@@ -206,6 +207,17 @@ fn http_date_ms(text: &str) -> Option<i64> {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + number(day)? - 1;
     let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
     Some((((days * 24 + number(hour)?) * 60 + number(minute)?) * 60 + number(second)?) * 1_000)
+}
+
+/// What the next server on this machine would offer beside the sandbox.
+fn local_vm(context: &Context) -> Option<Check> {
+    context.config.dangerously_allow_local_vm.then(|| {
+        warning(
+            "runtime.local-bun",
+            "DANGEROUSLY_ALLOW_LOCAL_VM is set: programs that ask for it run with the rights of the server's user, behind no wall".to_owned(),
+            "unset it, unless every program is trusted",
+        )
+    })
 }
 
 /// What the sandbox of a server on this machine would be made of, found by starting one.

@@ -11,6 +11,7 @@ mod edge;
 mod programs;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sandbox::{Sandbox, Start};
 
@@ -101,4 +102,14 @@ async fn replays(other: &dyn Sandbox) {
     let isolate = isolate().await;
     let mut session = isolate.start(start(BRANCHING)).await.unwrap();
     assert_eq!(live, told(&replay(&mut session, &journal).await));
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it does not come to hold");
 }

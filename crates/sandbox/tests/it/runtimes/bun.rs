@@ -4,7 +4,7 @@ use sandbox::{Event, FailureCode, LocalBun, LocalBunConfig, Sandbox};
 
 use super::{
     behaves_as_the_isolate, differs_as_documented, installed, replays, run_on,
-    shows_nothing_of_ours,
+    shows_nothing_of_ours, until,
 };
 use crate::host::{drive, echo, isolate, start};
 
@@ -106,13 +106,12 @@ async fn local_bun_has_no_environment_and_ends_with_its_session() {
         "{names:?}"
     );
     drop(session);
-    for _ in 0..1_000 {
-        if running().is_none() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the process outlives its session");
+    until(|| running().is_none()).await;
+    // One that never rests ends as well.
+    let session = bun.start(start("for (;;);")).await.unwrap();
+    assert!(running().is_some());
+    drop(session);
+    until(|| running().is_none()).await;
 }
 
 /// Code made from text stays in the program's world, as in the isolate.
