@@ -9,7 +9,7 @@
 // `host.post(text, last)` tells an event; `last` ends the turn.
 // `host.hop(callback)` calls back once every job is done.
 
-const { apply, construct, deleteProperty, ownKeys } = Reflect;
+const { apply, construct, deleteProperty, ownKeys, set } = Reflect;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
 const { parse, stringify } = JSON;
 const { trunc } = Math;
@@ -179,9 +179,10 @@ function jsonProblem(error) {
 
 // Where in the program the innermost running line of it stands.
 function position() {
-  RealError.stackTraceLimit = 100;
+  // A program may have made it what it likes; then the place is lost, and nothing else.
+  set(RealError, "stackTraceLimit", 100);
   const found = match(/\(task\.ts:(\d+):(\d+)\)/, text(new RealError().stack));
-  RealError.stackTraceLimit = STACK_FRAMES;
+  set(RealError, "stackTraceLimit", STACK_FRAMES);
   return found ? { __proto__: null, line: +found[1], column: +found[2] } : { __proto__: null, line: 0, column: 0 };
 }
 

@@ -138,6 +138,9 @@ pub(super) const SAME: &[&str] = &[
     "const o: any = {}; (Error as any).captureStackTrace(o); return typeof o.stack",
     "return /\\/|host|src|node|wasm|executor|native/.test(new Error('x').stack!)",
     "(globalThis as any).mine = 5; var v = 1; return [(globalThis as any).mine, typeof (globalThis as any).v]",
+    "Object.freeze(Error); Object.freeze(Promise.prototype); return await tools.a.b({ n: 1 })",
+    "Object.defineProperty(Promise.prototype, 'then', { value: undefined }); return 1",
+    "(globalThis as any).Promise = null; (globalThis as any).JSON = null; (globalThis as any).Error = null; Map.prototype.get = null as any; return await tools.a.b({ n: 1 })",
     // limits that the program sees
     "const all = await Promise.allSettled(Array.from({ length: 40 }, (_, i) => tools.x.y({ i }))); return all.filter((r) => r.status === 'rejected').map((r: any) => [r.reason.code, r.reason.message])",
     "try { await tools.x.y({ big: 'x'.repeat(11e6) }) } catch (e: any) { return [e.code, e.message] }",
