@@ -227,6 +227,62 @@ async fn cloudflare_worker_waits_for_a_person_and_survives_a_kill(database: Data
     assert!(!heard.contains(&secret), "the secret is told to nobody");
 }
 
+/// A little more than the 10 s for which a waiting sandbox is kept.
+const BEYOND_THE_HOLD_WINDOW: Duration = Duration::from_secs(13);
+
+/// Neither of these engines puts programs away: they are let go, and rebuilt from the journal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_waits_long_is_rebuilt_on_its_runtime() {
+    let secret = fresh_token();
+    let bun = installed("bun", &[".bin/bun"]);
+    let (Some(bun), Some((_workerd, port))) = (bun, workerd(&secret).await) else {
+        return;
+    };
+    let mut server = Server::prepare(Database::sqlite());
+    server.environment = [
+        ("DANGEROUSLY_ALLOW_LOCAL_VM", "1".to_owned()),
+        ("EXECUTOR_BUN", bun.display().to_string()),
+        (
+            "EXECUTOR_CLOUDFLARE_WORKER_URL",
+            format!("http://127.0.0.1:{port}"),
+        ),
+        ("EXECUTOR_CLOUDFLARE_WORKER_SECRET", secret),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    server.launch().await;
+    let upstream = Upstream::start().await;
+    upstream.connect(&server).await;
+    let mut tasks = Vec::new();
+    for runtime in ["local-bun", "cloudflare-worker"] {
+        let body = json!({ "code": PATIENT, "runtimeId": runtime });
+        let task = server.post("/tasks", body).await;
+        tasks.push(task["id"].as_str().expect("an id").to_owned());
+    }
+    let asked = server.pending(2).await;
+    assert_eq!(bun_processes(&server), 1, "the control: one runs");
+    tokio::time::sleep(BEYOND_THE_HOLD_WINDOW).await;
+    assert_eq!(bun_processes(&server), 0, "a task that waits holds nothing");
+    for approval in &asked {
+        server.approve(approval).await;
+    }
+    for task in tasks {
+        let done = server.finished(&task).await;
+        assert_eq!(done["status"], "completed", "{done:#}\n{}", server.log());
+        let logs = server.logs(&task).await;
+        assert_eq!(logs, [done["result"]["before"].to_string()]);
+    }
+    assert_eq!(upstream.created("patient"), 2);
+}
+
+/// How many Bun processes of a server there are: each works in the same empty folder.
+fn bun_processes(server: &Server) -> usize {
+    let empty = server.data().join("local-bun/empty");
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let folders = processes.filter_map(|p| std::fs::read_link(p.path().join("cwd")).ok());
+    folders.filter(|folder| *folder == empty).count()
+}
+
 /// A server without the runtime has no such route.
 #[tokio::test]
 async fn exchanges_are_for_servers_with_the_runtime() {
