@@ -82,6 +82,14 @@ pub enum EventKind {
         /// What happened: `added`, `refreshed`, `changed`, `removed`.
         change: String,
     },
+    /// A worker of the sandbox was lost, and the tasks in it are rebuilt.
+    #[serde(rename = "sandbox")]
+    Sandbox {
+        /// What kind of end it was, such as `forbidden_call`.
+        reason: String,
+        /// How many tasks were in it.
+        tasks: u32,
+    },
     /// The policy changed.
     #[serde(rename = "policy")]
     Policy {

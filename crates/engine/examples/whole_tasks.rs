@@ -46,14 +46,15 @@ async fn measure() -> Result<(), Failed> {
     let isolate = sandbox::Isolate::start(sandbox::IsolateConfig {
         workers_min: cores,
         workers_max: cores,
-        allow_weak: false,
-        worker_exe: std::env::current_exe()?,
+        ..sandbox::IsolateConfig::new(std::env::current_exe()?)
     });
     let location = store::Location::File(directory.path().join("figures.db"));
     let engine = Engine::start(Parts {
         store: store::Store::open(location).await?,
         vault: vault::Vault::new(vault::MasterKey::from_bytes([7; 32])),
         runtimes: Runtimes::new(Arc::new(isolate.await?), Vec::new()),
+        // Nobody writes down what is lost here.
+        incidents: tokio::sync::mpsc::channel(1).1,
         type_checker: None,
         egress: tools::Egress::new(tools::EgressConfig::default()),
         clock: Arc::new(SystemClock),

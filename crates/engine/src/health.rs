@@ -44,6 +44,7 @@ impl Engine {
         Box::pin(async move {
             let mut checks = vec![self.database().await];
             checks.extend(self.inner.runtimes.checks());
+            checks.push(self.lost_workers().await);
             checks.push(self.sources_check().await);
             checks
         })

@@ -17,6 +17,7 @@ mod events;
 mod feed;
 mod gate;
 mod health;
+mod incidents;
 mod live;
 mod policies;
 mod run;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub runtimes: Runtimes,
     /// TypeScript's compiler, where there is one.
     pub type_checker: Option<sandbox::TypeChecker>,
+    /// Workers of the sandbox that are lost.
+    pub incidents: tokio::sync::mpsc::Receiver<sandbox::Incident>,
     /// The one client for everything that leaves.
     pub egress: tools::Egress,
     /// The time.
@@ -137,7 +140,7 @@ impl Engine {
                 inner: Arc::new(inner),
             };
             engine.recover().await?;
-            engine.start_workers();
+            engine.start_workers(parts.incidents);
             Ok(engine)
         })
     }

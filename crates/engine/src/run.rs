@@ -130,7 +130,9 @@ struct Run<'e> {
     turns_open: u32,
     next_timer_ms: Option<u64>,
     logs: Logs,
+    /// How many sandboxes it has had since it last got on, which was at this delivery.
     sandboxes: u32,
+    lost_at: u32,
     /// The program goes on from a snapshot and has not said yet that it could.
     restoring: bool,
     waiting_since: Option<Timestamp>,
@@ -208,6 +210,7 @@ impl<'e> Run<'e> {
             next_timer_ms: None,
             logs: Logs::default(),
             sandboxes: 1,
+            lost_at: 0,
             restoring: false,
             waiting_since: None,
             shown_waiting: false,
@@ -273,7 +276,10 @@ impl<'e> Run<'e> {
         self.replay_next();
         if !self.journal.is_replaying() && self.ended.is_none() {
             self.after_replay().await?;
-            self.deliver_ready().await?;
+            // An answer may be there before the program has made its call again.
+            if !self.journal.owes_calls() {
+                self.deliver_ready().await?;
+            }
             self.keep_time();
             self.fire_timer();
         }

@@ -14,9 +14,10 @@ use domain::limits::LEASE_MS;
 use domain::task::{Lease, Task};
 use domain::{AuditId, Timestamp};
 use futures_util::future::BoxFuture;
+use sandbox::Incident;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -92,8 +93,9 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn start_workers(&self) {
+    pub(crate) fn start_workers(&self, incidents: mpsc::Receiver<Incident>) {
         let tracker = &self.inner.worker.tracker;
+        tracker.spawn(self.clone().incident_loop(incidents));
         tracker.spawn(self.clone().claim_loop());
         tracker.spawn(self.clone().lease_loop());
         tracker.spawn(self.clone().expiry_loop());
@@ -106,6 +108,11 @@ impl Engine {
         }
         self.inner.worker.tracker.close();
         self.inner.worker.tracker.wait().await;
+    }
+
+    /// Returns when the server is going down.
+    pub(crate) async fn stopping(&self) {
+        self.inner.worker.stop.cancelled().await;
     }
 
     /// Whether the server is going down.

@@ -8,11 +8,12 @@ use crate::serve::cores;
 use domain::credential::Secret;
 use engine::Runtimes;
 use sandbox::{
-    CloudflareWorker, CloudflareWorkerConfig, Isolate, IsolateConfig, LocalBun, LocalBunConfig,
-    RunRequest, Sandbox,
+    CloudflareWorker, CloudflareWorkerConfig, Incident, Isolate, IsolateConfig, LocalBun,
+    LocalBunConfig, RunRequest, Sandbox,
 };
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tools::{Egress, EgressConfig};
 
 /// Longest session at Cloudflare, in milliseconds; a longer one is rebuilt in a new session.
@@ -28,9 +29,13 @@ pub(crate) async fn start(
     config: &Config,
     workers_min: usize,
     public_url: &str,
+    incidents: mpsc::Sender<Incident>,
 ) -> Result<Runtimes> {
     let cloudflare = cloudflare_worker(config, public_url)?;
-    let (isolate, bun) = tokio::join!(start_sandbox(config, workers_min), start_bun(config));
+    let (isolate, bun) = tokio::join!(
+        start_sandbox(config, workers_min, Some(incidents)),
+        start_bun(config)
+    );
     let mut others: Vec<Arc<dyn Sandbox>> = Vec::new();
     if let Some(bun) = bun? {
         others.push(Arc::new(bun));
@@ -43,7 +48,11 @@ pub(crate) async fn start(
 }
 
 /// Starts the sandbox with this many processes kept warm.
-pub(crate) async fn start_sandbox(config: &Config, workers_min: usize) -> Result<Isolate> {
+pub(crate) async fn start_sandbox(
+    config: &Config,
+    workers_min: usize,
+    incidents: Option<mpsc::Sender<Incident>>,
+) -> Result<Isolate> {
     let worker_exe = std::env::current_exe()
         .map_err(|e| Failure::failed("system", format!("the program does not find itself: {e}")))?;
     let settings = IsolateConfig {
@@ -53,7 +62,8 @@ pub(crate) async fn start_sandbox(config: &Config, workers_min: usize) -> Result
             .unwrap_or(cores() * 4)
             .max(workers_min),
         allow_weak: config.dangerously_allow_weak_sandbox,
-        worker_exe,
+        incidents,
+        ..IsolateConfig::new(worker_exe)
     };
     let isolate = Isolate::start(settings).await.map_err(|e| {
         Failure::failed("sandbox", format!("the sandbox cannot start: {e}"))

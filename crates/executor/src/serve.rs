@@ -17,12 +17,15 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use store::{Location, Store};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use vault::Vault;
 
 /// Name of the embedded database in the data directory.
 const DATABASE: &str = "executor.db";
+
+/// Lost workers that may wait to be written down; a rush of more stands in the log alone.
+const INCIDENTS_BEHIND_MAX: usize = 256;
 
 /// A server that runs in this process.
 pub(crate) struct Running {
@@ -79,9 +82,10 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .unwrap_or_else(|| reachable.clone());
     let key = master_key::find(config)?;
     let workers = config.sandbox_workers.unwrap_or_else(cores).max(1);
+    let (incidents, heard) = mpsc::channel(INCIDENTS_BEHIND_MAX);
     let (store, runtimes) = tokio::join!(
         open_store(config),
-        runtimes::start(config, workers, &public_url)
+        runtimes::start(config, workers, &public_url, incidents)
     );
     let (store, runtimes) = (store?, runtimes?);
     let server_id = held.server_id()?;
@@ -92,6 +96,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         vault,
         runtimes,
         type_checker: tsc::find(config),
+        incidents: heard,
         egress: tools::Egress::new(tools::EgressConfig::default()),
         clock: Arc::new(SystemClock),
         system,

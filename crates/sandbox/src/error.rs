@@ -33,6 +33,14 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// As many programs of this tenant wait for a place as may.
+    #[error(
+        "the sandbox is busy: {waiting_max} programs of this workspace already wait for a place, the limit (waitingPrograms); try again when some have ended"
+    )]
+    Busy {
+        /// How many may wait.
+        waiting_max: usize,
+    },
     /// The runtime is shutting down.
     #[error("the sandbox is shutting down")]
     Closed,

@@ -24,7 +24,8 @@ pub use foreign::{
     RunRequest,
 };
 pub use isolate::{
-    Isolate, IsolateConfig, Layer, Stats, allowed_calls, lock_down, shut_in, worker_main,
+    Incident, IncidentKind, Isolate, IsolateConfig, Layer, Stats, allowed_calls, lock_down,
+    shut_in, worker_main,
 };
 pub use limits::Limits;
 pub use session::{

@@ -139,6 +139,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Call { .. }
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
+        | EventKind::Sandbox { .. }
         | EventKind::Policy { .. } => None,
     }
 }

@@ -36,6 +36,7 @@ pub fn append(
         | EventKind::Call { .. }
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
+        | EventKind::Sandbox { .. }
         | EventKind::Policy { .. } => None,
     };
     tx.execute(

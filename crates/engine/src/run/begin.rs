@@ -11,18 +11,22 @@ use domain::task::{Outcome, Task, TaskError};
 use sandbox::Session;
 use std::sync::Arc;
 
-/// How many lost sandboxes one run survives.
+/// How many sandboxes may be lost without the task getting on: its program may be what kills them.
 const SANDBOXES_MAX: u32 = 3;
 
 impl Run<'_> {
     /// The sandbox died under the task: begin again in another one, from the journal.
     pub(super) async fn restart(&mut self) -> Result<(), Error> {
+        if self.deliveries > self.lost_at {
+            self.lost_at = self.deliveries;
+            self.sandboxes = 1;
+        }
         self.sandboxes += 1;
         if self.sandboxes > SANDBOXES_MAX {
             self.ended = Some(Outcome::Failed(TaskError::new(
                 "sandbox_lost",
                 format!(
-                    "its sandbox died {SANDBOXES_MAX} times while it ran; it is not tried again"
+                    "its sandbox died {SANDBOXES_MAX} times at the same place; it is not tried again"
                 ),
             )));
             return Ok(());
@@ -149,10 +153,15 @@ pub(super) async fn start_session(
         })
         .await
         .map_err(|error| {
-            TaskError::new(
-                "sandbox_unavailable",
-                format!("no sandbox could be had: {error}"),
-            )
+            let code = match error {
+                sandbox::Error::Busy { .. } => "sandbox_busy",
+                sandbox::Error::Unprotected { .. }
+                | sandbox::Error::WorkerStart { .. }
+                | sandbox::Error::Elsewhere { .. }
+                | sandbox::Error::Closed
+                | sandbox::Error::Host { .. } => "sandbox_unavailable",
+            };
+            TaskError::new(code, format!("no sandbox could be had: {error}"))
         })
 }
 

@@ -222,7 +222,7 @@ fn local_vm(context: &Context) -> Option<Check> {
 
 /// What the sandbox of a server on this machine would be made of, found by starting one.
 async fn sandbox_layers(context: &Context) -> Vec<Check> {
-    let isolate = match runtimes::start_sandbox(&context.config, 1).await {
+    let isolate = match runtimes::start_sandbox(&context.config, 1, None).await {
         Ok(isolate) => isolate,
         Err(failure) => return vec![problem("sandbox", failure.message, None)],
     };

@@ -22,8 +22,7 @@ pub(crate) async fn pool(workers_min: usize, workers_max: usize) -> Result<Isola
     let config = IsolateConfig {
         workers_min,
         workers_max,
-        allow_weak: false,
-        worker_exe: std::env::current_exe()?,
+        ..IsolateConfig::new(std::env::current_exe()?)
     };
     Ok(Isolate::start(config).await?)
 }

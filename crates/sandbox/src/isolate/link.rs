@@ -283,19 +283,19 @@ impl Link {
         self.write(&frame).await
     }
 
-    /// Reads until the worker dies or lies; then lets every session know.
+    /// Reads until the worker dies or lies, and answers the lie; by then every session knows.
     /// `freed` is called whenever a task has left the worker entirely.
-    pub(super) async fn read(&self, mut reader: Reader, freed: impl Fn()) {
-        loop {
-            let outcome = match reader.more().await {
-                Ok(true) => self.hear(&mut reader.buffer, &freed).await,
-                Ok(false) | Err(_) => break,
-            };
-            if let Err(violation) = outcome {
-                tracing::error!(pid = self.pid, %violation, "a sandbox worker broke the protocol and is killed");
-                break;
+    pub(super) async fn read(&self, mut reader: Reader, freed: impl Fn()) -> Option<Violation> {
+        let violation = loop {
+            match reader.more().await {
+                Ok(true) => {
+                    if let Err(violation) = self.hear(&mut reader.buffer, &freed).await {
+                        break Some(violation);
+                    }
+                }
+                Ok(false) | Err(_) => break None,
             }
-        }
+        };
         self.alive.close();
         let seats: Vec<Seat> = self.seats().drain().map(|(_, seat)| seat).collect();
         for seat in seats {
@@ -303,6 +303,7 @@ impl Link {
             // The channel may be full and its reader slow; closing it says Lost as well.
             let _ = seat.events.try_send(Event::Lost);
         }
+        violation
     }
 
     async fn hear(&self, buffer: &mut Vec<u8>, freed: &impl Fn()) -> Result<(), Violation> {

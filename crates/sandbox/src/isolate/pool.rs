@@ -1,296 +1,235 @@
-//! Which worker a program gets.
+//! The workers: starts them, gives programs their places, looks after each until it ends.
 //!
-//! Two tenants never share a worker at the same time: a program goes to a
-//! worker of its own tenant or to an empty one, else a new one is started, else
-//! it waits. A worker that dies is replaced; one that has served long is
-//! recycled; one started for a rush is let go when idle. The pool decides
-//! places only; the conversation is `link.rs`'s.
+//! Who gets which place is decided in `places.rs`, what is said to a worker in
+//! `link.rs`. A worker that dies is replaced and reported (`incident.rs`); one
+//! that has served long or grown large is recycled; one started for a rush is
+//! let go when idle. Starting one never holds up a program that has a place.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use futures_util::future::FusedFuture;
 use rustix::fs::{MemfdFlags, SealFlags};
 use tokio::process::Child;
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::CODE;
 use super::guest::SLOTS;
+use super::incident::{Incident, IncidentKind};
 use super::link::{Link, Opened};
 use super::lockdown::Layer;
-use super::witness;
+use super::places::{Bounds, Left, Places};
+use super::{CODE, IsolateConfig, Stats, witness};
 use crate::Error;
-use crate::session::{Sandbox, Session, Start};
+use crate::session::{Session, Start};
 
-/// Programs of one tenant that share a worker before another is taken for them.
-const CROWDED: u32 = 4;
-/// Programs after which a worker is replaced when it is next empty.
-const SERVED_MAX: u64 = 10_000;
-/// Programs held at once after which a worker's memory is not given back: every
-/// place it ever used stays mapped, about 1.6 MB each.
-const SWOLLEN: u32 = 8;
 /// How long a worker that is swollen, or beyond the minimum, stays without work.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Pause before a dead worker is replaced, so that one that cannot live does not busy the machine.
 const REPLACE_AFTER: Duration = Duration::from_millis(100);
+/// Pause after a worker could not be started.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often the size of a worker that programs leave is looked at.
+const WEIGH_EVERY: Duration = Duration::from_millis(250);
 
-/// How the isolate runtime is set up.
-#[derive(Clone, Debug)]
-pub struct IsolateConfig {
-    /// Workers kept ready. At least one.
-    pub workers_min: usize,
-    /// Workers at most. At least `workers_min`.
-    pub workers_max: usize,
-    /// Run programs even without a required layer (`DANGEROUSLY_ALLOW_WEAK_SANDBOX`).
-    pub allow_weak: bool,
-    /// A program that calls [`crate::worker_main`] when its first argument is `sandbox-worker`.
-    pub worker_exe: PathBuf,
-}
-
-/// The pool at this moment, for metrics and `doctor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stats {
-    /// Workers alive.
-    pub workers: usize,
-    /// Programs that hold a place.
-    pub sessions: usize,
-    /// Workers that died or were killed since the start.
-    pub workers_lost: u64,
-}
-
-/// The built-in runtime. Dropping it ends every worker.
-pub struct Isolate {
-    pool: Arc<Pool>,
-    layers: Vec<Layer>,
-}
-
-struct Pool {
+/// All workers of one isolate.
+pub(super) struct Pool {
     config: IsolateConfig,
     image: File,
     state: Mutex<State>,
-    /// A place may have become free.
-    freed: Notify,
     tasks: TaskTracker,
     closed: CancellationToken,
 }
 
-#[derive(Default)]
 struct State {
-    slots: Vec<Slot>,
-    starting: usize,
+    places: Places,
+    workers: HashMap<u64, Worker>,
+    /// Who waits, by ticket.
+    tickets: HashMap<u64, oneshot::Sender<Result<Seat, Error>>>,
     lost: u64,
-    next: u64,
 }
 
-struct Slot {
-    number: u64,
+struct Worker {
     link: Arc<Link>,
-    tenant: Option<String>,
-    sessions: u32,
-    /// The most sessions there were at one time.
-    peak: u32,
-    served: u64,
     /// Ends the worker when canceled.
     end: CancellationToken,
+    weighed: Instant,
 }
 
-enum Choice {
-    Seat(u64, Arc<Link>),
-    Open,
-    Wait,
+/// A place in a worker. Dropping it gives it back, unless a program was started in it.
+struct Seat {
+    pool: Arc<Pool>,
+    number: u64,
+    link: Arc<Link>,
+    taken: bool,
 }
 
-impl Isolate {
-    /// Starts the minimum of workers and looks at what holds them. Where a required
-    /// layer is missing, every program is refused (see [`Sandbox::refusal`]).
-    ///
-    /// # Errors
-    /// [`Error::WorkerStart`] when no worker can run.
-    pub fn start(config: IsolateConfig) -> BoxFuture<'static, Result<Isolate, Error>> {
-        async move {
-            let workers_min = config.workers_min.max(1);
-            let config = IsolateConfig {
-                workers_min,
-                workers_max: config.workers_max.max(workers_min),
-                ..config
-            };
-            let pool = Arc::new(Pool {
-                image: sealed_image()?,
-                state: Mutex::new(State {
-                    starting: workers_min,
-                    ..State::default()
-                }),
-                freed: Notify::new(),
-                tasks: TaskTracker::new(),
-                closed: CancellationToken::new(),
-                config,
-            });
-            // Held from here on: an early return ends the workers that did start.
-            let mut isolate = Isolate {
-                pool: pool.clone(),
-                layers: Vec::new(),
-            };
-            let opened = futures_util::future::join_all(
-                (0..workers_min).map(|_| Link::open(&pool.config.worker_exe, &pool.image)),
-            )
-            .await;
-            for worker in opened {
-                let worker = worker?;
-                isolate.layers = witness::confirm(worker.link.pid, &worker.layers);
-                pool.adopt(worker);
-            }
-            if isolate.pool.config.allow_weak {
-                isolate.layers = weakened(std::mem::take(&mut isolate.layers));
-            }
-            if isolate.layers.iter().any(|l| l.required && !l.active) {
-                // They may serve nobody.
-                pool.closed.cancel();
-            }
-            Ok(isolate)
-        }
-        .boxed()
-    }
-
-    /// The pool at this moment.
-    pub fn stats(&self) -> Stats {
-        let state = self.pool.state();
-        Stats {
-            workers: state.slots.len(),
-            sessions: state.slots.iter().map(|s| s.sessions as usize).sum(),
-            workers_lost: state.lost,
-        }
-    }
-}
-
-impl Drop for Isolate {
+impl Drop for Seat {
     fn drop(&mut self) {
-        self.pool.closed.cancel();
-    }
-}
-
-impl Sandbox for Isolate {
-    fn name(&self) -> &'static str {
-        "isolate"
-    }
-
-    fn engine_digest(&self) -> &str {
-        super::engine_digest()
-    }
-
-    /// As found when the first workers started.
-    fn layers(&self) -> Vec<Layer> {
-        self.layers.clone()
-    }
-
-    fn start(&self, start: Start) -> BoxFuture<'_, Result<Session, Error>> {
-        // Ended before it was dropped: it has refused from the start.
-        if self.pool.closed.is_cancelled()
-            && let Some(refusal) = self.refusal()
-        {
-            return futures_util::future::ready(Err(refusal)).boxed();
+        if !self.taken {
+            self.pool.leave(self.number);
         }
-        self.pool.clone().place(start).boxed()
     }
 }
 
 impl Pool {
-    async fn place(self: Arc<Self>, mut start: Start) -> Result<Session, Error> {
+    /// Starts the minimum of workers. Answers the layers that hold the last of them.
+    pub(super) async fn open(config: IsolateConfig) -> Result<(Arc<Pool>, Vec<Layer>), Error> {
+        let bounds = Bounds {
+            workers_min: config.workers_min,
+            workers_max: config.workers_max,
+            seats: SLOTS,
+            served_max: config.served_max,
+            waiting_max: config.waiting_max,
+        };
+        let mut places = Places::new(bounds);
+        let count = places.start_more();
+        let pool = Arc::new(Pool {
+            image: sealed_image()?,
+            state: Mutex::new(State {
+                places,
+                workers: HashMap::new(),
+                tickets: HashMap::new(),
+                lost: 0,
+            }),
+            tasks: TaskTracker::new(),
+            closed: CancellationToken::new(),
+            config,
+        });
+        // Held from here on: an early return ends the workers that did start.
+        let unless_finished = pool.closed.clone().drop_guard();
+        let opening = (0..count).map(|_| Link::open(&pool.config.worker_exe, &pool.image));
+        let mut layers = Vec::new();
+        for worker in futures_util::future::join_all(opening).await {
+            let worker = worker?;
+            layers = witness::confirm(worker.link.pid, &worker.layers);
+            pool.adopt(worker);
+        }
+        unless_finished.disarm();
+        Ok((pool, layers))
+    }
+
+    /// Ends every worker.
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let state = self.state();
+        let (workers, sessions) = state.places.count();
+        Stats {
+            workers,
+            sessions,
+            waiting: state.tickets.len(),
+            workers_lost: state.lost,
+        }
+    }
+
+    /// Starts a program as soon as there is a place for it.
+    pub(super) async fn start(self: Arc<Self>, mut start: Start) -> Result<Session, Error> {
         loop {
-            // Asked for before looking, so that a place freed in between is not missed.
-            let freed = self.freed.notified();
-            let mut freed = std::pin::pin!(freed);
-            freed.as_mut().enable();
-            let choice = self.choose(&start.tenant);
-            let (number, link) = match choice {
-                Choice::Seat(number, link) => (number, link),
-                Choice::Open => match self.open().await {
-                    Ok(worker) => {
-                        self.adopt(worker);
-                        continue;
-                    }
-                    Err(error) => {
-                        self.state().starting -= 1;
-                        return Err(error);
-                    }
-                },
-                Choice::Wait => {
-                    tokio::select! {
-                        () = &mut freed => continue,
-                        () = self.closed.cancelled() => return Err(Error::Closed),
-                    }
-                }
-            };
-            match link.start(start).await {
-                Ok((session, pump)) => {
-                    self.tasks.spawn(pump);
-                    return Ok(session);
-                }
-                Err(back) => {
-                    // Its worker died in this moment; what it still said may keep its reader busy.
-                    self.dead(number);
-                    self.leave(number);
-                    start = back;
-                }
+            let seat = self.seat(&start.tenant).await?;
+            let (told, answer) = oneshot::channel();
+            // In a task of its own: what is begun on the wire is finished, whoever stops listening.
+            self.tasks.spawn(seat.serve(start, told));
+            match answer.await {
+                Ok(Ok(session)) => return Ok(session),
+                // Its worker died in this moment.
+                Ok(Err(back)) => start = back,
+                Err(_) => return Err(Error::Closed),
             }
         }
     }
 
-    /// Finds a place and takes it.
-    fn choose(&self, tenant: &str) -> Choice {
-        let mut state = self.state();
-        let total = state.slots.len() + state.starting;
-        let open = |slot: &&mut Slot| slot.served < SERVED_MAX && !slot.end.is_cancelled();
-        let idle = state
-            .slots
-            .iter()
-            .filter(|s| s.sessions == 0 && s.served < SERVED_MAX && !s.end.is_cancelled())
-            .count();
-        let own = state
-            .slots
-            .iter_mut()
-            .filter(open)
-            .filter(|s| s.sessions > 0 && s.sessions < SLOTS && s.tenant.as_deref() == Some(tenant))
-            .min_by_key(|s| s.sessions)
-            .map(|s| (s.number, s.sessions));
-        // One idle worker is left for the next tenant, unless this one's are crowded.
-        let number = match own {
-            Some((number, sessions)) if sessions < CROWDED && idle <= 1 => Some(number),
-            _ if idle > 0 => state
-                .slots
-                .iter_mut()
-                .filter(open)
-                .find(|s| s.sessions == 0)
-                .map(|s| s.number),
-            Some((number, sessions))
-                if sessions < CROWDED * 2 || total >= self.config.workers_max =>
-            {
-                Some(number)
+    async fn seat(self: &Arc<Self>, tenant: &str) -> Result<Seat, Error> {
+        let (ticket, granted) = oneshot::channel();
+        {
+            let mut state = self.state();
+            let number = state.places.ask(tenant).ok_or(Error::Busy {
+                waiting_max: self.config.waiting_max,
+            })?;
+            state.tickets.insert(number, ticket);
+        }
+        self.settle();
+        tokio::select! {
+            seat = granted => seat.unwrap_or(Err(Error::Closed)),
+            () = self.closed.cancelled() => Err(Error::Closed),
+        }
+    }
+
+    /// Gives every place that can be given, and starts the workers that are wanted.
+    fn settle(self: &Arc<Self>) {
+        loop {
+            let mut state = self.state();
+            let Some((ticket, number)) = state.places.assign() else {
+                let more = if self.closed.is_cancelled() {
+                    0
+                } else {
+                    state.places.start_more()
+                };
+                drop(state);
+                for _ in 0..more {
+                    self.tasks.spawn(self.clone().start_worker(Duration::ZERO));
+                }
+                return;
+            };
+            let waiting = state.tickets.remove(&ticket);
+            let link = state.workers.get(&number).map(|w| w.link.clone());
+            drop(state);
+            match (waiting, link) {
+                (Some(waiting), Some(link)) => {
+                    let seat = Seat {
+                        pool: self.clone(),
+                        number,
+                        link,
+                        taken: false,
+                    };
+                    if let Err(Ok(mut seat)) = waiting.send(Ok(seat)) {
+                        // Nobody waits for it any more. Given back without looking for the next.
+                        seat.taken = true;
+                        self.left(number);
+                    }
+                }
+                // Both are kept as long as the places know them.
+                (None, _) | (_, None) => self.left(number),
             }
-            _ => None,
+        }
+    }
+
+    async fn start_worker(self: Arc<Self>, after: Duration) {
+        if !after.is_zero() && !self.passes(after).await {
+            return;
+        }
+        let opened = tokio::select! {
+            opened = self.open_one() => opened,
+            () = self.closed.cancelled() => return,
         };
-        if let Some(slot) = number.and_then(|n| state.slots.iter_mut().find(|s| s.number == n)) {
-            slot.tenant = Some(tenant.to_owned());
-            slot.sessions += 1;
-            slot.peak = slot.peak.max(slot.sessions);
-            slot.served += 1;
-            return Choice::Seat(slot.number, slot.link.clone());
+        match opened {
+            Ok(worker) => self.adopt(worker),
+            Err(error) => {
+                tracing::error!(%error, "a sandbox worker could not be started");
+                self.tell_nobody_comes(&error);
+                if !self.passes(TRY_AGAIN_AFTER).await {
+                    return;
+                }
+                self.state().places.not_opened();
+            }
         }
-        if total < self.config.workers_max {
-            state.starting += 1;
-            return Choice::Open;
-        }
-        Choice::Wait
+        self.settle();
     }
 
     /// Starts one more worker, which must hold what the first ones did.
-    async fn open(&self) -> Result<Opened, Error> {
+    async fn open_one(&self) -> Result<Opened, Error> {
         let worker = Link::open(&self.config.worker_exe, &self.image).await?;
         let layers = witness::confirm(worker.link.pid, &worker.layers);
         match layers.into_iter().find(|l| l.required && !l.active) {
@@ -302,22 +241,32 @@ impl Pool {
         }
     }
 
+    /// Where no worker lives and none will, those who wait are told why.
+    fn tell_nobody_comes(&self, error: &Error) {
+        let mut state = self.state();
+        for ticket in state.places.nobody_comes() {
+            if let Some(waiting) = state.tickets.remove(&ticket) {
+                let _ = waiting.send(Err(Error::WorkerStart {
+                    exe: self.config.worker_exe.display().to_string(),
+                    reason: error.to_string(),
+                }));
+            }
+        }
+    }
+
     /// Takes in a worker that was counted as starting, and looks after it until it dies.
     fn adopt(self: &Arc<Self>, worker: Opened) {
-        let mut state = self.state();
-        state.starting -= 1;
-        let number = state.next;
-        state.next += 1;
         let end = self.closed.child_token();
-        state.slots.push(Slot {
+        let mut state = self.state();
+        let number = state.places.opened();
+        state.workers.insert(
             number,
-            link: worker.link.clone(),
-            tenant: None,
-            sessions: 0,
-            peak: 0,
-            served: 0,
-            end: end.clone(),
-        });
+            Worker {
+                link: worker.link.clone(),
+                end: end.clone(),
+                weighed: Instant::now(),
+            },
+        );
         drop(state);
         self.tasks
             .spawn(self.clone().look_after(number, worker, end));
@@ -332,107 +281,115 @@ impl Pool {
         } = worker;
         let reading = link.read(reader, || self.leave(number));
         let mut reading = std::pin::pin!(reading.fuse());
-        let reason = tokio::select! {
-            () = &mut reading => "it died or broke the protocol",
-            reason = link.watch() => reason,
-            () = end.cancelled() => "",
-        };
+        let mut verdict = None;
+        tokio::select! {
+            violation = &mut reading => if let Some(violation) = violation {
+                verdict = Some((IncidentKind::BrokeProtocol, violation.to_string()));
+            },
+            kind = link.watch(self.config.silence_max) => {
+                verdict = Some((kind, kind.as_str().replace('_', " ")));
+            }
+            () = end.cancelled() => {}
+        }
         let ended = end.is_cancelled();
         // From here on no program is sent to it.
         end.cancel();
+        self.state().places.retire(number);
         let status = kill(&mut child).await;
         // What it said before it died still counts; then its sessions hear of it.
         if !reading.is_terminated() {
             reading.await;
         }
-        if !ended {
-            tracing::error!(
-                worker = number,
-                reason,
-                status,
-                "a sandbox worker is lost; its tasks will be rebuilt"
-            );
-        }
-        let replace = {
+        let (tenant, sessions) = {
             let mut state = self.state();
-            state.slots.retain(|slot| slot.number != number);
             state.lost += u64::from(!ended);
-            let replace = !self.closed.is_cancelled()
-                && state.slots.len() + state.starting < self.config.workers_min;
-            state.starting += usize::from(replace);
-            replace
+            state.workers.remove(&number);
+            state.places.gone(number)
         };
-        self.freed.notify_waiters();
-        if replace {
-            self.clone().replace(ended).await;
+        if !ended {
+            let (kind, detail) = verdict.unwrap_or_else(|| match status {
+                Ok(status) => (IncidentKind::of_end(status), status.to_string()),
+                Err(error) => (IncidentKind::Died, error.to_string()),
+            });
+            self.report(Incident {
+                kind,
+                detail,
+                tenant,
+                sessions,
+            });
+            // One that cannot live must not busy the machine.
+            self.passes(REPLACE_AFTER).await;
         }
+        self.settle();
     }
 
-    async fn replace(self: Arc<Self>, at_once: bool) {
-        if !at_once {
-            tokio::time::sleep(REPLACE_AFTER).await;
-        }
-        match self.open().await {
-            Ok(worker) => self.adopt(worker),
-            Err(error) => {
-                self.state().starting -= 1;
-                // The next program tries again, and its caller hears of it.
-                tracing::error!(%error, "a sandbox worker could not be replaced");
-            }
-        }
-        self.freed.notify_waiters();
-    }
-
-    /// No program is sent to this worker any more.
-    fn dead(&self, number: u64) {
-        if let Some(slot) = self
-            .state()
-            .slots
-            .iter_mut()
-            .find(|slot| slot.number == number)
+    fn report(&self, incident: Incident) {
+        tracing::error!(
+            kind = incident.kind.as_str(),
+            detail = incident.detail,
+            sessions = incident.sessions,
+            "a sandbox worker is lost; its tasks will be rebuilt"
+        );
+        if let Some(listener) = &self.config.incidents
+            && listener.try_send(incident).is_err()
         {
-            slot.served = SERVED_MAX;
+            tracing::error!("nobody took note of it: too many workers are lost at once");
         }
     }
 
-    /// A program has left its worker.
+    /// A program has left its worker: its place is for the next.
     fn leave(self: &Arc<Self>, number: u64) {
+        self.left(number);
+        self.settle();
+    }
+
+    fn left(self: &Arc<Self>, number: u64) {
         let mut state = self.state();
-        let beyond = state.slots.len() > self.config.workers_min;
-        if let Some(slot) = state.slots.iter_mut().find(|slot| slot.number == number) {
-            slot.sessions -= 1;
-            if slot.sessions == 0 {
-                slot.tenant = None;
-                if slot.served >= SERVED_MAX {
-                    slot.end.cancel();
-                } else if beyond || slot.peak > SWOLLEN {
-                    self.tasks.spawn(self.clone().let_go(number, slot.served));
+        if self.is_too_large(&mut state, number) {
+            state.places.retire(number);
+        }
+        match state.places.left(number) {
+            Left::Stays => {}
+            Left::Idle { served } => {
+                self.tasks.spawn(self.clone().let_go(number, served));
+            }
+            Left::Ends => {
+                if let Some(worker) = state.workers.get(&number) {
+                    worker.end.cancel();
                 }
             }
         }
-        drop(state);
-        self.freed.notify_waiters();
+    }
+
+    fn is_too_large(&self, state: &mut State, number: u64) -> bool {
+        let Some(worker) = state.workers.get_mut(&number) else {
+            return false;
+        };
+        if worker.weighed.elapsed() < WEIGH_EVERY {
+            return false;
+        }
+        worker.weighed = Instant::now();
+        witness::resident_bytes(worker.link.pid).is_some_and(|b| b > self.config.resident_bytes_max)
     }
 
     /// Ends a worker that has had no work since it had served `served` programs.
     async fn let_go(self: Arc<Self>, number: u64, served: u64) {
-        tokio::select! {
-            () = tokio::time::sleep(IDLE_MAX) => {}
-            () = self.closed.cancelled() => return,
+        if !self.passes(IDLE_MAX).await {
+            return;
         }
-        let state = self.state();
-        let beyond = state
-            .slots
-            .iter()
-            .filter(|slot| !slot.end.is_cancelled())
-            .count()
-            > self.config.workers_min;
-        if let Some(slot) = state.slots.iter().find(|slot| slot.number == number)
-            && (beyond || slot.peak > SWOLLEN)
-            && slot.sessions == 0
-            && slot.served == served
+        let mut state = self.state();
+        if state.places.let_go(number, served)
+            && let Some(worker) = state.workers.get(&number)
         {
-            slot.end.cancel();
+            worker.end.cancel();
+        }
+    }
+
+    /// Waits. False when the pool was closed meanwhile.
+    async fn passes(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time) => true,
+            () = self.closed.cancelled() => false,
         }
     }
 
@@ -441,42 +398,32 @@ impl Pool {
     }
 }
 
-/// The layers where missing ones are tolerated: none refuses anything, and that is said.
-fn weakened(layers: Vec<Layer>) -> Vec<Layer> {
-    let missing: Vec<&str> = layers
-        .iter()
-        .filter(|l| l.required && !l.active)
-        .map(|l| l.name.as_str())
-        .collect();
-    let found = if missing.is_empty() {
-        "although every required layer holds; unset it".to_owned()
-    } else {
-        format!("and programs run without {}", missing.join(", "))
-    };
-    let said = Layer {
-        name: "switch".into(),
-        active: false,
-        required: false,
-        detail: format!("DANGEROUSLY_ALLOW_WEAK_SANDBOX is set, {found}"),
-    };
-    layers
-        .into_iter()
-        .map(|l| Layer {
-            required: false,
-            ..l
-        })
-        .chain([said])
-        .collect()
+impl Seat {
+    /// Starts a program in this place and carries its commands until it is over.
+    async fn serve(mut self, start: Start, told: oneshot::Sender<Result<Session, Start>>) {
+        match self.link.start(start).await {
+            Ok((session, pump)) => {
+                // Given back when the worker says that nothing of the program is left.
+                self.taken = true;
+                drop(self);
+                let _ = told.send(Ok(session));
+                pump.await;
+            }
+            Err(back) => {
+                // No other program is to try it.
+                self.pool.state().places.retire(self.number);
+                drop(self);
+                let _ = told.send(Err(back));
+            }
+        }
+    }
 }
 
 /// Ends a worker, unless it has ended already, and tells how it did.
-async fn kill(child: &mut Child) -> String {
+async fn kill(child: &mut Child) -> std::io::Result<ExitStatus> {
     // Fails only when it is dead, which is what is wanted.
     let _ = child.start_kill();
-    child
-        .wait()
-        .await
-        .map_or_else(|error| error.to_string(), |status| status.to_string())
+    child.wait().await
 }
 
 /// The machine code as a file in memory that nobody can change, which every

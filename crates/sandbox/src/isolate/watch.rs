@@ -7,6 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::incident::IncidentKind;
 use super::link::Link;
 use super::wire::{Frame, Kind};
 
@@ -14,8 +15,7 @@ use super::wire::{Frame, Kind};
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// Processor time beyond its programs' limits after which a worker is killed.
 const OVERSTAY_MS: u64 = 1_000;
-/// How long a worker may stay silent while programs run in it.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Processor time as measured from outside and as reported from inside.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -25,7 +25,7 @@ pub(super) struct Ledger {
 
 impl Link {
     /// Watches while programs run. Returns, with the reason, when the worker must be killed.
-    pub(super) async fn watch(&self) -> &'static str {
+    pub(super) async fn watch(&self, silence_max: Duration) -> IncidentKind {
         let mut ping = Vec::new();
         Frame::write(&mut ping, Kind::Ping, 0, (0, 0), &[]);
         let mut silence = Duration::ZERO;
@@ -39,7 +39,7 @@ impl Link {
             let _ = tokio::time::timeout(WATCH_EVERY, self.write(&ping)).await;
             tokio::time::sleep(WATCH_EVERY).await;
             if self.overstays() {
-                return "it used more processor time than its programs may";
+                return IncidentKind::Overstayed;
             }
             let now = self.heard.load(Ordering::Relaxed);
             let quiet = now == heard && !self.held_up.load(Ordering::Relaxed);
@@ -49,8 +49,8 @@ impl Link {
                 Duration::ZERO
             };
             heard = now;
-            if silence > SILENCE_MAX {
-                return "it stopped answering";
+            if silence > silence_max {
+                return IncidentKind::Silent;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sandbox::{Event, Isolate, IsolateConfig, Sandbox};
 
-use crate::host::{config, isolate, named, start};
+use crate::host::{config, named, one_worker, start};
 
 #[tokio::test]
 async fn a_worker_that_cannot_start_is_an_error_that_names_it() {
@@ -75,7 +75,7 @@ async fn a_second_end_is_not_heard() {
 
 #[tokio::test]
 async fn a_killed_worker_is_lost_and_replaced() {
-    let isolate = isolate().await;
+    let isolate = one_worker().await;
     let mut session = isolate
         .start(start("await tools.a.b({}); return 1"))
         .await

@@ -11,12 +11,7 @@ pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 pub(crate) const SOURCE_BYTES_MAX: usize = 256 << 10;
 
 pub(crate) fn config() -> IsolateConfig {
-    IsolateConfig {
-        workers_min: 1,
-        workers_max: 4,
-        allow_weak: false,
-        worker_exe: PathBuf::from(env!("CARGO_BIN_EXE_executor-sandbox-worker")),
-    }
+    IsolateConfig::new(PathBuf::from(env!("CARGO_BIN_EXE_executor-sandbox-worker")))
 }
 
 /// The worker under another name, which is how the test binary knows its part.
@@ -32,6 +27,15 @@ pub(crate) fn named(folder: &Path, name: &str) -> IsolateConfig {
 
 pub(crate) async fn isolate() -> Isolate {
     Isolate::start(config()).await.expect("workers start")
+}
+
+pub(crate) async fn one_worker() -> Isolate {
+    Isolate::start(IsolateConfig {
+        workers_max: 1,
+        ..config()
+    })
+    .await
+    .expect("workers start")
 }
 
 pub(crate) fn limits() -> Limits {

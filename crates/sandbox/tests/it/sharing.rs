@@ -4,16 +4,7 @@ use sandbox::{
     Command, Event, FailureCode, Isolate, IsolateConfig, Outcome, Sandbox, Session, Start,
 };
 
-use crate::host::{NOW_MS, config, drive, echo, start};
-
-async fn one_worker() -> Isolate {
-    Isolate::start(IsolateConfig {
-        workers_max: 1,
-        ..config()
-    })
-    .await
-    .unwrap()
-}
+use crate::host::{NOW_MS, config, drive, echo, one_worker, start};
 
 /// Starts a program that waits for an answer.
 async fn waiting(isolate: &Isolate) -> Session {
@@ -115,16 +106,16 @@ async fn two_tenants_never_share_a_worker_at_the_same_time() {
         2,
         "the second tenant gets a worker of its own"
     );
-    let mut third = isolate.start(of("c"));
-    assert!(
-        futures_util::poll!(&mut third).is_pending(),
-        "no worker is free for a third"
-    );
     let own = isolate.start(of("a")).await.unwrap();
     assert_eq!(
         isolate.stats().sessions,
         3,
         "the first tenant still has room in its own"
+    );
+    let mut third = isolate.start(of("c"));
+    assert!(
+        futures_util::poll!(&mut third).is_pending(),
+        "no worker is free for a third"
     );
     drop((second, own));
     third.await.unwrap();

@@ -220,6 +220,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Call { .. }
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
+        | EventKind::Sandbox { .. }
         | EventKind::Policy { .. } => false,
     }
 }

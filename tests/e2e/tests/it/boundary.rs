@@ -1,14 +1,19 @@
 //! Where a server runs, what holds its workers there, and what it does when something is missing.
 //!
+//! Workers are killed here from outside, and every kill is found in the audit log.
 //! Each place is made with the tools of the system: another user, a user namespace that grants
 //! nothing, a tracer that refuses calls. What `doctor` says is compared with the table of
 //! docs/decisions/0010-boundary.md.
 
 use crate::database::Database;
+use crate::kills::Random;
 use crate::server::Server;
-use serde_json::Value;
+use crate::stream::Stream;
+use crate::upstream::Upstream;
+use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Every layer, as `doctor` names them.
 const LAYERS: [&str; 10] = [
@@ -171,7 +176,144 @@ async fn without_the_filter_the_server_answers_and_refuses_programs() {
     assert!(server.log().contains(loud), "{}", server.log());
 }
 
+/// Writes one after the other, with other work in between.
+const STEPS: &str = r#"
+const done: string[] = [];
+for (let i = 0; i < 12; i++) {
+  done.push((await tools.ledger.items.createItem({ name: `NAME-${i}`, amount: 1 })).name);
+  await tools.ledger.items.listItems();
+}
+return done.length;
+"#;
+/// Tasks that run while workers are killed.
+const TASKS: usize = 12;
+
+/// A worker that asks for a forbidden call is an alert; its task goes on elsewhere.
+#[tokio::test]
+async fn a_worker_that_breaks_out_is_told_and_its_task_completes() {
+    let (server, upstream) = Upstream::connected(Database::sqlite()).await;
+    upstream.hold_writes();
+    let rule = json!({ "effect": "allow", "match": { "tools": ["ledger.items.createItem"] } });
+    server.post("/policies", rule).await;
+    let workspace = server.get("/me").await["workspace"]["id"].clone();
+    let task = server
+        .submit("return (await tools.ledger.items.createItem({ name: 'a', amount: 1 })).name")
+        .await;
+    upstream.arrived(1).await;
+    let id = workspace.as_str().expect("an id");
+    let mut events = Stream::open(&server, &format!("/workspaces/{id}/events"), Some(0)).await;
+    for worker in server.workers() {
+        // What the kernel does to a worker that makes a call which is not on its list.
+        signal("SYS", worker);
+    }
+    events
+        .until(|e| e.data["type"] == "sandbox" && e.data["data"]["tasks"] == 1)
+        .await;
+    upstream.release();
+    assert_eq!(server.finished(&task).await["result"], "a");
+    assert_eq!(upstream.created("a"), 1, "nothing is sent twice");
+
+    let list = [
+        "audit",
+        "list",
+        "--action",
+        "sandbox.worker_killed",
+        "--json",
+    ];
+    let entries = server.cli(&list).await.exits(0).json();
+    let entries = entries.as_array().expect("a list");
+    let told = entries.iter().find(|e| e["detail"]["tasksRebuilt"] == 1);
+    let told = told.unwrap_or_else(|| panic!("{entries:#?}"));
+    assert_eq!(told["detail"]["reason"], "forbidden_call");
+    assert!(
+        server.get("/audit/verify").await["intact"]
+            .as_bool()
+            .expect("a flag")
+    );
+    assert!(
+        workspace.is_string() && told["workspaceId"] == workspace,
+        "{told:#}"
+    );
+    let doctor = server.cli(&["doctor"]).await.exits(0);
+    doctor.says(&[
+        "warning  sandbox.workers",
+        "forbidden_call",
+        "broken into its worker",
+    ]);
+}
+
+/// Killed at random, many times, while many tasks run: none is lost, nothing is sent twice.
+#[tokio::test]
+async fn killing_workers_loses_no_task() {
+    let (server, upstream) = Upstream::connected(Database::sqlite()).await;
+    let rule = json!({ "effect": "allow", "match": { "tools": ["ledger.items.createItem"] } });
+    server.post("/policies", rule).await;
+    let mut tasks = Vec::new();
+    for n in 0..TASKS {
+        tasks.push(server.submit(&STEPS.replace("NAME", &n.to_string())).await);
+    }
+    let mut random = Random::seeded();
+    let (mut kills, mut next) = (0, 0);
+    for task in &tasks {
+        loop {
+            let state = server.task(task).await;
+            if !state["finishedAt"].is_null() {
+                assert_eq!(state["status"], "completed", "{state:#}\n{}", server.log());
+                assert_eq!(state["result"], 12);
+                break;
+            }
+            let workers = server.workers();
+            // Every task gets on a little between two kills; one that never could is given up.
+            let arrived = upstream.received().len();
+            if !workers.is_empty() && arrived >= next {
+                next = arrived + 2 * TASKS + random.below(10);
+                signal(
+                    ["KILL", "SYS", "SEGV"][random.below(3)],
+                    workers[random.below(workers.len())],
+                );
+                kills += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(random.below(10) as u64)).await;
+        }
+    }
+    eprintln!("{kills} workers killed under {TASKS} tasks");
+    assert!(
+        kills >= 5,
+        "the tasks ended before they were tried: {kills}"
+    );
+    for n in 0..TASKS {
+        for step in 0..12 {
+            assert_eq!(upstream.created(&format!("{n}-{step}")), 1, "{n}-{step}");
+        }
+    }
+}
+
+/// Sends a signal; one that comes too late is no harm.
+fn signal(name: &str, pid: u32) {
+    // The shell's own: a bare machine has no program of that name.
+    let script = format!("kill -{name} {pid}");
+    let _ = Command::new("sh")
+        .args(["-c", &script])
+        .stderr(Stdio::null())
+        .status();
+}
+
 impl Server {
+    /// Process ids of its sandbox workers.
+    fn workers(&self) -> Vec<u32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+        let children = tasks.flatten().filter_map(|task| {
+            let children = std::fs::read_to_string(task.path().join("children")).ok()?;
+            Some(
+                children
+                    .split_whitespace()
+                    .filter_map(|pid| pid.parse().ok())
+                    .collect(),
+            )
+        });
+        children.flat_map(|pids: Vec<u32>| pids).collect()
+    }
+
     /// Started from here on as another user, who gets the directory and a copy of the binary.
     fn run_as(&mut self, user: u32) {
         let home = self.scratch("");

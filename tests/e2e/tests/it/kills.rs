@@ -96,10 +96,10 @@ async fn fail_unknown_until(server: &Server, task: &str, reached: impl Fn() -> b
 }
 
 /// Xorshift: enough to pick instants, and a seed repeats them.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn seeded() -> Self {
+    pub(crate) fn seeded() -> Self {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).expect("the system has randomness");
         let random = Self(u64::from_le_bytes(seed) | 1);
@@ -107,7 +107,7 @@ impl Random {
         random
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
