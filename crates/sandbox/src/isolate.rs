@@ -17,6 +17,8 @@ mod outbox;
 mod pages;
 mod places;
 mod pool;
+#[cfg(test)]
+mod second_wall;
 mod settings;
 mod ticker;
 mod watch;

@@ -11,6 +11,7 @@
 
 mod compiling;
 mod containment;
+mod damage;
 mod errors;
 mod escapes;
 mod host;
@@ -18,10 +19,12 @@ mod language;
 mod layers;
 mod limits;
 mod native;
+mod remains;
 mod runtimes;
 mod sharing;
 mod snapshots;
 mod time;
+mod trace;
 mod typescript;
 mod values;
 mod world;

@@ -49,6 +49,10 @@ pub(crate) fn serve(lie: &str) -> ! {
     let mut first = vec![0; 1 << 16];
     hear(&mut first);
     say(&told(lie));
+    if lie.starts_with("damaged-") {
+        // What is cut off is not completed by anything.
+        std::process::exit(0);
+    }
     // Whoever lies is killed; one that was believed would wait here for its next order.
     loop {
         hear(&mut first);
@@ -76,7 +80,54 @@ fn hear(into: &mut [u8]) {
     }
 }
 
+/// A valid conversation, damaged: as an attacker might, who tries what the host does with it.
+fn damaged(seed: u64) -> Vec<u8> {
+    let mut random = seed | 1;
+    let mut below = |limit: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random >> 33).unwrap_or(0) % limit.max(1)
+    };
+    let end = [0_u64.to_le_bytes(), (-1_f64).to_le_bytes()].concat();
+    let done = [&0_u64.to_le_bytes()[..], br#"{"a":[1,"x"]}"#].concat();
+    let mut frames = vec![
+        frame(LOG, 1, 1, 0, b"a line"),
+        frame(CALL, 0, 1, 1, &call(b"a.b", br#"{"x":{"y":[1,2]}}"#)),
+        frame(CALL, 0, 1, 2, &call(b"c", b"{}")),
+        frame(0x88, 0, 0, 0, b""),
+        frame(TURN_END, 0, 1, 2, &end),
+        frame(DONE, 0, 1, 0, &done),
+        frame(0x89, 0, 1, 0, &[7; 100]),
+        frame(GONE, 0, 1, 0, b""),
+    ];
+    for _ in 0..below(4) {
+        let (from, to) = (below(frames.len()), below(frames.len()));
+        match below(3) {
+            0 => frames.swap(from, to),
+            1 => frames.insert(to, frames[from].clone()),
+            _ => {
+                frames.remove(from);
+            }
+        }
+    }
+    let mut bytes = frames.concat();
+    for _ in 0..below(4) {
+        let at = below(bytes.len());
+        match below(4) {
+            0 => bytes[at] ^= 1 << below(8),
+            1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][below(5)],
+            2 => bytes.truncate(at + 1),
+            _ => bytes.insert(at, below(256) as u8),
+        }
+    }
+    bytes
+}
+
 fn told(lie: &str) -> Vec<u8> {
+    if let Some(seed) = lie.strip_prefix("damaged-") {
+        return damaged(seed.parse().expect("a number"));
+    }
     let deep = "[".repeat(100_000);
     let end = [0_u64.to_le_bytes(), (-1_f64).to_le_bytes()].concat();
     let done = |json: &[u8]| [&0_u64.to_le_bytes(), json].concat();
