@@ -120,8 +120,7 @@ async fn isolate() -> Result<Isolate, Failed> {
     let config = IsolateConfig {
         workers_min: cores,
         workers_max: cores,
-        allow_weak: false,
-        worker_exe: std::env::current_exe()?,
+        ..IsolateConfig::new(std::env::current_exe()?)
     };
     Ok(Isolate::start(config).await?)
 }
