@@ -388,7 +388,7 @@ fn forecast(view: &View<'_>, call: &VisibleCall) -> Option<Forecast> {
         several => {
             let ways: Vec<String> = several.iter().map(|d| d.explain(tool.risk)).collect();
             format!(
-                "it depends on arguments that are not written out: {}",
+                "depends on arguments that are not written out: {}",
                 ways.join("; or ")
             )
         }

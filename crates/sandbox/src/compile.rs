@@ -10,6 +10,7 @@ mod breaks;
 mod fence;
 mod lines;
 mod literal;
+mod merged;
 mod nesting;
 mod places;
 mod refuse;
@@ -191,7 +192,15 @@ pub fn compile(source: &str, source_bytes_max: usize) -> Result<Program, Compile
 
 /// A source with what is not code blanked out, byte for byte as long.
 pub(crate) fn text_of(source: &str) -> Cow<'_, str> {
-    fence::block(source).map_or(Cow::Borrowed(source), Cow::Owned)
+    if let Some(block) = fence::block(source) {
+        return Cow::Owned(block);
+    }
+    if source.starts_with("#!") {
+        let end = source.find(['\n', '\r', '\u{2028}', '\u{2029}']);
+        let (first, rest) = source.split_at(end.unwrap_or(source.len()));
+        return Cow::Owned(" ".repeat(first.len()) + rest);
+    }
+    Cow::Borrowed(source)
 }
 
 struct Compiled {
@@ -225,6 +234,7 @@ fn compile_text(source: &str, text: &str) -> Result<Compiled, CompileError> {
         return Err(CompileError::of(source, diagnostic));
     }
     let scoping = semantic.semantic.into_scoping();
+    merged::check(source, &program, &scoping)?;
     let shape = shape::find(&program);
     let seen = survey::survey(&program, shape, &scoping, &Lines::new(source));
     let transformed = Transformer::new(

@@ -72,7 +72,7 @@ fn text(output: &Output, name: &str, code: &str, found: &Check) -> String {
                     f.line.to_string(),
                     f.tool.clone(),
                     f.risk.clone(),
-                    f.decision.clone(),
+                    f.decisions.join(" or "),
                     f.reason.clone(),
                 ]
             })

@@ -46,6 +46,8 @@ fn the_shape_of_a_program_decides_what_it_returns() {
             "return function() {}(tools);",
         ),
         ("export default 5", "return 5;"),
+        ("#!/usr/bin/env bun\nreturn 1", "return 1;"),
+        ("#!é", ""),
         ("export default class A {}", "class A {}"),
         ("export default class {}", "return class {};"),
         (

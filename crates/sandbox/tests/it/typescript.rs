@@ -201,6 +201,9 @@ fn what_cannot_be_is_refused_with_its_place() {
     }
     for source in [
         "declare namespace N { let x: number; export let y: string } return 1",
+        "namespace N { export const a = 1 } namespace N { const a = 2; (a: any) => a; type a = 1 }",
+        "namespace N { export type a = 1 } namespace N { export const b = a } const a = 1",
+        "namespace N { export const a = 1 } namespace M { export const b = a } const a = 1",
         "declare module 'm' { export let y: string } return 1",
         "namespace N { export const f = async () => await 1; export async function g() { await 1 } } return 1",
     ] {
