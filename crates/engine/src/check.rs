@@ -147,9 +147,11 @@ impl Engine {
                 now: self.inner.clock.now(),
             };
             let calls = program.visible_calls();
-            let findings = problems(&view, calls).into_iter().map(|p| p.finding);
+            let found = problems(&view, calls).into_iter().map(|p| p.finding);
+            let mut findings: Vec<Finding> = found.collect();
+            findings.sort_by_key(|f| f.place);
             let mut report = Report {
-                findings: findings.collect(),
+                findings,
                 forecast: calls.iter().filter_map(|c| forecast(&view, c)).collect(),
                 types: None,
             };
