@@ -216,7 +216,7 @@ pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
             "result_limit",
             "result",
             format!("{} bytes", limits.tool_result_bytes),
-            "return less",
+            "return less, or the part that is needed; an administrator may raise it",
         ),
         FailureCode::Internal => TaskError::new("internal", failure.message.clone()),
     };

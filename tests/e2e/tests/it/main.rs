@@ -37,6 +37,7 @@ mod documents;
 mod doors;
 mod example;
 mod faults;
+mod floods;
 mod gate;
 mod hostile;
 mod http;
