@@ -8,7 +8,7 @@
     reason = "the errors of calls are data for the program, made once per failed call"
 )]
 
-use crate::gate::{Checked, Target, Wanted, forecast};
+use crate::gate::{Checked, Target, Wanted, denied_by_policy, forecast};
 use crate::{Engine, Error};
 use domain::access::{Caller, Scope};
 use domain::call::CallStatus;
@@ -82,7 +82,14 @@ impl View<'_> {
         let Some((tool, source)) = self.catalog.lookup(path) else {
             return Err(self.not_found(path));
         };
-        tools::check_arguments(tool, source, &arguments)?;
+        if let Err(error) = tools::check_arguments(tool, source, &arguments) {
+            // Whoever may not call a tool is not told what it takes.
+            let decision = forecast(self.caller, self.policy, tool, None, self.now);
+            return Err(match decision.effect {
+                Effect::Deny => denied_by_policy(tool, &decision),
+                Effect::Allow | Effect::Ask => error,
+            });
+        }
         let prepared = tools::prepare(tool, source, &arguments)?;
         Ok(Target {
             tool: tool.clone(),

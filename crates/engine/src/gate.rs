@@ -436,7 +436,8 @@ fn append_audit(
     Ok(())
 }
 
-fn denied_by_policy(tool: &Tool, decision: &Decision) -> ToolError {
+/// The error of a call that policy denies.
+pub(crate) fn denied_by_policy(tool: &Tool, decision: &Decision) -> ToolError {
     ToolError::new(
         ToolErrorCode::DeniedByPolicy,
         &tool.path,

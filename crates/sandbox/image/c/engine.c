@@ -10,7 +10,10 @@
  * can be read from the interpreter's own frames.
  */
 #include <string.h>
+#include <stdint.h>
 #include "absent.c"
+/* The prelude's file, whose functions read as the built-ins that they are; see the changes to quickjs.c. */
+static uint32_t hidden_file;
 #include "quickjs.c"
 
 size_t malloc_usable_size(void *p);
@@ -425,6 +428,7 @@ EXPORT("wizer-initialize") void guest_initialize(void)
            && !JS_AddIntrinsicMapSet(ctx) && !JS_AddIntrinsicTypedArrays(ctx) && !JS_AddIntrinsicPromise(ctx)
            && !JS_AddIntrinsicDOMException(ctx) && !JS_AddIntrinsicAToB(ctx));
     program_file = JS_NewAtom(ctx, PROGRAM_FILE);
+    hidden_file = JS_NewAtom(ctx, PRELUDE_FILE);
     main_promise = JS_UNDEFINED;
 
     JSValue prelude = JS_Eval(ctx, prelude_source, prelude_source_len, PRELUDE_FILE, JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_STRICT);

@@ -147,7 +147,7 @@ expose("performance", {
   get timeOrigin() { return native.now() - native.elapsed(); },
   toJSON() { return { timeOrigin: this.timeOrigin }; },
 });
-defineProperty(Math, "random", { value: function random() { return native.random(); }, writable: true, configurable: true });
+defineProperty(Math, "random", { value: { random() { return native.random(); } }.random, writable: true, configurable: true });
 
 const Bytes = Uint8Array;
 const integerArrays = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array];

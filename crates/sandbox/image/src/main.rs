@@ -17,7 +17,7 @@ const QUICKJS_FILES: [&str; 3] = ["libregexp.c", "libunicode.c", "dtoa.c"];
 const OUR_FILES: [&str; 2] = ["engine.c", "libc.c"];
 
 /// Changes to `quickjs.c`: each text must occur exactly once.
-const PATCHES: [(&str, &str); 9] = [
+const PATCHES: [(&str, &str); 10] = [
     // A missing global says what to use instead; see absent.c.
     (
         "    return JS_ThrowReferenceError(ctx, \"%s is not defined\",\n                                  JS_AtomGetStr(ctx, buf, sizeof(buf), name));",
@@ -26,6 +26,11 @@ const PATCHES: [(&str, &str); 9] = [
     (
         "\"BigInt are forbidden in JSON.stringify\"",
         "\"a BigInt has no JSON form; convert it with String() or Number()\"",
+    ),
+    // The prelude's functions do not show their source.
+    (
+        "        if (b->source)\n            return JS_NewStringLen(ctx, b->source, b->source_len);",
+        "        if (b->source && b->filename != hidden_file)\n            return JS_NewStringLen(ctx, b->source, b->source_len);",
     ),
     // Most numbers in JSON are short; see number.c.
     (

@@ -137,6 +137,10 @@ async fn odd_arguments_are_refused_where_they_are_written() {
 async fn the_tools_object_behaves() {
     for (source, expected) in [
         (
+            "let made; try { new (Math.random as any)(); made = 'made' } catch (e) { made = e.name } return [made, String(Math.random), String(setTimeout), String(ToolError), String(tools.x.call), String(() => 1)]",
+            r#"["TypeError","function random() {\n    [native code]\n}","function setTimeout() {\n    [native code]\n}","function ToolError() {\n    [native code]\n}","[tools.x.call]","() => 1"]"#,
+        ),
+        (
             "return [typeof tools, typeof tools.x.y, `${tools.x.y}`, await Promise.resolve(tools.x) === tools.x]",
             r#"["function","function","[tools.x.y]",true]"#,
         ),
