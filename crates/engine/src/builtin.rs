@@ -87,7 +87,7 @@ impl View<'_> {
             let decision = forecast(self.caller, self.policy, tool, None, self.now);
             return Err(match decision.effect {
                 Effect::Deny => denied_by_policy(tool, &decision),
-                Effect::Allow | Effect::Ask => error,
+                Effect::Allow | Effect::Ask(_) => error,
             });
         }
         let prepared = tools::prepare(tool, source, &arguments)?;

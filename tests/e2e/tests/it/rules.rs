@@ -82,6 +82,12 @@ async fn rules_decide(database: Database) {
                 return { code: e.code, seen: found.results.map((r) => r.path) }; }";
     let caught = server.value(code).await;
     assert_eq!(caught["code"], "denied_by_policy");
+    let wrong = "try { await tools.ledger.items.deleteItem({ nonsense: 1 }); } catch (e) { return e.message }";
+    let told = server.value(wrong).await.to_string();
+    assert!(
+        told.contains("is denied") && !told.contains("`id`"),
+        "what a denied tool takes is not told: {told}"
+    );
     let seen = caught["seen"].to_string();
     assert!(
         seen.contains("ledger.items.getItem"),
