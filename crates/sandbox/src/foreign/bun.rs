@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rustix::process::{Pid, Resource, Rlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command as Process};
 use tokio::sync::{Semaphore, mpsc};
@@ -147,15 +146,7 @@ impl LocalBun {
         else {
             return Err(failed("it ended at once"));
         };
-        // Should this server be killed, nobody is left to watch a program that never rests.
-        let seconds = limits.compute_ms / 1_000 + ORPHAN_SECONDS;
-        let bound = Rlimit {
-            current: Some(seconds),
-            maximum: Some(seconds),
-        };
-        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
-            && let Err(error) = rustix::process::prlimit(Some(pid), Resource::Cpu, bound)
-        {
+        if let Err(error) = bound_orphan(pid, limits.compute_ms / 1_000 + ORPHAN_SECONDS) {
             tracing::warn!(%error, "the processor time of a Bun process could not be bounded");
         }
         Ok(Link {
@@ -338,4 +329,26 @@ fn resident_bytes(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Should this server be killed, nobody is left to watch a program that never rests.
+#[cfg(target_os = "linux")]
+fn bound_orphan(pid: u32, seconds: u64) -> std::io::Result<()> {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    // Without a number the limit would be the server's own.
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Ok(());
+    };
+    let bound = Rlimit {
+        current: Some(seconds),
+        maximum: Some(seconds),
+    };
+    prlimit(Some(pid), Resource::Cpu, bound)?;
+    Ok(())
+}
+
+/// Other systems limit only the process that asks.
+#[cfg(not(target_os = "linux"))]
+fn bound_orphan(_pid: u32, _seconds: u64) -> std::io::Result<()> {
+    Ok(())
 }

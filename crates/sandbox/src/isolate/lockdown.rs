@@ -4,15 +4,24 @@
 //! once all code is mapped, [`filter`] on each thread once all exist. Every layer
 //! is looked at after it was set, and reported as found; what this machine does
 //! not offer is said, not hidden. `rooms` (what it sees), `rights` (what it may),
-//! `door` (what it holds), `wall` (what it may ask the kernel). The host looks
+//! `door` (what it holds), `wall` (what it may ask the kernel); `elsewhere` is what
+//! other systems than Linux offer in their place. The host looks
 //! once more, from outside: `witness.rs`. Why: docs/decisions/0010-boundary.md.
 
 mod door;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
 mod rights;
+#[cfg(target_os = "linux")]
 mod rooms;
+#[cfg(target_os = "linux")]
 mod wall;
 
 use serde::{Deserialize, Serialize};
+
+#[cfg(not(target_os = "linux"))]
+use elsewhere::{rights, rooms, wall};
 
 pub(super) use door::{IMAGE_FD, close_the_door, socket};
 pub use wall::allowed_calls;

@@ -16,6 +16,13 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// Room kept for the next round.
 const KEPT_BYTES: usize = 64 << 10;
 
+/// A host that is gone is an error, not a signal. Where the flag is not known, the
+/// standard library has ignored the signal already.
+#[cfg(target_os = "linux")]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
+
 /// What the worker has to say.
 #[derive(Default)]
 pub(super) struct Outbox(Mutex<Vec<u8>>);
@@ -43,7 +50,7 @@ impl Outbox {
 fn send(waiting: &mut Vec<u8>) -> rustix::io::Result<()> {
     let mut sent = 0;
     while sent < waiting.len() {
-        match rustix::net::send(lockdown::socket(), &waiting[sent..], SendFlags::NOSIGNAL) {
+        match rustix::net::send(lockdown::socket(), &waiting[sent..], NO_SIGNAL) {
             Ok(more) => sent += more,
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error),

@@ -9,9 +9,9 @@ use std::collections::{HashMap, VecDeque};
 
 /// Programs of one tenant that share a worker before another is taken for them.
 const CROWDED: u32 = 4;
-/// Programs held at once after which a worker's memory is not given back: every
-/// place it ever used stays mapped, about 1.6 MB each.
-const SWOLLEN: u32 = 8;
+/// Programs held at once beyond which an idle worker is replaced: every place it
+/// ever used stays mapped, about 1.6 MB each, and it needs no more than these.
+const SWOLLEN: u32 = 2;
 
 /// The bounds that places are given within.
 #[derive(Clone, Copy, Debug)]

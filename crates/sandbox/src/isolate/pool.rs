@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
-use rustix::fs::{MemfdFlags, SealFlags};
 use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -426,23 +425,44 @@ async fn kill(child: &mut Child) -> std::io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// The machine code as a file in memory that nobody can change, which every
-/// worker maps instead of holding a copy.
+/// The machine code as a file that nobody can change, which every worker maps
+/// instead of holding a copy.
 fn sealed_image() -> Result<File, Error> {
-    let make = || -> std::io::Result<File> {
-        let mut file = File::from(rustix::fs::memfd_create(
-            "executor-engine",
-            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-        )?);
-        file.write_all(CODE)?;
-        rustix::fs::fcntl_add_seals(
-            &file,
-            SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
-        )?;
-        Ok(file)
-    };
-    make().map_err(|source| Error::Host {
+    engine_file().map_err(|source| Error::Host {
         doing: "hand the engine to its workers",
         source,
     })
+}
+
+#[cfg(target_os = "linux")]
+fn engine_file() -> std::io::Result<File> {
+    use rustix::fs::{MemfdFlags, SealFlags};
+    let mut file = File::from(rustix::fs::memfd_create(
+        "executor-engine",
+        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+    )?);
+    file.write_all(CODE)?;
+    rustix::fs::fcntl_add_seals(
+        &file,
+        SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+    )?;
+    Ok(file)
+}
+
+/// Where no file can be sealed: one without a name, open for reading only.
+#[cfg(not(target_os = "linux"))]
+fn engine_file() -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut bits = [0u8; 16];
+    getrandom::fill(&mut bits).map_err(std::io::Error::other)?;
+    let name = format!("executor-engine-{}", crate::compile::hex(&bits));
+    let path = std::env::temp_dir().join(name);
+    let mut written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    let opened = written.write_all(CODE).and_then(|()| File::open(&path));
+    std::fs::remove_file(&path)?;
+    opened
 }

@@ -86,6 +86,7 @@ impl Link {
 }
 
 /// Processor time of another process, from the kernel.
+#[cfg(target_os = "linux")]
 pub(crate) fn processor_time_ms(pid: u32) -> Option<u64> {
     // The process-wide clock of `pid`, as clock_getcpuclockid(3) builds it.
     let clock = (!(pid as libc::clockid_t) << 3) | 2;
@@ -97,4 +98,10 @@ pub(crate) fn processor_time_ms(pid: u32) -> Option<u64> {
     #[expect(unsafe_code, reason = "no safe wrapper reads another process's clock")]
     let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
     (result == 0).then(|| time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000)
+}
+
+/// Other systems do not tell by such a clock: there, a worker is held to its answers alone.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn processor_time_ms(_pid: u32) -> Option<u64> {
+    None
 }

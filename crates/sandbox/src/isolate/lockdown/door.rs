@@ -1,9 +1,7 @@
 //! What a worker holds: two descriptors, no environment, bounded everything else.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::SealFlags;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 
@@ -17,6 +15,9 @@ pub(in super::super) const IMAGE_FD: i32 = 1;
 /// All writable memory of one worker, whatever its programs ask for. Address space
 /// is no measure: 100 places of 4 GiB each are reserved and never touched.
 const DATA_BYTES_MAX: u64 = 4 << 30;
+
+/// Descriptors are looked for beyond what a process opens by itself; the limit comes afterwards.
+const LOOK_UP_TO: i32 = 256;
 
 /// Nothing new beside what is held. Memory is bounded, the rest is nothing at all.
 const LIMITS: [(Resource, u64); 5] = [
@@ -44,21 +45,40 @@ pub(in super::super) fn close_the_door() -> [Layer; 2] {
 }
 
 fn close_descriptors() -> Result<String, String> {
-    // Looked for beyond what a process opens by itself; the limit comes afterwards.
-    const LOOK_UP_TO: i32 = 256;
     // Descriptor 2 was only for the time before; the image's stays for new memories.
     close_from(2).map_err(|e| e.to_string())?;
     if let Some(open) = (2..LOOK_UP_TO).find(|fd| is_open(*fd)) {
         return Err(format!("descriptor {open} is still open"));
     }
-    let seals = rustix::fs::fcntl_get_seals(borrow(IMAGE_FD)).map_err(|e| e.to_string())?;
-    if !seals.contains(SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW) {
-        return Err("the engine's file can be written".into());
-    }
-    Ok("one socket, and the engine's code as a sealed file".into())
+    image_is_fixed()?;
+    Ok("one socket, and the engine's code as a file that nobody can write".into())
 }
 
-fn close_from(first: u32) -> io::Result<()> {
+#[cfg(target_os = "linux")]
+fn image_is_fixed() -> Result<(), String> {
+    use rustix::fs::SealFlags;
+    let seals = rustix::fs::fcntl_get_seals(borrow(IMAGE_FD)).map_err(|e| e.to_string())?;
+    if seals.contains(SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW) {
+        Ok(())
+    } else {
+        Err("the engine's file can be written".into())
+    }
+}
+
+/// The file has no name any more; what is left is how it was opened.
+#[cfg(not(target_os = "linux"))]
+fn image_is_fixed() -> Result<(), String> {
+    use rustix::fs::OFlags;
+    let flags = rustix::fs::fcntl_getfl(borrow(IMAGE_FD)).map_err(|e| e.to_string())?;
+    if flags.intersects(OFlags::WRONLY | OFlags::RDWR) {
+        Err("the engine's file can be written".into())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn close_from(first: i32) -> std::io::Result<()> {
     // SAFETY: nothing in this process owns a descriptor from `first` up that it will use or close again.
     #[expect(
         unsafe_code,
@@ -68,8 +88,24 @@ fn close_from(first: u32) -> io::Result<()> {
     if result == 0 {
         Ok(())
     } else {
-        Err(io::Error::last_os_error())
+        Err(std::io::Error::last_os_error())
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_from(first: i32) -> std::io::Result<()> {
+    for fd in first..LOOK_UP_TO {
+        // SAFETY: nothing in this process owns a descriptor from `first` up that it will use or close again.
+        #[expect(
+            unsafe_code,
+            reason = "descriptors from whoever started the process have no owner object"
+        )]
+        unsafe {
+            // Most are not open, which is what is wanted.
+            let _ = libc::close(fd);
+        }
+    }
+    Ok(())
 }
 
 fn is_open(fd: i32) -> bool {
