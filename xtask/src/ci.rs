@@ -84,11 +84,33 @@ fn run_stage(stage: Stage) -> Result<()> {
                 "--document-private-items",
                 "--quiet",
             ]);
-            project::run(rustdoc.env("RUSTDOCFLAGS", "-Dwarnings"))
+            project::run(rustdoc.env("RUSTDOCFLAGS", "-Dwarnings"))?;
+            image()
         }
         Stage::Test => run_tests(|package| package != PRODUCT_TESTS, None),
         Stage::E2e => run_tests(|package| package == PRODUCT_TESTS, None),
     }
+}
+
+/// Builds the engine image from its sources and compares it with the one in the repository.
+fn image() -> Result<()> {
+    if !project::has(setup::CLANG) {
+        println!(
+            "skipped: the engine image is not compared, {} is not here",
+            setup::CLANG
+        );
+        return Ok(());
+    }
+    let manifest = "crates/sandbox/image/Cargo.toml";
+    project::run(project::cargo().args([
+        "run",
+        "--release",
+        "--quiet",
+        "--manifest-path",
+        manifest,
+        "--",
+        "--check",
+    ]))
 }
 
 /// Builds and runs every test whose name contains `filter`.

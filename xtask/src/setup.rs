@@ -1,5 +1,5 @@
-//! Installs what the tests need and a bare machine lacks: a PostgreSQL server, strace, the official MCP
-//! client, the TypeScript compiler, Bun and workerd from npm, the official MCP client from PyPI. It
+//! Installs what the tests need and a bare machine lacks: a PostgreSQL server, strace, the compiler of
+//! the engine image, the TypeScript compiler, Bun and workerd from npm, the official MCP client from PyPI. It
 //! touches the system only on Debian and only as root; elsewhere it says what to install. What is
 //! there stays.
 
@@ -7,6 +7,9 @@ use crate::project;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The compiler of the engine image: another gives another image.
+pub(crate) const CLANG: &str = "clang-14";
 
 /// Makes the machine able to run every test. Cheap when it already is.
 pub(crate) fn run() -> Result<()> {
@@ -20,6 +23,9 @@ pub(crate) fn run() -> Result<()> {
     }
     if !project::has("strace") {
         packages.push("strace");
+    }
+    if !project::has(CLANG) && is_debian_12() {
+        packages.push(CLANG);
     }
     if !packages.is_empty() {
         install(&packages)?;
@@ -64,6 +70,11 @@ fn need_programs() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The release that carries [`CLANG`].
+fn is_debian_12() -> bool {
+    std::fs::read_to_string("/etc/debian_version").is_ok_and(|version| version.starts_with("12"))
 }
 
 fn install(packages: &[&str]) -> Result<()> {

@@ -285,14 +285,14 @@ function call(path, given, options, lookup) {
     return rejectedToolError("call_limit_exceeded", path, `this program has made ${limits.callsMax} tool calls, the limit per task (calls); an administrator may raise it`);
   }
   if (mapSize(calls) >= limits.callsInFlightMax) {
-    return rejectedToolError("call_limit_exceeded", path, `${limits.callsInFlightMax} tool calls are already in flight, the limit (callsInFlight); await some of them first`);
+    return rejectedToolError("call_limit_exceeded", path, `${limits.callsInFlightMax} tool calls are already in flight, the limit (callsInFlight); await some of them first, or have an administrator raise it`);
   }
   const bytes = utf8Length(args.json) + utf8Length(opts.json);
   if (bytes > limits.messageBytesMax) {
-    return rejectedToolError("invalid_arguments", path, `the arguments are ${bytes} bytes, over the limit of ${limits.messageBytesMax} bytes`);
+    return rejectedToolError("invalid_arguments", path, `the arguments are ${bytes} bytes, over the limit of ${limits.messageBytesMax} bytes (toolResultBytes); pass less, or have an administrator raise it`);
   }
   if (bytesInFlight + bytes > limits.messageBytesMax) {
-    return rejectedToolError("call_limit_exceeded", path, `the arguments of the calls in flight are over ${limits.messageBytesMax} bytes together, the limit; await some of the calls first`);
+    return rejectedToolError("call_limit_exceeded", path, `the arguments of the calls in flight are over ${limits.messageBytesMax} bytes together, the limit (toolResultBytes); await some of the calls first, or have an administrator raise it`);
   }
   const mendedPath = wellFormed(path);
   const pathBytes = utf8Length(mendedPath);

@@ -155,25 +155,16 @@ pub fn compile(source: &str, source_bytes_max: usize) -> Result<Program, Compile
         CompileError::at(source, offset, message)
     })?;
     let stack = STACK_BYTES + levels * STACK_BYTES_PER_LEVEL;
-    let compiled = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("compile".into())
-            .stack_size(stack)
-            .spawn_scoped(scope, || compile_text(source, &text_of(source)));
-        match thread.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(compiled)) => compiled,
-            Ok(Err(_panic)) => Err(CompileError::at(
+    // On a stack of its own, not a thread of its own: waking one costs more than compiling.
+    let compile = || stacker::grow(stack, || compile_text(source, &text_of(source)));
+    let compiled =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(compile)).unwrap_or_else(|_panic| {
+            Err(CompileError::at(
                 source,
                 0,
                 "the compiler failed on this source; please report it",
-            )),
-            Err(error) => Err(CompileError::at(
-                source,
-                0,
-                format!("this source needs more memory to compile than there is: {error}"),
-            )),
-        }
-    });
+            ))
+        });
     let Compiled {
         code,
         places,

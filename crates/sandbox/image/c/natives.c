@@ -120,13 +120,13 @@ static JSValue issue(JSValueConst path, bool lookup, const char *arguments, size
             "this program has made %u tool calls, the limit per task (calls); an administrator may raise it", params.calls_max);
     if (calls_len >= params.calls_in_flight_max)
         return rejected_tool_error("call_limit_exceeded", path,
-            "%u tool calls are already in flight, the limit (callsInFlight); await some of them first", params.calls_in_flight_max);
+            "%u tool calls are already in flight, the limit (callsInFlight); await some of them first, or have an administrator raise it", params.calls_in_flight_max);
     if (arguments_len + options_len > params.message_bytes_max)
         return rejected_tool_error("invalid_arguments", path,
-            "the arguments are %u bytes, over the limit of %u bytes", (unsigned)(arguments_len + options_len), params.message_bytes_max);
+            "the arguments are %u bytes, over the limit of %u bytes (toolResultBytes); pass less, or have an administrator raise it", (unsigned)(arguments_len + options_len), params.message_bytes_max);
     if (bytes_in_flight + arguments_len + options_len > params.message_bytes_max)
         return rejected_tool_error("call_limit_exceeded", path,
-            "the arguments of the calls in flight are over %u bytes together, the limit; await some of the calls first", params.message_bytes_max);
+            "the arguments of the calls in flight are over %u bytes together, the limit (toolResultBytes); await some of the calls first, or have an administrator raise it", params.message_bytes_max);
     size_t path_len;
     const char *path_text = text_of(path, &path_len);
     if (!path_text)

@@ -224,7 +224,7 @@ async fn output_over_its_limits_ends_the_program() {
     };
     assert_eq!(
         result,
-        r#"["invalid_arguments","the arguments are 5010 bytes, over the limit of 4096 bytes"]"#
+        r#"["invalid_arguments","the arguments are 5010 bytes, over the limit of 4096 bytes (toolResultBytes); pass less, or have an administrator raise it"]"#
     );
 }
 
