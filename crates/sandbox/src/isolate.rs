@@ -29,6 +29,7 @@ mod worker;
 pub(crate) use judge::{Judge, Violation};
 pub(crate) use watch::processor_time_ms;
 pub(crate) use wire::{Frame, Kind};
+pub(crate) use witness::resident_bytes;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

@@ -121,6 +121,16 @@ pub enum Outcome {
     Error(Arc<str>),
 }
 
+impl Outcome {
+    /// Whether it is a value, and its JSON.
+    pub(crate) fn as_json(&self) -> (bool, &str) {
+        match self {
+            Outcome::Value(json) => (true, json),
+            Outcome::Error(json) => (false, json),
+        }
+    }
+}
+
 /// How a logged line was meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {

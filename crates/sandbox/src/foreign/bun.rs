@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::said::{Ear, MESSAGE_BYTES_MAX, Turn, start_text};
 use super::world::{digest, world};
-use crate::isolate::processor_time_ms;
+use crate::isolate::{processor_time_ms, resident_bytes};
 use crate::limits::MEMORY_BYTES_BESIDE;
 use crate::session::{Command, Event, FailureCode, Sandbox, Session, Start};
 use crate::{Error, Layer, Limits};
@@ -322,13 +322,6 @@ async fn version(bun: &Path) -> Result<String, Error> {
         return Err(failed(format!("it is no Bun: {}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// Resident memory of a process, from the kernel.
-fn resident_bytes(pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }
 
 /// Should this server be killed, nobody is left to watch a program that never rests.

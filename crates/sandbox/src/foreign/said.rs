@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::isolate::{Frame, Judge, Kind, Violation};
 use crate::limits::FRAME_BYTES_MAX;
-use crate::session::{Command, Event, FailureCode, Outcome, Start};
+use crate::session::{Command, Event, FailureCode, Start};
 use crate::{Limits, Program};
 
 /// The largest message in either direction: a text of the largest size, each character escaped.
@@ -190,10 +190,7 @@ impl Turn {
                 elapsed_ms,
                 outcome,
             } => {
-                let (ok, json) = match outcome {
-                    Outcome::Value(json) => (true, json),
-                    Outcome::Error(json) => (false, json),
-                };
+                let (ok, json) = outcome.as_json();
                 (
                     Some(*seq),
                     json!({ "t": "deliver", "seq": seq, "nowMs": now_ms, "elapsedMs": elapsed_ms, "ok": ok, "json": json }),

@@ -26,7 +26,7 @@ use super::watch::Ledger;
 use super::wire::{Frame, HEADER_BYTES, Kind, PARAMS_BYTES, WIRE_VERSION};
 use crate::Error;
 use crate::limits::FRAME_BYTES_MAX;
-use crate::session::{Command, Event, Outcome, Session, Start};
+use crate::session::{Command, Event, Session, Start};
 
 /// How long a worker may take to lock itself down; generous, for a loaded machine.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
@@ -249,14 +249,11 @@ impl Link {
                 elapsed_ms,
                 outcome,
             } => {
-                let (ok, json) = match outcome {
-                    Outcome::Value(json) => (1, json),
-                    Outcome::Error(json) => (0, json),
-                };
+                let (ok, json) = outcome.as_json();
                 Frame::write(
                     &mut frame,
                     Kind::Deliver,
-                    ok,
+                    u8::from(ok),
                     (task, *seq),
                     &[&clock(*now_ms), &clock(*elapsed_ms as i64), json.as_bytes()],
                 );

@@ -72,7 +72,7 @@ fn threads(pid: u32) -> Vec<String> {
 }
 
 /// Memory of a process that is in the machine now; none where it is not shown.
-pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     let sizes = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = sizes.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
