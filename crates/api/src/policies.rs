@@ -29,6 +29,9 @@ pub struct RuleMatch {
     /// Names of clients.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
+    /// API keys, as `key_…`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// `dashboard`, `cli`, `api`, `mcp`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<String>,

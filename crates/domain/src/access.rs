@@ -4,7 +4,7 @@
 //! and every tenant statement of the store wants one. So a forgotten check does not compile.
 
 use crate::tenancy::Role;
-use crate::{AccountId, OrganizationId, WorkspaceId};
+use crate::{AccountId, KeyId, OrganizationId, WorkspaceId};
 
 /// Through what a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -16,11 +16,23 @@ pub enum Channel {
     Cli,
     /// The HTTP API by a program.
     Api,
-    /// An MCP client.
+    /// An MCP client, acting for a model.
     Mcp,
+    /// A form that an MCP client showed to its person: answers to approvals come through it, never
+    /// tasks.
+    Client,
 }
 
 impl Channel {
+    /// All channels.
+    pub const ALL: [Self; 5] = [
+        Self::Dashboard,
+        Self::Cli,
+        Self::Api,
+        Self::Mcp,
+        Self::Client,
+    ];
+
     /// The stable name, as stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -29,15 +41,14 @@ impl Channel {
             Self::Cli => "cli",
             Self::Api => "api",
             Self::Mcp => "mcp",
+            Self::Client => "client",
         }
     }
 
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Dashboard, Self::Cli, Self::Api, Self::Mcp]
-            .into_iter()
-            .find(|c| c.as_str() == text)
+        Self::ALL.into_iter().find(|c| c.as_str() == text)
     }
 }
 
@@ -98,6 +109,8 @@ pub struct Caller {
     pub channel: Channel,
     /// What the client calls itself, at most 128 characters; empty if it does not say.
     pub client: String,
+    /// The API key it came with, if it came with one.
+    pub key_id: Option<KeyId>,
 }
 
 /// Why a caller may not do something.
@@ -189,6 +202,7 @@ mod tests {
             role,
             channel,
             client: String::new(),
+            key_id: None,
         }
     }
 

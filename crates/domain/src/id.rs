@@ -125,6 +125,8 @@ ids! {
     AccountId, "acct_", "account id";
     /// One audit entry.
     AuditId, "aud_", "audit id";
+    /// One API key.
+    KeyId, "key_", "key id";
     /// One value too large to be carried, read on in parts.
     HandleId, "hdl_", "handle id";
 }

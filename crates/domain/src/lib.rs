@@ -16,6 +16,7 @@ pub mod id;
 pub mod limits;
 pub mod partial;
 pub mod policy;
+pub mod settings;
 pub mod source;
 pub mod task;
 pub mod tenancy;
@@ -23,7 +24,7 @@ pub mod time;
 pub mod tool;
 
 pub use id::{
-    AccountId, ApprovalId, AuditId, CallId, CredentialId, HandleId, OrganizationId, RuleId,
+    AccountId, ApprovalId, AuditId, CallId, CredentialId, HandleId, KeyId, OrganizationId, RuleId,
     SourceId, TaskId, WorkspaceId,
 };
 pub use time::Timestamp;

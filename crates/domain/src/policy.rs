@@ -7,7 +7,7 @@
 use crate::access::Channel;
 use crate::tenancy::Role;
 use crate::tool::Risk;
-use crate::{AccountId, RuleId, Timestamp};
+use crate::{AccountId, KeyId, RuleId, Timestamp};
 use serde_json::Value;
 
 mod condition;
@@ -125,6 +125,8 @@ pub struct Match {
     pub roles: Vec<Role>,
     /// Names of clients, as the client calls itself.
     pub clients: Vec<String>,
+    /// API keys that the request came with.
+    pub keys: Vec<KeyId>,
     /// Ways the request came in.
     pub channels: Vec<Channel>,
     /// What must hold of the arguments: all of these.
@@ -187,6 +189,8 @@ pub struct Request<'a> {
     pub role: Role,
     /// What the client calls itself.
     pub client: &'a str,
+    /// The API key that the task came in with, if any.
+    pub key_id: Option<&'a KeyId>,
     /// Through what the task came in.
     pub channel: Channel,
     /// The time of the decision.
@@ -300,6 +304,7 @@ fn applies(rule: &Rule, request: &Request<'_>) -> bool {
         && any_or_empty(&m.persons, |p| p == request.account_id)
         && any_or_empty(&m.roles, |r| *r == request.role)
         && any_or_empty(&m.clients, |c| c.eq_ignore_ascii_case(request.client))
+        && any_or_empty(&m.keys, |k| Some(k) == request.key_id)
         && any_or_empty(&m.channels, |c| *c == request.channel)
 }
 

@@ -1,7 +1,7 @@
 //! Approvals: list, show, answer. An answer counts once, and only from whoever may give it.
 
 use crate::{Engine, Error, entropy, gate};
-use domain::access::{Caller, Permission, Scope};
+use domain::access::{Caller, Channel, Permission, Scope};
 use domain::approval::{Answered, Approval, Refusal, Verdict};
 use domain::audit::AuditDraft;
 use domain::canonical::sha256_parts;
@@ -135,6 +135,11 @@ impl Engine {
                 .commit(&scope, {
                     let scope = scope.clone();
                     move |tx| {
+                        if answered.channel == Channel::Client
+                            && !store::settings::get(tx, &scope)?.in_client_decisions
+                        {
+                            return Err(not_in_client());
+                        }
                         let current = store::approvals::get(tx, &scope, &id)?
                             .ok_or_else(|| Error::not_found("approval", &id))?;
                         let at = answered.at;
@@ -169,13 +174,21 @@ fn decider(caller: &Caller, approval: &Approval) -> Result<Scope, Error> {
         Ok(scope) => Ok(scope),
         Err(forbidden) => {
             let named = approval.ask.approvers.contains(&caller.account_id);
-            if named && caller.channel != domain::access::Channel::Mcp {
+            if named && caller.channel != Channel::Mcp {
                 Ok(caller.scope(Permission::RunTasks)?)
             } else {
                 Err(forbidden.into())
             }
         }
     }
+}
+
+fn not_in_client() -> Error {
+    Error::conflict(
+        "not_in_client",
+        "this workspace takes no answers from forms of MCP clients; open the approval's link, or \
+         use `executor approvals`",
+    )
 }
 
 fn refused(refusal: Refusal) -> Error {

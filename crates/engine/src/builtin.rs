@@ -52,6 +52,7 @@ pub(crate) fn caller_of(task: &Task) -> Caller {
         role: task.role,
         channel: task.channel,
         client: task.client.clone(),
+        key_id: task.key_id.clone(),
     }
 }
 

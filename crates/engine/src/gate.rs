@@ -81,6 +81,7 @@ pub(crate) fn request<'a>(
         account_id: &task.account_id,
         role: task.role,
         client: &task.client,
+        key_id: task.key_id.as_ref(),
         channel: task.channel,
         now,
     }
@@ -123,6 +124,7 @@ fn general<'a>(
         account_id: &caller.account_id,
         role: caller.role,
         client: &caller.client,
+        key_id: caller.key_id.as_ref(),
         channel: caller.channel,
         now,
     }

@@ -171,6 +171,7 @@ impl Engine {
             role: Role::Owner,
             channel,
             client: client.chars().take(128).collect(),
+            key_id: None,
         }
     }
 

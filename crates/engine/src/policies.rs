@@ -53,6 +53,7 @@ fn narrowness(matches: &Match) -> usize {
         + matches.persons.len().min(1)
         + matches.roles.len().min(1)
         + matches.clients.len().min(1)
+        + matches.keys.len().min(1)
         + matches.channels.len().min(1)
         + matches.conditions.len();
     tools * 10 + others

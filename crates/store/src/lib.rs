@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod meta;
 pub mod policies;
 pub mod sessions;
+pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;

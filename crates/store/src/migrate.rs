@@ -11,6 +11,7 @@ use domain::canonical::sha256_hex;
 const STEPS: &[&str] = &[
     include_str!("../migrations/0001_spine.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
+    include_str!("../migrations/0003_keys_settings.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -53,11 +53,11 @@ fn insert_row(
     let begun = u32::from(claim.is_some());
     tx.execute(
         "insert into tasks
-             (id, organization_id, workspace_id, account_id, role, channel, client, code, runtime_id,
-              metadata, limits, seed, pins, state, log_lines, attempts, fence, owner, lease_until,
+             (id, organization_id, workspace_id, account_id, role, channel, client, key_id, code,
+              runtime_id, metadata, limits, seed, pins, state, log_lines, attempts, fence, owner, lease_until,
               created_at, started_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, $15, $15, $16, $17,
-                 $18, $19)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $16, $17,
+                 $18, $19, $20)",
         &params![
             &task.id,
             scope.organization_id(),
@@ -66,6 +66,7 @@ fn insert_row(
             task.role.as_str(),
             task.channel.as_str(),
             &task.client,
+            task.key_id.as_ref(),
             &task.code,
             &task.runtime_id,
             &task.metadata,
@@ -86,8 +87,8 @@ fn insert_row(
 /// The columns of a task, with its activity counted. The conditions on status are literal, so that
 /// the partial indexes serve them.
 const COLUMNS: &str = "tasks.id, tasks.organization_id, tasks.workspace_id, tasks.account_id, \
-     tasks.role, tasks.channel, tasks.client, tasks.code, tasks.runtime_id, tasks.metadata, \
-     tasks.limits, tasks.seed, tasks.pins, tasks.state, tasks.result, tasks.error, \
+     tasks.role, tasks.channel, tasks.client, tasks.key_id, tasks.code, tasks.runtime_id, \
+     tasks.metadata, tasks.limits, tasks.seed, tasks.pins, tasks.state, tasks.result, tasks.error, \
      (select count(*) from approvals \
       where approvals.task_id = tasks.id and approvals.status = 'pending'), \
      (select count(*) from calls where calls.task_id = tasks.id and calls.status = 'running'), \
@@ -102,6 +103,7 @@ fn read(r: &mut Row<'_>) -> Result<Task, Error> {
         role: r.named(Role::parse)?,
         channel: r.named(Channel::parse)?,
         client: r.text()?,
+        key_id: r.opt_id()?,
         code: r.text()?,
         runtime_id: r.text()?,
         metadata: r.text()?,

@@ -31,6 +31,7 @@ fn run(rules: Vec<Rule>, tool: &str, risk: Risk, arguments: Option<&Value>) -> D
         account_id: &account,
         role: Role::Member,
         client: "claude-code",
+        key_id: None,
         channel: Channel::Mcp,
         now: Timestamp(1_000),
     };
@@ -198,6 +199,7 @@ fn may(rules: Vec<Rule>, arguments: &Partial) -> Vec<&'static str> {
         account_id: &account,
         role: Role::Member,
         client: "claude-code",
+        key_id: None,
         channel: Channel::Mcp,
         now: Timestamp(1_000),
     };

@@ -186,6 +186,7 @@ impl Engine {
             role: caller.role,
             channel: caller.channel,
             client: caller.client.clone(),
+            key_id: caller.key_id.clone(),
             code: new.code.clone(),
             runtime_id: runtime.name().to_owned(),
             metadata,

@@ -287,6 +287,7 @@ fn applies_to(m: &RuleMatch) -> String {
         part("for", &m.persons, ", "),
         part("role", &m.roles, ", "),
         part("client", &m.clients, ", "),
+        part("key", &m.keys, ", "),
         part("via", &m.channels, ", "),
         part("when", &m.conditions, " and "),
     ]

@@ -57,6 +57,7 @@ fn rule(r: &Rule, position: usize) -> wire::Rule {
             persons: texts(&m.persons),
             roles: m.roles.iter().map(|x| x.as_str().to_owned()).collect(),
             clients: m.clients.clone(),
+            keys: m.keys.iter().map(ToString::to_string).collect(),
             channels: m.channels.iter().map(|x| x.as_str().to_owned()).collect(),
             conditions: m.conditions.iter().map(condition).collect(),
         },
@@ -189,6 +190,12 @@ fn read_match(m: wire::RuleMatch) -> Result<Match, Failure> {
             &m.roles,
             Role::parse,
             "owner, admin, billing_admin or member",
+        )?,
+        keys: every(
+            "match.keys",
+            &m.keys,
+            |text| domain::KeyId::parse(text).ok(),
+            "a key such as key_…",
         )?,
         channels: every(
             "match.channels",

@@ -17,6 +17,7 @@ fn view(state: TaskState) -> TaskView {
         role: Role::Owner,
         channel: Channel::Mcp,
         client: "test".into(),
+        key_id: None,
         code: "return 1".into(),
         runtime_id: "isolate".into(),
         metadata: "{}".into(),
