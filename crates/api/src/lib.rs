@@ -11,6 +11,8 @@ pub mod check;
 pub mod credentials;
 pub mod error;
 pub mod events;
+pub mod keys;
+pub mod members;
 pub mod policies;
 pub mod sources;
 pub mod system;

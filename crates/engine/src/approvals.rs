@@ -174,7 +174,7 @@ fn decider(caller: &Caller, approval: &Approval) -> Result<Scope, Error> {
         Ok(scope) => Ok(scope),
         Err(forbidden) => {
             let named = approval.ask.approvers.contains(&caller.account_id);
-            if named && caller.channel != Channel::Mcp {
+            if named && caller.speaks_for_person() {
                 Ok(caller.scope(Permission::RunTasks)?)
             } else {
                 Err(forbidden.into())

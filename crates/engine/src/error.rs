@@ -1,5 +1,6 @@
 //! Why an operation of the engine did not succeed, in words for whoever asked.
 
+use domain::access::Forbidden;
 use serde_json::Value;
 
 /// Why an operation did not succeed. The text is for people; [`Error::code`] is for programs.
@@ -25,7 +26,7 @@ pub enum Error {
     },
     /// The caller may not.
     #[error(transparent)]
-    Forbidden(#[from] domain::access::Forbidden),
+    Forbidden(#[from] Forbidden),
     /// What was given does not fit.
     #[error("{message}")]
     Invalid {
@@ -67,6 +68,7 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::NotFound { .. } | Self::NotFoundNear { .. } => "not_found",
+            Self::Forbidden(Forbidden::OtherWorkspace { .. }) => "wrong_workspace",
             Self::Forbidden(_) => "forbidden",
             Self::Invalid { code, .. } | Self::Conflict { code, .. } => code,
             Self::Unavailable { .. } => "unavailable",
@@ -82,7 +84,10 @@ impl Error {
             Self::NotFound { what, .. } => Some(format!(
                 "List what there is, and check the {what}'s identifier."
             )),
-            Self::Forbidden(_) => Some("Ask an administrator of the workspace.".into()),
+            Self::Forbidden(Forbidden::Role { .. } | Forbidden::Above { .. }) => {
+                Some("Ask an administrator of the workspace.".into())
+            }
+            Self::Forbidden(Forbidden::Program { .. } | Forbidden::OtherWorkspace { .. }) => None,
             Self::Unavailable { .. } => Some("Run `executor doctor` to see what is wrong.".into()),
             Self::NotFoundNear { .. }
             | Self::Invalid { .. }

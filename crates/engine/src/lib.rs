@@ -18,7 +18,9 @@ mod feed;
 mod gate;
 mod health;
 mod incidents;
+mod keys;
 mod live;
+mod members;
 mod policies;
 mod run;
 mod runtimes;
@@ -41,6 +43,8 @@ pub use credentials::{CredentialTest, CredentialView, NewCredential};
 pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
+pub use keys::NewKey;
+pub use members::MemberChange;
 pub use policies::RuleDraft;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
@@ -160,6 +164,12 @@ impl Engine {
         &self.inner.public_url
     }
 
+    /// The time, as this server takes it.
+    #[must_use]
+    pub fn now(&self) -> domain::Timestamp {
+        self.inner.clock.now()
+    }
+
     /// The owner of the one local workspace, for `local` sign-in.
     #[must_use]
     pub fn local_caller(&self, channel: Channel, client: String) -> Caller {
@@ -178,16 +188,25 @@ impl Engine {
     /// Who a caller is.
     ///
     /// # Errors
-    /// When the caller may not run tasks here.
+    /// `not_found` when the caller is no member any more, or the workspace is gone.
     pub fn me(&self, caller: &Caller) -> BoxFuture<'_, Result<Me, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            caller.scope(domain::access::Permission::RunTasks)?;
-            Ok(Me {
-                account: self.inner.local.account.clone(),
-                workspace: self.inner.local.workspace.clone(),
-                role: caller.role,
-            })
+            let scope = caller.scope(domain::access::Permission::RunTasks)?;
+            self.inner
+                .store
+                .read(move |r| {
+                    let member = store::tenancy::member(r, &scope, &caller.account_id)?
+                        .ok_or_else(|| Error::not_found("member", &caller.account_id))?;
+                    let workspace = store::tenancy::workspace(r, &scope)?
+                        .ok_or_else(|| Error::not_found("workspace", scope.workspace_id()))?;
+                    Ok(Me {
+                        account: member.account,
+                        workspace,
+                        role: member.role,
+                    })
+                })
+                .await
         })
     }
 

@@ -72,9 +72,19 @@ impl Failure {
     }
 
     pub(crate) fn unknown_key() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unknown_key", "the key sent with the request is not known here")
-            .next("Leave out the `Authorization` and `x-api-key` headers: on this machine none is needed.")
-            .header(WWW_AUTHENTICATE, "Bearer realm=\"executor\", error=\"invalid_token\"")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unknown_key",
+            "the API key sent with the request does not work here",
+        )
+        .next(
+            "Make a new one with `executor keys create NAME`. On the machine of the server, as the \
+             user who runs it, none is needed: leave out `Authorization` and `x-api-key`.",
+        )
+        .header(
+            WWW_AUTHENTICATE,
+            "Bearer realm=\"executor\", error=\"invalid_token\"",
+        )
     }
 
     /// A token of `/runtime/exchange` that no session has, or no longer.

@@ -9,6 +9,8 @@ mod audit;
 mod check;
 mod credentials;
 mod extract;
+mod keys;
+mod members;
 mod policies;
 mod sources;
 mod stream;
@@ -49,6 +51,8 @@ use utoipa_axum::routes;
         (name = "sources", description = "Where tools come from"),
         (name = "policies", description = "Rules that decide about calls"),
         (name = "credentials", description = "What opens a source; values go in and never come out"),
+        (name = "keys", description = "How programs prove whose they are; secrets go out once"),
+        (name = "members", description = "The people of the organization"),
         (name = "audit", description = "The chain of what was done"),
         (name = "system", description = "Who is asking, and how the server is"),
     )
@@ -104,6 +108,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(credentials::remove))
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::test))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(members::add, members::list))
+        .routes(routes!(members::change, members::remove))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(system::me))

@@ -3,6 +3,7 @@
 //! Reads nothing and decides nothing. Texts that the store holds as JSON become JSON here. Rules
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
+pub(crate) mod people;
 pub(crate) mod policy;
 mod time;
 

@@ -21,6 +21,7 @@ pub mod events;
 pub mod handles;
 pub mod health;
 pub mod idempotency;
+pub mod keys;
 pub mod meta;
 pub mod policies;
 pub mod sessions;

@@ -1,6 +1,7 @@
 //! Calls that come to the gate a second time: approved by a person since, or under way when a server
 //! died. Each is decided again on the policy as it stands now.
 
+use super::standing::{Standing, audit_lost, denied_to_caller, standing};
 use super::{
     Asking, Target, Verdict, ask_person, audit_sent, call_event, denied_by_policy, request,
 };
@@ -42,9 +43,17 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Verdict, Err
         return Ok(Verdict::Settled(CallStatus::Failed(gone)));
     };
     let tool = &*target.tool;
+    let role = match standing(tx, c.scope, c.task)? {
+        Standing::Member(role) => role,
+        Standing::Lost(why) => {
+            audit_lost(tx, c.scope, c.task, c.call, why, c.now)?;
+            let denied = denied_to_caller(&tool.path, why);
+            return Ok(Verdict::Settled(CallStatus::Denied(denied)));
+        }
+    };
     let policy = store::policies::policy(tx, c.scope, Some(&c.task.account_id))?;
     let decision = policy::decide(
-        &request(c.task, tool, Some(&target.arguments), c.now),
+        &request(c.task, role, tool, Some(&target.arguments), c.now),
         &policy,
     );
     let same_definition = tool.digest == c.approval.binding.definition_digest;
@@ -120,8 +129,12 @@ pub(crate) struct Repeating<'a> {
 
 /// Admits a call that only reads once more, if policy still lets it pass or a person approved it.
 pub(crate) fn repeat(tx: &mut Tx<'_>, r: &Repeating<'_>) -> Result<Option<Admission>, Error> {
+    let Standing::Member(role) = standing(tx, r.scope, r.task)? else {
+        return Ok(None);
+    };
     let policy = store::policies::policy(tx, r.scope, Some(&r.task.account_id))?;
-    let request = request(r.task, &r.target.tool, Some(&r.target.arguments), r.now);
+    let arguments = Some(&r.target.arguments);
+    let request = request(r.task, role, &r.target.tool, arguments, r.now);
     let decision = policy::decide(&request, &policy);
     let granted = store::approvals::for_call(tx, r.scope, &r.task.id, r.call.binding.sequence)?
         .into_iter()
