@@ -1,5 +1,9 @@
 //! Every limit a task lives under: its name, default and maximum.
 
+mod adjustable;
+
+pub use adjustable::Limit;
+
 /// The limits of one task. Made by [`Limits::default`] and narrowed by whoever submits it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,3 +67,6 @@ pub const KEY_OVERLAP_MS_MAX: u64 = 30 * 24 * 3_600_000;
 
 /// Members of one organization.
 pub const MEMBERS_MAX: usize = 10_000;
+
+/// Workspaces of one organization.
+pub const WORKSPACES_MAX: usize = 1_000;

@@ -1,5 +1,6 @@
 //! Approvals: list, show, answer. An answer counts once, and only from whoever may give it.
 
+use crate::settings::sees_all_tasks;
 use crate::{Engine, Error, entropy, gate};
 use domain::access::{Caller, Channel, Permission, Scope};
 use domain::approval::{Answered, Approval, Refusal, Verdict};
@@ -35,11 +36,10 @@ pub fn approval_digest(approval: &Approval) -> String {
     ])
 }
 
-/// Whether a person may see an approval: reviewers all, others those of their own tasks and those
-/// they are named in.
-fn may_see(caller: &Caller, approval: &Approval) -> bool {
-    caller.scope(Permission::SeeAllTasks).is_ok()
-        || approval.requested_by == caller.account_id
+/// Whether a person may see an approval: whoever sees all tasks every one, others those of their own
+/// tasks and those they are named in.
+fn may_see(caller: &Caller, all: bool, approval: &Approval) -> bool {
+    all || approval.requested_by == caller.account_id
         || approval.ask.approvers.contains(&caller.account_id)
 }
 
@@ -62,13 +62,15 @@ impl Engine {
                 before: query.before,
                 limit: query.limit,
             };
-            let mut found = self
-                .inner
+            self.inner
                 .store
-                .read(move |r| Ok::<_, Error>(store::approvals::list(r, &scope, &filter)?))
-                .await?;
-            found.retain(|a| may_see(&caller, a));
-            Ok(found)
+                .read(move |r| {
+                    let all = sees_all_tasks(r, &scope, &caller)?;
+                    let mut found = store::approvals::list(r, &scope, &filter)?;
+                    found.retain(|a| may_see(&caller, all, a));
+                    Ok(found)
+                })
+                .await
         })
     }
 
@@ -87,9 +89,12 @@ impl Engine {
             let wanted = id.clone();
             self.inner
                 .store
-                .read(move |r| Ok::<_, Error>(store::approvals::get(r, &scope, &wanted)?))
+                .read(move |r| {
+                    let all = sees_all_tasks(r, &scope, &caller)?;
+                    let found = store::approvals::get(r, &scope, &wanted)?;
+                    Ok::<_, Error>(found.filter(|a| may_see(&caller, all, a)))
+                })
                 .await?
-                .filter(|a| may_see(&caller, a))
                 .ok_or_else(|| Error::not_found("approval", &id))
         })
     }

@@ -189,7 +189,7 @@ impl Door<'_> {
         &self,
         tx: &mut Tx<'_>,
         target: &Target,
-        why: &'static str,
+        why: &str,
     ) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
         let status = CallStatus::Denied(denied_to_caller(&tool.path, why));

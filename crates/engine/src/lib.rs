@@ -22,13 +22,17 @@ mod keys;
 mod live;
 mod members;
 mod policies;
+mod quotas;
+mod rates;
 mod run;
 mod runtimes;
+mod settings;
 mod sign_in;
 mod sources;
 mod tasks;
 mod tools_view;
 mod worker;
+mod workspaces;
 
 use domain::access::{Caller, Channel, Scope, System};
 use domain::tenancy::Role;
@@ -48,6 +52,7 @@ pub use members::MemberChange;
 pub use policies::RuleDraft;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
+pub use settings::SettingsChange;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
@@ -109,6 +114,8 @@ struct Inner {
     feed: feed::Feed,
     live: live::Registry,
     catalogs: catalog::Cache,
+    rates: rates::Rates,
+    quotas: quotas::Quotas,
     worker: worker::Worker,
 }
 
@@ -138,6 +145,8 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
+                rates: rates::Rates::default(),
+                quotas: quotas::Quotas::default(),
                 worker: worker::Worker::new(parts.server_id),
             };
             let engine = Self {

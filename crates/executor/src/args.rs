@@ -5,7 +5,7 @@
 
 use crate::commands::{
     approvals, audit, check, config, credentials, doctor, example, keys, mcp, members, policies,
-    run, serve, sources, tasks, tools, version, web,
+    run, serve, sources, tasks, tools, version, web, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -67,6 +67,7 @@ pub(crate) enum Command {
     Credentials(credentials::Arguments),
     Keys(keys::Arguments),
     Members(members::Arguments),
+    Workspaces(workspaces::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Example(example::Arguments),

@@ -18,6 +18,7 @@ pub(crate) mod tasks;
 pub(crate) mod tools;
 pub(crate) mod version;
 pub(crate) mod web;
+pub(crate) mod workspaces;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -41,6 +42,7 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Credentials(arguments) => Box::pin(credentials::run(context, arguments)),
         Command::Keys(arguments) => Box::pin(keys::run(context, arguments)),
         Command::Members(arguments) => Box::pin(members::run(context, arguments)),
+        Command::Workspaces(arguments) => Box::pin(workspaces::run(context, arguments)),
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),
         Command::Doctor(_) => Box::pin(doctor::run(context)),
         Command::Example(arguments) => Box::pin(example::run(context, arguments)),

@@ -12,6 +12,7 @@ mod extract;
 mod keys;
 mod members;
 mod policies;
+mod settings;
 mod sources;
 mod stream;
 mod system;
@@ -37,8 +38,9 @@ use utoipa_axum::routes;
         title = "Executor",
         description = "Runs programs for agents in a sandbox where every tool of every connected \
                        API is a function and each call passes one gate. Errors are \
-                       `application/problem+json`. Every route also takes `workspace`, the caller's \
-                       workspace by identifier or short name.",
+                       `application/problem+json`. Every route also takes `workspace`, a \
+                       workspace by identifier or short name; without it the caller's first, or \
+                       that of the key.",
         license(name = "MIT", identifier = "MIT"),
     ),
     servers((url = "/")),
@@ -115,8 +117,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(members::change, members::remove))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(settings::show, settings::change))
         .routes(routes!(system::me))
-        .routes(routes!(system::workspaces))
+        .routes(routes!(system::workspaces, system::create_workspace))
         .routes(routes!(system::health))
         .routes(routes!(system::sign_in_link))
 }

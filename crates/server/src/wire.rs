@@ -141,6 +141,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
+        | EventKind::Settings {}
         | EventKind::Policy { .. } => None,
     }
 }

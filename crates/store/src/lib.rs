@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod meta;
 pub mod policies;
+pub mod quotas;
 pub mod sessions;
 pub mod settings;
 pub mod sources;

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_keys_settings.sql"),
     include_str!("../migrations/0009_keys.sql"),
+    include_str!("../migrations/0011_quotas.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -87,7 +87,7 @@ pub fn ensure_local(tx: &mut Tx<'_>, system: System, new: &NewLocal) -> Result<L
 /// [`Error::Conflict`] on a slug that the organization has already; those of the database.
 pub fn insert(
     tx: &mut Tx<'_>,
-    _: System,
+    system: System,
     organization: &Organization,
     workspace: &Workspace,
 ) -> Result<(), Error> {
@@ -107,6 +107,14 @@ pub fn insert(
          on conflict (organization_id) do nothing",
         &params![&organization.id, GENESIS],
     )?;
+    insert_workspace(tx, system, workspace)
+}
+
+/// Adds a workspace to an organization.
+///
+/// # Errors
+/// [`Error::Conflict`] on a slug that the organization has already; those of the database.
+pub fn insert_workspace(tx: &mut Tx<'_>, _: System, workspace: &Workspace) -> Result<(), Error> {
     tx.execute(
         "insert into workspaces (id, organization_id, slug, name, created_at)
          values ($1, $2, $3, $4, $5)",

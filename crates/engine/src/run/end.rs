@@ -9,7 +9,7 @@ use crate::{Engine, Error, gate};
 use domain::access::Scope;
 use domain::approval::Approval;
 use domain::call::CallStatus;
-use domain::limits::Limits;
+use domain::limits::{Limit, Limits};
 use domain::task::{Activity, Lease, Outcome, Task, TaskError, TaskState};
 use domain::tool::{ToolError, ToolErrorCode};
 use domain::{HandleId, Timestamp};
@@ -165,10 +165,11 @@ pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
         .tool_error
         .as_deref()
         .and_then(|text| serde_json::from_str::<ToolError>(text).ok());
-    let limit = |code: &str, name: &str, value: String, raise: &str| {
+    let limit = |code: &str, name: &str, value: String, limit: Limit, instead: &str| {
+        let raise = limit.how_to_raise();
         TaskError::new(
             code,
-            format!("the program passed its limit {name} of {value}; {raise}"),
+            format!("the program passed its limit {name} of {value}; {instead}; {raise}"),
         )
     };
     let mut error = match failure.code {
@@ -189,13 +190,15 @@ pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
             "compute_limit",
             "compute",
             format!("{} ms", limits.compute_ms),
-            "do less computing in the program, or let a tool do it; an administrator may raise it",
+            Limit::ComputeMs,
+            "do less computing in the program, or let a tool do it",
         ),
         FailureCode::MemoryLimit => limit(
             "memory_limit",
             "memory",
             format!("{} bytes", limits.memory_bytes),
-            "hold less at once, page through large results; an administrator may raise it",
+            Limit::MemoryBytes,
+            "hold less at once, page through large results",
         ),
         FailureCode::StackLimit => {
             TaskError::new("stack_limit", "the program calls itself too deeply")
@@ -204,19 +207,22 @@ pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
             "log_limit",
             "log",
             format!("{} bytes", limits.log_bytes),
-            "log less; an administrator may raise it",
+            Limit::LogBytes,
+            "log less",
         ),
         FailureCode::CallLimit => limit(
             "call_limit_exceeded",
             "calls",
             limits.calls.to_string(),
-            "make fewer calls, or split the work into several tasks; an administrator may raise it",
+            Limit::Calls,
+            "make fewer calls, or split the work into several tasks",
         ),
         FailureCode::ResultLimit => limit(
             "result_limit",
             "result",
             format!("{} bytes", limits.tool_result_bytes),
-            "return less, or the part that is needed; an administrator may raise it",
+            Limit::ToolResultBytes,
+            "return less, or the part that is needed",
         ),
         FailureCode::Internal => TaskError::new("internal", failure.message.clone()),
     };

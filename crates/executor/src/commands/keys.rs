@@ -83,12 +83,14 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             output.show(&all, |all| listed(all));
         }
         Command::Revoke { key } => {
-            let key = one(&client.list(&["keys"], &[], usize::MAX).await?, &key)?;
+            let all: Vec<Key> = client.list(&["keys"], &[], usize::MAX).await?;
+            let key = one(&all, &key)?;
             client.delete(&["keys", &key.id]).await?;
             return Ok(removed(context, "key", &key.id));
         }
         Command::Rotate { key, overlap } => {
-            let key = one(&client.list(&["keys"], &[], usize::MAX).await?, &key)?;
+            let all: Vec<Key> = client.list(&["keys"], &[], usize::MAX).await?;
+            let key = one(&all, &key)?;
             let rotation = KeyRotation {
                 overlap_ms: overlap,
             };

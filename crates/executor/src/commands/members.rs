@@ -74,14 +74,16 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                     Failure::usage("nothing to change").next("give --role or --name, or both")
                 );
             }
-            let member = one(&client.list(&["members"], &[], usize::MAX).await?, &member)?;
+            let all: Vec<Member> = client.list(&["members"], &[], usize::MAX).await?;
+            let member = one(&all, &member)?;
             let change = MemberChange { name, role };
             let path = ["members", member.id.as_str()];
             let member: Member = client.send(Method::PATCH, &path, &change).await?;
             output.show(&member, |m| listed(std::slice::from_ref(m)));
         }
         Command::Remove { member } => {
-            let member = one(&client.list(&["members"], &[], usize::MAX).await?, &member)?;
+            let all: Vec<Member> = client.list(&["members"], &[], usize::MAX).await?;
+            let member = one(&all, &member)?;
             client.delete(&["members", &member.id]).await?;
             return Ok(removed(context, "member", &member.id));
         }

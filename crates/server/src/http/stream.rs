@@ -250,6 +250,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
+        | EventKind::Settings {}
         | EventKind::Policy { .. } => false,
     }
 }

@@ -38,6 +38,9 @@ impl Handler {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let (app, caller) = (&self.app, caller(context)?);
+        if let Err(error) = app.engine.count_request(&caller).await {
+            return Ok(answer::engine_error(&error));
+        }
         let progress = || {
             let token = context.meta.get_progress_token()?;
             Some(Progress::new(context.peer.clone(), token.clone()))

@@ -1,19 +1,25 @@
-//! Members and API keys, as stored.
+//! Members and API keys, settings and quotas, as stored.
 
-use crate::samples::{account, at, bits};
+use crate::samples::{account, at, bits, task};
 use crate::world::World;
 use domain::KeyId;
 use domain::access::Scope;
 use domain::key::ApiKey;
+use domain::limits::Limit;
+use domain::settings::Settings;
+use domain::task::Outcome;
 use domain::tenancy::{Account, Role};
 use futures_util::future::join_all;
-use store::{Error, keys, tenancy};
+use store::{Error, keys, quotas, settings, tasks, tenancy};
 
 on_each!(
     a_key_is_found_by_its_secret_while_it_works,
     keys_stay_in_their_workspace,
     members_are_listed_changed_and_removed,
     one_owner_is_left,
+    what_a_workspace_holds_is_counted_no_further_than_asked,
+    a_day_is_counted_exactly,
+    settings_are_kept_and_their_defaults_are_not,
 );
 
 async fn person(w: &World, scope: &Scope, role: Role) -> Account {
@@ -194,4 +200,88 @@ async fn one_owner_is_left(w: World) {
         .collect::<Result<_, _>>()
         .unwrap();
     assert_eq!(left.iter().filter(|left| **left).count(), 3, "{left:?}");
+}
+
+async fn what_a_workspace_holds_is_counted_no_further_than_asked(w: World) {
+    let scope = w.a.clone();
+    let tasks: Vec<_> = (0..5).map(|n| task(&w.a, n)).collect();
+    let inserted = tasks.clone();
+    w.write(move |tx| {
+        for task in &inserted {
+            tasks::insert(tx, &scope, task)?;
+        }
+        Ok(())
+    })
+    .await;
+    let counts = |scope: &Scope, most| {
+        let scope = scope.clone();
+        w.read(move |r| {
+            Ok((
+                quotas::tasks_active(r, &scope, most)?,
+                quotas::tasks_waiting(r, &scope, most)?,
+                quotas::approvals_pending(r, &scope, most)?,
+            ))
+        })
+    };
+    assert_eq!(counts(&w.a, 10).await, (5, 0, 0));
+    assert_eq!(counts(&w.a, 3).await, (3, 0, 0));
+    assert_eq!(counts(&w.sibling, 10).await, (0, 0, 0));
+    let (scope, id) = (w.a.clone(), tasks[0].id.clone());
+    w.write(move |tx| tasks::finish_unclaimed(tx, &scope, &id, &Outcome::Canceled, at(9)))
+        .await;
+    assert_eq!(
+        counts(&w.a, 10).await,
+        (4, 0, 0),
+        "what has ended is not held"
+    );
+}
+
+async fn a_day_is_counted_exactly(w: World) {
+    let key = KeyId::from_bits(bits());
+    let count = |n: usize, scope: &Scope, day, key: Option<KeyId>| {
+        let scope = scope.clone();
+        let store = if n % 2 == 0 { &w.store } else { &w.other };
+        store.write(move |tx| quotas::count_task(tx, &scope, day, key.as_ref()))
+    };
+    let all = join_all((0..20).map(|n| count(n, &w.a, 7, None))).await;
+    let mut all: Vec<u64> = all
+        .into_iter()
+        .map(|n: Result<_, Error>| n.unwrap())
+        .collect();
+    all.sort_unstable();
+    assert_eq!(all, (1..=20).collect::<Vec<u64>>());
+    for (scope, day, key, expected) in [
+        (&w.a, 7, None, 21),
+        (&w.a, 7, Some(key.clone()), 1),
+        (&w.a, 8, None, 1),
+        (&w.sibling, 7, None, 1),
+    ] {
+        assert_eq!(count(0, scope, day, key).await, Ok(expected));
+    }
+    let scope = w.a.clone();
+    w.write(move |tx| quotas::forget_days_before(tx, &scope, 8))
+        .await;
+    assert_eq!(count(0, &w.a, 7, None).await, Ok(1));
+    assert_eq!(count(0, &w.a, 8, None).await, Ok(2));
+    assert_eq!(count(0, &w.sibling, 7, None).await, Ok(2));
+}
+
+async fn settings_are_kept_and_their_defaults_are_not(w: World) {
+    let changed = Settings {
+        limits: [(Limit::Calls, 7)].into(),
+        ..Settings::default()
+    };
+    let (scope, wanted) = (w.a.clone(), changed.clone());
+    let before = w
+        .write(move |tx| {
+            let before = settings::get_to_change(tx, &scope)?;
+            settings::set(tx, &scope, &wanted)?;
+            Ok(before)
+        })
+        .await;
+    assert_eq!(before, Settings::default());
+    for (scope, expected) in [(&w.a, changed), (&w.sibling, Settings::default())] {
+        let scope = scope.clone();
+        assert_eq!(w.read(move |r| settings::get(r, &scope)).await, expected);
+    }
 }

@@ -31,6 +31,9 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("getMe", May::Member, "/me", ""),
     ("getHealth", May::Member, "/health", ""),
     ("listWorkspaces", May::Member, "/workspaces", ""),
+    ("createWorkspace", May::Admin, "/workspaces", r#"{"slug":"{slug}"}"#),
+    ("getSettings", May::Member, "/workspace/settings", ""),
+    ("changeSettings", May::Admin, "/workspace/settings", r#"{"limits":{"calls":999}}"#),
     ("createSignInLink", May::NoKey, "/sign-in-links", "{}"),
     ("submitTask", May::Member, "/tasks", r#"{"code":"return 1"}"#),
     ("listTasks", May::Member, "/tasks", ""),
@@ -181,7 +184,8 @@ async fn ask(server: &Server, key: &str, method: &str, path: &str, body: &str) -
 async fn shared(server: &Server, upstream: &Upstream) -> Vec<(&'static str, String)> {
     let me = server.get("/me").await;
     let bystander = text(&server.post("/members", json!({ "name": "By" })).await["id"]);
-    let rule = server.post("/policies", json!({ "effect": "ask" })).await;
+    let rule = json!({ "effect": "ask", "match": { "tools": ["nothing.**"] } });
+    let rule = server.post("/policies", rule).await;
     let credentials = server.get("/credentials").await;
     let description = format!("{}/openapi.json", upstream.base_url());
     vec![
@@ -207,9 +211,12 @@ async fn trier(server: &Server, name: &'static str, rank: May) -> Trier {
     let waiting = server
         .task_until(&asking, |t| t["status"] == "waiting")
         .await;
-    let rule = json!({ "effect": "ask", "level": "personal" });
+    let rule = json!({
+        "effect": "ask", "level": "personal", "match": { "tools": ["nothing.**"] },
+    });
     let rule = person.send(server, "POST", "/policies", Some(&rule)).await;
     let own = vec![
+        ("slug", format!("of-{}", name.replace('_', "-"))),
         ("task", done),
         ("handle", handle),
         ("approval", text(&waiting["approvals"][0]["id"])),
