@@ -132,6 +132,29 @@ impl Keys {
             .map_err(|e| Error::internal(&e))
     }
 
+    /// Seals a value that is no credential, bound to its own row.
+    pub(crate) fn seal_bound(
+        &self,
+        scope: &Scope,
+        binding: &str,
+        value: &Secret,
+    ) -> Result<domain::credential::Sealed, Error> {
+        self.vault
+            .seal(scope.organization_id(), &self.wrapped, binding, value)
+            .map_err(|e| Error::internal(&e))
+    }
+
+    /// Opens what [`Keys::seal_bound`] has sealed.
+    pub(crate) fn open_bound(
+        &self,
+        scope: &Scope,
+        binding: &str,
+        sealed: &domain::credential::Sealed,
+    ) -> Result<Secret, vault::Error> {
+        self.vault
+            .open(scope.organization_id(), &self.wrapped, binding, sealed)
+    }
+
     fn due_for_touch(&self, id: &CredentialId, now: Timestamp) -> bool {
         let mut touched = self.touched.lock().unwrap_or_else(|e| e.into_inner());
         let due = touched.get(id).is_none_or(|t| now.since(*t) >= TOUCH_MS);

@@ -26,6 +26,7 @@ mod sign_in;
 mod sources;
 mod tasks;
 mod tools_view;
+mod webhooks;
 mod worker;
 
 use domain::access::{Caller, Channel, Scope, System};
@@ -48,6 +49,7 @@ pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, ToolDescription, ToolHit};
+pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
@@ -105,6 +107,7 @@ struct Inner {
     feed: feed::Feed,
     live: live::Registry,
     catalogs: catalog::Cache,
+    outbox: webhooks::Outbox,
     worker: worker::Worker,
 }
 
@@ -134,6 +137,7 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
+                outbox: webhooks::Outbox::default(),
                 worker: worker::Worker::new(parts.server_id),
             };
             let engine = Self {

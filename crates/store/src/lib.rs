@@ -28,6 +28,7 @@ pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;
+pub mod webhooks;
 
 pub use db::{Reader, Tx};
 pub use door::{Location, Store};
