@@ -20,6 +20,7 @@ mod health;
 mod incidents;
 mod live;
 mod policies;
+mod rounds;
 mod run;
 mod runtimes;
 mod sign_in;
@@ -43,12 +44,13 @@ pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
+pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
-pub use tools_view::{Discovery, ToolDescription, ToolHit};
+pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
 
 /// Who the request is taken for.

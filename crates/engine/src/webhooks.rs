@@ -13,7 +13,7 @@ use crate::audit::by_person;
 use crate::health::{Check, CheckStatus};
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Channel, Permission, Scope};
-use domain::credential::Secret;
+use domain::credential::{Sealed, Secret};
 use domain::event::EventKind;
 use domain::webhook::{
     Delivery, DeliveryState, OVERLAP_MS, OVERLAP_MS_MAX, Webhook, WebhookEvent, WebhookHealth,
@@ -129,10 +129,7 @@ impl Engine {
             self.check_url(&webhook)?;
             let secret = vault::new_signing_secret().map_err(|e| Error::internal(&e))?;
             let binding = binding(&scope, &webhook.id, webhook.secret_version);
-            let sealed = self
-                .inner
-                .credentials
-                .seal_bound(&scope, &binding, &secret)?;
+            let sealed = self.seal_signing(&scope, &binding, &secret)?;
             let (within, by, added) = (scope.clone(), caller.clone(), webhook.clone());
             self.commit(&scope, move |tx| {
                 if store::webhooks::list(tx, &within)?.len() >= WEBHOOKS_MAX {
@@ -227,10 +224,7 @@ impl Engine {
             };
             let secret = vault::new_signing_secret().map_err(|e| Error::internal(&e))?;
             let binding = binding(&scope, &webhook.id, webhook.secret_version);
-            let sealed = self
-                .inner
-                .credentials
-                .seal_bound(&scope, &binding, &secret)?;
+            let sealed = self.seal_signing(&scope, &binding, &secret)?;
             let (within, rotated) = (scope.clone(), webhook.clone());
             self.commit(&scope, move |tx| {
                 if !store::webhooks::rotate(tx, &within, &rotated, &sealed)? {
@@ -337,6 +331,12 @@ impl Engine {
                 })
                 .await
         })
+    }
+
+    fn seal_signing(&self, scope: &Scope, binding: &str, secret: &Secret) -> Result<Sealed, Error> {
+        let keys = &self.inner.credentials;
+        let sealed = keys.seal_text(scope, binding, secret.expose().to_owned())?;
+        Ok(Sealed(sealed))
     }
 
     fn check_url(&self, webhook: &Webhook) -> Result<(), Error> {

@@ -8,7 +8,7 @@ mod approvals;
 mod audit;
 mod check;
 mod credentials;
-mod extract;
+pub(crate) mod extract;
 mod policies;
 mod sources;
 mod stream;

@@ -256,10 +256,11 @@ impl Engine {
                 public_url: &self.inner.public_url,
             },
         );
-        let signed = self
-            .open_secrets(scope, &known, now)
-            .and_then(|secrets| Ok((message::headers(delivery, &secrets, &body, now)?, secrets)));
-        let Ok((headers, secrets)) = signed else {
+        let signed = self.open_secrets(scope, &known, now).and_then(|secrets| {
+            let headers = message::headers(delivery, &secrets, &body, now).ok()?;
+            Some((headers, secrets))
+        });
+        let Some((headers, secrets)) = signed else {
             return failed("its secret does not open; rotate it".to_owned());
         };
         let url = &known.webhook.url;
@@ -288,25 +289,20 @@ impl Engine {
         }
     }
 
-    /// The secrets that are in force, newest first.
-    fn open_secrets(
-        &self,
-        scope: &Scope,
-        known: &Known,
-        now: Timestamp,
-    ) -> Result<Vec<Secret>, vault::Error> {
+    /// The secrets that are in force, newest first; none if one does not open.
+    fn open_secrets(&self, scope: &Scope, known: &Known, now: Timestamp) -> Option<Vec<Secret>> {
         let keys = &self.inner.credentials;
         let webhook = &known.webhook;
         let version = webhook.secret_version;
         let current = binding(scope, &webhook.id, version);
-        let mut secrets = vec![keys.open_bound(scope, &current, &known.secrets.current)?];
+        let mut secrets = vec![keys.open_text(scope, &current, &known.secrets.current.0)?];
         if let Some(previous) = &known.secrets.previous
             && webhook.overlap_until.is_some_and(|until| now < until)
         {
             let before = binding(scope, &webhook.id, version.saturating_sub(1));
-            secrets.push(keys.open_bound(scope, &before, previous)?);
+            secrets.push(keys.open_text(scope, &before, &previous.0)?);
         }
-        Ok(secrets)
+        Some(secrets)
     }
 
     /// Writes down where delivery and webhook stand after a try.
