@@ -33,6 +33,7 @@ mod boundary;
 mod catalog;
 mod checking;
 mod clients;
+mod conformance;
 mod crash;
 mod documents;
 mod doors;
