@@ -12,6 +12,9 @@ const upstream = new URL(process.argv[2]);
 const WRITE = "await tools.ledger.items.createItem({ name: 'conformance', amount: 1 });";
 const SLEEP = "const sleep = (ms) => new Promise((done) => setTimeout(done, ms));";
 
+/** What is slow by the suite's measure is slow by ours too: a call that ends within two seconds is no task. */
+const slow = (seconds) => (seconds > 0 ? 1000 * seconds + 3000 : 0);
+
 /** What each fixture does, as a program. Names are the suite's. */
 const PROGRAMS = {
   test_simple_text: () => "return 'This is a simple text response for testing.';",
@@ -19,7 +22,7 @@ const PROGRAMS = {
   test_tool_with_progress: () =>
     `${SLEEP} for (const n of [0, 50, 100]) { console.log(n); await sleep(50); } return 'done';`,
   test_logging_tool: () => "console.info('one'); console.error('two'); return 'logged';",
-  test_reconnection: () => `${SLEEP} await sleep(1500); return 'still here';`,
+  test_reconnection: () => `${SLEEP} console.log('begun'); await sleep(2000); return 'still here';`,
   test_elicitation: () => `${WRITE} return 'answered';`,
   test_streaming_elicitation: () => `${WRITE} return 'answered';`,
   test_input_required_result_elicitation: () => `${WRITE} return 'answered';`,
@@ -27,14 +30,29 @@ const PROGRAMS = {
   test_input_required_result_tampered_state: () => `${WRITE} return 'answered';`,
   test_input_required_result_multi_round: () => `${WRITE} ${WRITE} return 'answered twice';`,
   greet: (a) => `return ${JSON.stringify(`Hello, ${a.name}!`)};`,
-  slow_compute: (a) => `${SLEEP} await sleep(${1000 * Number(a.seconds ?? 1)}); return 'computed';`,
-  failing_job: () => `${SLEEP} await sleep(1000); throw new Error('it always fails');`,
+  slow_compute: (a) => `${SLEEP} await sleep(${slow(Number(a.seconds ?? 1))}); return 'computed';`,
+  failing_job: () => `${SLEEP} await sleep(${slow(1)}); throw new Error('it always fails');`,
+  test_trigger_tool_change: () => "return 'changed';",
   confirm_delete: () => `${WRITE} return 'deleted';`,
   multi_input: () => `await Promise.all([(async () => { ${WRITE} })(), (async () => { ${WRITE} })()]); return 'both';`,
 };
 
-/** Fixtures whose stream breaks off soon after it has begun, as a network does it: the suite comes back. */
-const BREAKS_OFF_MS = { test_reconnection: 300 };
+/** What happens before a fixture runs: a person changes what tools there are. */
+const BEFORE = {
+  test_trigger_tool_change: async () => {
+    for (const enabled of [false, true]) {
+      const body = JSON.stringify({ enabled });
+      const headers = { "content-type": "application/json" };
+      await fetch(new URL("/api/v1/sources/ledger", upstream), { method: "PATCH", headers, body });
+    }
+  },
+};
+
+/**
+ * Fixtures whose stream breaks off soon after it has begun, as a network does it, and the suite comes back.
+ * They ask for progress, so that there is an event to come back after.
+ */
+const BREAKS_OFF_MS = { test_reconnection: 1000 };
 
 /** Which of our questions a name of the suite's stands for, by the state that goes with it. */
 const asked = new Map();
@@ -44,6 +62,7 @@ function ours(message) {
   if (message?.method === "tools/call" && Object.hasOwn(PROGRAMS, params?.name)) {
     const code = PROGRAMS[params.name](params.arguments ?? {});
     message.params = { ...params, name: "execute", arguments: { code } };
+    if (Object.hasOwn(BREAKS_OFF_MS, params.name)) message.params._meta = { ...params._meta, progressToken: "adapter" };
     rename(message.params);
   }
   if (message?.method === "tasks/update") rename(params);
@@ -139,6 +158,7 @@ const server = http.createServer(async (request, answer) => {
   const given = await whole(request);
   const text = given.toString("utf8");
   const body = given.length > 0 ? Buffer.from(changed(text, ours)) : given;
+  await BEFORE[tool(text)]?.();
   const breaksOffMs = BREAKS_OFF_MS[tool(text)];
   const mine = `${server.address().port}`;
   const sent = headers(request.rawHeaders, (name, value) => {
