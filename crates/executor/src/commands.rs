@@ -42,7 +42,7 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),
         Command::Doctor(_) => Box::pin(doctor::run(context)),
         Command::Example(arguments) => Box::pin(example::run(context, arguments)),
-        Command::Mcp(_) => Box::pin(mcp::run(context)),
+        Command::Mcp(arguments) => Box::pin(mcp::run(context, arguments)),
         Command::Web(arguments) => Box::pin(web::run(context, arguments)),
         Command::Config(_) => Box::pin(config::run(context)),
         Command::Version(_) => Box::pin(version::run(context)),

@@ -291,10 +291,13 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(_under_way) = UnderWay::begin(&self.under_way, &context.id) else {
+        // A request that was named is known again, and may come twice while it is under way.
+        let named = context.meta.get(IDEMPOTENCY_KEY).is_some();
+        let under_way = UnderWay::begin(&self.under_way, &context.id);
+        if under_way.is_none() && !named {
             let why = "a request with this id is under way in this session; nothing was done";
             return Err(ErrorData::invalid_request(why, None));
-        };
+        }
         let canceled = context.ct.clone();
         tokio::select! {
             answered = self.call(request, &context) => answered,
