@@ -27,8 +27,8 @@ pub struct WebhookChange {
     /// What it is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<String>>,
-    /// Whether it is told at all. What has happened meanwhile is told when it is switched on again,
-    /// unless that is a day ago.
+    /// Whether it is told at all. What it was still to be told waits until it is switched on again,
+    /// for a day at most; what happens while it is off it is never told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Lets the address be private, or without TLS.
