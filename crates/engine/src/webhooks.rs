@@ -294,12 +294,11 @@ impl Engine {
                 give_up_at: now,
             };
             let (within, written) = (scope.clone(), delivery.clone());
-            let owner = self.inner.worker.owner().to_owned();
             self.inner
                 .store
                 .write(move |tx| {
-                    let claim = Some(outbox::claim(&owner, now));
-                    store::webhooks::enqueue(tx, &within, &written, claim)
+                    let until = outbox::claim_until(now);
+                    store::webhooks::enqueue(tx, &within, &written, until)
                 })
                 .await?;
             self.tell(&scope, delivery)

@@ -82,10 +82,7 @@ impl Engine {
         let taken = self
             .inner
             .store
-            .write(move |tx| {
-                store::webhooks::abandon(tx, system, &owner)?;
-                Ok::<_, Error>(store::tasks::abandon(tx, system, &owner)?)
-            })
+            .write(move |tx| Ok::<_, Error>(store::tasks::abandon(tx, system, &owner)?))
             .await?;
         if taken > 0 {
             tracing::info!(

@@ -36,7 +36,6 @@ create table webhook_deliveries (
     data text not null,
     state text not null,
     state_at bigint not null,
-    claimed_by text,
     claimed_until bigint not null,
     attempts bigint not null,
     last_attempt text,

@@ -242,16 +242,7 @@ fn read_delivery(r: &mut Row<'_>) -> Result<Delivery, Error> {
     })
 }
 
-/// A server's right to tell, until a time.
-#[derive(Debug, Clone, Copy)]
-pub struct Claim<'a> {
-    /// The server.
-    pub owner: &'a str,
-    /// Until when.
-    pub until: Timestamp,
-}
-
-/// Writes down what a webhook is to be told; `claim` is that of a server that tells it at once.
+/// Writes down what a webhook is to be told. Whoever tells it at once has claimed it until then.
 ///
 /// # Errors
 /// Those of the database.
@@ -259,13 +250,13 @@ pub fn enqueue(
     tx: &mut Tx<'_>,
     scope: &Scope,
     delivery: &Delivery,
-    claim: Option<Claim<'_>>,
+    claimed_until: Timestamp,
 ) -> Result<(), Error> {
     tx.execute(
         "insert into webhook_deliveries
              (id, organization_id, workspace_id, webhook_id, event, subject, data, state, state_at,
-              claimed_by, claimed_until, attempts, created_at, give_up_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+              claimed_until, attempts, created_at, give_up_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         &params![
             &delivery.id,
             scope.organization_id(),
@@ -276,8 +267,7 @@ pub fn enqueue(
             &delivery.data,
             delivery.state.as_str(),
             delivery.state.at(),
-            claim.map(|c| c.owner),
-            claim.map_or(Timestamp::default(), |c| c.until),
+            claimed_until,
             delivery.attempts,
             delivery.created_at,
             delivery.give_up_at,
@@ -332,7 +322,7 @@ pub fn claimable(conn: &mut Reader<'_>, _: System, now: Timestamp) -> Result<boo
     Ok(found.is_some())
 }
 
-/// Hands the delivery that is due longest to a server and counts the try. Webhooks
+/// Hands the delivery that is due longest to a server, until `until`, and counts the try. Webhooks
 /// that are off, rest, or are being told enough already are passed over, so none holds up another.
 ///
 /// # Errors
@@ -341,12 +331,12 @@ pub fn claim(
     tx: &mut Tx<'_>,
     system: System,
     now: Timestamp,
-    claim: Claim<'_>,
+    until: Timestamp,
 ) -> Result<Option<(Scope, Delivery)>, Error> {
     tx.one(
         &format!(
             "update webhook_deliveries
-             set claimed_until = $2, claimed_by = $3, attempts = attempts + 1
+             set claimed_until = $2, attempts = attempts + 1
              where id = (select d.id from webhook_deliveries d
                          where d.state = 'pending' and d.state_at <= $1 and d.claimed_until <= $1
                            and (select count(*) from webhook_deliveries f
@@ -361,25 +351,11 @@ pub fn claim(
                          for update skip locked)
              returning {DELIVERY}, organization_id, workspace_id"
         ),
-        &params![now, claim.until, claim.owner],
+        &params![now, until],
         |r| {
             let delivery = read_delivery(r)?;
             Ok((system.scope(r.id()?, r.id()?), delivery))
         },
-    )
-}
-
-/// Lets go what a server has claimed. Only where it is certain that it is gone: see
-/// [`crate::tasks::abandon`].
-///
-/// # Errors
-/// Those of the database.
-pub fn abandon(tx: &mut Tx<'_>, _: System, owner: &str) -> Result<u64, Error> {
-    tx.execute(
-        "update webhook_deliveries
-         set claimed_until = 0, claimed_by = null
-         where state = 'pending' and claimed_by = $1",
-        &params![owner],
     )
 }
 
@@ -396,7 +372,7 @@ pub fn tried(
 ) -> Result<bool, Error> {
     let told = tx.execute(
         "update webhook_deliveries
-         set state = $4, state_at = $5, last_attempt = $6, claimed_until = 0, claimed_by = null
+         set state = $4, state_at = $5, last_attempt = $6, claimed_until = 0
          where id = $1 and workspace_id = $2 and attempts = $3 and state = 'pending'",
         &params![
             &delivery.id,

@@ -18,7 +18,7 @@ use domain::{AccountId, AuditId, DeliveryId, Timestamp, WebhookId};
 use serde_json::json;
 use std::sync::Arc;
 use store::Tx;
-use store::webhooks::{Claim, Secrets};
+use store::webhooks::Secrets;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tools::Attachment;
 
@@ -26,8 +26,9 @@ use tools::Attachment;
 const SENDS_AT_ONCE: usize = 16;
 /// How often a server looks for what is due.
 const LOOK_MS: u64 = 1_000;
-/// How long a claim holds: longer than a try can take.
-const CLAIM_MS: i64 = 60_000;
+/// How long a claim holds: longer than a try takes (`tools/egress/webhook.rs`). What a server that died
+/// had claimed is told again after it.
+const CLAIM_MS: i64 = 20_000;
 /// How often what has waited too long is given up, and what is old forgotten.
 const SWEEP_MS: u64 = 60_000;
 /// How long ended deliveries are kept to be looked at.
@@ -55,12 +56,9 @@ impl Outbox {
     }
 }
 
-/// The claim of a server that begins to tell.
-pub(super) fn claim(owner: &str, now: Timestamp) -> Claim<'_> {
-    Claim {
-        owner,
-        until: now.plus_ms(CLAIM_MS),
-    }
+/// Until when a try that begins now is nobody else's.
+pub(super) fn claim_until(now: Timestamp) -> Timestamp {
+    now.plus_ms(CLAIM_MS)
 }
 
 /// Writes down that webhooks are to be told where an approval stands, in the transaction that makes
@@ -71,15 +69,18 @@ pub(crate) fn tell_of_approval(
     approval: &Approval,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let (kind, give_up_at) = match approval.status {
-        ApprovalStatus::Pending => (
+    let tried_until = now.plus_ms(TRIED_MS_MAX);
+    let (kind, give_up_at) = if approval.status != ApprovalStatus::Pending {
+        (WebhookEvent::ApprovalResolved, tried_until)
+    } else if approval.created_at >= now {
+        let answerable_until = approval.expires_at;
+        (
             WebhookEvent::ApprovalPending,
-            now.plus_ms(TRIED_MS_MAX).min(approval.expires_at),
-        ),
-        ApprovalStatus::Approved(_)
-        | ApprovalStatus::Denied(_)
-        | ApprovalStatus::Expired
-        | ApprovalStatus::Withdrawn => (WebhookEvent::ApprovalResolved, now.plus_ms(TRIED_MS_MAX)),
+            tried_until.min(answerable_until),
+        )
+    } else {
+        // Something about a question changed that is still asked: it was told when it was asked.
+        return Ok(());
     };
     for webhook in store::webhooks::list(tx, scope)? {
         if !webhook.enabled || !webhook.events.contains(&kind) {
@@ -97,7 +98,7 @@ pub(crate) fn tell_of_approval(
             created_at: now,
             give_up_at,
         };
-        store::webhooks::enqueue(tx, scope, &delivery, None)?;
+        store::webhooks::enqueue(tx, scope, &delivery, Timestamp::default())?;
     }
     Ok(())
 }
@@ -149,7 +150,6 @@ impl Engine {
                 return Ok(());
             };
             let now = self.inner.clock.now();
-            let owner = self.inner.worker.owner().to_owned();
             let due = self
                 .inner
                 .store
@@ -162,8 +162,8 @@ impl Engine {
                 .inner
                 .store
                 .write(move |tx| {
-                    let claim = claim(&owner, now);
-                    Ok::<_, Error>(store::webhooks::claim(tx, system, now, claim)?)
+                    let until = claim_until(now);
+                    Ok::<_, Error>(store::webhooks::claim(tx, system, now, until)?)
                 })
                 .await?;
             let Some((scope, delivery)) = claimed else {

@@ -10,7 +10,7 @@ use domain::webhook::{
 use domain::{DeliveryId, Timestamp, WebhookId};
 use futures_util::future::join_all;
 use std::collections::HashSet;
-use store::webhooks::{self, Claim};
+use store::webhooks;
 use store::{Error, Store};
 
 on_each!(
@@ -65,16 +65,16 @@ async fn added(w: &World, scope: &Scope) -> Webhook {
 async fn queued(w: &World, webhook: &Webhook, due_ms: i64) -> Delivery {
     let (scope, new) = (w.a.clone(), delivery(webhook, due_ms));
     let row = new.clone();
-    w.write(move |tx| webhooks::enqueue(tx, &scope, &row, None))
+    w.write(move |tx| webhooks::enqueue(tx, &scope, &row, Timestamp(0)))
         .await;
     new
 }
 
-async fn claim(store: &Store, w: &World, owner: &'static str, now_ms: i64) -> Option<Delivery> {
+async fn claim(store: &Store, w: &World, now_ms: i64) -> Option<Delivery> {
     let system = w.system;
     let until = at(now_ms + 100);
     let claimed: Result<_, Error> = store
-        .write(move |tx| webhooks::claim(tx, system, at(now_ms), Claim { owner, until }))
+        .write(move |tx| webhooks::claim(tx, system, at(now_ms), until))
         .await;
     claimed.unwrap().map(|(_, delivery)| delivery)
 }
@@ -164,7 +164,7 @@ async fn deliveries_are_shared_without_doubles(w: World) {
     }
     let claims = (0..30).map(|n| {
         let store = if n % 2 == 0 { &w.store } else { &w.other };
-        claim(store, &w, "one", 10)
+        claim(store, &w, 10)
     });
     let found: Vec<Delivery> = join_all(claims).await.into_iter().flatten().collect();
     let ids: HashSet<String> = found.iter().map(|d| d.id.to_string()).collect();
@@ -178,8 +178,8 @@ async fn deliveries_are_shared_without_doubles(w: World) {
 async fn a_lost_claim_is_taken_over_and_its_outcome_refused(w: World) {
     let hook = added(&w, &w.a).await;
     let new = queued(&w, &hook, 1).await;
-    assert_eq!(claim(&w.store, &w, "one", 0).await, None, "not due yet");
-    let first = claim(&w.store, &w, "one", 10).await.unwrap();
+    assert_eq!(claim(&w.store, &w, 0).await, None, "not due yet");
+    let first = claim(&w.store, &w, 10).await.unwrap();
     assert_eq!(
         first,
         Delivery {
@@ -187,14 +187,11 @@ async fn a_lost_claim_is_taken_over_and_its_outcome_refused(w: World) {
             ..new.clone()
         }
     );
-    assert_eq!(claim(&w.other, &w, "two", 109).await, None);
-    let second = claim(&w.other, &w, "two", 110).await.unwrap();
+    assert_eq!(claim(&w.other, &w, 109).await, None);
+    let second = claim(&w.other, &w, 110).await.unwrap();
     assert_eq!((&second.id, second.attempts), (&new.id, 2));
     assert!(!tried(&w, &first, 200, WebhookHealth::default()).await);
-    let system = w.system;
-    let let_go = w.write(move |tx| webhooks::abandon(tx, system, "two"));
-    assert_eq!(let_go.await, 1);
-    let third = claim(&w.store, &w, "one", 111).await.unwrap();
+    let third = claim(&w.store, &w, 210).await.unwrap();
     assert!(tried(&w, &third, 200, WebhookHealth::default()).await);
     assert!(!tried(&w, &third, 200, WebhookHealth::default()).await);
     let ended = told(&w, &hook).await.remove(0);
@@ -210,13 +207,13 @@ async fn a_failing_address_holds_up_no_other(w: World) {
     let kept = queued(&w, &good, 100).await;
     let mut first = None;
     for _ in 0..4 {
-        let got = claim(&w.store, &w, "one", 200).await.unwrap();
+        let got = claim(&w.store, &w, 200).await.unwrap();
         assert_eq!(got.webhook_id, bad.id, "what is due longest comes first");
         first.get_or_insert(got);
     }
-    let got = claim(&w.store, &w, "one", 200).await.unwrap();
+    let got = claim(&w.store, &w, 200).await.unwrap();
     assert_eq!(got.id, kept.id, "four at once are enough for one address");
-    assert_eq!(claim(&w.store, &w, "one", 200).await, None);
+    assert_eq!(claim(&w.store, &w, 200).await, None);
     let failing = |rests_until| WebhookHealth {
         failures: FAILURES_MAX,
         rests_until,
@@ -227,12 +224,12 @@ async fn a_failing_address_holds_up_no_other(w: World) {
     assert!(tried(&w, &first.unwrap(), 500, health.clone()).await);
     assert_eq!(get(&w, &bad.id).await.unwrap().health, health);
     assert_eq!(
-        claim(&w.store, &w, "one", 4_999).await.map(|d| d.id),
+        claim(&w.store, &w, 4_999).await.map(|d| d.id),
         Some(kept.id)
     );
-    assert!(claim(&w.store, &w, "one", 5_000).await.is_some());
+    assert!(claim(&w.store, &w, 5_000).await.is_some());
     assert_eq!(
-        claim(&w.store, &w, "one", 5_000).await,
+        claim(&w.store, &w, 5_000).await,
         None,
         "one at a time while it fails"
     );

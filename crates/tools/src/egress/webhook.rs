@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 /// Milliseconds for a receiver to answer, connecting included.
-const ANSWER_MS: u64 = 15_000;
+const ANSWER_MS: u64 = 10_000;
 /// Milliseconds to wait for the beginning of its text, once it has answered.
 const TEXT_MS: u64 = 2_000;
 /// Bytes of its text that are read.

@@ -214,7 +214,7 @@ async fn hostile_receivers_harm_nobody_else(database: Database) {
         ("/redirect", "307, a redirect, which is not followed"),
         ("/inward", "302, a redirect, which is not followed"),
         ("/endless", "answered 500: eee"),
-        ("/slow", "did not answer within 15000 ms"),
+        ("/slow", "did not answer within 10000 ms"),
         (
             "/services/secret-of-the-path",
             "answered 400: you sent /[secret]",
