@@ -24,6 +24,7 @@ mod members;
 mod policies;
 mod quotas;
 mod rates;
+mod rounds;
 mod run;
 mod runtimes;
 mod settings;
@@ -31,6 +32,7 @@ mod sign_in;
 mod sources;
 mod tasks;
 mod tools_view;
+mod webhooks;
 mod worker;
 mod workspaces;
 
@@ -50,13 +52,20 @@ pub use health::{Check, CheckStatus};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use policies::RuleDraft;
+pub use policies::backtest::{Backtest, Example, Proposal, Sample};
+pub use policies::explain::{Explanation, Instead, Tested, Why};
+pub use policies::history::PolicyVersion;
+pub use policies::preview::Preview;
+pub use policies::remember::{Lasting, Suggestion};
+pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use settings::SettingsChange;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
-pub use tools_view::{Discovery, ToolDescription, ToolHit};
+pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
+pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
@@ -116,6 +125,7 @@ struct Inner {
     catalogs: catalog::Cache,
     rates: rates::Rates,
     quotas: quotas::Quotas,
+    outbox: webhooks::Outbox,
     worker: worker::Worker,
 }
 
@@ -147,6 +157,7 @@ impl Engine {
                 catalogs: catalog::Cache::default(),
                 rates: rates::Rates::default(),
                 quotas: quotas::Quotas::default(),
+                outbox: webhooks::Outbox::default(),
                 worker: worker::Worker::new(parts.server_id),
             };
             let engine = Self {

@@ -5,7 +5,7 @@
 
 use crate::commands::{
     approvals, audit, check, config, credentials, doctor, example, keys, mcp, members, policies,
-    run, serve, sources, tasks, tools, version, web, workspaces,
+    run, serve, sources, tasks, tools, version, web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Keys(keys::Arguments),
     Members(members::Arguments),
     Workspaces(workspaces::Arguments),
+    Webhooks(webhooks::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Example(example::Arguments),

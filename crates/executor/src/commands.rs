@@ -18,6 +18,7 @@ pub(crate) mod tasks;
 pub(crate) mod tools;
 pub(crate) mod version;
 pub(crate) mod web;
+pub(crate) mod webhooks;
 pub(crate) mod workspaces;
 
 use crate::args::Command;
@@ -43,10 +44,11 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Keys(arguments) => Box::pin(keys::run(context, arguments)),
         Command::Members(arguments) => Box::pin(members::run(context, arguments)),
         Command::Workspaces(arguments) => Box::pin(workspaces::run(context, arguments)),
+        Command::Webhooks(arguments) => Box::pin(webhooks::run(context, arguments)),
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),
         Command::Doctor(_) => Box::pin(doctor::run(context)),
         Command::Example(arguments) => Box::pin(example::run(context, arguments)),
-        Command::Mcp(_) => Box::pin(mcp::run(context)),
+        Command::Mcp(arguments) => Box::pin(mcp::run(context, arguments)),
         Command::Web(arguments) => Box::pin(web::run(context, arguments)),
         Command::Config(_) => Box::pin(config::run(context)),
         Command::Version(_) => Box::pin(version::run(context)),

@@ -8,7 +8,7 @@ mod approvals;
 mod audit;
 mod check;
 mod credentials;
-mod extract;
+pub(crate) mod extract;
 mod keys;
 mod members;
 mod policies;
@@ -18,6 +18,7 @@ mod stream;
 mod system;
 mod tasks;
 mod tools;
+mod webhooks;
 
 use crate::App;
 use axum::Router;
@@ -55,6 +56,7 @@ use utoipa_axum::routes;
         (name = "credentials", description = "What opens a source; values go in and never come out"),
         (name = "keys", description = "How programs prove whose they are; secrets go out once"),
         (name = "members", description = "The people of the organization"),
+        (name = "webhooks", description = "Addresses that are told of approvals, signed"),
         (name = "audit", description = "The chain of what was done"),
         (name = "system", description = "Who is asking, and how the server is"),
     )
@@ -115,6 +117,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(keys::rotate))
         .routes(routes!(members::add, members::list))
         .routes(routes!(members::change, members::remove))
+        .routes(routes!(webhooks::add, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(settings::show, settings::change))

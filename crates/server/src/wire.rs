@@ -6,6 +6,7 @@
 pub(crate) mod people;
 pub(crate) mod policy;
 mod time;
+pub(crate) mod webhook;
 
 pub(crate) use time::instant;
 
@@ -142,7 +143,8 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
         | EventKind::Settings {}
-        | EventKind::Policy { .. } => None,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => None,
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Verdict, Err
             return Ok(Verdict::Settled(CallStatus::Denied(denied)));
         }
     };
-    let policy = store::policies::policy(tx, c.scope, Some(&c.task.account_id))?;
+    let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
     let decision = policy::decide(
         &request(c.task, role, tool, Some(&target.arguments), c.now),
         &policy,
@@ -132,7 +132,7 @@ pub(crate) fn repeat(tx: &mut Tx<'_>, r: &Repeating<'_>) -> Result<Option<Admiss
     let Standing::Member(role) = standing(tx, r.scope, r.task)? else {
         return Ok(None);
     };
-    let policy = store::policies::policy(tx, r.scope, Some(&r.task.account_id))?;
+    let policy = store::policies::in_force(tx, r.scope, Some(&r.task.account_id))?;
     let arguments = Some(&r.target.arguments);
     let request = request(r.task, role, &r.target.tool, arguments, r.now);
     let decision = policy::decide(&request, &policy);

@@ -251,6 +251,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
         | EventKind::Settings {}
-        | EventKind::Policy { .. } => false,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => false,
     }
 }

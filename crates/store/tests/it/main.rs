@@ -39,4 +39,5 @@ mod policies;
 mod samples;
 mod small;
 mod tasks;
+mod webhooks;
 mod world;

@@ -77,6 +77,14 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("addMember", May::Owner, "/members", r#"{"name":"New","role":"owner"}"#),
     ("changeMember", May::Admin, "/members/{bystander}", r#"{"name":"Renamed"}"#),
     ("removeMember", May::Admin, "/members/{bystander}", ""),
+    ("addWebhook", May::Admin, "/webhooks", r#"{"url":"{upstream}/a-hook","allowPrivate":true}"#),
+    ("listWebhooks", May::Admin, "/webhooks", ""),
+    ("getWebhook", May::Admin, "/webhooks/{webhook}", ""),
+    ("changeWebhook", May::Admin, "/webhooks/{webhook}", r#"{"enabled":true}"#),
+    ("testWebhook", May::Admin, "/webhooks/{webhook}/test", ""),
+    ("rotateWebhook", May::Admin, "/webhooks/{webhook}/rotate", "{}"),
+    ("listWebhookDeliveries", May::Admin, "/webhooks/{webhook}/deliveries", ""),
+    ("removeWebhook", May::Admin, "/webhooks/{webhook}", ""),
     ("listAudit", May::Admin, "/audit", ""),
     ("verifyAudit", May::Admin, "/audit/verify", ""),
     ("listCredentials", May::Member, "/credentials", ""),
@@ -87,7 +95,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("removeCredential", May::Admin, "/credentials/{credential}", ""),
     ("listSources", May::Member, "/sources", ""),
     ("getSource", May::Member, "/sources/ledger", ""),
-    ("addSource", May::Admin, "/sources", r#"{"url":"{description}","name":"second","allowPrivate":true}"#),
+    ("addSource", May::Admin, "/sources", r#"{"url":"{upstream}/openapi.json","name":"second","allowPrivate":true}"#),
     ("changeSource", May::Admin, "/sources/ledger", r#"{"enabled":true}"#),
     ("refreshSource", May::Admin, "/sources/ledger/refresh", ""),
     ("removeSource", May::Admin, "/sources/ledger", ""),
@@ -187,14 +195,16 @@ async fn shared(server: &Server, upstream: &Upstream) -> Vec<(&'static str, Stri
     let rule = json!({ "effect": "ask", "match": { "tools": ["nothing.**"] } });
     let rule = server.post("/policies", rule).await;
     let credentials = server.get("/credentials").await;
-    let description = format!("{}/openapi.json", upstream.base_url());
+    let hook = json!({ "url": format!("{}/hook", upstream.base_url()), "allowPrivate": true });
+    let hook = server.post("/webhooks", hook).await;
     vec![
         ("workspace", text(&me["workspace"]["id"])),
         ("bystander's key", key(server, "by", &bystander).await.0),
         ("bystander", bystander),
         ("shared rule", text(&rule["id"])),
         ("credential", text(&credentials["items"][0]["id"])),
-        ("description", description),
+        ("webhook", text(&hook["webhook"]["id"])),
+        ("upstream", upstream.base_url().to_owned()),
     ]
 }
 

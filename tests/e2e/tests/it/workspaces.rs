@@ -24,6 +24,8 @@ async fn things(server: &Server) -> Vec<(&'static str, String)> {
     let large = server.run("return 'x'.repeat(2 * 1024 * 1024)").await;
     let rule = json!({ "effect": "ask", "match": { "tools": ["nothing.**"] } });
     let rule = server.post("/policies", rule).await;
+    let hook = json!({ "url": "https://example.com/hook" });
+    let hook = server.post("/webhooks", hook).await;
     let key = server.post("/keys", json!({ "name": "k" })).await;
     let credentials = server.get("/credentials").await;
     vec![
@@ -32,6 +34,7 @@ async fn things(server: &Server) -> Vec<(&'static str, String)> {
         ("results", text(&large["result"]["$handle"])),
         ("policies", text(&rule["id"])),
         ("keys", text(&key["key"]["id"])),
+        ("webhooks", text(&hook["webhook"]["id"])),
         ("credentials", text(&credentials["items"][0]["id"])),
         (
             "sources",
@@ -88,6 +91,7 @@ async fn nothing_of_one_is_in_the_other(database: Database) {
         "approvals",
         "policies",
         "keys",
+        "webhooks",
         "credentials",
         "sources",
         "tools",
