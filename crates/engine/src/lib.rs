@@ -66,6 +66,7 @@ pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
+pub use workspaces::Thing;
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]

@@ -6,15 +6,24 @@
 use crate::audit::by_person;
 use crate::keys::checked_name;
 use crate::{Engine, Error, entropy};
-use domain::WorkspaceId;
 use domain::access::{Caller, Forbidden, Permission};
 use domain::limits::WORKSPACES_MAX;
 use domain::tenancy::Workspace;
+use domain::{ApprovalId, TaskId, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
 /// Longest short name.
 const SLUG_CHARS_MAX: usize = 63;
+
+/// What a link may lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thing {
+    /// A task.
+    Task(TaskId),
+    /// An approval.
+    Approval(ApprovalId),
+}
 
 impl Engine {
     /// The workspaces that a caller reaches, the oldest first.
@@ -75,6 +84,45 @@ impl Engine {
                     ..caller
                 }),
             }
+        })
+    }
+
+    /// The caller in the workspace that a thing stands in, so that a link to it leads a person there
+    /// without saying where it is. A key stays where it is bound, and what is not to be found
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub fn enter_workspace_of(
+        &self,
+        caller: &Caller,
+        thing: Thing,
+    ) -> BoxFuture<'_, Result<Caller, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            if caller.key_id.is_some() {
+                return Ok(caller);
+            }
+            let scope = caller.scope(Permission::RunTasks)?;
+            let found = self
+                .inner
+                .store
+                .read(move |r| {
+                    Ok::<_, Error>(match &thing {
+                        Thing::Task(id) => store::tenancy::workspace_of_task(r, &scope, id)?,
+                        Thing::Approval(id) => {
+                            store::tenancy::workspace_of_approval(r, &scope, id)?
+                        }
+                    })
+                })
+                .await?;
+            Ok(match found {
+                Some(workspace_id) => Caller {
+                    workspace_id,
+                    ..caller
+                },
+                None => caller,
+            })
         })
     }
 

@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use domain::access::Caller;
+use engine::Thing;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
 use http::header::{
@@ -121,9 +122,10 @@ impl Front {
         let Some(door) = door else { return Ok(None) };
         let caller = identify(&self.app, peer, named, headers, door).await?;
         let engine = &self.app.engine;
-        let caller = match wanted_workspace(&request.uri) {
-            None => caller,
-            Some(wanted) => engine.enter_workspace(&caller, wanted).await?,
+        let caller = match (wanted_workspace(&request.uri), thing(request.uri.path())) {
+            (Some(wanted), _) => engine.enter_workspace(&caller, wanted).await?,
+            (None, Some(thing)) => engine.enter_workspace_of(&caller, thing).await?,
+            (None, None) => caller,
         };
         // Clients of MCP take a refused request for a broken connection: there the calls of tools
         // are counted, and one too many is a result that a model can read.
@@ -145,6 +147,16 @@ fn wanted_workspace(uri: &http::Uri) -> Option<&str> {
         let rest = uri.path().strip_prefix("/api/v1/workspaces/")?;
         rest.split('/').next()
     })
+}
+
+/// The thing that a path of the API is about, where people are sent links to such things.
+fn thing(path: &str) -> Option<Thing> {
+    let mut parts = path.strip_prefix("/api/v1/")?.split('/');
+    match (parts.next()?, parts.next()?) {
+        ("tasks", id) => id.parse().ok().map(Thing::Task),
+        ("approvals", id) => id.parse().ok().map(Thing::Approval),
+        (_, _) => None,
+    }
 }
 
 /// Which paths want a caller. What is left out is open to anybody on this host: health, the

@@ -5,7 +5,7 @@ use crate::{Error, Reader, Tx, meta};
 use domain::access::{Scope, System};
 use domain::audit::GENESIS;
 use domain::tenancy::{Account, Member, Organization, Role, Workspace};
-use domain::{AccountId, OrganizationId, WorkspaceId};
+use domain::{AccountId, ApprovalId, OrganizationId, TaskId, WorkspaceId};
 
 /// What the first start would make.
 #[derive(Debug, Clone)]
@@ -356,5 +356,37 @@ pub fn workspaces(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<Workspace>
         ),
         &params![scope.organization_id()],
         read_workspace,
+    )
+}
+
+/// The workspace of the scope's organization that a task stands in.
+///
+/// # Errors
+/// Those of the database.
+pub fn workspace_of_task(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &TaskId,
+) -> Result<Option<WorkspaceId>, Error> {
+    conn.one(
+        "select workspace_id from tasks where id = $1 and organization_id = $2",
+        &params![id, scope.organization_id()],
+        |r| r.id(),
+    )
+}
+
+/// The workspace of the scope's organization that an approval stands in.
+///
+/// # Errors
+/// Those of the database.
+pub fn workspace_of_approval(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &ApprovalId,
+) -> Result<Option<WorkspaceId>, Error> {
+    conn.one(
+        "select workspace_id from approvals where id = $1 and organization_id = $2",
+        &params![id, scope.organization_id()],
+        |r| r.id(),
     )
 }

@@ -11,6 +11,7 @@ on_both_databases!(
     nothing_of_one_is_in_the_other,
     a_key_reaches_its_own_alone,
     names_belong_to_their_workspace,
+    a_link_leads_a_person_to_its_workspace,
     workspaces_from_the_command_line,
 );
 
@@ -209,6 +210,32 @@ async fn names_belong_to_their_workspace(database: Database) {
         let refused = server.send("POST", "/workspaces", Some(&refused)).await;
         assert_eq!(refused.status, 422, "{slug}: {refused:#?}");
     }
+}
+
+async fn a_link_leads_a_person_to_its_workspace(database: Database) {
+    let server = Server::start(database).await;
+    let upstream = Upstream::start().await;
+    server.post("/workspaces", json!({ "slug": "other" })).await;
+    let url = format!("{}/openapi.json", upstream.base_url());
+    let add = json!({ "url": url, "name": "ledger", "allowPrivate": true });
+    server.post("/sources?workspace=other", add).await;
+    let value = json!({ "source": "ledger", "value": upstream.token() });
+    server.post("/credentials?workspace=other", value).await;
+    let new = json!({ "code": WRITE, "waitMs": 30_000 });
+    let task = server.post("/tasks?workspace=other", new).await;
+    assert_eq!(task["status"], "waiting", "{task:#}");
+    let asked = &task["approvals"][0];
+    // A key of another workspace is led nowhere, whosever it is.
+    let here = server.post("/keys", json!({ "name": "here" })).await;
+    let path = format!("/approvals/{}", text(&asked["id"]));
+    let key = text(&here["secret"]);
+    let foreign = server.send_as(Some(&key), "GET", &path, None).await;
+    assert_eq!(foreign.status, 404, "{foreign:#?}");
+    server.get(&path).await;
+    server.approve(asked).await;
+    let done = server.finished(&text(&task["id"])).await;
+    assert_eq!(done["status"], "completed", "{done:#}");
+    assert_eq!(upstream.writes(), 1);
 }
 
 async fn workspaces_from_the_command_line(database: Database) {
