@@ -298,7 +298,11 @@ fn a_grant_against_the_demand_of_today() {
         (&[GONE], ask(1, &[GONE], true), false),
     ] {
         let asked = granted(people);
-        assert_eq!(asked.satisfies(&today, &roles), enough, "{people:?} {today:?}");
+        assert_eq!(
+            asked.satisfies(&today, &roles),
+            enough,
+            "{people:?} {today:?}"
+        );
         let waiting_longer = Ask {
             wait_ms: Some(5),
             ..today
