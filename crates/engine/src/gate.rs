@@ -7,6 +7,7 @@
 mod again;
 mod asking;
 mod editing;
+mod shown;
 
 use crate::Error;
 use crate::entropy;
@@ -30,6 +31,7 @@ use tools::{Prepared, SourceTools};
 pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
 pub(crate) use asking::{approval_event, roles_of};
 pub(crate) use editing::{Editing, edited};
+pub(crate) use shown::{explained, forecast_of, recorded, would_be};
 
 /// A call as the program made it.
 #[derive(Clone)]
@@ -121,7 +123,8 @@ pub(crate) fn possible(
     policy::possible(&general(caller, tool, None, now), arguments, policy)
 }
 
-fn general<'a>(
+/// The call that a caller would make.
+pub(crate) fn general<'a>(
     caller: &'a Caller,
     tool: &'a Tool,
     arguments: Option<&'a Value>,
@@ -150,7 +153,7 @@ pub(crate) fn admit(
     calls: &[(Wanted, Checked)],
     now: Timestamp,
 ) -> Result<Vec<(Call, Verdict)>, Error> {
-    let policy = store::policies::policy(tx, scope, Some(&task.account_id))?;
+    let policy = store::policies::in_force(tx, scope, Some(&task.account_id))?;
     calls
         .iter()
         .map(|(wanted, checked)| {

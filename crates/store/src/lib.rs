@@ -23,6 +23,7 @@ pub mod health;
 pub mod idempotency;
 pub mod meta;
 pub mod policies;
+pub mod recorded;
 pub mod sessions;
 pub mod settings;
 pub mod sources;

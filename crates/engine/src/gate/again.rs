@@ -45,7 +45,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
         })));
     };
     let tool = &*target.tool;
-    let policy = store::policies::policy(tx, c.scope, Some(&c.task.account_id))?;
+    let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
     let decision = policy::decide(
         &request(c.task, tool, Some(&target.arguments), c.now),
         &policy,
@@ -197,7 +197,7 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
         return u.ask(tx, None, &Ask::default(), why);
     };
     let tool = &*target.tool;
-    let policy = store::policies::policy(tx, u.scope, Some(&u.task.account_id))?;
+    let policy = store::policies::in_force(tx, u.scope, Some(&u.task.account_id))?;
     let decision = policy::decide(
         &request(u.task, tool, Some(&target.arguments), u.now),
         &policy,

@@ -38,7 +38,7 @@ pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval,
              again as it is now, or deny it",
         ));
     }
-    let policy = store::policies::policy(conn, e.scope, Some(&e.task.account_id))?;
+    let policy = store::policies::in_force(conn, e.scope, Some(&e.task.account_id))?;
     let decision = policy::decide(
         &request(e.task, tool, Some(&e.target.arguments), e.by.2),
         &policy,
