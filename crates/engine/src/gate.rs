@@ -241,7 +241,7 @@ impl Door<'_> {
                 let why = decision.explain(tool.risk);
                 let asked = ask_person(
                     tx,
-                    &Asking {
+                    Asking {
                         scope: self.scope,
                         task: self.task,
                         call: &call,

@@ -69,7 +69,10 @@ pub(super) fn ask_person(
         risk: call.risk,
         rule_id: call.rule_id.clone(),
         why,
-        ask: ask.clone(),
+        ask: Ask {
+            may_edit: ask.may_edit || store::settings::get(tx, scope)?.approvers_may_edit,
+            ..ask.clone()
+        },
         requested_by: task.account_id.clone(),
         edited: edited.and_then(|b| b.edited.clone()),
         status: ApprovalStatus::Pending,

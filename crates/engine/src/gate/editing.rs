@@ -23,8 +23,7 @@ pub(crate) struct Editing<'a> {
 /// mildly than about those before.
 pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval, Error> {
     let (tool, approval) = (&*e.target.tool, e.approval);
-    let by_rule = approval.ask.may_edit;
-    if !by_rule && !store::settings::get(conn, e.scope)?.approvers_may_edit {
+    if !approval.ask.may_edit {
         return Err(Error::conflict(
             "editing_not_allowed",
             "the arguments of this call may not be changed: neither the rule that asks nor the \
@@ -38,7 +37,7 @@ pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval,
              again as it is now, or deny it",
         ));
     }
-    let policy = store::policies::in_force(conn, e.scope, Some(&e.task.account_id))?;
+    let policy = store::policies::policy(conn, e.scope, Some(&e.task.account_id))?;
     let decision = policy::decide(
         &request(e.task, tool, Some(&e.target.arguments), e.by.2),
         &policy,

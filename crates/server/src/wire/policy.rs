@@ -40,6 +40,8 @@ fn rule(r: &Rule, position: usize) -> wire::Rule {
             approvers: texts(&ask.approvers),
             requester_may: ask.requester_may,
             wait_ms: ask.wait_ms,
+            count: ask.count,
+            may_edit: ask.may_edit,
         }),
         Effect::Allow | Effect::Deny => None,
     };
@@ -152,6 +154,8 @@ fn read_ask(ask: wire::RuleAsk) -> Result<Ask, Failure> {
         )?,
         requester_may: ask.requester_may,
         wait_ms: ask.wait_ms,
+        count: ask.count,
+        may_edit: ask.may_edit,
     })
 }
 
