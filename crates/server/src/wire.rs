@@ -6,6 +6,7 @@
 mod approval;
 pub(crate) mod policy;
 mod time;
+pub(crate) mod webhook;
 
 pub(crate) use approval::approval;
 pub(crate) use time::instant;
@@ -113,7 +114,8 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
-        | EventKind::Policy { .. } => None,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => None,
     }
 }
 

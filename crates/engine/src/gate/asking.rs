@@ -95,7 +95,7 @@ pub(super) fn ask_person(
     Ok(approval)
 }
 
-/// Tells watchers where an approval stands.
+/// Tells watchers and webhooks where an approval stands.
 pub(crate) fn approval_event(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -108,7 +108,7 @@ pub(crate) fn approval_event(
         status: approval.status.as_str().to_owned(),
     };
     store::events::append(tx, scope, Some(&approval.binding.task_id), now, &kind)?;
-    Ok(())
+    crate::webhooks::tell_of_approval(tx, scope, approval, now)
 }
 
 /// The error of a call that would be one question too many: people who are asked too often stop
