@@ -4,6 +4,7 @@
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
 pub(crate) mod policy;
+pub(crate) mod policy_history;
 mod time;
 
 pub(crate) use time::instant;
