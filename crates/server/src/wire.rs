@@ -6,6 +6,7 @@
 pub(crate) mod policy;
 pub(crate) mod policy_history;
 mod time;
+pub(crate) mod webhook;
 
 pub(crate) use time::instant;
 
@@ -141,7 +142,8 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
-        | EventKind::Policy { .. } => None,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => None,
     }
 }
 
