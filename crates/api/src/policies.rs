@@ -52,6 +52,10 @@ pub struct RuleAsk {
     /// Milliseconds until the question expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// How many people must say yes, 1 to 10.
+    pub count: u32,
+    /// Whether a reviewer may change the arguments.
+    pub may_edit: bool,
 }
 
 impl Default for RuleAsk {
@@ -60,6 +64,8 @@ impl Default for RuleAsk {
             approvers: Vec::new(),
             requester_may: true,
             wait_ms: None,
+            count: 1,
+            may_edit: false,
         }
     }
 }

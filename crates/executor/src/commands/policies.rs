@@ -118,6 +118,15 @@ struct Details {
     /// How long an approval waits, for ask: 10m, 2h, at most 30d
     #[arg(long, value_parser = parse_ms)]
     wait: Option<u64>,
+    /// How many people must say yes, for ask: 1 to 10
+    #[arg(long)]
+    count: Option<u32>,
+    /// Whoever runs the task may not answer, for ask
+    #[arg(long)]
+    requester_may_not: bool,
+    /// Reviewers may change the arguments, for ask
+    #[arg(long)]
+    may_edit: bool,
     /// Why it is there
     #[arg(long)]
     note: Option<String>,
@@ -236,6 +245,22 @@ impl Details {
             rule.ask = Some(RuleAsk {
                 wait_ms: Some(wait),
                 ..rule.ask.unwrap_or_default()
+            });
+        }
+        if self.count.is_some() || self.requester_may_not || self.may_edit {
+            if rule.effect != Effect::Ask.name() {
+                return Err(Failure::usage(format!(
+                    "--count, --requester-may-not and --may-edit are for rules that ask; this one \
+                     says {}",
+                    rule.effect
+                )));
+            }
+            let ask = rule.ask.unwrap_or_default();
+            rule.ask = Some(RuleAsk {
+                count: self.count.unwrap_or(ask.count),
+                requester_may: ask.requester_may && !self.requester_may_not,
+                may_edit: ask.may_edit || self.may_edit,
+                ..ask
             });
         }
         rule.level = self.level.or(rule.level);

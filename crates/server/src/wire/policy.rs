@@ -57,6 +57,8 @@ fn shown_ask(effect: &Effect) -> Option<wire::RuleAsk> {
             approvers: texts(&ask.approvers),
             requester_may: ask.requester_may,
             wait_ms: ask.wait_ms,
+            count: ask.count,
+            may_edit: ask.may_edit,
         }),
         Effect::Allow | Effect::Deny => None,
     }
@@ -147,6 +149,8 @@ fn read_ask(ask: wire::RuleAsk) -> Result<Ask, Failure> {
         )?,
         requester_may: ask.requester_may,
         wait_ms: ask.wait_ms,
+        count: ask.count,
+        may_edit: ask.may_edit,
     })
 }
 

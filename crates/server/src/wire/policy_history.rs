@@ -186,7 +186,8 @@ pub(crate) fn explanation(found: &Explanation) -> wire::Explanation {
         Why::Forgotten => (
             false,
             format!(
-                "it was decided under version {} of the policy, whose rules were not kept; what \
+                "it was decided under version {} of the policy; which rules were looked at cannot be \
+                 had back, because they were not kept or a reviewer changed the call since. What \
                  stands here was recorded with the call",
                 call.binding.policy_version
             ),
