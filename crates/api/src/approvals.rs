@@ -155,4 +155,8 @@ pub struct Answer {
     /// The digest that was seen; a different one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// A rule to store with the answer: one that allows with a yes, one that denies with a no. It is
+    /// tried on this call first; one that would not decide it is refused, and nothing is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remember: Option<crate::policies::NewRule>,
 }

@@ -12,6 +12,7 @@ use crate::show::{describe, log_line};
 use crate::terminal::Lines;
 use api::approvals::{Answer, Approval, Happened};
 use api::events::Event;
+use api::policies::NewRule;
 use api::tasks::{LogLine, Task};
 use reqwest::Method;
 use serde_json::Value;
@@ -90,6 +91,17 @@ pub(crate) async fn answer(
     reply: Reply,
     reason: Option<String>,
 ) -> Result<Approval> {
+    answer_with(client, approval, reply, reason, None).await
+}
+
+/// The same, with a rule that is stored in the same step.
+pub(crate) async fn answer_with(
+    client: &Client,
+    approval: &Approval,
+    reply: Reply,
+    reason: Option<String>,
+    remember: Option<NewRule>,
+) -> Result<Approval> {
     let digest = Some(approval.digest.clone());
     let (verdict, arguments) = match reply {
         Reply::Approve => ("approve", None),
@@ -109,6 +121,7 @@ pub(crate) async fn answer(
         arguments,
         reason,
         digest,
+        remember,
     };
     client
         .send(Method::POST, &["approvals", &approval.id, verdict], &body)

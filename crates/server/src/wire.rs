@@ -5,6 +5,7 @@
 
 mod approval;
 pub(crate) mod policy;
+pub(crate) mod policy_history;
 mod time;
 pub(crate) mod webhook;
 

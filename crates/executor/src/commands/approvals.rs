@@ -2,15 +2,17 @@
 //! `approvals/edit.rs`, answering as questions come in `approvals/watch.rs`.
 
 mod edit;
+mod remember;
 mod watch;
 
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Exit, Result};
-use crate::follow::{Reply, answer, taken};
+use crate::follow::{Reply, answer_with, taken};
 use crate::output::{plain, table};
 use crate::show::describe;
 use api::approvals::{Approval, Withdrawal};
+use remember::{Kept, Remember};
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
@@ -45,7 +47,7 @@ enum Command {
     },
     /// Lets the call through, or sends it again; or says that it happened
     #[command(
-        after_help = "A call that was under way when the server stopped may have happened: look, then approve to\nsend it again, say with --happened what it gave, or deny to let it fail.\n\nExamples:\n  executor approvals approve appr_…\n  executor approvals approve appr_… --edit\n  executor approvals approve appr_… --arguments '{\"amount\": 10}'\n  executor approvals approve appr_… --happened '{\"id\": 7}'"
+        after_help = "A call that was under way when the server stopped may have happened: look, then approve to\nsend it again, say with --happened what it gave, or deny to let it fail.\n\nExamples:\n  executor approvals approve appr_…\n  executor approvals approve appr_… --edit\n  executor approvals approve appr_… --arguments '{\"amount\": 10}'\n  executor approvals approve appr_… --happened '{\"id\": 7}'\n  executor approvals approve appr_… --remember"
     )]
     Approve(Approve),
     /// Takes a question back, until its call is on its way; the program is told
@@ -65,6 +67,8 @@ enum Command {
         /// Why, for the program and the record
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        remember: Remember,
     },
     /// Shows approvals as they come and takes answers at the terminal
     #[command(after_help = "Example:\n  executor approvals watch")]
@@ -79,14 +83,16 @@ struct Approve {
     #[arg(long)]
     reason: Option<String>,
     /// Change the arguments in your editor first
-    #[arg(long, conflicts_with_all = ["arguments", "happened"])]
+    #[arg(long, conflicts_with_all = ["arguments", "happened", "remember"])]
     edit: bool,
     /// Send with these arguments instead: JSON, or @FILE
-    #[arg(long, value_name = "JSON|@FILE", value_parser = edit::json, conflicts_with = "happened")]
+    #[arg(long, value_name = "JSON|@FILE", value_parser = edit::json, conflicts_with_all = ["happened", "remember"])]
     arguments: Option<Value>,
     /// It happened when it was sent before, and gave this: JSON, or @FILE
-    #[arg(long, value_name = "JSON|@FILE", value_parser = edit::json)]
+    #[arg(long, value_name = "JSON|@FILE", value_parser = edit::json, conflicts_with = "remember")]
     happened: Option<Value>,
+    #[command(flatten)]
+    remember: Remember,
 }
 
 /// What `approvals list` prints of each.
@@ -161,9 +167,19 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             });
         }
         Command::Approve(approve) => approved(context, &client, approve).await?,
-        Command::Deny { id, reason } => {
+        Command::Deny {
+            id,
+            reason,
+            remember,
+        } => {
             let approval: Approval = client.get(&["approvals", &id], &[]).await?;
-            let denied = answer(&client, &approval, Reply::Deny, reason).await?;
+            let kept = remember.choose(context, &client, &approval, "deny");
+            let rule = match kept.await? {
+                Kept::Left => return Ok(Exit::Done),
+                Kept::Nothing => None,
+                Kept::Rule(rule) => Some(*rule),
+            };
+            let denied = answer_with(&client, &approval, Reply::Deny, reason, rule).await?;
             told(context, &denied);
         }
         Command::Withdraw { id, reason } => {
@@ -194,7 +210,13 @@ async fn approved(context: &Context, client: &Client, approve: Approve) -> Resul
         }
         (None, None) => (approval, Reply::Approve),
     };
-    let answered = answer(client, &approval, reply, approve.reason).await?;
+    let kept = approve.remember.choose(context, client, &approval, "allow");
+    let rule = match kept.await? {
+        Kept::Left => return Ok(()),
+        Kept::Nothing => None,
+        Kept::Rule(rule) => Some(*rule),
+    };
+    let answered = answer_with(client, &approval, reply, approve.reason, rule).await?;
     told(context, &answered);
     Ok(())
 }

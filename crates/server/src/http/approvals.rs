@@ -188,9 +188,16 @@ async fn decide(
 ) -> Result<Json<Approval>, Failure> {
     let approval = id::<ApprovalId>("approval", approval)?;
     let reason = answer.reason.unwrap_or_default();
+    let remember = answer.remember.map(wire::policy::draft).transpose()?;
     let answered = app
         .engine
-        .answer_approval(caller, &approval, verdict, reason, answer.digest)
+        .answer_and_remember(
+            caller,
+            &approval,
+            (verdict, reason),
+            answer.digest,
+            remember,
+        )
         .await?;
     Ok(Json(wire::approval(&answered, app.engine.public_url())))
 }
