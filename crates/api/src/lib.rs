@@ -14,6 +14,7 @@ pub mod events;
 pub mod keys;
 pub mod members;
 pub mod policies;
+pub mod policy_history;
 pub mod settings;
 pub mod sources;
 pub mod system;

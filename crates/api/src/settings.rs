@@ -12,6 +12,9 @@ pub struct Settings {
     pub in_client_decisions: bool,
     /// Whether members see each other's tasks, code and arguments.
     pub members_see_all_tasks: bool,
+    /// Whether a reviewer may change the arguments of any call that is asked about; a rule may say
+    /// so for its own.
+    pub approvers_may_edit: bool,
     /// Every limit, with what it is here.
     pub limits: Vec<Limit>,
 }
@@ -44,6 +47,9 @@ pub struct SettingsChange {
     /// Whether members see each other's tasks, code and arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members_see_all_tasks: Option<bool>,
+    /// Whether a reviewer may change the arguments of any call that is asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvers_may_edit: Option<bool>,
     /// New values of limits by their names; null puts one back to its default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Option<u64>>,

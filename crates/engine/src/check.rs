@@ -145,6 +145,7 @@ impl Engine {
                 caller: &caller,
                 catalog: &catalog,
                 policy: &policy,
+                task: None,
                 now: self.inner.clock.now(),
             };
             let calls = program.visible_calls();
@@ -217,6 +218,7 @@ impl Engine {
             caller,
             catalog: &catalog,
             policy: &policy,
+            task: None,
             now: self.inner.clock.now(),
         };
         let mut errors = problems(&view, calls)

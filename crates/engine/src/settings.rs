@@ -17,6 +17,8 @@ pub struct SettingsChange {
     pub in_client_decisions: Option<bool>,
     /// Whether members see each other's tasks.
     pub members_see_all_tasks: Option<bool>,
+    /// Whether a reviewer may change the arguments of any call that is asked about.
+    pub approvers_may_edit: Option<bool>,
     /// Limits to set, or with none to put back to their defaults.
     pub limits: Vec<(Limit, Option<u64>)>,
 }
@@ -100,6 +102,9 @@ fn changed(before: &Settings, change: &SettingsChange) -> Settings {
     }
     if let Some(on) = change.members_see_all_tasks {
         after.members_see_all_tasks = on;
+    }
+    if let Some(on) = change.approvers_may_edit {
+        after.approvers_may_edit = on;
     }
     for (limit, value) in &change.limits {
         match value {

@@ -14,7 +14,7 @@ use domain::task::Task;
 use domain::tenancy::Role;
 use domain::tool::{ToolError, ToolErrorCode};
 use serde_json::json;
-use store::Tx;
+use store::{Reader, Tx};
 
 /// What a task's person may do now.
 pub(crate) enum Standing {
@@ -25,14 +25,18 @@ pub(crate) enum Standing {
 }
 
 /// Reads what a task's person may do now.
-pub(crate) fn standing(tx: &mut Tx<'_>, scope: &Scope, task: &Task) -> Result<Standing, Error> {
-    let Some(role) = store::tenancy::role_in(tx, scope, &task.account_id)? else {
+pub(crate) fn standing(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    task: &Task,
+) -> Result<Standing, Error> {
+    let Some(role) = store::tenancy::role_in(conn, scope, &task.account_id)? else {
         return Ok(Standing::Lost(
             "the person it acts for is no member of the organization any more",
         ));
     };
     match &task.key_id {
-        Some(key) if store::keys::is_revoked(tx, scope, key)? => {
+        Some(key) if store::keys::is_revoked(conn, scope, key)? => {
             Ok(Standing::Lost("the API key it came in with was revoked"))
         }
         Some(_) | None => Ok(Standing::Member(role)),

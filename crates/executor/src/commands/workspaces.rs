@@ -42,6 +42,9 @@ enum Command {
         /// Whether members see each other's tasks, code and arguments
         #[arg(long, value_name = "on|off", value_parser = switch)]
         members_see_all_tasks: Option<bool>,
+        /// Whether a reviewer may change the arguments of any call that is asked about
+        #[arg(long, value_name = "on|off", value_parser = switch)]
+        approvers_may_edit: Option<bool>,
         /// A limit and its new value, or `default`
         #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
         limits: Vec<(String, Option<u64>)>,
@@ -64,12 +67,14 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Settings {
             in_client_decisions,
             members_see_all_tasks,
+            approvers_may_edit,
             limits,
         } => {
             let path = ["workspace", "settings"];
             let mut change = SettingsChange {
                 in_client_decisions,
                 members_see_all_tasks,
+                approvers_may_edit,
                 ..SettingsChange::default()
             };
             for (name, value) in limits {
@@ -79,6 +84,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             }
             let asks = in_client_decisions.is_none()
                 && members_see_all_tasks.is_none()
+                && approvers_may_edit.is_none()
                 && change.limits.is_empty();
             let settings: Settings = if asks {
                 client.get(&path, &[]).await?
@@ -131,6 +137,13 @@ fn shown(settings: &Settings) -> String {
             word(settings.members_see_all_tasks),
             word(false),
             "whether members see each other's tasks, code and arguments".to_owned(),
+        ],
+        vec![
+            "approvers-may-edit".to_owned(),
+            word(settings.approvers_may_edit),
+            word(false),
+            "whether a reviewer may change the arguments of any call that is asked about"
+                .to_owned(),
         ],
     ];
     rows.extend(settings.limits.iter().map(|limit| {

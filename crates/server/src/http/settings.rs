@@ -40,6 +40,7 @@ pub(crate) async fn change(
     let change = engine::SettingsChange {
         in_client_decisions: change.in_client_decisions,
         members_see_all_tasks: change.members_see_all_tasks,
+        approvers_may_edit: change.approvers_may_edit,
         limits: limits.collect::<Result<_, Failure>>()?,
     };
     let settings = app.engine.change_settings(&caller, change).await?;
@@ -61,6 +62,7 @@ fn shown(settings: &Settings) -> Shown {
     Shown {
         in_client_decisions: settings.in_client_decisions,
         members_see_all_tasks: settings.members_see_all_tasks,
+        approvers_may_edit: settings.approvers_may_edit,
         limits: Limit::ALL.iter().map(limit).collect(),
     }
 }

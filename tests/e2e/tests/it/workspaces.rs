@@ -64,6 +64,7 @@ async fn nothing_of_one_is_in_the_other(database: Database) {
             let method = method.to_uppercase();
             let body = body(operation);
             let ask = |id: &str| {
+                let path = path.replace("{sequence}", "1");
                 let (start, end) = (path.find('{'), path.find('}'));
                 let (start, end) = (start.expect("a brace"), end.expect("a brace"));
                 let path = format!("{}{id}{}", &path["/api/v1".len()..start], &path[end + 1..]);
@@ -145,6 +146,7 @@ fn body(operation: &Value) -> Option<Value> {
     let id = operation["operationId"].as_str().unwrap_or_default();
     Some(match id {
         "editRule" => json!({ "effect": "ask" }),
+        "previewApproval" => json!({ "arguments": {} }),
         "moveRule" => json!({ "position": 1 }),
         "rotateCredential" => json!({ "value": "x" }),
         _ => json!({}),
