@@ -142,15 +142,7 @@ impl Engine {
                 let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
                 move |tx| {
                     let there = store::sources::list(tx, &scope)?;
-                    let most = store::settings::get(tx, &scope)?.limit(Limit::Sources);
-                    if there.len() as u64 >= most {
-                        return Err(Error::Limited {
-                            code: "quota_exceeded",
-                            limit: Limit::Sources,
-                            value: most,
-                            retry_after_ms: None,
-                        });
-                    }
+                    make_sure_of_room(tx, &scope, there.len())?;
                     let taken = there
                         .iter()
                         .any(|s| fold_path(&s.name) == fold_path(&source.name));
@@ -477,6 +469,19 @@ impl Engine {
             .await
         })
     }
+}
+
+fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Result<(), Error> {
+    let most = store::settings::get(tx, scope)?.limit(Limit::Sources);
+    if (there as u64) < most {
+        return Ok(());
+    }
+    Err(Error::Limited {
+        code: "quota_exceeded",
+        limit: Limit::Sources,
+        value: most,
+        retry_after_ms: None,
+    })
 }
 
 /// Imports on a thread of its own: a large description takes a while. Yields the source's name too.

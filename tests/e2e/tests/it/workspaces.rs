@@ -62,28 +62,7 @@ async fn nothing_of_one_is_in_the_other(database: Database) {
         };
         for (method, operation) in methods.as_object().expect("methods") {
             let method = method.to_uppercase();
-            let body = body(operation);
-            let ask = |id: &str| {
-                let path = path.replace("{sequence}", "1");
-                let (start, end) = (path.find('{'), path.find('}'));
-                let (start, end) = (start.expect("a brace"), end.expect("a brace"));
-                let path = format!("{}{id}{}", &path["/api/v1".len()..start], &path[end + 1..]);
-                let (server, method, body) = (&server, &method, &body);
-                async move {
-                    let path = format!("{path}?workspace=other");
-                    server.send(method, &path, body.as_ref()).await
-                }
-            };
-            let foreign = ask(id).await;
-            assert_eq!(foreign.status, 404, "{method} {path}: {foreign:#?}");
-            let (kind, bits) = id.split_once('_').expect("a prefix");
-            let nobodys = format!("{kind}_{}", "0".repeat(bits.len()));
-            let unknown = ask(&nobodys).await;
-            assert_eq!(
-                foreign.body.to_string().replace(id, "it"),
-                unknown.body.to_string().replace(&nobodys, "it"),
-                "{method} {path}"
-            );
+            is_not_there(&server, &method, path, id, operation).await;
             tried.push(format!("{method} {path}"));
         }
     }
@@ -108,6 +87,46 @@ async fn nothing_of_one_is_in_the_other(database: Database) {
         .get("/tools/search?query=items&workspace=other")
         .await;
     assert_eq!(search["total"], 0, "{search:#}");
+    its_programs_find_no_tool_of_the_first(&server).await;
+    // Here everything is still there, and works.
+    for (word, id) in &things {
+        if matches!(*word, "tasks" | "approvals" | "sources" | "results") {
+            server.get(&format!("/{word}/{id}")).await;
+        }
+    }
+    let asked = server.pending(1).await.remove(0);
+    server.approve(&asked).await;
+    assert_eq!(server.finished(&things[0].1).await["status"], "completed");
+    assert_eq!(upstream.writes(), 1);
+}
+
+/// Whether a thing of the first workspace is as unknown in the other as what nobody has.
+async fn is_not_there(server: &Server, method: &str, path: &str, id: &str, operation: &Value) {
+    let body = body(operation);
+    let ask = |id: &str| {
+        let path = path.replace("{sequence}", "1");
+        let (start, end) = (path.find('{'), path.find('}'));
+        let (start, end) = (start.expect("a brace"), end.expect("a brace"));
+        let path = format!("{}{id}{}", &path["/api/v1".len()..start], &path[end + 1..]);
+        let body = &body;
+        async move {
+            let path = format!("{path}?workspace=other");
+            server.send(method, &path, body.as_ref()).await
+        }
+    };
+    let foreign = ask(id).await;
+    assert_eq!(foreign.status, 404, "{method} {path}: {foreign:#?}");
+    let (kind, bits) = id.split_once('_').expect("a prefix");
+    let nobodys = format!("{kind}_{}", "0".repeat(bits.len()));
+    let unknown = ask(&nobodys).await;
+    assert_eq!(
+        foreign.body.to_string().replace(id, "it"),
+        unknown.body.to_string().replace(&nobodys, "it"),
+        "{method} {path}"
+    );
+}
+
+async fn its_programs_find_no_tool_of_the_first(server: &Server) {
     let code = "try { return await tools.ledger.items.listItems() } catch (e) { return e.code }";
     let new = json!({ "code": code, "waitMs": 30_000 });
     let ran = server.post("/tasks?workspace=other", new).await;
@@ -125,16 +144,6 @@ async fn nothing_of_one_is_in_the_other(database: Database) {
         done.to_string().contains("tool_not_found"),
         "the tools of one are not the other's: {done:#}"
     );
-    // Here everything is still there, and works.
-    for (word, id) in &things {
-        if matches!(*word, "tasks" | "approvals" | "sources" | "results") {
-            server.get(&format!("/{word}/{id}")).await;
-        }
-    }
-    let asked = server.pending(1).await.remove(0);
-    server.approve(&asked).await;
-    assert_eq!(server.finished(&things[0].1).await["status"], "completed");
-    assert_eq!(upstream.writes(), 1);
 }
 
 /// A body that fits, as far as it must to be judged.
