@@ -41,7 +41,7 @@ impl Held {
         match self {
             Self::Active => Limit::TasksActive,
             Self::Waiting => Limit::TasksWaiting,
-            Self::Asked => Limit::ApprovalsPending,
+            Self::Asked => Limit::WorkspaceApprovalsPending,
         }
     }
 

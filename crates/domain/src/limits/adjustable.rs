@@ -66,6 +66,10 @@ adjustable! {
     ToolResultBytes, "toolResultBytes", 10 << 20, 1 << 10, 15 << 20, "bytes of what one tool may answer";
     /// Waiting for an answer.
     ApprovalWaitMs, "approvalWaitMs", 30 * 60_000, 1_000, APPROVAL_WAIT_MS_MAX, "milliseconds an approval waits, where its rule does not say";
+    /// Open questions of a task.
+    ApprovalsPending, "approvalsPending", 25, 1, 10_000, "approvals of a task that are pending at once";
+    /// Questions of a task.
+    ApprovalsPerMinute, "approvalsPerMinute", 240, 1, 100_000, "approvals that a task may ask for within a minute";
     /// Tasks under way.
     TasksActive, "tasksActive", 10_000, 1, 1_000_000, "tasks of the workspace that are queued or running at once";
     /// Tasks that wait for people.
@@ -75,7 +79,7 @@ adjustable! {
     /// Tasks of a day with one key.
     TasksPerDayPerKey, "tasksPerDayPerKey", 1_000_000, 1, 1_000_000_000, "tasks submitted with one API key in a day (UTC)";
     /// Open questions.
-    ApprovalsPending, "approvalsPending", 500_000, 1, 10_000_000, "approvals of the workspace that are pending at once; while there are more, no task is taken";
+    WorkspaceApprovalsPending, "workspaceApprovalsPending", 500_000, 1, 10_000_000, "approvals of the workspace that are pending at once; while there are more, no task is taken";
     /// Sources.
     Sources, "sources", 500, 1, 10_000, "sources of the workspace";
     /// Requests to a workspace.
@@ -129,6 +133,8 @@ impl Limits {
             inline_result_bytes: settings.limit(Limit::InlineResultBytes),
             tool_result_bytes: settings.limit(Limit::ToolResultBytes),
             approval_wait_ms: settings.limit(Limit::ApprovalWaitMs),
+            approvals_pending: small(Limit::ApprovalsPending),
+            approvals_per_minute: small(Limit::ApprovalsPerMinute),
         }
     }
 }

@@ -155,7 +155,7 @@ const WRITE: &str =
 async fn no_more_tasks_than_a_workspace_may_hold(database: Database) {
     let (server, upstream) = Upstream::connected(database).await;
     server.post("/workspaces", json!({ "slug": "other" })).await;
-    set(&server, json!({ "approvalsPending": 2 })).await;
+    set(&server, json!({ "workspaceApprovalsPending": 2 })).await;
     for _ in 0..2 {
         server.submit(WRITE).await;
     }
@@ -166,7 +166,7 @@ async fn no_more_tasks_than_a_workspace_may_hold(database: Database) {
     assert_eq!(refused.body["code"], "quota_exceeded");
     assert_eq!(
         refused.body["details"],
-        json!({ "limit": "approvalsPending", "value": 2 })
+        json!({ "limit": "workspaceApprovalsPending", "value": 2 })
     );
     let elsewhere = server
         .send("POST", "/tasks?workspace=other", Some(&new))
@@ -177,7 +177,7 @@ async fn no_more_tasks_than_a_workspace_may_hold(database: Database) {
     let told = mcp.call("execute", json!({ "code": "return 1" })).await;
     assert_eq!(told["isError"], true, "{told:#}");
     let told = text(&told["content"][0]["text"]);
-    assert!(told.contains("approvalsPending"), "{told}");
+    assert!(told.contains("workspaceApprovalsPending"), "{told}");
     // What has been answered makes room.
     for asked in &asked {
         server.deny(asked, "room").await;
@@ -191,7 +191,7 @@ async fn no_more_tasks_than_a_workspace_may_hold(database: Database) {
     // One at a time: while one runs, the next is refused.
     set(
         &server,
-        json!({ "approvalsPending": null, "tasksActive": 1 }),
+        json!({ "workspaceApprovalsPending": null, "tasksActive": 1 }),
     )
     .await;
     let held = server
