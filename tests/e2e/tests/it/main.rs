@@ -29,6 +29,7 @@ mod stream;
 mod upstream;
 
 mod access;
+mod answers;
 mod boundary;
 mod catalog;
 mod checking;
@@ -56,6 +57,7 @@ mod runtimes;
 mod secrets;
 mod start;
 mod storage;
+mod uncertain;
 mod waiting;
 mod ways;
 mod webhooks;
