@@ -354,8 +354,28 @@ async fn a_round_is_taken_once_and_only_as_given(database: Database) {
 
 async fn where_forms_decide_nothing_the_page_does(database: Database) {
     let (server, upstream) = Upstream::connected(database).await;
-    // Forms decide nothing unless the workspace says so: then there is the link alone.
+    // Forms decide nothing unless the workspace says so: then one without fields tells of the page.
     let plain = Plain::new(&server, form());
+    let asked = plain.call(execute(WRITE)).await["result"].clone();
+    let key = only_key(&asked["inputRequests"]);
+    let shown = &asked["inputRequests"][&key]["params"];
+    assert_eq!(shown["mode"], "form", "{shown:#}");
+    assert_eq!(shown["requestedSchema"]["properties"], json!({}));
+    assert!(
+        shown["message"]
+            .as_str()
+            .is_some_and(|m| m.contains("/approvals/appr_")),
+        "{shown:#}"
+    );
+    let mut looks = execute(WRITE);
+    looks["requestState"] = asked["requestState"].clone();
+    looks["inputResponses"] = json!({ key: { "action": "accept", "content": {} } });
+    let answers = async { server.approve(&server.pending(1).await[0]).await };
+    let (done, _) = tokio::join!(plain.call(looks), answers);
+    let done = done["result"]["structuredContent"].clone();
+    assert_eq!(done["status"], "completed", "it was waited for: {done:#}");
+    // Without any channel, the link alone.
+    let plain = Plain::new(&server, json!({}));
     let waiting = plain.call(execute(WRITE)).await["result"].clone();
     assert_eq!(
         waiting["structuredContent"]["status"], "waiting",
@@ -382,7 +402,11 @@ async fn where_forms_decide_nothing_the_page_does(database: Database) {
         told["content"].to_string().contains("did not count"),
         "{told:#}"
     );
-    assert_eq!(upstream.created("by a round"), 0);
+    assert_eq!(
+        upstream.created("by a round"),
+        1,
+        "only what the page let through"
+    );
     // Who closes the form has decided nothing.
     let_forms_decide(&server);
     let plain = Plain::new(&server, form());
@@ -416,6 +440,9 @@ async fn a_task_is_a_task_of_the_protocol(database: Database) {
     assert_eq!(got["ttlMs"], Value::Null, "it is kept as any task");
     let key = only_key(&got["inputRequests"]);
     let update = |responses: Value| json!({ "taskId": id, "inputResponses": responses });
+    let unknown = json!({ "nobody": { "action": "accept" } });
+    let passed_over = plain.ask("tasks/update", update(unknown)).await;
+    assert_eq!(passed_over["result"]["resultType"], "complete");
     let done = plain
         .ask("tasks/update", update(answered(&key, "approve")))
         .await;

@@ -134,19 +134,21 @@ async fn who_denies_is_heard_and_who_closes_the_form_is_not(database: Database) 
 
 async fn a_form_decides_nothing_unless_allowed(database: Database) {
     let (server, upstream) = Upstream::connected(database).await;
-    let told = talk(
-        &server,
-        ("typescript", "http", "legacy"),
-        TWICE,
-        &["approve"],
-    )
-    .await;
-    assert_eq!(told["structured"]["status"], "waiting", "{told:#}");
-    assert_eq!(
-        told["shown"],
-        json!([]),
-        "nobody is shown a form that decides nothing"
-    );
+    let way = ("typescript", "http", "legacy");
+    // Where a form does not decide, one without fields tells of the page; yes said in it is none.
+    for answer in ["approve", "decline"] {
+        let told = talk(&server, way, TWICE, &[answer]).await;
+        assert_eq!(told["structured"]["status"], "waiting", "{told:#}");
+        let shown = &told["shown"][0];
+        assert_eq!(shown["requestedSchema"]["properties"], json!({}));
+        assert!(
+            shown["message"]
+                .as_str()
+                .is_some_and(|m| m.contains("/approvals/appr_")),
+            "{told:#}"
+        );
+        assert_eq!(told["structured"]["approvals"][0]["status"], "pending");
+    }
     // The client for Python opens pages too: it is sent to the page, which nobody has answered.
     let told = talk(&server, ("python", "http", "auto"), TWICE, &["decline"]).await;
     assert_eq!(told["structured"]["status"], "waiting", "{told:#}");
