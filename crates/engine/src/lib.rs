@@ -27,6 +27,7 @@ mod sign_in;
 mod sources;
 mod tasks;
 mod tools_view;
+mod webhooks;
 mod worker;
 
 use domain::access::{Caller, Channel, Scope, System};
@@ -43,6 +44,11 @@ pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
+pub use policies::backtest::{Backtest, Example, Proposal, Sample};
+pub use policies::explain::{Explanation, Instead, Tested, Why};
+pub use policies::history::PolicyVersion;
+pub use policies::preview::Preview;
+pub use policies::remember::{Lasting, Suggestion};
 pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
@@ -50,6 +56,7 @@ pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
+pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
@@ -107,6 +114,7 @@ struct Inner {
     feed: feed::Feed,
     live: live::Registry,
     catalogs: catalog::Cache,
+    outbox: webhooks::Outbox,
     worker: worker::Worker,
 }
 
@@ -136,6 +144,7 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
+                outbox: webhooks::Outbox::default(),
                 worker: worker::Worker::new(parts.server_id),
             };
             let engine = Self {

@@ -114,6 +114,13 @@ pub(super) async fn update(
         let Some(approval) = named(&view, key) else {
             continue;
         };
+        if rounds::key(approval) != *key {
+            refused.push(format!(
+                "{} was changed since it was shown; look at the task's inputRequests again.",
+                approval.id
+            ));
+            continue;
+        }
         let digest = engine::approval_digest(approval);
         let said = elicit::hand_on(app, caller, (&approval.id, &digest), response).await;
         if let Said::NotTaken(why) = said {
@@ -127,12 +134,12 @@ pub(super) async fn update(
     Err(ErrorData::invalid_params(refused.join(" "), Some(data)))
 }
 
-/// The approval that a question is about, if it is still what was shown.
+/// The approval that a question is about.
 fn named<'a>(view: &'a TaskView, key: &str) -> Option<&'a Approval> {
     let (id, _) = key.split_once('.')?;
     let id = ApprovalId::parse(id).ok()?;
     let mut approvals = view.approvals.iter();
-    approvals.find(|a| a.id == id && rounds::key(a) == key)
+    approvals.find(|a| a.id == id)
 }
 
 /// `tasks/cancel`. A task that has ended stays as it is.
