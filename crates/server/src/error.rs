@@ -251,6 +251,11 @@ impl From<engine::Error> for Failure {
     }
 }
 
+/// The answer to a message that is none: its error, in the message's own protocol.
+pub(crate) fn malformed_message(error: &serde_json::Value) -> Response {
+    (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.problem)
