@@ -16,6 +16,7 @@ pub mod id;
 pub mod limits;
 pub mod partial;
 pub mod policy;
+pub mod server;
 pub mod settings;
 pub mod source;
 pub mod task;

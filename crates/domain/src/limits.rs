@@ -54,3 +54,6 @@ pub const HOLD_WINDOW_MS: u64 = 10_000;
 
 /// How long a server may be silent before its tasks are taken over.
 pub const LEASE_MS: i64 = 15_000;
+
+/// How long a server that is asked to end may take to leave its tasks to others.
+pub const DRAIN_MS: u64 = 10_000;

@@ -22,6 +22,7 @@ mod live;
 mod policies;
 mod run;
 mod runtimes;
+mod servers;
 mod sign_in;
 mod sources;
 mod tasks;
@@ -44,6 +45,7 @@ pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
+pub use servers::{ServerView, Sharing};
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
@@ -80,9 +82,10 @@ pub struct Parts {
     pub system: System,
     /// What links to approvals begin with.
     pub public_url: String,
-    /// The server's name in leases: the same at each start on the same data directory, unlike that
-    /// of any other server.
+    /// The server's name in leases: another at each start.
     pub server_id: String,
+    /// How it behaves among others on the same database.
+    pub sharing: Sharing,
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -134,22 +137,26 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
-                worker: worker::Worker::new(parts.server_id),
+                worker: worker::Worker::new(parts.server_id, parts.sharing),
             };
             let engine = Self {
                 inner: Arc::new(inner),
             };
             engine.recover().await?;
-            engine.start_workers(parts.incidents);
+            engine.start_workers(parts.incidents)?;
             Ok(engine)
         })
     }
 
-    /// Stops claiming, releases every sandbox and closes the database. Live tasks stay as they are
-    /// recorded and are rebuilt by the next server.
+    /// Drains the server if that was not done, ends every duty and closes the database. Live tasks
+    /// go on at other servers, or at the next start.
     pub fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if !self.is_draining() {
+                self.drain().await;
+            }
             self.stop_workers().await;
+            self.leave_word().await;
             self.inner.store.close().await;
         })
     }

@@ -109,6 +109,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(system::me))
         .routes(routes!(system::workspaces))
         .routes(routes!(system::health))
+        .routes(routes!(system::servers))
         .routes(routes!(system::sign_in_link))
 }
 

@@ -7,6 +7,7 @@ use super::Run;
 use super::journal::outcome_of;
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Asking, Checked, Consuming, Repeating, Target, Verdict, Wanted};
+use crate::live::Live;
 use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus, Question};
@@ -16,6 +17,7 @@ use domain::task::{Outcome, Task};
 use domain::tool::{Risk, ToolError, ToolErrorCode};
 use domain::{AccountId, Timestamp};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Answers larger than this many times the limit on a tool's result are not kept at all.
 const KEPT_RESULTS: u64 = 4;
@@ -160,6 +162,7 @@ impl Run<'_> {
                 .get(&sequence)
                 .is_some_and(|c| wants_meta(&c.options)),
             bytes_max: self.task.limits.tool_result_bytes * KEPT_RESULTS,
+            live: Arc::clone(&self.live),
         };
         self.in_flight.push(Box::pin(async move {
             (sequence, sending.run(admission, target).await)
@@ -383,6 +386,7 @@ struct Sending {
     account_id: AccountId,
     wants_meta: bool,
     bytes_max: u64,
+    live: Arc<Live>,
 }
 
 impl Sending {
@@ -405,6 +409,7 @@ impl Sending {
             .attachments(&self.scope, &source.source.id, &self.account_id)
             .await
             .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
+        self.engine.still_ours(&self.live).await;
         let answer = self
             .engine
             .inner

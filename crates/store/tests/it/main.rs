@@ -36,6 +36,7 @@ mod group;
 mod opening;
 mod policies;
 mod samples;
+mod servers;
 mod small;
 mod tasks;
 mod world;

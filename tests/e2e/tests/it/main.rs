@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 mod api;
 mod binary;
 mod database;
+mod fleet;
 mod ledger;
 mod server;
 mod stream;
@@ -47,6 +48,7 @@ mod record;
 mod rules;
 mod runtimes;
 mod secrets;
+mod servers;
 mod start;
 mod storage;
 mod waiting;
