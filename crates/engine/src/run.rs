@@ -241,6 +241,8 @@ impl<'e> Run<'e> {
 
     async fn drive(&mut self) -> Result<End, Error> {
         let mut signals = self.live.signals.subscribe();
+        // What was said before this run listened is heard first.
+        signals.mark_changed();
         let mut answers_seen = 0;
         loop {
             if let Some(end) = self.settle().await? {

@@ -120,10 +120,13 @@ impl Held {
         self.write_names([names.own.as_str()].into_iter())
     }
 
-    fn write_names<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<()> {
-        let place = self.place().unwrap_or_default();
-        let lines: Vec<&str> = std::iter::once(place.as_str()).chain(names).collect();
-        replace(&self.home.join(NAMES), lines.join("\n").as_bytes())
+    fn write_names<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<()> {
+        let mut text = self.place().unwrap_or_default();
+        for name in names {
+            text.push('\n');
+            text.push_str(name);
+        }
+        replace(&self.home.join(NAMES), text.as_bytes())
     }
 
     /// What no copy of the directory shares with it; none where the system does not tell.

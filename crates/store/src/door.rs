@@ -56,7 +56,8 @@ impl Store {
             let (ready, opened) = oneshot::channel();
             let (place, told) = (Arc::clone(&location), Arc::clone(&outlet));
             thread("store-writer", move || {
-                threads::writer(place, write_queue, ready, &told)
+                threads::writer(place, write_queue, ready, &told);
+                told.close();
             })?;
             opened.await.map_err(|_| Error::Closed)??;
             if matches!(*location, Location::Postgres(_)) {
@@ -170,12 +171,7 @@ impl Store {
     /// [`Error::Closed`].
     #[must_use]
     pub fn close(&self) -> BoxFuture<'static, ()> {
-        let Self {
-            writes,
-            reads,
-            outlet,
-            ..
-        } = self.clone();
+        let Self { writes, reads, .. } = self.clone();
         async move {
             if let Some(reads) = reads {
                 for _ in 0..READERS {
@@ -186,7 +182,6 @@ impl Store {
             }
             let _ = writes.send(Message::Stop).await;
             writes.closed().await;
-            outlet.close();
         }
         .boxed()
     }

@@ -31,7 +31,9 @@ impl Fleet {
         for _ in 0..count {
             fleet.join(settings).await;
         }
-        fleet.upstream.connect(&fleet.servers[0]).await;
+        if let Some(first) = fleet.servers.first() {
+            fleet.upstream.connect(first).await;
+        }
         fleet
     }
 
@@ -81,11 +83,10 @@ impl Fleet {
         asked.await.expect("the statement runs")
     }
 
-    /// Waits until the server that runs a task is no longer this one.
+    /// Waits until a task is no longer with this server.
     pub(crate) async fn taken_over(&self, task: &str, from: &str) {
-        let sql = format!("select owner from tasks where id = '{task}' and owner is not null");
         let deadline = Instant::now() + PATIENCE;
-        while self.sql(&sql).await.iter().all(|owner| owner == from) {
+        while self.runs_at(task).await.is_some_and(|owner| owner == from) {
             assert!(Instant::now() < deadline, "{task} stays with {from}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -93,10 +94,9 @@ impl Fleet {
 
     /// The server that runs a task.
     pub(crate) async fn owner(&self, task: &str) -> String {
-        let sql = format!("select owner from tasks where id = '{task}' and owner is not null");
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(owner) = self.sql(&sql).await.pop() {
+            if let Some(owner) = self.runs_at(task).await {
                 return owner;
             }
             assert!(Instant::now() < deadline, "nobody runs {task}");
@@ -108,6 +108,20 @@ impl Fleet {
     pub(crate) async fn runs_at(&self, task: &str) -> Option<String> {
         let sql = format!("select owner from tasks where id = '{task}' and owner is not null");
         self.sql(&sql).await.pop()
+    }
+
+    /// Waits until the lease of a task was renewed so many times.
+    pub(crate) async fn renewed(&self, task: &str, times: usize) {
+        let mut seen = std::collections::BTreeSet::new();
+        let deadline = Instant::now() + PATIENCE;
+        while seen.len() <= times {
+            seen.insert(self.sql_of_task(task, "lease_until").await);
+            assert!(
+                Instant::now() < deadline,
+                "the lease is not renewed: {seen:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// A column of a task, as text.
@@ -196,4 +210,38 @@ pub(crate) async fn signal(server: &Server, name: &str) {
 /// A moment of up to a second.
 pub(crate) async fn a_moment(random: &mut Random) {
     tokio::time::sleep(Duration::from_millis(random.below(1_000) as u64)).await;
+}
+
+/// Stands between a program and the system's clock: the time of day is off by `CLOCK_OFF_S` seconds.
+const WRONG_CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec *at) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int done = real(id, at);
+    const char *off = getenv("CLOCK_OFF_S");
+    if (!done && off && id == CLOCK_REALTIME) at->tv_sec += atol(off);
+    return done;
+}
+"#;
+
+/// Settings under which a server's clock is wrong by so many seconds.
+pub(crate) fn wrong_clock(folder: &std::path::Path, off_s: i64) -> [(String, String); 2] {
+    let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
+    std::fs::write(&source, WRONG_CLOCK).expect("the source is written");
+    let compiled = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .arg("-ldl")
+        .output()
+        .expect("a C compiler is needed for this test, as it is for linking; install cc");
+    assert!(compiled.status.success(), "{compiled:?}");
+    let library = library.to_str().expect("paths of tests are plain");
+    [
+        ("LD_PRELOAD".to_owned(), library.to_owned()),
+        ("CLOCK_OFF_S".to_owned(), off_s.to_string()),
+    ]
 }

@@ -3,7 +3,7 @@
 //!
 //! The counting upstream judges. Where instants are drawn, the seed is printed.
 
-use crate::fleet::{Fleet, WRITES, WRITES_MADE, a_moment, signal};
+use crate::fleet::{Fleet, WRITES, WRITES_MADE, a_moment, signal, wrong_clock};
 use crate::kills::Random;
 use crate::server::{PATIENCE, Server};
 use crate::stream::Stream;
@@ -176,7 +176,7 @@ async fn a_paused_server_comes_back_to_what_is_no_longer_its() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copied_directory_takes_nothing_from_the_living() {
-    let fleet = Fleet::start(1, &[]).await;
+    let fleet = Fleet::start(1, &[("EXECUTOR_LEASE_MS", "60000")]).await;
     let a = &fleet.servers[0];
     let task = a.submit(TWO_WRITES).await;
     let asked = a.pending(2).await;
@@ -388,4 +388,57 @@ async fn three_servers_and_one_killed_or_paused_at_random() {
         "{ROUNDS} rounds, {unknown} of {} writes with an unknown outcome",
         tasks.len() * WRITES_MADE
     );
+}
+
+/// Both clocks are an hour off, one each way: more than any lease or wait for an answer.
+const HOUR_S: i64 = 3_600;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_decide_nothing() {
+    let mut fleet = Fleet::start(0, &[]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    for off_s in [HOUR_S, -HOUR_S] {
+        let settings = wrong_clock(folder.path(), off_s);
+        let [preload, off] = settings.each_ref().map(|(k, v)| (k.as_str(), v.as_str()));
+        fleet
+            .join(&[preload, off, ("EXECUTOR_LEASE_MS", "8000")])
+            .await;
+    }
+    fleet.upstream.connect(&fleet.servers[0]).await;
+    let [ahead, behind] = &fleet.servers[..] else {
+        panic!("two servers")
+    };
+    let made_at = |task: &Value| task["createdAt"].as_str().expect("a time").to_owned();
+    let early = behind
+        .submit("return await tools.ledger.probe.held()")
+        .await;
+    fleet.upstream.arrived(1).await;
+    let of_behind = fleet.owner(&early).await;
+    let late = ahead.submit(TWO_WRITES).await;
+    let asked = behind.pending(2).await;
+    let (early_at, late_at) = (behind.task(&early).await, behind.task(&late).await);
+    assert!(
+        made_at(&early_at)[..13] < made_at(&late_at)[..13],
+        "the clocks are wrong"
+    );
+    let asked_behind = behind.submit(ONE_WRITE).await;
+    let all_asked = behind.pending(3).await;
+    // Each server looks every second: long before both have renewed their leases several times.
+    fleet.renewed(&early, 3).await;
+    assert_eq!(fleet.owner(&early).await, of_behind, "its lease holds");
+    assert_eq!(ahead.pending(3).await, all_asked, "none has expired");
+    fleet.upstream.release();
+    assert_eq!(ahead.finished(&early).await["status"], "completed");
+    // By now it may have been put away; else it is the killed server's.
+    let of_ahead = fleet.runs_at(&late).await.unwrap_or_default();
+    // What began an hour ahead goes on an hour behind, and as soon as the lease has run out.
+    fleet.servers[0].kill().await;
+    fleet.taken_over(&late, &of_ahead).await;
+    let behind = &fleet.servers[1];
+    for approval in &asked {
+        behind.approve(approval).await;
+    }
+    assert_whole(&behind.finished(&late).await, &behind.logs(&late).await);
+    behind.approve(&behind.pending(1).await[0]).await;
+    assert_eq!(behind.finished(&asked_behind).await["result"], "once");
 }
