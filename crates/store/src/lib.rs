@@ -24,6 +24,7 @@ pub mod health;
 pub mod idempotency;
 pub mod meta;
 pub mod policies;
+pub mod recorded;
 pub mod servers;
 pub mod sessions;
 pub mod settings;

@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0001_spine.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_keys_settings.sql"),
+    include_str!("../migrations/0004_policy_versions.sql"),
     include_str!("../migrations/0006_servers.sql"),
 ];
 
