@@ -272,9 +272,9 @@ impl Engine {
     }
 
     /// Returns once it is certain that this server still has the tasks that it runs: asked just
-    /// before something is sent. A server that was stopped for longer than its leases last, or cut off from the
-    /// database, must not go on with what others may have taken over. Never returns for a task that
-    /// is lost; its run ends by that signal. Safe to drop.
+    /// before something is sent. A server that was stopped for longer than its leases last, or cut
+    /// off from the database, must not go on with what others may have taken over. Never returns for
+    /// a task that is lost; its run ends by that signal. Safe to drop.
     pub(crate) async fn still_ours(&self, live: &Live) {
         if !self.inner.store.is_shared() {
             return;
