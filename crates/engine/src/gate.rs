@@ -368,7 +368,7 @@ pub(crate) fn ask_person(
     Ok(approval)
 }
 
-/// Tells watchers where an approval stands.
+/// Tells watchers and webhooks where an approval stands.
 pub(crate) fn approval_event(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -381,7 +381,7 @@ pub(crate) fn approval_event(
         status: approval.status.as_str().to_owned(),
     };
     store::events::append(tx, scope, Some(&approval.binding.task_id), now, &kind)?;
-    Ok(())
+    crate::webhooks::tell_of_approval(tx, scope, approval, now)
 }
 
 /// Tells watchers where a call stands.

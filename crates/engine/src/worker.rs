@@ -133,6 +133,7 @@ impl Engine {
         duties.spawn(self.clone().claim_loop());
         duties.spawn(self.clone().lease_loop());
         duties.spawn(self.clone().expiry_loop());
+        duties.spawn(self.clone().webhook_loop());
         if self.inner.store.is_shared() {
             duties.spawn(self.clone().cancel_loop());
             if worker.sharing.notices {
@@ -149,6 +150,11 @@ impl Engine {
         worker.over.cancel();
         worker.duties.close();
         worker.duties.wait().await;
+    }
+
+    /// Starts something that the server waits for when it goes down; it ends by itself then.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.inner.worker.duties.spawn(work);
     }
 
     /// Returns when the server is going down.

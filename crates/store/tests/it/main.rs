@@ -39,4 +39,5 @@ mod samples;
 mod servers;
 mod small;
 mod tasks;
+mod webhooks;
 mod world;
