@@ -34,8 +34,8 @@ async fn every_status_reads_back(w: World) {
     for status in [
         ApprovalStatus::Approved(answered("")),
         ApprovalStatus::Denied(answered("no, because é")),
+        ApprovalStatus::Happened(answered("seen"), "{\"id\":7}".into()),
         ApprovalStatus::Expired,
-        ApprovalStatus::Withdrawn,
     ] {
         let (_, _, asked) = asking(&w).await;
         assert_eq!(get(&w, &asked).await, asked);
@@ -126,7 +126,7 @@ async fn the_end_of_a_task_withdraws_its_questions(w: World) {
         w.write(move |tx| approvals::withdraw_pending(tx, &scope, &id))
     };
     assert_eq!(withdraw(w.b.clone()).await, Vec::new());
-    let status = ApprovalStatus::Withdrawn;
+    let status = ApprovalStatus::Withdrawn(None);
     assert_eq!(
         withdraw(w.a.clone()).await,
         vec![Approval { status, ..asked }]
