@@ -93,6 +93,18 @@ impl Engine {
         self.beat().await
     }
 
+    /// The time on the clock that the servers share, for what one of them writes and another judges.
+    pub(crate) async fn shared_now(&self) -> Result<Timestamp, Error> {
+        let local = self.inner.clock.now();
+        if !self.inner.store.is_shared() {
+            return Ok(local);
+        }
+        self.inner
+            .store
+            .read(move |r| Ok::<_, Error>(r.now(local)?))
+            .await
+    }
+
     /// What this server says of itself.
     fn this_server(&self, state: ServerState, now: Timestamp) -> Server {
         let worker = &self.inner.worker;

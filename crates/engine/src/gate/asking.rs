@@ -80,7 +80,7 @@ pub(super) fn ask_person(
         created_at,
         // Any server may find that it has run out, so it runs on the clock that all share.
         expires_at: tx
-            .now(*now)?
+            .now(now)?
             .plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
     };
     store::approvals::insert(tx, scope, &approval)?;
