@@ -149,7 +149,7 @@ impl Engine {
                 answered: Answered {
                     by: caller.account_id.clone(),
                     channel: caller.channel,
-                    at: self.inner.clock.now(),
+                    at: self.shared_now().await?,
                     reason,
                 },
             };

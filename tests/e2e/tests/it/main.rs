@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 mod api;
 mod binary;
 mod database;
+mod fleet;
 mod ledger;
 mod receiver;
 mod server;
@@ -57,6 +58,7 @@ mod roles;
 mod rules;
 mod runtimes;
 mod secrets;
+mod servers;
 mod start;
 mod storage;
 mod uncertain;
