@@ -169,6 +169,7 @@ fn failed(error: engine::Error) -> ErrorData {
         | engine::Error::Forbidden(_)
         | engine::Error::Invalid { .. }
         | engine::Error::Conflict { .. }
+        | engine::Error::Limited { .. }
         | engine::Error::LostLease => ErrorData::invalid_params(error.to_string(), data),
     }
 }
