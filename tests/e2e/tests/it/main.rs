@@ -59,6 +59,7 @@ mod runtimes;
 mod secrets;
 mod start;
 mod storage;
+mod strangers;
 mod uncertain;
 mod waiting;
 mod ways;
