@@ -61,6 +61,7 @@ mod secrets;
 mod servers;
 mod start;
 mod storage;
+mod strangers;
 mod uncertain;
 mod waiting;
 mod ways;
