@@ -37,6 +37,7 @@ mod opening;
 mod people;
 mod policies;
 mod samples;
+mod servers;
 mod small;
 mod tasks;
 mod webhooks;
