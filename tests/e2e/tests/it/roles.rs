@@ -96,6 +96,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("rotateWebhook", May::Admin, "/webhooks/{webhook}/rotate", "{}"),
     ("listWebhookDeliveries", May::Admin, "/webhooks/{webhook}/deliveries", ""),
     ("removeWebhook", May::Admin, "/webhooks/{webhook}", ""),
+    ("listServers", May::Admin, "/servers", ""),
     ("listAudit", May::Admin, "/audit", ""),
     ("verifyAudit", May::Admin, "/audit/verify", ""),
     ("listCredentials", May::Member, "/credentials", ""),
