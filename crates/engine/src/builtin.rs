@@ -214,9 +214,9 @@ impl View<'_> {
         only(path, arguments, &PART)?;
         let handle = handle(path, arguments)?;
         let (offset, length) = part(path, arguments)?;
-        let (text, bytes) = self
+        let part = self
             .engine
-            .handle_part(self.scope, &handle, offset, length)
+            .read_handle(self.caller, &handle, offset, length)
             .await
             .map_err(|e| {
                 if matches!(e, Error::NotFound { .. }) {
@@ -225,9 +225,9 @@ impl View<'_> {
                     ToolError::new(ToolErrorCode::Internal, path, e.to_string())
                 }
             })?;
-        let end = offset + text.len() as u64;
-        let mut out = json!({ "text": text, "offset": offset, "bytes": bytes });
-        if end < bytes {
+        let end = part.offset + part.text.len() as u64;
+        let mut out = json!({ "text": part.text, "offset": part.offset, "bytes": part.bytes });
+        if end < part.bytes {
             out["nextOffset"] = end.into();
         }
         Ok(out)

@@ -67,6 +67,11 @@ impl Worker {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
+    /// Whether as many tasks run as may: another can begin only when one makes room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0
+    }
+
     /// Something was queued: look now.
     pub(crate) fn kick(&self) {
         self.kick.notify_one();
@@ -99,6 +104,7 @@ impl Engine {
         tracker.spawn(self.clone().claim_loop());
         tracker.spawn(self.clone().lease_loop());
         tracker.spawn(self.clone().expiry_loop());
+        tracker.spawn(self.clone().retention_loop());
     }
 
     pub(crate) async fn stop_workers(&self) {
@@ -238,7 +244,7 @@ impl Engine {
         let id = task.id.clone();
         crate::run::run(self, task, lease, &live, started).await;
         self.inner.live.leave(&id, &live);
-        let was_full = self.inner.worker.permits.available_permits() == 0;
+        let was_full = self.inner.worker.is_full();
         drop(permit);
         if was_full {
             // A place is free: whatever was queued for want of one may begin.

@@ -17,6 +17,7 @@ mod home;
 mod master_key;
 mod output;
 mod program;
+mod result;
 mod runtimes;
 mod serve;
 mod show;

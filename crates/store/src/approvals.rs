@@ -1,8 +1,10 @@
 //! Questions to people, and their one answer each.
 //!
 //! An approval leaves `pending` by a compare-and-swap, exactly once, whoever tries and however many.
+//! Arguments that are those of its call stand in the call's row alone, and large values apart.
 
 use crate::db::{Row, Select, json, params};
+use crate::values::{Whole, keep};
 use crate::{Error, Reader, Tx};
 use domain::access::{Channel, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Question};
@@ -17,14 +19,21 @@ use domain::{ApprovalId, TaskId, Timestamp};
 pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(), Error> {
     let binding = &approval.binding;
     let answered = approval.status.answered();
+    let (task_id, at) = (&binding.task_id, approval.created_at);
+    let arguments = keep(tx, task_id, &approval.arguments, at)?;
+    let request = keep(tx, task_id, &approval.request, at)?;
     tx.execute(
         "insert into approvals
              (id, organization_id, workspace_id, task_id, sequence, call_id, tool, definition_digest,
               arguments_digest, policy_version, question, arguments, request, risk, rule_id, why,
               ask, requested_by, status, answered_by, answered_via, answered_at, reason, created_at,
               expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                 $20, $21, $22, $23, $24, $25)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                 case when exists (select 1 from calls
+                                   where calls.task_id = $4 and calls.sequence = $5
+                                     and calls.arguments = $12)
+                      then '' else $12 end,
+                 $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
         &params![
             &approval.id,
             scope.organization_id(),
@@ -37,8 +46,8 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             &binding.arguments_digest,
             binding.policy_version,
             approval.question.as_str(),
-            &approval.arguments,
-            &approval.request,
+            &*arguments,
+            &*request,
             approval.risk.as_str(),
             approval.rule_id.as_ref(),
             &approval.why,
@@ -57,7 +66,12 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
 }
 
 const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, arguments_digest, \
-     policy_version, question, arguments, request, risk, rule_id, why, ask, requested_by, status, \
+     policy_version, question, \
+     case when approvals.arguments <> '' then approvals.arguments \
+          else (select calls.arguments from calls \
+                where calls.task_id = approvals.task_id \
+                  and calls.sequence = approvals.sequence) end, \
+     request, risk, rule_id, why, ask, requested_by, status, \
      answered_by, answered_via, answered_at, reason, created_at, expires_at";
 
 fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
@@ -116,6 +130,25 @@ fn read_status(r: &mut Row<'_>) -> Result<ApprovalStatus, Error> {
     })
 }
 
+/// Approvals with their large values, each of which is read once.
+fn whole(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    found: Vec<Approval>,
+) -> Result<Vec<Approval>, Error> {
+    let mut values = Whole::of(scope.workspace_id());
+    found
+        .into_iter()
+        .map(|found| {
+            Ok(Approval {
+                arguments: values.sound(conn, found.arguments)?,
+                request: values.sound(conn, found.request)?,
+                ..found
+            })
+        })
+        .collect()
+}
+
 /// An approval of the workspace.
 ///
 /// # Errors
@@ -125,11 +158,12 @@ pub fn get(
     scope: &Scope,
     id: &ApprovalId,
 ) -> Result<Option<Approval>, Error> {
-    conn.one(
+    let found = conn.all(
         &format!("select {COLUMNS} from approvals where id = $1 and workspace_id = $2"),
         &params![id, scope.workspace_id()],
         read,
-    )
+    )?;
+    Ok(whole(conn, scope, found)?.pop())
 }
 
 /// Which approvals to list.
@@ -167,12 +201,9 @@ pub fn list(
     if let Some((at, id)) = &filter.before {
         select = select.and("(created_at, id) < (?, ?)", params![*at, id]);
     }
-    select.all(
-        conn,
-        "order by created_at desc, id desc",
-        filter.limit,
-        read,
-    )
+    let order = "order by created_at desc, id desc";
+    let found = select.all(conn, order, filter.limit, read)?;
+    whole(conn, scope, found)
 }
 
 /// The approvals of a task, in the order of its calls, the oldest of each call first.
@@ -184,7 +215,7 @@ pub fn for_task(
     scope: &Scope,
     task_id: &TaskId,
 ) -> Result<Vec<Approval>, Error> {
-    conn.all(
+    let found = conn.all(
         &format!(
             "select {COLUMNS} from approvals
              where task_id = $1 and workspace_id = $2
@@ -192,7 +223,8 @@ pub fn for_task(
         ),
         &params![task_id, scope.workspace_id()],
         read,
-    )
+    )?;
+    whole(conn, scope, found)
 }
 
 /// The approvals about one call, the oldest first.
@@ -205,7 +237,7 @@ pub fn for_call(
     task_id: &TaskId,
     sequence: u32,
 ) -> Result<Vec<Approval>, Error> {
-    conn.all(
+    let found = conn.all(
         &format!(
             "select {COLUMNS} from approvals
              where task_id = $1 and sequence = $2 and workspace_id = $3
@@ -213,7 +245,8 @@ pub fn for_call(
         ),
         &params![task_id, sequence, scope.workspace_id()],
         read,
-    )
+    )?;
+    whole(conn, scope, found)
 }
 
 /// Takes an approval out of `pending`. False if somebody was first: then nothing is changed.
@@ -244,7 +277,11 @@ pub fn resolve(
     Ok(resolved == 1)
 }
 
-/// Expires everything that nobody answered in time; answers what, and where it belongs.
+/// Approvals that expire in one transaction: as many as may be written without holding up others.
+const EXPIRED_AT_ONCE: u32 = 100;
+
+/// Expires what nobody answered in time, the longest overdue first, so many at once; answers what,
+/// and where it belongs.
 ///
 /// # Errors
 /// Those of the database.
@@ -253,19 +290,33 @@ pub fn expire_due(
     system: System,
     now: Timestamp,
 ) -> Result<Vec<(Scope, Approval)>, Error> {
-    tx.all(
+    let expired = tx.all(
         &format!(
             "update approvals
              set status = 'expired'
-             where status = 'pending' and expires_at <= $1
+             where id in (select id from approvals
+                          where status = 'pending' and expires_at <= $1
+                          order by expires_at
+                          limit $2)
+               and status = 'pending'
              returning {COLUMNS}, organization_id, workspace_id"
         ),
-        &params![now],
+        &params![now, EXPIRED_AT_ONCE],
         |r| {
             let approval = read(r)?;
             Ok((system.scope(r.id()?, r.id()?), approval))
         },
-    )
+    )?;
+    expired
+        .into_iter()
+        .map(|(scope, approval)| {
+            let mut approval = whole(tx, &scope, vec![approval])?;
+            let approval = approval.pop().ok_or_else(|| {
+                Error::Internal("an approval was lost while it was read".to_owned())
+            })?;
+            Ok((scope, approval))
+        })
+        .collect()
 }
 
 /// Withdraws what is still asked about a task, because the task ends; answers what.
@@ -277,7 +328,7 @@ pub fn withdraw_pending(
     scope: &Scope,
     task_id: &TaskId,
 ) -> Result<Vec<Approval>, Error> {
-    tx.all(
+    let withdrawn = tx.all(
         &format!(
             "update approvals
              set status = 'withdrawn'
@@ -286,7 +337,8 @@ pub fn withdraw_pending(
         ),
         &params![task_id, scope.workspace_id()],
         read,
-    )
+    )?;
+    whole(tx, scope, withdrawn)
 }
 
 /// When the next approval expires unless it is answered.

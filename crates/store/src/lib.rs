@@ -23,11 +23,13 @@ pub mod health;
 pub mod idempotency;
 pub mod meta;
 pub mod policies;
+pub mod retention;
 pub mod sessions;
 pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;
+pub mod values;
 
 pub use db::{Reader, Tx};
 pub use door::{Location, Store};

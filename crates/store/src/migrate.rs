@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0001_spine.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_keys_settings.sql"),
+    include_str!("../migrations/0010_values.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -18,8 +18,8 @@ pub(super) fn genesis(task_id: &TaskId, header: &Header) -> String {
     ])
 }
 
-/// What the program did: replay must find it again.
-pub(super) fn chain(before: &str, call: &Call) -> String {
+/// What the program did: replay must find it again. The arguments are taken as their row has them.
+pub(super) fn chain(before: &str, call: &Call, arguments: &str) -> String {
     let (line, column) = call.position.unwrap_or_default();
     sha256_parts(&[
         b"executor-call-1",
@@ -28,7 +28,7 @@ pub(super) fn chain(before: &str, call: &Call) -> String {
         &call.binding.sequence.to_be_bytes(),
         call.binding.tool.as_bytes(),
         call.binding.arguments_digest.as_bytes(),
-        call.arguments.as_bytes(),
+        arguments.as_bytes(),
         call.options.as_bytes(),
         &line.to_be_bytes(),
         &column.to_be_bytes(),
@@ -36,10 +36,11 @@ pub(super) fn chain(before: &str, call: &Call) -> String {
     ])
 }
 
-/// What was decided about it, what came of it, and when the program was told.
+/// What was decided about it, what came of it, as its row has it, and when the program was told.
 pub(super) fn outcome_hash(
     chain: &str,
     call: &Call,
+    status: &str,
     outcome: Option<&str>,
     delivery: Option<&Delivery>,
 ) -> String {
@@ -56,7 +57,7 @@ pub(super) fn outcome_hash(
         call.risk.as_str().as_bytes(),
         call.decision.as_bytes(),
         call.rule_id.as_ref().map_or("", RuleId::as_str).as_bytes(),
-        call.status.as_str().as_bytes(),
+        status.as_bytes(),
         outcome.unwrap_or_default().as_bytes(),
         &order.to_be_bytes(),
         &now.to_be_bytes(),
@@ -78,15 +79,16 @@ pub(super) fn verify(task_id: &TaskId, header: &Header, rows: &[Journaled]) -> R
         if row.call.binding.sequence != expected {
             return broken("the call is missing");
         }
-        if chain(&before, &row.call) != row.chain {
+        if chain(&before, &row.call, &row.call.arguments) != row.chain {
             return broken("the call, or one before it, was changed after it was written");
         }
         let delivery = row.call.delivery.as_ref();
         orders.extend(delivery.map(|d| d.order));
+        let outcome = row.outcome.as_deref();
         let hash = row
             .call
             .finished_at
-            .map(|_| outcome_hash(&row.chain, &row.call, row.outcome.as_deref(), delivery));
+            .map(|_| outcome_hash(&row.chain, &row.call, &row.status, outcome, delivery));
         if hash != row.outcome_hash || (delivery.is_some() && hash.is_none()) {
             return broken("its decision, outcome or delivery was changed after it was written");
         }
