@@ -10,7 +10,7 @@
 
 use crate::gate::{Checked, Target, Wanted, denied_by_policy, forecast};
 use crate::{Engine, Error};
-use domain::access::{Caller, Scope};
+use domain::access::Caller;
 use domain::call::CallStatus;
 use domain::partial::{Part, Partial};
 use domain::policy::{Effect, Policy};
@@ -36,7 +36,6 @@ const PART: [&str; 3] = ["handle", "offset", "length"];
 /// Everything that a look-up depends on, taken once for a batch of calls.
 pub(crate) struct View<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) scope: &'a Scope,
     pub(crate) caller: &'a Caller,
     pub(crate) catalog: &'a Catalog,
     pub(crate) policy: &'a Policy,

@@ -307,6 +307,12 @@ impl Engine {
     }
 
     async fn expire_due(&self) -> Result<(), Error> {
+        while !self.is_stopping() && self.expire_some().await? {}
+        Ok(())
+    }
+
+    /// Expires as many as go into one transaction; whether there may be more.
+    async fn expire_some(&self) -> Result<bool, Error> {
         let (system, now) = (self.inner.system, self.inner.clock.now());
         let next = self
             .inner
@@ -314,7 +320,7 @@ impl Engine {
             .read(move |r| Ok::<_, Error>(store::approvals::next_expiry(r, system)?))
             .await?;
         if next.is_none_or(|at| at > now) {
-            return Ok(());
+            return Ok(false);
         }
         let expired = self
             .inner
@@ -332,7 +338,7 @@ impl Engine {
             self.inner.feed.wake(scope.workspace_id());
             self.tell_answered(&approval);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// An approval was resolved: its task goes on, here or wherever it is claimed next.

@@ -15,6 +15,7 @@ use crate::db::{Row, Select, json, params};
 use crate::values::{self, Whole};
 use crate::{Error, Reader, Tx};
 use domain::access::{Channel, Scope};
+use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
 use domain::tenancy::Role;
 use domain::{AccountId, TaskId, Timestamp};
@@ -71,7 +72,7 @@ fn insert_row(
             &task.code,
             &task.runtime_id,
             &task.metadata,
-            json(&task.limits)?,
+            limits_text(&task.limits)?,
             &task.seed,
             json(&task.pins)?,
             if claim.is_some() { "running" } else { "queued" },
@@ -83,6 +84,17 @@ fn insert_row(
         ],
     )?;
     Ok(())
+}
+
+/// The limits that are not the default ones: most tasks have none, and there are many tasks.
+fn limits_text(limits: &Limits) -> Result<String, Error> {
+    let text = |e: serde_json::Error| Error::Internal(e.to_string());
+    let mut own = serde_json::to_value(limits).map_err(text)?;
+    let defaults = serde_json::to_value(Limits::default()).map_err(text)?;
+    if let Some(fields) = own.as_object_mut() {
+        fields.retain(|name, value| defaults.get(name) != Some(value));
+    }
+    Ok(own.to_string())
 }
 
 /// The columns of a task, with its activity counted. The conditions on status are literal, so that

@@ -41,6 +41,7 @@ mod floods;
 mod gate;
 mod hostile;
 mod http;
+mod keeping;
 mod kills;
 mod programs;
 mod record;
