@@ -12,6 +12,8 @@ use domain::access::Scope;
 /// How soon after its start a server looks for what is to be removed, and how often then.
 const FIRST_LOOK_MS: u64 = 2_000;
 const LOOK_MS: u64 = 60_000;
+/// Every so many looks it goes through all values, even if no task was removed.
+const LOOKS_AT_VALUES: u64 = 60;
 /// How long a server has the right to remove without renewing it.
 const LEASE_MS: i64 = 3 * 60_000;
 /// The pause after each transaction.
@@ -27,21 +29,22 @@ const DAY_MS: i64 = 24 * 3_600_000;
 
 impl Engine {
     pub(crate) async fn retention_loop(self) {
-        let mut wait_ms = FIRST_LOOK_MS;
+        let (mut wait_ms, mut looks) = (FIRST_LOOK_MS, 0);
         loop {
             tokio::select! {
                 () = self.stopping() => return,
                 () = self.inner.clock.sleep(wait_ms) => {}
             }
             wait_ms = LOOK_MS;
-            if let Err(error) = self.remove_what_is_over().await {
+            if let Err(error) = self.remove_what_is_over(looks).await {
                 tracing::warn!("what has outlived its time could not be removed: {error}");
             }
+            looks += 1;
         }
     }
 
     /// One look at everything. Ends early when the server stops or another one does the work.
-    async fn remove_what_is_over(&self) -> Result<(), Error> {
+    async fn remove_what_is_over(&self, look: u64) -> Result<(), Error> {
         if !self.may_remove().await? {
             return Ok(());
         }
@@ -57,13 +60,17 @@ impl Engine {
             .store
             .read(move |r| Ok::<_, Error>(store::retention::workspaces(r, system)?))
             .await?;
+        let mut removed = 0;
         for (scope, settings) in workspaces {
             if let Some(days) = settings.kept_days() {
                 let before = now.plus_ms(-i64::from(days) * DAY_MS);
-                self.remove_ended(&scope, before).await?;
+                removed += self.remove_ended(&scope, before).await?;
             }
         }
-        self.remove_values(now.plus_ms(-VALUE_MS)).await
+        if removed > 0 || look.is_multiple_of(LOOKS_AT_VALUES) {
+            self.remove_values(now.plus_ms(-VALUE_MS)).await?;
+        }
+        Ok(())
     }
 
     async fn may_remove(&self) -> Result<bool, Error> {
@@ -103,7 +110,8 @@ impl Engine {
         .await
     }
 
-    async fn remove_ended(&self, scope: &Scope, before: Timestamp) -> Result<(), Error> {
+    /// Removes what has ended in a workspace before an instant; answers how many tasks went.
+    async fn remove_ended(&self, scope: &Scope, before: Timestamp) -> Result<u64, Error> {
         let mut removed = 0_u64;
         loop {
             let of = scope.clone();
@@ -143,7 +151,7 @@ impl Engine {
                 "ended tasks have outlived their time and are removed"
             );
         }
-        Ok(())
+        Ok(removed)
     }
 
     async fn remove_values(&self, before: Timestamp) -> Result<(), Error> {

@@ -37,9 +37,8 @@ fn sqlite(file: &str, forget: bool) -> Result<Found, Box<dyn Error>> {
     }
     let mut statement = database.prepare(
         "select coalesce(m.tbl_name, s.name), sum(s.pgsize)
-         from dbstat s
+         from dbstat('main', 1) s
          left join sqlite_master m on m.name = s.name
-         where s.aggregate
          group by 1",
     )?;
     let tables = statement

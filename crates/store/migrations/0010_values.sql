@@ -33,6 +33,10 @@ create table value_holders (
 
 create index value_holders_by_value on value_holders (workspace_id, digest);
 
+-- What a call's task and its other indexes say already: there are many calls and approvals.
+alter table calls drop column organization_id;
+drop index approvals_pending_by_task;
+
 create index handles_by_task on handles (task_id);
 create index tasks_ended on tasks (workspace_id, finished_at) where finished_at is not null;
 create index tasks_resting on tasks (id) where snapshot is not null;

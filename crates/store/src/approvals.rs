@@ -4,7 +4,7 @@
 //! Arguments that are those of its call stand in the call's row alone, and large values apart.
 
 use crate::db::{Row, Select, json, params};
-use crate::values::{Whole, keep};
+use crate::values::{self, Whole, keep};
 use crate::{Error, Reader, Tx};
 use domain::access::{Channel, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Question};
@@ -43,7 +43,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             &approval.call_id,
             &binding.tool,
             &binding.definition_digest,
-            &binding.arguments_digest,
+            values::own_digest(&arguments, &binding.arguments_digest),
             binding.policy_version,
             approval.question.as_str(),
             &*arguments,
@@ -136,13 +136,18 @@ fn whole(
     scope: &Scope,
     found: Vec<Approval>,
 ) -> Result<Vec<Approval>, Error> {
-    let mut values = Whole::of(scope.workspace_id());
+    let mut large = Whole::of(scope.workspace_id());
     found
         .into_iter()
         .map(|found| {
+            let named = found.binding.arguments_digest;
             Ok(Approval {
-                arguments: values.sound(conn, found.arguments)?,
-                request: values.sound(conn, found.request)?,
+                binding: Binding {
+                    arguments_digest: values::digest(&found.arguments, named),
+                    ..found.binding
+                },
+                arguments: large.sound(conn, found.arguments)?,
+                request: large.sound(conn, found.request)?,
                 ..found
             })
         })

@@ -45,21 +45,20 @@ pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Res
         .map(|_| outcome_hash(&chain, call, status, outcome.as_deref(), delivery));
     tx.execute(
         "insert into calls
-             (task_id, sequence, organization_id, workspace_id, id, tool, definition_digest,
+             (task_id, sequence, workspace_id, id, tool, definition_digest,
               arguments_digest, policy_version, source_id, arguments, options, risk, decision,
               rule_id, line, position, status, outcome, started_at, sent_at, finished_at,
               delivery_order, delivery_now, delivery_elapsed_ms, chain, outcome_hash)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                 $20, $21, $22, $23, $24, $25, $26, $27)",
+                 $20, $21, $22, $23, $24, $25, $26)",
         &params![
             &lease.task_id,
             binding.sequence,
-            scope.organization_id(),
             scope.workspace_id(),
             &call.id,
             &binding.tool,
             &binding.definition_digest,
-            &binding.arguments_digest,
+            values::own_digest(&arguments, &binding.arguments_digest),
             binding.policy_version,
             call.source_id.as_ref(),
             &*arguments,
@@ -342,6 +341,10 @@ fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
         policy_version: r.int()?,
     };
     let (source_id, arguments, options) = (r.opt_id()?, r.text()?, r.text()?);
+    let binding = Binding {
+        arguments_digest: values::digest(&arguments, binding.arguments_digest),
+        ..binding
+    };
     let (risk, decision, rule_id) = (r.named(Risk::parse)?, r.named(parse_decision)?, r.opt_id()?);
     let position = match (r.opt_int()?, r.opt_int()?) {
         (Some(line), Some(column)) => u32::try_from(line).ok().zip(u32::try_from(column).ok()),

@@ -10,6 +10,9 @@ use domain::access::{Scope, System};
 use domain::settings::Settings;
 use domain::{TaskId, Timestamp};
 
+/// Where rows of a task stand besides its own: those that refer to others before those.
+const OF_A_TASK: [&str; 4] = ["approvals", "handles", "value_holders", "calls"];
+
 /// Rows of one kind that go in one transaction.
 const ROWS_AT_ONCE: u32 = 500;
 
@@ -199,7 +202,7 @@ pub fn remove_task(
     if ended.is_none() {
         return Ok(false);
     }
-    for table in ["approvals", "handles", "value_holders", "calls"] {
+    for table in OF_A_TASK {
         tx.execute(
             &format!("delete from {table} where task_id = $1 and workspace_id = $2"),
             &params![task_id, scope.workspace_id()],

@@ -53,6 +53,23 @@ impl Reference {
     }
 }
 
+/// The digest of a value as a row has it, unless the row names another.
+pub(crate) fn digest(stored: &str, named: String) -> String {
+    if !named.is_empty() {
+        return named;
+    }
+    Reference::parse(stored).map_or_else(|| sha256_hex(stored.as_bytes()), |found| found.digest)
+}
+
+/// What a row names as the digest of a value: nothing where [`digest`] finds it by itself.
+pub(crate) fn own_digest<'d>(stored: &str, named: &'d str) -> &'d str {
+    if digest(stored, String::new()) == named {
+        ""
+    } else {
+        named
+    }
+}
+
 /// What stands in a row for a value of a task: the value, or a reference to where it is kept now.
 ///
 /// # Errors
@@ -225,7 +242,7 @@ pub(crate) fn read(
     let parts = conn.all(
         "select begins, content
          from value_parts
-         where workspace_id = $1 and digest = $2 and begins > $3 and begins <= $4
+         where workspace_id = $1 and digest = $2 and begins >= $3 and begins <= $4
          order by begins",
         &params![
             workspace_id,

@@ -23,7 +23,7 @@ use std::sync::Arc;
 const REPLAY_COMPUTE_MS: u64 = 25;
 
 /// Calls that replay may answer again rather than that the program is kept.
-const REPLAY_CALLS: usize = 250;
+const REPLAY_CALLS: u32 = 250;
 
 /// What is kept of a suspended task, and where in its journal it stands.
 #[derive(Serialize, Deserialize)]
@@ -124,7 +124,8 @@ impl Run<'_> {
 
     /// A program as it rests is many times the size of all else that a waiting task keeps.
     fn is_costly_to_replay(&self) -> bool {
-        self.compute_ms > REPLAY_COMPUTE_MS || self.made.len() > REPLAY_CALLS
+        let calls = self.made.keys().max().copied().unwrap_or(0);
+        self.compute_ms > REPLAY_COMPUTE_MS || calls > REPLAY_CALLS
     }
 
     /// The program as it rests; nothing where its runtime does not put programs away.

@@ -136,6 +136,25 @@ async fn large_values_are_read_in_parts(w: World) {
         }
         assert_eq!(whole, large(), "read by {length}");
     }
+    // A value that ends where a part ends.
+    let (edge, id) = (HandleId::from_bits(bits()), HandleId::from_bits(bits()));
+    let (scope, of, name) = (w.a.clone(), task.id.clone(), edge.clone());
+    w.write(move |tx| handles::insert(tx, &scope, &name, &of, &"x".repeat(262_144), at(1)))
+        .await;
+    let scope = w.a.clone();
+    let (last, none) = w
+        .read(move |r| {
+            Ok((
+                handles::read(r, &scope, &edge, 262_144, 5)?,
+                handles::read(r, &scope, &id, 0, 5)?,
+            ))
+        })
+        .await;
+    assert_eq!(
+        last.map(|p| (p.offset, p.text)),
+        Some((262_144, String::new()))
+    );
+    assert_eq!(none, None, "no such handle");
     // In the middle of a character, at the edges, past the end.
     for offset in [
         0,
