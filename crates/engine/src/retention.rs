@@ -64,7 +64,14 @@ impl Engine {
         for (scope, settings) in workspaces {
             if let Some(days) = settings.kept_days() {
                 let before = now.plus_ms(-i64::from(days) * DAY_MS);
-                removed += self.remove_ended(&scope, before).await?;
+                // What keeps one workspace's tasks from going must not keep the others'.
+                match self.remove_ended(&scope, before).await {
+                    Ok(gone) => removed += gone,
+                    Err(error) => tracing::warn!(
+                        workspace.id = %scope.workspace_id(),
+                        "ended tasks could not be removed: {error}"
+                    ),
+                }
             }
         }
         if removed > 0 || look.is_multiple_of(LOOKS_AT_VALUES) {
@@ -124,6 +131,9 @@ impl Engine {
                 break;
             }
             for id in ended {
+                if self.is_stopping() {
+                    return Ok(removed);
+                }
                 let (of, task) = (scope.clone(), id.clone());
                 self.in_steps(move |tx| {
                     Ok(store::retention::remove_task_events(
@@ -167,6 +177,9 @@ impl Engine {
             }
             let mut removed = 0;
             for (scope, digest) in idle {
+                if self.is_stopping() {
+                    return Ok(());
+                }
                 let gone: Result<u64, Error> = self
                     .inner
                     .store
