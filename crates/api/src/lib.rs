@@ -16,6 +16,7 @@ pub mod sources;
 pub mod system;
 pub mod tasks;
 pub mod tools;
+pub mod webhooks;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

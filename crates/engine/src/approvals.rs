@@ -107,6 +107,22 @@ impl Engine {
         reason: String,
         digest: Option<String>,
     ) -> BoxFuture<'_, Result<Approval, Error>> {
+        self.answer_and_remember(caller, id, (verdict, reason), digest, None)
+    }
+
+    /// Answers an approval and, in the same transaction, stores a rule that decides calls like it.
+    ///
+    /// # Errors
+    /// As [`Engine::answer_approval`]; `rule_does_not_decide` if the rule would not decide this
+    /// call as it is answered; `forbidden`, `invalid_rule`. Then nothing is answered.
+    pub fn answer_and_remember(
+        &self,
+        caller: &Caller,
+        id: &ApprovalId,
+        (verdict, reason): (Verdict, String),
+        digest: Option<String>,
+        remember: Option<crate::RuleDraft>,
+    ) -> BoxFuture<'_, Result<Approval, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let approval = self.approval(&caller, &id).await?;
@@ -158,6 +174,9 @@ impl Engine {
                         gate::approval_event(tx, &scope, &resolved, at)?;
                         store::audit::append(tx, &scope, audit_of(&scope, &resolved, &answered))?;
                         store::tasks::wake(tx, system, &resolved.binding.task_id)?;
+                        if let Some(rule) = &remember {
+                            crate::policies::remember::keep(tx, &caller, &resolved, rule, at)?;
+                        }
                         Ok(resolved)
                     }
                 })

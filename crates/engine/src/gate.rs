@@ -5,6 +5,7 @@
 //! as it stands there, so no call is sent under a policy that was already replaced.
 
 mod again;
+mod shown;
 
 use crate::Error;
 use crate::entropy;
@@ -26,6 +27,7 @@ use store::Tx;
 use tools::{Prepared, SourceTools};
 
 pub(crate) use again::{Consuming, Repeating, consume, repeat};
+pub(crate) use shown::{explained, forecast_of, recorded, would_be};
 
 /// A call as the program made it.
 #[derive(Clone)]
@@ -110,7 +112,8 @@ pub(crate) fn possible(
     policy::possible(&general(caller, tool, None, now), arguments, policy)
 }
 
-fn general<'a>(
+/// The call that a caller would make.
+pub(crate) fn general<'a>(
     caller: &'a Caller,
     tool: &'a Tool,
     arguments: Option<&'a Value>,
@@ -139,7 +142,7 @@ pub(crate) fn admit(
     calls: &[(Wanted, Checked)],
     now: Timestamp,
 ) -> Result<Vec<(Call, Verdict)>, Error> {
-    let policy = store::policies::policy(tx, scope, Some(&task.account_id))?;
+    let policy = store::policies::in_force(tx, scope, Some(&task.account_id))?;
     calls
         .iter()
         .map(|(wanted, checked)| {
@@ -362,7 +365,7 @@ pub(crate) fn ask_person(
     Ok(approval)
 }
 
-/// Tells watchers where an approval stands.
+/// Tells watchers and webhooks where an approval stands.
 pub(crate) fn approval_event(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -375,7 +378,7 @@ pub(crate) fn approval_event(
         status: approval.status.as_str().to_owned(),
     };
     store::events::append(tx, scope, Some(&approval.binding.task_id), now, &kind)?;
-    Ok(())
+    crate::webhooks::tell_of_approval(tx, scope, approval, now)
 }
 
 /// Tells watchers where a call stands.

@@ -5,6 +5,7 @@
 
 pub(crate) mod policy;
 mod time;
+pub(crate) mod webhook;
 
 pub(crate) use time::instant;
 
@@ -140,7 +141,8 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
-        | EventKind::Policy { .. } => None,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => None,
     }
 }
 

@@ -23,13 +23,16 @@ pub mod health;
 pub mod idempotency;
 pub mod meta;
 pub mod policies;
+pub mod recorded;
 pub mod retention;
+pub mod rounds;
 pub mod sessions;
 pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;
 pub mod values;
+pub mod webhooks;
 
 pub use db::{Reader, Tx};
 pub use door::{Location, Store};

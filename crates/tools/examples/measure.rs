@@ -113,7 +113,6 @@ fn admission(tool: &Tool) -> Admission {
         rule_id: None,
         level: None,
         policy_version: 1,
-        looked_at: Vec::new(),
     };
     let binding = Binding {
         task_id: TaskId::from_bits([1; 16]),

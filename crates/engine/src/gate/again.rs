@@ -42,7 +42,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Verdict, Err
         return Ok(Verdict::Settled(CallStatus::Failed(gone)));
     };
     let tool = &*target.tool;
-    let policy = store::policies::policy(tx, c.scope, Some(&c.task.account_id))?;
+    let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
     let decision = policy::decide(
         &request(c.task, tool, Some(&target.arguments), c.now),
         &policy,
@@ -120,7 +120,7 @@ pub(crate) struct Repeating<'a> {
 
 /// Admits a call that only reads once more, if policy still lets it pass or a person approved it.
 pub(crate) fn repeat(tx: &mut Tx<'_>, r: &Repeating<'_>) -> Result<Option<Admission>, Error> {
-    let policy = store::policies::policy(tx, r.scope, Some(&r.task.account_id))?;
+    let policy = store::policies::in_force(tx, r.scope, Some(&r.task.account_id))?;
     let request = request(r.task, &r.target.tool, Some(&r.target.arguments), r.now);
     let decision = policy::decide(&request, &policy);
     let granted = store::approvals::for_call(tx, r.scope, &r.task.id, r.call.binding.sequence)?

@@ -40,4 +40,5 @@ mod samples;
 mod small;
 mod tasks;
 mod values;
+mod webhooks;
 mod world;
