@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod error;
 pub mod events;
 pub mod policies;
+pub mod policy_history;
 pub mod sources;
 pub mod system;
 pub mod tasks;

@@ -102,6 +102,20 @@ pub struct Ask {
     pub requester_may: bool,
     /// Milliseconds until the question expires; none means the limit of the task.
     pub wait_ms: Option<u64>,
+    /// How many people must say yes.
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: u32,
+    /// Whether a reviewer may change the arguments.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_edit: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over by reference"
+)]
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 impl Default for Ask {
@@ -110,6 +124,8 @@ impl Default for Ask {
             approvers: Vec::new(),
             requester_may: true,
             wait_ms: None,
+            count: 1,
+            may_edit: false,
         }
     }
 }

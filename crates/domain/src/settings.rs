@@ -19,6 +19,10 @@ pub struct Settings {
     /// values; zero keeps them for ever. The audit log is always kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
+    /// Whether a reviewer may change the arguments of any call that is asked about; a rule may say
+    /// so for its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub approvers_may_edit: bool,
 }
 
 impl Settings {

@@ -15,7 +15,7 @@ use crate::audit::by_person;
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
-use domain::limits::APPROVAL_WAIT_MS_MAX;
+use domain::limits::{APPROVAL_WAIT_MS_MAX, APPROVERS_NEEDED_MAX};
 use domain::policy::{Change, Effect, Level, Match, Policy, Rule};
 use domain::{AccountId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
@@ -272,6 +272,17 @@ fn check(draft: &RuleDraft) -> Result<(), Error> {
         return Err(Error::invalid(
             "invalid_rule",
             format!("a note may have at most {NOTE_CHARS_MAX} characters"),
+        ));
+    }
+    if let Effect::Ask(ask) = &draft.effect
+        && !(1..=APPROVERS_NEEDED_MAX).contains(&ask.count)
+    {
+        return Err(Error::invalid(
+            "invalid_rule",
+            format!(
+                "a rule asks for the yes of 1 to {APPROVERS_NEEDED_MAX} people, not {}",
+                ask.count
+            ),
         ));
     }
     if let Effect::Ask(ask) = &draft.effect

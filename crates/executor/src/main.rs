@@ -17,6 +17,7 @@ mod home;
 mod master_key;
 mod output;
 mod program;
+mod reconnect;
 mod result;
 mod runtimes;
 mod serve;

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_keys_settings.sql"),
     include_str!("../migrations/0004_policy_versions.sql"),
+    include_str!("../migrations/0005_approvals.sql"),
     include_str!("../migrations/0007_mcp.sql"),
     include_str!("../migrations/0008_webhooks.sql"),
     include_str!("../migrations/0010_values.sql"),

@@ -202,6 +202,12 @@ pub fn remove_task(
     if ended.is_none() {
         return Ok(false);
     }
+    tx.execute(
+        "delete from approval_yeses
+         where workspace_id = $2
+           and approval_id in (select id from approvals where task_id = $1)",
+        &params![task_id, scope.workspace_id()],
+    )?;
     for table in OF_A_TASK {
         tx.execute(
             &format!("delete from {table} where task_id = $1 and workspace_id = $2"),

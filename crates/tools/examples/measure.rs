@@ -159,6 +159,7 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         auth: Vec::new(),
         allow_private: false,
         headers: Vec::new(),
+        idempotent: Vec::new(),
         status: SourceStatus::Ready,
         tool_count: tools.len() as u32,
         warnings: Vec::new(),

@@ -304,6 +304,7 @@ mod tests {
             auth: vec![],
             allow_private: false,
             headers: vec![],
+            idempotent: vec![],
             status,
             tool_count: 7,
             warnings: vec![],

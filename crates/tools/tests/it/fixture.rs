@@ -43,6 +43,7 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
         auth: import.auth,
         allow_private: true,
         headers: Vec::new(),
+        idempotent: Vec::new(),
         status: SourceStatus::Ready,
         tool_count: import.tools.len() as u32,
         warnings: import.warnings,
