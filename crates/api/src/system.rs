@@ -17,6 +17,17 @@ pub struct Me {
     pub workspace: Workspace,
 }
 
+/// A workspace to make.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewWorkspace {
+    /// Its short name for addresses: lower-case letters, digits and hyphens.
+    pub slug: String,
+    /// The name people see; the short name by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
 /// A workspace.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

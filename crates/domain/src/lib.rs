@@ -13,6 +13,7 @@ pub mod canonical;
 pub mod credential;
 pub mod event;
 pub mod id;
+pub mod key;
 pub mod limits;
 pub mod partial;
 pub mod policy;

@@ -18,18 +18,24 @@ mod feed;
 mod gate;
 mod health;
 mod incidents;
+mod keys;
 mod live;
+mod members;
 mod policies;
+mod quotas;
+mod rates;
 mod retention;
 mod rounds;
 mod run;
 mod runtimes;
+mod settings;
 mod sign_in;
 mod sources;
 mod tasks;
 mod tools_view;
 mod webhooks;
 mod worker;
+mod workspaces;
 
 use domain::access::{Caller, Channel, Scope, System};
 use domain::tenancy::Role;
@@ -44,6 +50,8 @@ pub use credentials::{CredentialTest, CredentialView, NewCredential};
 pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
+pub use keys::NewKey;
+pub use members::MemberChange;
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
@@ -53,12 +61,14 @@ pub use policies::remember::{Lasting, Suggestion};
 pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
+pub use settings::SettingsChange;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use store::values::Part as ResultPart;
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
+pub use workspaces::Thing;
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
@@ -116,6 +126,8 @@ struct Inner {
     feed: feed::Feed,
     live: live::Registry,
     catalogs: catalog::Cache,
+    rates: rates::Rates,
+    quotas: quotas::Quotas,
     outbox: webhooks::Outbox,
     worker: worker::Worker,
 }
@@ -146,6 +158,8 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
+                rates: rates::Rates::default(),
+                quotas: quotas::Quotas::default(),
                 outbox: webhooks::Outbox::default(),
                 worker: worker::Worker::new(parts.server_id),
             };
@@ -173,6 +187,12 @@ impl Engine {
         &self.inner.public_url
     }
 
+    /// The time, as this server takes it.
+    #[must_use]
+    pub fn now(&self) -> domain::Timestamp {
+        self.inner.clock.now()
+    }
+
     /// The owner of the one local workspace, for `local` sign-in.
     #[must_use]
     pub fn local_caller(&self, channel: Channel, client: String) -> Caller {
@@ -191,16 +211,25 @@ impl Engine {
     /// Who a caller is.
     ///
     /// # Errors
-    /// When the caller may not run tasks here.
+    /// `not_found` when the caller is no member any more, or the workspace is gone.
     pub fn me(&self, caller: &Caller) -> BoxFuture<'_, Result<Me, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            caller.scope(domain::access::Permission::RunTasks)?;
-            Ok(Me {
-                account: self.inner.local.account.clone(),
-                workspace: self.inner.local.workspace.clone(),
-                role: caller.role,
-            })
+            let scope = caller.scope(domain::access::Permission::RunTasks)?;
+            self.inner
+                .store
+                .read(move |r| {
+                    let member = store::tenancy::member(r, &scope, &caller.account_id)?
+                        .ok_or_else(|| Error::not_found("member", &caller.account_id))?;
+                    let workspace = store::tenancy::workspace(r, &scope)?
+                        .ok_or_else(|| Error::not_found("workspace", scope.workspace_id()))?;
+                    Ok(Me {
+                        account: member.account,
+                        workspace,
+                        role: member.role,
+                    })
+                })
+                .await
         })
     }
 

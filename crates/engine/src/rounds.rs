@@ -80,6 +80,7 @@ impl Engine {
             let may = |a: &Approval| {
                 (may_decide || a.ask.approvers.contains(&person.account_id))
                     && (a.ask.requester_may || a.requested_by != person.account_id)
+                    && a.yeses.iter().all(|y| y.answered.by != person.account_id)
             };
             Ok(pending.into_iter().filter(may).collect())
         })

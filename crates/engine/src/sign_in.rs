@@ -101,13 +101,24 @@ impl Engine {
         let digest = sha256_hex(session.as_bytes());
         Box::pin(async move {
             let (system, now) = (self.inner.system, self.inner.clock.now());
-            let account = self
+            let local = self.local_caller(channel, client);
+            let organization = local.organization_id.clone();
+            let found = self
                 .inner
                 .store
-                .read(move |r| Ok::<_, Error>(store::sessions::find(r, system, &digest, now)?))
+                .read(move |r| {
+                    let Some(account) = store::sessions::find(r, system, &digest, now)? else {
+                        return Ok(None);
+                    };
+                    let role = store::tenancy::role(r, system, &organization, &account)?;
+                    Ok::<_, Error>(role.map(|role| (account, role)))
+                })
                 .await?;
-            let known = account.is_some_and(|a| a == self.inner.local.account.id);
-            Ok(known.then(|| self.local_caller(channel, client)))
+            Ok(found.map(|(account_id, role)| Caller {
+                account_id,
+                role,
+                ..local
+            }))
         })
     }
 }

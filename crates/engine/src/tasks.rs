@@ -3,6 +3,7 @@
 mod submit;
 
 use crate::live::Doing;
+use crate::settings::sees_all_tasks;
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope, System};
 use domain::approval::Approval;
@@ -125,24 +126,25 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let all = caller.scope(Permission::SeeAllTasks).is_ok();
             let found = self
                 .inner
                 .store
                 .read({
-                    let (scope, id) = (scope, id.clone());
+                    let (scope, id, caller) = (scope, id.clone(), caller.clone());
                     move |r| {
                         let Some(task) = store::tasks::get(r, &scope, &id)? else {
                             return Ok(None);
                         };
+                        let own = task.account_id == caller.account_id;
+                        if !own && !sees_all_tasks(r, &scope, &caller)? {
+                            return Ok(None);
+                        }
                         let approvals = store::approvals::for_task(r, &scope, &id)?;
                         Ok::<_, Error>(Some(TaskView { task, approvals }))
                     }
                 })
                 .await?;
-            found
-                .filter(|v| all || v.task.account_id == caller.account_id)
-                .ok_or_else(|| Error::not_found("task", &id))
+            found.ok_or_else(|| Error::not_found("task", &id))
         })
     }
 
@@ -213,7 +215,8 @@ impl Engine {
         }
     }
 
-    /// Lists tasks, the newest first. Members see their own.
+    /// Lists tasks, the newest first. Members see their own, or everybody's where the workspace lets
+    /// them.
     ///
     /// # Errors
     /// `forbidden`.
@@ -225,16 +228,16 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let own = query.mine || caller.scope(Permission::SeeAllTasks).is_err();
-            let filter = store::tasks::TaskFilter {
-                status: query.status,
-                account: own.then(|| caller.account_id.clone()),
-                before: query.before,
-                limit: query.limit,
-            };
             self.inner
                 .store
                 .read(move |r| {
+                    let own = query.mine || !sees_all_tasks(r, &scope, &caller)?;
+                    let filter = store::tasks::TaskFilter {
+                        status: query.status.clone(),
+                        account: own.then(|| caller.account_id.clone()),
+                        before: query.before.clone(),
+                        limit: query.limit,
+                    };
                     let tasks = store::tasks::list(r, &scope, &filter)?;
                     tasks
                         .into_iter()
@@ -251,7 +254,7 @@ impl Engine {
     /// Ends a task and waits until it has ended. One that has ended stays as it is.
     ///
     /// # Errors
-    /// `not_found`.
+    /// `not_found`; `forbidden` for somebody else's, which members never end.
     pub fn cancel_task(
         &self,
         caller: &Caller,
@@ -262,6 +265,10 @@ impl Engine {
             let view = self.task(&caller, &id).await?;
             if view.task.state.is_finished() {
                 return Ok(view);
+            }
+            if view.task.account_id != caller.account_id {
+                // Whoever may merely look on ends nothing.
+                caller.scope(Permission::SeeAllTasks)?;
             }
             let scope = caller.scope(Permission::RunTasks)?;
             let now = self.inner.clock.now();
@@ -398,14 +405,16 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let all = caller.scope(Permission::SeeAllTasks).is_ok();
             self.inner
                 .store
                 .read({
-                    let (id, person) = (id.clone(), caller.account_id.clone());
+                    let (id, caller) = (id.clone(), caller.clone());
                     move |r| {
-                        let owner = store::handles::owner(r, &scope, &id)?;
-                        if !owner.is_some_and(|owner| all || owner == person) {
+                        let Some(owner) = store::handles::owner(r, &scope, &id)? else {
+                            return Ok(None);
+                        };
+                        let own = owner == caller.account_id;
+                        if !own && !sees_all_tasks(r, &scope, &caller)? {
                             return Ok(None);
                         }
                         Ok::<_, Error>(store::handles::read(r, &scope, &id, offset, length)?)

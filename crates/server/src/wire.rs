@@ -4,6 +4,7 @@
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
 mod approval;
+pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
 mod time;
@@ -115,6 +116,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
+        | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Webhook { .. } => None,
     }

@@ -37,6 +37,7 @@ pub fn append(
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
+        | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Webhook { .. } => None,
     };

@@ -1,12 +1,12 @@
 //! The server itself: who is asking, how it is, links that sign a browser in.
 
 use super::answer::{Created, Readiness};
-use super::extract::Who;
+use super::extract::{Input, Who};
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::system::{Health, Me, SignInLink, Workspace};
+use api::system::{Health, Me, NewWorkspace, SignInLink, Workspace};
 use axum::Json;
 use axum::extract::State;
 use engine::CheckStatus;
@@ -30,11 +30,29 @@ pub(crate) async fn workspaces(
     State(app): State<App>,
     Who(caller): Who,
 ) -> Result<Json<Page<Workspace>>, Failure> {
-    let me = app.engine.me(&caller).await?;
+    let found = app.engine.workspaces(&caller).await?;
     Ok(Json(Page {
-        items: vec![wire::workspace(&me.workspace)],
+        items: found.iter().map(wire::workspace).collect(),
         next_cursor: None,
     }))
+}
+
+/// Makes a workspace in the caller's organization.
+#[utoipa::path(
+    post, path = "/api/v1/workspaces", operation_id = "createWorkspace", tag = "system",
+    request_body = NewWorkspace,
+    responses((status = 201, description = "The workspace", body = Workspace), Problems, WriteProblems)
+)]
+pub(crate) async fn create_workspace(
+    State(app): State<App>,
+    Who(caller): Who,
+    Input(new): Input<NewWorkspace>,
+) -> Result<Created<Workspace>, Failure> {
+    let made = app
+        .engine
+        .create_workspace(&caller, &new.slug, new.name.as_deref())
+        .await?;
+    Ok(Created(wire::workspace(&made)))
 }
 
 /// Looks at the server's parts.

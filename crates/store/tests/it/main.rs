@@ -34,6 +34,7 @@ mod claims;
 mod events;
 mod group;
 mod opening;
+mod people;
 mod policies;
 mod retention;
 mod samples;

@@ -132,6 +132,16 @@ async fn what_has_outlived_its_time_goes_and_nothing_else(database: Database) {
     let asked = server.pending(1).await.remove(0);
     let me = server.get("/me").await;
     let workspace = me["workspace"]["id"].as_str().expect("an id").to_owned();
+    // Two hundred days are longer than the hundred that the first task will be old.
+    let set = |days: u32| json!({ "retentionDays": days });
+    let kept = server
+        .send("PATCH", "/workspace/settings", Some(&set(200)))
+        .await;
+    assert_eq!(kept.body["retentionDays"], 200, "{kept:#?}");
+    let many = server
+        .send("PATCH", "/workspace/settings", Some(&set(9_999)))
+        .await;
+    assert_eq!(many.body["code"], "invalid_retention", "{many:#?}");
     server.stop().await;
     // As if a hundred days had gone by for the first task and the waiting one.
     let ago = 100_i64 * 24 * 3_600_000;
@@ -143,6 +153,17 @@ async fn what_has_outlived_its_time_goes_and_nothing_else(database: Database) {
              update stored_values set kept_at = kept_at - {ago};"
         ),
     );
+    server.launch().await;
+    // It looks two seconds after its start.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(server.task(&old).await["result"], 1 << 20);
+    let shown = server
+        .cli(&["workspaces", "settings", "--retention-days", "90", "--json"])
+        .await
+        .exits(0)
+        .json();
+    assert_eq!(shown["retentionDays"], 90, "{shown:#}");
+    server.stop().await;
     server.launch().await;
     let deadline = Instant::now() + PATIENCE;
     while server
