@@ -128,6 +128,7 @@ impl Engine {
                 Err(error) => tracing::warn!("could not look for queued tasks: {error}"),
             }
             tokio::select! {
+                biased;
                 () = worker.stop.cancelled() => return,
                 () = worker.kick.notified() => {}
                 () = self.inner.clock.sleep(LOOK_MS) => {}
@@ -250,6 +251,7 @@ impl Engine {
         let worker = &self.inner.worker;
         loop {
             tokio::select! {
+                biased;
                 () = worker.stop.cancelled() => return,
                 () = self.inner.clock.sleep(LEASE_MS.unsigned_abs() / 5) => {}
             }
@@ -291,6 +293,7 @@ impl Engine {
     async fn expiry_loop(self) {
         loop {
             tokio::select! {
+                biased;
                 () = self.inner.worker.stop.cancelled() => return,
                 () = self.inner.clock.sleep(LOOK_MS) => {}
             }

@@ -3,7 +3,7 @@
 //! An approval leaves `pending` by a compare-and-swap, exactly once, whoever tries and however many.
 
 use crate::db::{Row, Select, json, params};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Reader, Tx, points};
 use domain::access::{Channel, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Question};
 use domain::call::Binding;
@@ -15,6 +15,7 @@ use domain::{ApprovalId, TaskId, Timestamp};
 /// # Errors
 /// Those of the database.
 pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(), Error> {
+    points::reached("approval.asked");
     let binding = &approval.binding;
     let answered = approval.status.answered();
     tx.execute(
@@ -226,6 +227,7 @@ pub fn resolve(
     id: &ApprovalId,
     status: &ApprovalStatus,
 ) -> Result<bool, Error> {
+    points::reached("approval.answered");
     let answered = status.answered();
     let resolved = tx.execute(
         "update approvals
@@ -253,6 +255,7 @@ pub fn expire_due(
     system: System,
     now: Timestamp,
 ) -> Result<Vec<(Scope, Approval)>, Error> {
+    points::reached("approval.expired");
     tx.all(
         &format!(
             "update approvals

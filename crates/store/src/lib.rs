@@ -9,6 +9,7 @@
 mod db;
 mod door;
 mod error;
+mod inline;
 mod migrate;
 mod threads;
 
@@ -22,6 +23,7 @@ pub mod handles;
 pub mod health;
 pub mod idempotency;
 pub mod meta;
+pub mod points;
 pub mod policies;
 pub mod sessions;
 pub mod settings;
@@ -32,3 +34,4 @@ pub mod tenancy;
 pub use db::{Reader, Tx};
 pub use door::{Location, Store};
 pub use error::Error;
+pub use inline::{Moment, Watcher};

@@ -12,7 +12,7 @@ pub use lease::{
 };
 
 use crate::db::{Row, Select, json, params};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Reader, Tx, points};
 use domain::access::{Channel, Scope};
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
 use domain::tenancy::Role;
@@ -50,6 +50,7 @@ fn insert_row(
     task: &Task,
     claim: Option<(&str, Timestamp)>,
 ) -> Result<(), Error> {
+    points::reached("task.submitted");
     let begun = u32::from(claim.is_some());
     tx.execute(
         "insert into tasks
@@ -285,6 +286,7 @@ pub fn finish(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<(), Error> {
+    points::reached("task.finished");
     let (result, error) = columns_of(outcome)?;
     let finished = tx.execute(
         "update tasks
@@ -318,6 +320,7 @@ pub fn finish_unclaimed(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    points::reached("task.finished");
     let (result, error) = columns_of(outcome)?;
     let finished = tx.execute(
         "update tasks

@@ -4,7 +4,7 @@
 
 use super::{COLUMNS, Header, read};
 use crate::db::params;
-use crate::{Error, Reader, Tx};
+use crate::{Error, Reader, Tx, points};
 use domain::access::System;
 use domain::task::{Lease, Task};
 use domain::{TaskId, Timestamp};
@@ -21,6 +21,7 @@ pub fn claim_next(
     now: Timestamp,
     lease_until: Timestamp,
 ) -> Result<Option<(Task, Lease)>, Error> {
+    points::reached("task.claimed");
     tx.one(
         &format!(
             "update tasks
@@ -141,6 +142,7 @@ pub(crate) fn check_chain(
 /// # Errors
 /// [`Error::LostLease`]; those of the database.
 pub fn suspend(tx: &mut Tx<'_>, lease: &Lease, snapshot: Option<&str>) -> Result<bool, Error> {
+    points::reached("task.suspended");
     // With the row locked: whoever answers wakes the task after the answer, and `wake` locks it too.
     check(tx, lease)?;
     let suspended = tx.execute(
