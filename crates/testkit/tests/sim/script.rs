@@ -191,17 +191,13 @@ impl Program {
     /// What an answer is to what the program waits for.
     fn hear(&mut self, sequence: u32) -> Word {
         match &mut self.waits {
-            Waits::ForAll(calls) if calls.remove(&sequence) => {
-                if calls.is_empty() {
-                    Word::Last
-                } else {
-                    Word::More
-                }
-            }
+            Waits::ForAll(calls) => match (calls.remove(&sequence), calls.is_empty()) {
+                (true, true) => Word::Last,
+                (true, false) => Word::More,
+                (false, _) => Word::Unheard,
+            },
             Waits::ForFirst(calls, _) if calls.contains(&sequence) => Word::Last,
-            Waits::ForAll(_) | Waits::ForFirst(..) | Waits::ForNothing | Waits::Until(_) => {
-                Word::Unheard
-            }
+            Waits::ForFirst(..) | Waits::ForNothing | Waits::Until(_) => Word::Unheard,
         }
     }
 

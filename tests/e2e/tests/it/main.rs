@@ -49,4 +49,5 @@ mod runtimes;
 mod secrets;
 mod start;
 mod storage;
+mod storm;
 mod waiting;
