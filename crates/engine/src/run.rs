@@ -419,6 +419,7 @@ impl<'e> Run<'e> {
 
     async fn on_events(&mut self, first: Event) -> Result<(), Error> {
         let mut wanted: Vec<Wanted> = Vec::new();
+        let mut done = None;
         let mut event = Some(first);
         while let Some(current) = event {
             match current {
@@ -448,7 +449,7 @@ impl<'e> Run<'e> {
                 }
                 Event::Done { result, .. } => {
                     self.turns_open = 0;
-                    self.ended = Some(self.completed(result));
+                    done = Some(result);
                 }
                 Event::Failed(failure) if self.restoring => {
                     tracing::warn!(
@@ -470,7 +471,7 @@ impl<'e> Run<'e> {
                     return Ok(());
                 }
             }
-            event = if self.ended.is_some() {
+            event = if self.ended.is_some() || done.is_some() {
                 None
             } else {
                 self.session.next().now_or_never()
@@ -478,7 +479,14 @@ impl<'e> Run<'e> {
         }
         // A call made just before the end is the program's last will only if nobody must be asked:
         // it goes through the gate like any other.
-        self.make_calls(wanted).await
+        self.make_calls(wanted).await?;
+        // Only now: a recorded call may be made again in the very turn that ends the program.
+        if let Some(result) = done
+            && self.ended.is_none()
+        {
+            self.ended = Some(self.completed(result));
+        }
+        Ok(())
     }
 
     fn completed(&self, result: String) -> Outcome {

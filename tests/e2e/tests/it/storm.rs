@@ -266,7 +266,7 @@ const POINTS: [&str; 7] = [
 ];
 
 const ONE_ASKED: &str = r#"
-const read = await tools.ledger.items.listItems();
+await new Promise((resolve) => setTimeout(resolve, 30));
 try { return (await tools.ledger.items.createItem({ name: "NAME", amount: 500 })).name; }
 catch (e) { return e.code; }
 "#;
