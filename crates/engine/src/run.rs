@@ -29,6 +29,7 @@ use domain::call::{Call, CallStatus};
 use domain::canonical::canonical;
 use domain::limits::HOLD_WINDOW_MS;
 use domain::task::{Lease, Outcome, Task, TaskError};
+pub(crate) use end::cancel_at_rest;
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;

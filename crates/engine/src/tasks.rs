@@ -265,17 +265,14 @@ impl Engine {
             let scope = caller.scope(Permission::RunTasks)?;
             let now = self.inner.clock.now();
             self.commit(&scope, {
-                let (scope, id, by) = (scope.clone(), id.clone(), caller.account_id.clone());
+                let (scope, by) = (scope.clone(), caller.account_id.clone());
+                let (task, owner) = (view.task, self.inner.worker.owner().to_owned());
                 move |tx| {
-                    if store::tasks::finish_unclaimed(tx, &scope, &id, &Outcome::Canceled, now)? {
-                        for approval in store::approvals::withdraw_pending(tx, &scope, &id)? {
-                            crate::gate::approval_event(tx, &scope, &approval, now)?;
-                        }
-                        task_event(tx, &scope, &id, "canceled", now)
-                    } else {
-                        store::tasks::request_cancel(tx, &scope, &id, &by)?;
-                        Ok(())
+                    if crate::run::cancel_at_rest(tx, &scope, &task, &owner, now)? {
+                        return Ok(());
                     }
+                    store::tasks::request_cancel(tx, &scope, &task.id, &by)?;
+                    Ok(())
                 }
             })
             .await?;

@@ -72,8 +72,9 @@ impl Running {
 #[cfg(debug_assertions)]
 fn arm_fault() -> Result<()> {
     match crate::config::fault() {
-        Some(fault) => store::points::arm(&fault)
-            .map_err(|e| Failure::usage(format!("EXECUTOR_FAULT: {e}"))),
+        Some(fault) => {
+            store::points::arm(&fault).map_err(|e| Failure::usage(format!("EXECUTOR_FAULT: {e}")))
+        }
         None => Ok(()),
     }
 }

@@ -8,7 +8,8 @@ mod lease;
 
 pub(crate) use lease::check_chain;
 pub use lease::{
-    abandon, cancel_requested, check, claim_next, claimable, release, renew, suspend, wake,
+    abandon, cancel_requested, check, claim_next, claimable, release, renew, suspend, take_over,
+    wake,
 };
 
 use crate::db::{Row, Select, json, params};

@@ -41,7 +41,9 @@ struct Record {
 pub(crate) async fn judge(world: &World, engine: &Engine, store: &Store) -> Vec<String> {
     let mut wrong = Vec::new();
     let owner = engine.local_caller(Channel::Dashboard, "judge".to_owned());
-    let scope = owner.scope(Permission::SeeAllTasks).expect("the owner sees all");
+    let scope = owner
+        .scope(Permission::SeeAllTasks)
+        .expect("the owner sees all");
     let audit = audit(store, &scope).await;
     let tasks = world.state().tasks.clone();
     for planned in &tasks {
@@ -106,10 +108,21 @@ fn judge_task(
     for call in &record.calls {
         let key = format!("{name}-{}", call.binding.sequence);
         let arrivals: Vec<&Arrival> = state.arrivals.iter().filter(|a| a.key == key).collect();
-        judge_sent(&Sent { call, record, arrivals: &arrivals, state: &state }, &mut say);
+        judge_sent(
+            &Sent {
+                call,
+                record,
+                arrivals: &arrivals,
+                state: &state,
+            },
+            &mut say,
+        );
     }
     let known = |a: &&Arrival| {
-        let sequence = a.key.strip_prefix(&format!("{name}-")).and_then(|n| n.parse().ok());
+        let sequence = a
+            .key
+            .strip_prefix(&format!("{name}-"))
+            .and_then(|n| n.parse().ok());
         sequence.is_some_and(|n: u32| !record.calls.iter().any(|c| c.binding.sequence == n))
     };
     for stray in state.arrivals.iter().filter(known) {
@@ -134,7 +147,10 @@ fn judge_end(record: &Record, say: &mut impl FnMut(String)) {
         .filter(|s| !matches!(*s, "queued" | "running" | "waiting"))
         .collect();
     if ends != [outcome.as_str()] {
-        say(format!("its end is {} and its events say {ends:?}", outcome.as_str()));
+        say(format!(
+            "its end is {} and its events say {ends:?}",
+            outcome.as_str()
+        ));
     }
     if let Outcome::Failed(error) | Outcome::Denied(error) = outcome
         && NEVER.contains(&error.code.as_str())
@@ -173,7 +189,11 @@ fn judge_approvals(record: &Record, audit: &[AuditEntry], say: &mut impl FnMut(S
         });
         let expected = usize::from(approval.status != ApprovalStatus::Withdrawn);
         if written.count() != expected {
-            say(format!("{} is {} in the audit log", approval.id, approval.status.as_str()));
+            say(format!(
+                "{} is {} in the audit log",
+                approval.id,
+                approval.status.as_str()
+            ));
         }
     }
 }
@@ -215,7 +235,9 @@ fn judge_sent(sent: &Sent<'_>, say: &mut impl FnMut(String)) {
             say(format!("call {sequence} left before it was approved"));
         }
         if let Some(what) = differs(call, arrival) {
-            say(format!("call {sequence} left with other {what} than it was made with"));
+            say(format!(
+                "call {sequence} left with other {what} than it was made with"
+            ));
         }
         judge_rules(sent, arrival, &granted, say);
     }
@@ -239,7 +261,10 @@ fn judge_rules(
 ) {
     let call = sent.call;
     let sequence = call.binding.sequence;
-    let Some(tool) = Tool::ALL.into_iter().find(|t| t.path() == call.binding.tool) else {
+    let Some(tool) = Tool::ALL
+        .into_iter()
+        .find(|t| t.path() == call.binding.tool)
+    else {
         say(format!("call {sequence} went to {}", call.binding.tool));
         return;
     };
@@ -258,13 +283,17 @@ fn judge_rules(
     }
     let shown = granted.iter().any(|approval| is_shown(approval, arrival));
     if !rules.contains(&Says::Allow) && !granted.is_empty() && !shown {
-        say(format!("call {sequence} left other than it was shown: {arrival:?}"));
+        say(format!(
+            "call {sequence} left other than it was shown: {arrival:?}"
+        ));
     }
     if tool == Tool::Pay {
         let revisions = possible(&sent.state.revisions, from_ms, arrival.at_ms);
         let known = |r: &usize| arrival.url.ends_with(&format!("/v{r}/pay"));
         if !revisions.iter().any(known) {
-            say(format!("call {sequence} left by a definition that was gone: {arrival:?}"));
+            say(format!(
+                "call {sequence} left by a definition that was gone: {arrival:?}"
+            ));
         }
     }
 }
@@ -297,7 +326,11 @@ fn differs(call: &Call, arrival: &Arrival) -> Option<&'static str> {
 /// Each life of a program heard the same answers in the same order at the same times, up to an
 /// answer to a call that only reads and that was not yet durable when its server died.
 fn judge_heard(lives: &[Vec<Heard>], record: &Record, say: &mut impl FnMut(String)) {
-    let mut recorded: Vec<&Call> = record.calls.iter().filter(|c| c.delivery.is_some()).collect();
+    let mut recorded: Vec<&Call> = record
+        .calls
+        .iter()
+        .filter(|c| c.delivery.is_some())
+        .collect();
     recorded.sort_by_key(|c| c.delivery.map(|d| d.order));
     for (n, heard) in lives.iter().enumerate() {
         let is_last = n + 1 == lives.len();
@@ -317,7 +350,10 @@ fn judge_heard(lives: &[Vec<Heard>], record: &Record, say: &mut impl FnMut(Strin
         let call = record.calls.iter().find(|c| c.binding.sequence == sequence);
         let only_read = call.is_some_and(|c| c.risk == Risk::Read);
         if is_last || !only_read {
-            say(format!("life {n} heard {:?} which is not in its journal", heard[at]));
+            say(format!(
+                "life {n} heard {:?} which is not in its journal",
+                heard[at]
+            ));
         }
     }
 }
@@ -335,7 +371,9 @@ async fn judge_acknowledged(world: &World, store: &Store, scope: &Scope, wrong: 
     let acknowledged = world.state().acknowledged.clone();
     for (n, (id, verdict)) in acknowledged.iter().enumerate() {
         let (wanted, scope) = (id.clone(), scope.clone());
-        let kept = store.read(move |r| store::approvals::get(r, &scope, &wanted)).await;
+        let kept = store
+            .read(move |r| store::approvals::get(r, &scope, &wanted))
+            .await;
         let stands = kept.is_ok_and(|approval| {
             approval.is_some_and(|a| match verdict {
                 Verdict::Approve => matches!(a.status, ApprovalStatus::Approved(_)),
@@ -343,7 +381,9 @@ async fn judge_acknowledged(world: &World, store: &Store, scope: &Scope, wrong: 
             })
         });
         if !stands {
-            wrong.push(format!("the answer {verdict:?} to {id} was acknowledged and is lost"));
+            wrong.push(format!(
+                "the answer {verdict:?} to {id} was acknowledged and is lost"
+            ));
         }
         if acknowledged[..n].iter().any(|(earlier, _)| earlier == id) {
             wrong.push(format!("two answers to {id} were acknowledged"));

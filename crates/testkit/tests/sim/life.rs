@@ -122,7 +122,9 @@ async fn act(world: &World, store: Store, life: u32) -> Ended {
         }
         let next = world.state().actions.keys().next().map(|(due, _)| *due);
         let pause = next.map_or(LOOK_MS, |due| {
-            u64::try_from(due - world.now_ms()).unwrap_or(0).clamp(1, LOOK_MS)
+            u64::try_from(due - world.now_ms())
+                .unwrap_or(0)
+                .clamp(1, LOOK_MS)
         });
         world.clock().sleep(pause).await;
     }
@@ -161,9 +163,15 @@ impl People {
                 };
                 state.dice.pick(choices)
             };
-            self.engine.add_rule(&self.owner, self.draft(tool, says)).await?;
+            self.engine
+                .add_rule(&self.owner, self.draft(tool, says))
+                .await?;
             let now_ms = self.world.now_ms();
-            let change = Change { to: says, begun_ms: now_ms, done_ms: Some(now_ms) };
+            let change = Change {
+                to: says,
+                begun_ms: now_ms,
+                done_ms: Some(now_ms),
+            };
             self.world.state().rules.insert(tool, vec![change]);
             self.world.trace(format!("{} is {says:?}", tool.path()));
         }
@@ -198,17 +206,23 @@ impl People {
         };
         for i in 0..=usize::try_from(dice.below(4)).unwrap_or_default() {
             let script = Script::random(format!("t{i}"), &mut dice);
-            self.world.trace(format!("{} is {:?}", script.name, script.steps));
+            self.world
+                .trace(format!("{} is {:?}", script.name, script.steps));
             let digest = sha256_hex(script.code().as_bytes());
             let mut state = self.world.state();
             state.scripts.insert(digest, script.clone());
             let timeout_ms = dice.one_in(8).then(|| 1 + dice.below(9_000));
-            state.tasks.push(Planned { script, timeout_ms, id: None });
+            state.tasks.push(Planned {
+                script,
+                timeout_ms,
+                id: None,
+            });
             drop(state);
             let at = dice.below(5_000);
             self.world.schedule(at, Action::Submit(i));
             if dice.one_in(9) {
-                self.world.schedule(at + dice.below(15_000), Action::Cancel(i));
+                self.world
+                    .schedule(at + dice.below(15_000), Action::Cancel(i));
             }
         }
         if dice.one_in(3) {
@@ -226,7 +240,11 @@ impl People {
         let place = {
             let mut state = self.world.state();
             let changes = state.rules.entry(tool).or_default();
-            changes.push(Change { to, begun_ms: i64::MAX, done_ms: None });
+            changes.push(Change {
+                to,
+                begun_ms: i64::MAX,
+                done_ms: None,
+            });
             changes.len() - 1
         };
         self.world.schedule(in_ms, Action::Rule(tool, place));
@@ -266,7 +284,8 @@ impl People {
                 if let Some(id) = id
                     && let Err(error) = self.engine.cancel_task(&self.owner, &id).await
                 {
-                    self.world.wrong(format!("a task cannot be canceled: {error}"));
+                    self.world
+                        .wrong(format!("a task cannot be canceled: {error}"));
                 }
             }
             Action::Rule(tool, place) => self.change_rule(*tool, *place).await,
@@ -327,7 +346,8 @@ impl People {
                 .await;
             let code = answered.map(|_| ()).map_err(|e| e.code().to_owned());
             if code != Err(expected.to_owned()) {
-                self.world.wrong(format!("an intruder was told {code:?} about {id}"));
+                self.world
+                    .wrong(format!("an intruder was told {code:?} about {id}"));
             }
         }
     }
@@ -343,9 +363,14 @@ impl People {
         let changed = async {
             let policy = self.engine.policy(&self.owner).await?;
             let wanted = Pattern::parse(tool.path()).expect("a path is a pattern");
-            let rule = policy.rules.iter().find(|r| r.matches.tools == [wanted.clone()]);
+            let rule = policy
+                .rules
+                .iter()
+                .find(|r| r.matches.tools == [wanted.clone()]);
             let id = rule.expect("every tool has a rule").id.clone();
-            self.engine.edit_rule(&self.owner, &id, self.draft(tool, says)).await
+            self.engine
+                .edit_rule(&self.owner, &id, self.draft(tool, says))
+                .await
         };
         match changed.await {
             Ok(_) => {
@@ -356,7 +381,9 @@ impl People {
                     changes[place].done_ms = Some(now_ms);
                 }
             }
-            Err(error) => self.world.wrong(format!("a rule cannot be changed: {error}")),
+            Err(error) => self
+                .world
+                .wrong(format!("a rule cannot be changed: {error}")),
         }
     }
 
@@ -365,20 +392,31 @@ impl People {
         {
             let mut state = self.world.state();
             if !state.revisions.iter().any(|r| r.to == revision) {
-                state.revisions.push(Change { to: revision, begun_ms: now_ms, done_ms: None });
+                state.revisions.push(Change {
+                    to: revision,
+                    begun_ms: now_ms,
+                    done_ms: None,
+                });
             }
         }
-        match self.engine.refresh_source(&self.owner, "up", DryRun::No).await {
+        match self
+            .engine
+            .refresh_source(&self.owner, "up", DryRun::No)
+            .await
+        {
             Ok(_) => {
                 let now_ms = self.world.now_ms();
-                self.world.trace(format!("the source is at revision {revision}"));
+                self.world
+                    .trace(format!("the source is at revision {revision}"));
                 let mut state = self.world.state();
                 let found = state.revisions.iter_mut().find(|r| r.to == revision);
                 if let Some(change) = found {
                     change.done_ms = change.done_ms.or(Some(now_ms));
                 }
             }
-            Err(error) => self.world.wrong(format!("the source cannot be refreshed: {error}")),
+            Err(error) => self
+                .world
+                .wrong(format!("the source cannot be refreshed: {error}")),
         }
     }
 
@@ -414,7 +452,8 @@ impl People {
             }
         };
         if dice.one_in(12) {
-            self.world.schedule(dice.below(3_000), Action::Intrude(id.clone()));
+            self.world
+                .schedule(dice.below(3_000), Action::Intrude(id.clone()));
         }
         let forgets = approval.question == Question::Send && dice.one_in(6);
         if forgets {
@@ -422,16 +461,23 @@ impl People {
                 // At the very end, or just after it.
                 let left = approval.expires_at.since(self.world.clock().now());
                 let late = (left + dice.below(1_500)).saturating_sub(700);
-                self.world.schedule(late, Action::Answer(id.clone(), Verdict::Approve));
+                self.world
+                    .schedule(late, Action::Answer(id.clone(), Verdict::Approve));
             }
             return;
         }
-        let in_ms = if dice.one_in(3) { dice.below(14_000) } else { dice.below(900) };
+        let in_ms = if dice.one_in(3) {
+            dice.below(14_000)
+        } else {
+            dice.below(900)
+        };
         let first = verdict(&mut dice);
-        self.world.schedule(in_ms, Action::Answer(id.clone(), first));
+        self.world
+            .schedule(in_ms, Action::Answer(id.clone(), first));
         if dice.one_in(4) {
             let (second, apart) = (verdict(&mut dice), dice.below(3));
-            self.world.schedule(in_ms + apart, Action::Answer(id.clone(), second));
+            self.world
+                .schedule(in_ms + apart, Action::Answer(id.clone(), second));
         }
         if dice.one_in(8) {
             let tool = dice.pick(&Tool::ALL);
@@ -468,7 +514,9 @@ impl People {
         if jump {
             let ms = self.world.state().dice.below(40_000);
             self.world.trace(format!("the machine sleeps for {ms} ms"));
-            self.world.clock().jump(i64::try_from(ms).unwrap_or_default());
+            self.world
+                .clock()
+                .jump(i64::try_from(ms).unwrap_or_default());
         }
         if stop {
             self.world.trace("the server is asked to stop");

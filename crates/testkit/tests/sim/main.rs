@@ -4,7 +4,7 @@
 //! way again, anywhere. `cargo xtask sim` runs it; as a test it plays ten thousand seeds.
 //!
 //! What must hold is in `judge.rs`. That it can fail is shown in
-//! `docs/decisions/0014-simulation.md`. It times nothing and touches no network and no file.
+//! `docs/decisions/0019-simulation.md`. It times nothing and touches no network and no file.
 
 mod clock;
 mod judge;
@@ -47,7 +47,11 @@ fn main() -> ExitCode {
     if !options.wanted {
         return ExitCode::SUCCESS;
     }
-    println!("simulation: seeds {} to {}", options.from, options.from + options.seeds - 1);
+    println!(
+        "simulation: seeds {} to {}",
+        options.from,
+        options.from + options.seeds - 1
+    );
     for seed in options.from..options.from + options.seeds.min(TWICE) {
         let (first, second) = (play(seed), play(seed));
         if first.trace != second.trace {
@@ -110,7 +114,10 @@ fn report(played: &Played) -> ExitCode {
     for what in &played.wrong {
         println!("  {what}");
     }
-    println!("play it again with `cargo xtask sim --seed {}`", played.seed);
+    println!(
+        "play it again with `cargo xtask sim --seed {}`",
+        played.seed
+    );
     ExitCode::FAILURE
 }
 

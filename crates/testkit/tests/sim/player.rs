@@ -31,7 +31,11 @@ impl Sandbox for Player {
                 let mut state = self.world.state();
                 let script = state.scripts.get(start.program.source_digest()).cloned();
                 let script = script.expect("every program was registered");
-                state.heard.entry(script.name.clone()).or_default().push(Vec::new());
+                state
+                    .heard
+                    .entry(script.name.clone())
+                    .or_default()
+                    .push(Vec::new());
                 script
             };
             let (commands, orders) = mpsc::channel(8);
@@ -62,7 +66,9 @@ impl Turns {
             return;
         }
         while let Some(command) = orders.recv().await {
-            self.world.instant(self.life, "before a turn of a program").await;
+            self.world
+                .instant(self.life, "before a turn of a program")
+                .await;
             if self.dies() {
                 return;
             }
@@ -122,7 +128,8 @@ impl Turns {
         if dies {
             state.losses_left -= 1;
             drop(state);
-            self.world.trace(format!("the sandbox of {} dies", self.name));
+            self.world
+                .trace(format!("the sandbox of {} dies", self.name));
         }
         dies
     }

@@ -202,7 +202,12 @@ impl Program {
     }
 
     fn pass(&mut self, elapsed_ms: u64, said: &mut Vec<Event>) {
-        while let Some(due) = self.timers.first().copied().filter(|due| *due <= elapsed_ms) {
+        while let Some(due) = self
+            .timers
+            .first()
+            .copied()
+            .filter(|due| *due <= elapsed_ms)
+        {
             if self.over {
                 return;
             }

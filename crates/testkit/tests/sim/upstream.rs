@@ -58,13 +58,18 @@ fn answer(world: World, life: u32, request: PlayedRequest) -> BoxFuture<'static,
         let fate = {
             let mut state = world.state();
             let fate = state.dice.below(20);
-            (fate, state.dice.below(if fate == 0 { 25_000 } else { 1_200 }))
+            (
+                fate,
+                state.dice.below(if fate == 0 { 25_000 } else { 1_200 }),
+            )
         };
         if fate.0 == 1 {
             world.trace("the upstream cannot be reached");
             return PlayedAnswer::Unreachable;
         }
-        let body = request.body.map(|b| String::from_utf8_lossy(&b).into_owned());
+        let body = request
+            .body
+            .map(|b| String::from_utf8_lossy(&b).into_owned());
         let key = key_of(&request.url, body.as_deref());
         let arrival = Arrival {
             at_ms: world.now_ms(),
@@ -74,17 +79,27 @@ fn answer(world: World, life: u32, request: PlayedRequest) -> BoxFuture<'static,
             body,
         };
         world.trace(format!("arrived {key}: {} {}", arrival.method, arrival.url));
-        let token = request.headers.iter().find(|(name, _)| name == "authorization");
+        let token = request
+            .headers
+            .iter()
+            .find(|(name, _)| name == "authorization");
         let token = token.map(|(_, value)| value.clone());
         if token.as_deref() != Some(&format!("Bearer {}", crate::world::CANARY)) {
             world.wrong(format!("{key} came without its credential: {token:?}"));
         }
         world.state().arrivals.push(arrival);
-        world.instant(life, &format!("while {key} is under way")).await;
+        world
+            .instant(life, &format!("while {key} is under way"))
+            .await;
         world.clock().sleep(fate.1).await;
-        world.instant(life, &format!("before the answer of {key}")).await;
+        world
+            .instant(life, &format!("before the answer of {key}"))
+            .await;
         match fate.0 {
-            2 => PlayedAnswer::Json(500, json!({ "error": "told to fail", "echo": token }).to_string()),
+            2 => PlayedAnswer::Json(
+                500,
+                json!({ "error": "told to fail", "echo": token }).to_string(),
+            ),
             3 => PlayedAnswer::Silence,
             _ => PlayedAnswer::Json(200, json!({ "key": key, "echo": token }).to_string()),
         }

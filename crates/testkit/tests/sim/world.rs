@@ -131,7 +131,11 @@ impl World {
             arrivals: Vec::new(),
             heard: BTreeMap::new(),
             rules: BTreeMap::new(),
-            revisions: vec![Change { to: 1, begun_ms: 0, done_ms: Some(0) }],
+            revisions: vec![Change {
+                to: 1,
+                begun_ms: 0,
+                done_ms: Some(0),
+            }],
             actions: BTreeMap::new(),
             under_way: BTreeMap::new(),
             actions_made: 0,

@@ -107,7 +107,10 @@ async fn a_storm_loses_and_doubles_nothing(database: Database) {
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
+    )
 }
 
 impl Storm {
@@ -156,7 +159,11 @@ impl Storm {
             if moved || self.tasks.is_empty() {
                 return;
             }
-            assert!(Instant::now() < deadline, "nothing moves:\n{}", self.server.log());
+            assert!(
+                Instant::now() < deadline,
+                "nothing moves:\n{}",
+                self.server.log()
+            );
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     }
@@ -216,17 +223,29 @@ impl Storm {
     }
 
     fn judge(&mut self, state: &Value, name: &str) {
-        assert_eq!(state["status"], "completed", "{state:#}\n{}", self.server.log());
+        assert_eq!(
+            state["status"],
+            "completed",
+            "{state:#}\n{}",
+            self.server.log()
+        );
         let outcomes = state["result"].as_object().expect("the outcomes");
         assert_eq!(outcomes.len(), WRITES, "{state:#}");
         for approval in state["approvals"].as_array().into_iter().flatten() {
             let id = approval["id"].as_str().expect("an id");
             if let Some(said) = self.taken.get(id) {
-                assert_eq!(approval["status"], said.status(), "an answer is lost: {approval:#}");
+                assert_eq!(
+                    approval["status"],
+                    said.status(),
+                    "an answer is lost: {approval:#}"
+                );
             }
         }
         for (write, outcome) in outcomes {
-            assert!(write.starts_with(&format!("{name}-")), "{write} is of another task");
+            assert!(
+                write.starts_with(&format!("{name}-")),
+                "{write} is of another task"
+            );
             let sent = self.upstream.created(write);
             match outcome.as_str() {
                 Some("outcome_unknown") => {
@@ -248,7 +267,12 @@ impl Storm {
         while !self.tasks.is_empty() {
             self.answer_some().await;
             self.judge_ended().await;
-            assert!(Instant::now() < deadline, "{:?}\n{}", self.tasks, self.server.log());
+            assert!(
+                Instant::now() < deadline,
+                "{:?}\n{}",
+                self.tasks,
+                self.server.log()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -300,7 +324,10 @@ async fn killed_at_each_named_point(database: Database) {
             };
             assert!(allowed, "{point} {moment}: {result}");
             assert!(sent <= 1, "{point} {moment}: {name} was sent {sent} times");
-            assert!(sent == 1 || result == "outcome_unknown", "{point} {moment}: {name} is lost");
+            assert!(
+                sent == 1 || result == "outcome_unknown",
+                "{point} {moment}: {name} is lost"
+            );
         }
     }
 }
@@ -321,7 +348,11 @@ async fn submit_and_approve(server: &Server, name: &str) -> Option<String> {
     let task = submit(server, name).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        assert!(Instant::now() < deadline, "the fault never struck:\n{}", server.log());
+        assert!(
+            Instant::now() < deadline,
+            "the fault never struck:\n{}",
+            server.log()
+        );
         let list = format!("{}/api/v1/approvals?status=pending", server.url());
         let Ok(reply) = server.http.get(list).send().await else {
             return Some(task);
