@@ -1,7 +1,7 @@
 //! Installs what the tests need and a bare machine lacks: a PostgreSQL server, strace, the compiler of
-//! the engine image, the TypeScript compiler, Bun and workerd from npm, the official MCP client from PyPI. It
-//! touches the system only on Debian and only as root; elsewhere it says what to install. What is
-//! there stays.
+//! the engine image, the TypeScript compiler, Bun, workerd and the MCP conformance suite with its own
+//! Node from npm, the official MCP client from PyPI. It touches the system only on Debian and only as
+//! root; elsewhere it says what to install. What is there stays.
 
 use crate::project;
 use anyhow::{Context, Result, bail};
@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<()> {
         install(&packages)?;
     }
     node_modules("tests/node")?;
+    node_modules("tests/conformance")?;
     python_packages()?;
     println!("setup: the machine has all that the tests need");
     Ok(())

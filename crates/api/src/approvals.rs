@@ -22,8 +22,9 @@ pub struct Approval {
     pub question: String,
     /// The arguments, drawn from the stored text that will be used.
     pub arguments: Value,
-    /// The request exactly as it will be sent, without its credential.
-    #[schema(value_type = Object)]
+    /// The request exactly as it will be sent, without its credential; null where nothing can be
+    /// sent any more.
+    #[schema(value_type = Option<Object>)]
     pub request: Value,
     /// `pending`, `approved`, `denied`, `expired` or `withdrawn`.
     pub status: String,
@@ -41,7 +42,26 @@ pub struct Approval {
     pub created_at: String,
     /// When it expires unless answered.
     pub expires_at: String,
-    /// Who answered.
+    /// How many people must say yes.
+    pub needed: u32,
+    /// How many of them are still missing.
+    pub missing: u32,
+    /// Each yes so far to what is shown here.
+    pub answers: Vec<Yes>,
+    /// Whether whoever runs the task may answer.
+    pub requester_may: bool,
+    /// Whether a reviewer may change the arguments.
+    pub may_edit: bool,
+    /// What a reviewer changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
+    /// What was answered: `send`, `deny`; to `send_again` also `send_again`, `happened`, `fail`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// What the call gave, as a person says, with the answer `happened`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// Who answered, or withdrew it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<String>,
     /// Through what the answer came.
@@ -58,14 +78,85 @@ pub struct Approval {
     pub digest: String,
 }
 
+/// One yes of several.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Yes {
+    /// Whose.
+    pub by: String,
+    /// Through what.
+    pub via: String,
+    /// When.
+    pub at: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// That a reviewer changed the arguments.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Edited {
+    /// Who did it last.
+    pub by: String,
+    /// Through what.
+    pub via: String,
+    /// When.
+    pub at: String,
+    /// The arguments as the program made them.
+    pub original_arguments: Value,
+}
+
+/// What a call of unknown outcome gave, as a person found out.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Happened {
+    /// The tool's data, which the program gets as the call's result.
+    #[serde(default)]
+    pub value: Value,
+    /// Why, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The digest that was seen; a different one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// Other arguments, to see what they would send.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Preview {
+    /// All arguments of the call.
+    #[schema(value_type = Object)]
+    pub arguments: Value,
+}
+
+/// Why something is taken back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Withdrawal {
+    /// Why, for the program and the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// An answer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Answer {
+    /// All arguments of the call, in place of the program's; with a yes only, and only where
+    /// `mayEdit` is true. Policy decides about them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub arguments: Option<Value>,
     /// Why, for the program and the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The digest that was seen; a different one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// A rule to store with the answer: one that allows with a yes, one that denies with a no. It is
+    /// tried on this call first; one that would not decide it is refused, and nothing is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remember: Option<crate::policies::NewRule>,
 }

@@ -12,10 +12,12 @@ pub mod credentials;
 pub mod error;
 pub mod events;
 pub mod policies;
+pub mod policy_history;
 pub mod sources;
 pub mod system;
 pub mod tasks;
 pub mod tools;
+pub mod webhooks;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -52,6 +52,10 @@ pub struct RuleAsk {
     /// Milliseconds until the question expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// How many people must say yes, 1 to 10.
+    pub count: u32,
+    /// Whether a reviewer may change the arguments.
+    pub may_edit: bool,
 }
 
 impl Default for RuleAsk {
@@ -60,6 +64,8 @@ impl Default for RuleAsk {
             approvers: Vec::new(),
             requester_may: true,
             wait_ms: None,
+            count: 1,
+            may_edit: false,
         }
     }
 }
@@ -132,6 +138,27 @@ pub struct RuleMove {
     pub position: usize,
 }
 
+/// Somebody to ask for instead of oneself; what is not given is as with the caller.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AskedFor {
+    /// The person, as `acct_…`, in the role that person has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Another role: `owner`, `admin`, `billing_admin`, `member`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What the client calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The API key, as `key_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `dashboard`, `cli`, `api`, `mcp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
 /// A call to ask about.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -142,12 +169,19 @@ pub struct PolicyTest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<Value>,
+    /// For whom; administrators only.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub asked_for: Option<AskedFor>,
 }
 
 /// What policy says to a call.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
+    /// The tool's path.
+    pub tool: String,
+    /// The tool's risk.
+    pub risk: String,
     /// `allow`, `ask` or `deny`.
     pub decision: String,
     /// The rule that said so; null where it is the default.
@@ -158,7 +192,10 @@ pub struct Verdict {
     pub policy_version: i64,
     /// The reason in a sentence.
     pub explanation: String,
-    /// Every rule that was looked at.
+    /// What is wrong with the arguments: such a call is refused before it is decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Every rule that was looked at, in order; on each level none after the one that matched.
     pub looked_at: Vec<LookedAt>,
 }
 
@@ -168,6 +205,13 @@ pub struct Verdict {
 pub struct LookedAt {
     /// The rule.
     pub rule: String,
+    /// Its level.
+    pub level: String,
     /// Whether it matched.
     pub matched: bool,
+    /// Why it did or did not, in words.
+    pub why: String,
+    /// The rule as it was then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Rule>,
 }

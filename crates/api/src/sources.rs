@@ -31,6 +31,9 @@ pub struct NewSource {
     /// Whether this source's own host and port may be on a private network.
     #[serde(default)]
     pub allow_private: bool,
+    /// Patterns of tools that may be called twice without harm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idempotent: Vec<String>,
 }
 
 /// One header.
@@ -50,6 +53,10 @@ pub struct SourceChange {
     /// Whether its tools are in the catalog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Patterns of tools that may be called twice without harm, in place of those before: such a
+    /// call is sent again by itself when the server died while it was under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotent: Option<Vec<String>>,
 }
 
 /// A source of tools.
@@ -78,6 +85,8 @@ pub struct Source {
     pub auth: Vec<String>,
     /// Whether its host and port may be on a private network.
     pub allow_private: bool,
+    /// Patterns of tools that an administrator says may be called twice without harm.
+    pub idempotent: Vec<String>,
     /// How many tools it yields.
     pub tool_count: u32,
     /// What could not be imported.

@@ -70,7 +70,9 @@ pub enum Permission {
 }
 
 impl Permission {
-    fn granted_to(self, role: Role) -> bool {
+    /// Whether a role holds it.
+    #[must_use]
+    pub fn granted_to(self, role: Role) -> bool {
         match self {
             Self::RunTasks => true,
             Self::SeeAllTasks | Self::DecideApprovals | Self::ManageWorkspace | Self::ReadAudit => {

@@ -1,24 +1,34 @@
 //! A question to a person about one call, and its one answer.
+//!
+//! A question may need several people: each yes is theirs and for exactly what they saw. What a yes
+//! is worth is asked again whenever it is used, with the roles as they are then.
 
-use crate::access::Channel;
+use crate::access::{Channel, Permission};
 use crate::call::Binding;
+use crate::canonical::{canonical, sha256_hex, sha256_parts};
 use crate::policy::Ask;
+use crate::tenancy::Role;
 use crate::tool::Risk;
 use crate::{AccountId, ApprovalId, CallId, RuleId, Timestamp};
+use serde_json::Value;
 
-/// Where an approval stands: pending, then exactly one of the others, for ever.
+/// Where an approval stands: pending, then exactly one of the others. Of those, only one that was
+/// approved and not used yet can still change, by being withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApprovalStatus {
-    /// Nobody has answered.
+    /// Not everybody who must answer has answered.
     Pending,
-    /// A person said yes.
+    /// A person said yes: the last of those whose yes was needed.
     Approved(Answered),
+    /// A person said that the call in question happened, and what it gave, as JSON text. People see
+    /// it as approved; it admits nothing.
+    Happened(Answered, String),
     /// A person said no.
     Denied(Answered),
     /// Nobody answered in time.
     Expired,
-    /// Its task ended before an answer.
-    Withdrawn,
+    /// Taken back by a person, or, with nobody named, because its task ended.
+    Withdrawn(Option<Answered>),
 }
 
 /// Who answered, through what, when and why.
@@ -34,20 +44,42 @@ pub struct Answered {
     pub reason: String,
 }
 
+/// One yes of those that a question needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Yes {
+    /// Whose, when and why.
+    pub answered: Answered,
+    /// Digest of what the person saw; the yes is for nothing else.
+    pub digest: String,
+}
+
+/// That a reviewer changed the arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    /// Who did it last.
+    pub by: AccountId,
+    /// Through what.
+    pub channel: Channel,
+    /// When.
+    pub at: Timestamp,
+    /// Canonical arguments as the program made them.
+    pub original: String,
+}
+
 impl ApprovalStatus {
     /// The stable name, as stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
-            Self::Approved(_) => "approved",
+            Self::Approved(_) | Self::Happened(..) => "approved",
             Self::Denied(_) => "denied",
             Self::Expired => "expired",
-            Self::Withdrawn => "withdrawn",
+            Self::Withdrawn(_) => "withdrawn",
         }
     }
 
-    /// Whether a person said yes.
+    /// Whether everybody whose yes was needed said that the call may be sent.
     #[must_use]
     pub fn is_approved(&self) -> bool {
         matches!(self, Self::Approved(_))
@@ -57,8 +89,8 @@ impl ApprovalStatus {
     #[must_use]
     pub fn answered(&self) -> Option<&Answered> {
         match self {
-            Self::Approved(a) | Self::Denied(a) => Some(a),
-            Self::Pending | Self::Expired | Self::Withdrawn => None,
+            Self::Approved(a) | Self::Happened(a, _) | Self::Denied(a) => Some(a),
+            Self::Pending | Self::Expired | Self::Withdrawn(_) => None,
         }
     }
 }
@@ -99,13 +131,14 @@ pub struct Approval {
     pub id: ApprovalId,
     /// The call it is about.
     pub call_id: CallId,
-    /// What it is bound to.
+    /// What it is bound to; with edited arguments, to those.
     pub binding: Binding,
     /// What is asked.
     pub question: Question,
     /// Canonical arguments, as JSON text.
     pub arguments: String,
-    /// The request exactly as it will be sent, without its credential, as JSON text.
+    /// The request exactly as it will be sent, without its credential, as JSON text; `null` where
+    /// nothing can be sent any more.
     pub request: String,
     /// The tool's risk.
     pub risk: Risk,
@@ -117,8 +150,12 @@ pub struct Approval {
     pub ask: Ask,
     /// Whose task it is.
     pub requested_by: AccountId,
+    /// What a reviewer changed, if one did.
+    pub edited: Option<Edited>,
     /// Where it stands.
     pub status: ApprovalStatus,
+    /// Each yes so far, where several are needed.
+    pub yeses: Vec<Yes>,
     /// When it was asked.
     pub created_at: Timestamp,
     /// When it expires unless answered.
@@ -126,12 +163,25 @@ pub struct Approval {
 }
 
 /// A person's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// Send it.
     Approve,
+    /// Send it with these arguments in place of the program's.
+    Edit(Value),
     /// Do not.
     Deny,
+    /// Do not: it happened when it was sent before, and gave this.
+    Happened(Value),
+}
+
+/// What an answer that counts does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The question is answered.
+    Resolves(ApprovalStatus),
+    /// One yes of several; others are still missing.
+    OneMore(Yes),
 }
 
 /// Why an answer does not count.
@@ -140,132 +190,231 @@ pub enum Refusal {
     /// It was answered before, or has ended otherwise.
     #[error("{0}")]
     AlreadyResolved(String),
+    /// The same person said yes to the same thing before.
+    #[error("{0}")]
+    AnsweredBefore(String),
     /// Whoever runs the task may not answer here.
     #[error(
         "the rule that asks does not let the person who runs the task answer; ask another reviewer"
     )]
     Requester,
+    /// The person may not answer, or no longer.
+    #[error("you may not answer this: it takes an administrator, or a person whom the rule names")]
+    NotAReviewer,
+    /// The answer fits another question.
+    #[error("{0}")]
+    NotThisQuestion(&'static str),
+}
+
+/// Which role each person has at the moment; none for whoever is no member.
+pub type Roles<'a> = &'a dyn Fn(&AccountId) -> Option<Role>;
+
+impl Ask {
+    /// How many people must say yes.
+    #[must_use]
+    pub fn needed(&self) -> usize {
+        usize::try_from(self.count.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether a person with a role may answer a question about somebody's task.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(
+        &self,
+        person: &AccountId,
+        role: Option<Role>,
+        requester: &AccountId,
+    ) -> Result<(), Refusal> {
+        let reviewer = role.is_some_and(|role| {
+            Permission::DecideApprovals.granted_to(role) || self.approvers.contains(person)
+        });
+        if !reviewer {
+            return Err(Refusal::NotAReviewer);
+        }
+        if !self.requester_may && person == requester {
+            return Err(Refusal::Requester);
+        }
+        Ok(())
+    }
 }
 
 impl Approval {
-    /// What its status becomes by an answer at a time.
+    /// Digest of what a reviewer sees: an answer is bound to it.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        sha256_parts(&[
+            self.id.as_str().as_bytes(),
+            self.binding.tool.as_bytes(),
+            self.binding.definition_digest.as_bytes(),
+            self.arguments.as_bytes(),
+            self.request.as_bytes(),
+        ])
+    }
+
+    /// The people whose yes is for what would be sent now, each once.
+    fn for_this(&self) -> Vec<&Answered> {
+        let digest = self.digest();
+        let mut people: Vec<&Answered> = Vec::new();
+        let last = match &self.status {
+            ApprovalStatus::Approved(last) => Some(last),
+            ApprovalStatus::Pending
+            | ApprovalStatus::Happened(..)
+            | ApprovalStatus::Denied(_)
+            | ApprovalStatus::Expired
+            | ApprovalStatus::Withdrawn(_) => None,
+        };
+        let earlier = self.yeses.iter().filter(|y| y.digest == digest);
+        for answered in earlier.map(|y| &y.answered).chain(last) {
+            if !people.iter().any(|p| p.by == answered.by) {
+                people.push(answered);
+            }
+        }
+        people
+    }
+
+    /// How many more people must say yes to what would be sent now.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        match &self.status {
+            ApprovalStatus::Pending => self.ask.needed().saturating_sub(self.for_this().len()),
+            ApprovalStatus::Approved(_)
+            | ApprovalStatus::Happened(..)
+            | ApprovalStatus::Denied(_)
+            | ApprovalStatus::Expired
+            | ApprovalStatus::Withdrawn(_) => 0,
+        }
+    }
+
+    /// Whether the answers given are enough for what is demanded today, by people who may still
+    /// give them: the answer of a person who has lost the right is worth nothing.
+    #[must_use]
+    pub fn satisfies(&self, today: &Ask, roles: Roles<'_>) -> bool {
+        let may = |p: &AccountId| today.admits(p, roles(p), &self.requested_by).is_ok();
+        let counting = self.for_this().iter().filter(|a| may(&a.by)).count();
+        self.status.is_approved() && counting >= today.needed()
+    }
+
+    /// The approval with other arguments, and the request that is made of them. Every yes given
+    /// before was for something else.
+    #[must_use]
+    pub fn with_arguments(
+        &self,
+        arguments: &Value,
+        request: String,
+        (by, channel, at): (AccountId, Channel, Timestamp),
+    ) -> Self {
+        let arguments = canonical(arguments);
+        let original = self
+            .edited
+            .as_ref()
+            .map_or(&self.arguments, |e| &e.original)
+            .clone();
+        let mut edited = self.clone();
+        edited.binding.arguments_digest = sha256_hex(arguments.as_bytes());
+        edited.arguments = arguments;
+        edited.request = request;
+        edited.edited = Some(Edited {
+            by,
+            channel,
+            at,
+            original,
+        });
+        edited
+    }
+
+    /// What an answer does at a time. The arguments of an edit are put in place before.
     ///
     /// # Errors
     /// When it is pending no more, has expired, or the person may not answer.
-    pub fn answer(&self, verdict: Verdict, answered: Answered) -> Result<ApprovalStatus, Refusal> {
-        let resolved = |what: String| Err(Refusal::AlreadyResolved(what));
-        match &self.status {
-            ApprovalStatus::Pending => {}
-            ApprovalStatus::Approved(a) | ApprovalStatus::Denied(a) => {
-                return resolved(format!(
-                    "{} was already {} by {} at {}; the first answer stands",
-                    self.id,
-                    self.status.as_str(),
-                    a.by,
-                    a.at.to_rfc3339()
-                ));
+    pub fn answer(
+        &self,
+        verdict: &Verdict,
+        answered: Answered,
+        roles: Roles<'_>,
+    ) -> Result<Effect, Refusal> {
+        self.open(answered.at)?;
+        self.ask
+            .admits(&answered.by, roles(&answered.by), &self.requested_by)?;
+        match (verdict, self.question) {
+            (Verdict::Approve, _) | (Verdict::Edit(_), Question::Send) => {
+                self.one_yes(answered, roles)
             }
-            ApprovalStatus::Expired => {
-                return resolved(format!(
-                    "{} expired at {} without an answer; the program was told so",
-                    self.id,
-                    self.expires_at.to_rfc3339()
-                ));
-            }
-            ApprovalStatus::Withdrawn => {
-                return resolved(format!("{} was withdrawn: its task has ended", self.id));
-            }
+            (Verdict::Deny, _) => Ok(Effect::Resolves(ApprovalStatus::Denied(answered))),
+            (Verdict::Happened(value), Question::SendAgain) => Ok(Effect::Resolves(
+                ApprovalStatus::Happened(answered, value.to_string()),
+            )),
+            (Verdict::Happened(_), Question::Send) => Err(Refusal::NotThisQuestion(
+                "the call was never sent, so it cannot have happened; approve or deny it",
+            )),
+            (Verdict::Edit(_), Question::SendAgain) => Err(Refusal::NotThisQuestion(
+                "the call may have been sent already, so its arguments cannot be changed; send it \
+                 again as it was, say that it happened, or let it fail",
+            )),
         }
-        if answered.at >= self.expires_at {
-            return resolved(format!(
-                "{} expired at {}",
+    }
+
+    fn one_yes(&self, answered: Answered, roles: Roles<'_>) -> Result<Effect, Refusal> {
+        let before = self.for_this();
+        if let Some(own) = before.iter().find(|a| a.by == answered.by) {
+            return Err(Refusal::AnsweredBefore(format!(
+                "you approved {} already, at {}; it needs {} more of other people",
                 self.id,
-                self.expires_at.to_rfc3339()
-            ));
+                own.at.to_rfc3339(),
+                self.missing()
+            )));
         }
-        if !self.ask.requester_may && answered.by == self.requested_by {
-            return Err(Refusal::Requester);
-        }
-        Ok(match verdict {
-            Verdict::Approve => ApprovalStatus::Approved(answered),
-            Verdict::Deny => ApprovalStatus::Denied(answered),
+        let may = |p: &AccountId| self.ask.admits(p, roles(p), &self.requested_by).is_ok();
+        let counting = before.iter().filter(|a| may(&a.by)).count();
+        Ok(if counting + 1 >= self.ask.needed() {
+            Effect::Resolves(ApprovalStatus::Approved(answered))
+        } else {
+            Effect::OneMore(Yes {
+                answered,
+                digest: self.digest(),
+            })
         })
+    }
+
+    /// Whether it can be answered at a time. One that is due has expired, whether or not anybody
+    /// has noted it yet.
+    fn open(&self, at: Timestamp) -> Result<(), Refusal> {
+        let expired = format!(
+            "{} expired at {} without an answer",
+            self.id,
+            self.expires_at.to_rfc3339()
+        );
+        let told = match &self.status {
+            ApprovalStatus::Pending if at < self.expires_at => return Ok(()),
+            ApprovalStatus::Pending => expired,
+            ApprovalStatus::Expired => format!("{expired}; the program was told so"),
+            ApprovalStatus::Approved(a) | ApprovalStatus::Denied(a) => format!(
+                "{} was already {} by {} at {}; the first answer stands",
+                self.id,
+                self.status.as_str(),
+                a.by,
+                a.at.to_rfc3339()
+            ),
+            ApprovalStatus::Happened(a, _) => format!(
+                "{} was already answered by {} at {}, who said that the call happened; the first \
+                 answer stands",
+                self.id,
+                a.by,
+                a.at.to_rfc3339()
+            ),
+            ApprovalStatus::Withdrawn(None) => {
+                format!("{} was withdrawn: its task has ended", self.id)
+            }
+            ApprovalStatus::Withdrawn(Some(a)) => format!(
+                "{} was withdrawn by {} at {}",
+                self.id,
+                a.by,
+                a.at.to_rfc3339()
+            ),
+        };
+        Err(Refusal::AlreadyResolved(told))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::TaskId;
-
-    fn approval(status: ApprovalStatus, requester_may: bool) -> Approval {
-        Approval {
-            id: ApprovalId::from_bits([1; 16]),
-            call_id: CallId::from_bits([2; 16]),
-            binding: Binding {
-                task_id: TaskId::from_bits([3; 16]),
-                sequence: 1,
-                tool: "a.b".into(),
-                definition_digest: "d".into(),
-                arguments_digest: "e".into(),
-                policy_version: 1,
-            },
-            question: Question::Send,
-            arguments: "{}".into(),
-            request: "{}".into(),
-            risk: Risk::Write,
-            rule_id: None,
-            why: String::new(),
-            ask: Ask {
-                requester_may,
-                ..Ask::default()
-            },
-            requested_by: AccountId::from_bits([4; 16]),
-            status,
-            created_at: Timestamp(0),
-            expires_at: Timestamp(100),
-        }
-    }
-
-    fn by(n: u8, at: i64) -> Answered {
-        Answered {
-            by: AccountId::from_bits([n; 16]),
-            channel: Channel::Cli,
-            at: Timestamp(at),
-            reason: String::new(),
-        }
-    }
-
-    #[test]
-    fn every_state_and_every_answer() {
-        let answered = by(5, 50);
-        for verdict in [Verdict::Approve, Verdict::Deny] {
-            let done = approval(ApprovalStatus::Pending, true).answer(verdict, answered.clone());
-            let name = if verdict == Verdict::Approve {
-                "approved"
-            } else {
-                "denied"
-            };
-            assert_eq!(done.map(|s| s.as_str()), Ok(name));
-            for ended in [
-                ApprovalStatus::Approved(by(6, 10)),
-                ApprovalStatus::Denied(by(6, 10)),
-                ApprovalStatus::Expired,
-                ApprovalStatus::Withdrawn,
-            ] {
-                assert!(
-                    approval(ended, true)
-                        .answer(verdict, answered.clone())
-                        .is_err()
-                );
-            }
-            assert!(
-                approval(ApprovalStatus::Pending, true)
-                    .answer(verdict, by(5, 100))
-                    .is_err()
-            );
-            let own = approval(ApprovalStatus::Pending, false).answer(verdict, by(4, 50));
-            assert_eq!(own, Err(Refusal::Requester));
-        }
-    }
-}
+mod tests;

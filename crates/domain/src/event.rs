@@ -1,6 +1,6 @@
 //! What happened in a workspace, in the order in which it became durable. Streams read these.
 
-use crate::{ApprovalId, CallId, SourceId, TaskId, Timestamp};
+use crate::{ApprovalId, CallId, SourceId, TaskId, Timestamp, WebhookId};
 
 /// Severity of a line that a program logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -95,6 +95,15 @@ pub enum EventKind {
     Policy {
         /// Its new version.
         version: i64,
+    },
+    /// A webhook was added, changed or removed, or began or ceased to fail.
+    #[serde(rename = "webhook")]
+    Webhook {
+        /// The webhook.
+        webhook_id: WebhookId,
+        /// What happened: `added`, `changed`, `rotated`, `removed`, `failing`, `recovered`, `gave_up`
+        /// or `disabled`.
+        change: String,
     },
 }
 

@@ -129,6 +129,10 @@ ids! {
     KeyId, "key_", "key id";
     /// One value too large to be carried, read on in parts.
     HandleId, "hdl_", "handle id";
+    /// One address that is told of approvals.
+    WebhookId, "hook_", "webhook id";
+    /// One thing that one webhook is told.
+    DeliveryId, "dlv_", "delivery id";
 }
 
 #[cfg(test)]

@@ -22,9 +22,10 @@ pub mod task;
 pub mod tenancy;
 pub mod time;
 pub mod tool;
+pub mod webhook;
 
 pub use id::{
-    AccountId, ApprovalId, AuditId, CallId, CredentialId, HandleId, KeyId, OrganizationId, RuleId,
-    SourceId, TaskId, WorkspaceId,
+    AccountId, ApprovalId, AuditId, CallId, CredentialId, DeliveryId, HandleId, KeyId,
+    OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

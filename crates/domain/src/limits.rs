@@ -24,6 +24,33 @@ pub struct Limits {
     pub tool_result_bytes: u64,
     /// Milliseconds an approval waits for its answer.
     pub approval_wait_ms: u64,
+    /// Questions of one task that wait for a person at the same time.
+    #[serde(skip_serializing_if = "is_usual_pending")]
+    pub approvals_pending: u32,
+    /// Questions that one task may ask within a minute.
+    #[serde(skip_serializing_if = "is_usual_rate")]
+    pub approvals_per_minute: u32,
+}
+
+/// Fields added later are stored only where they differ, so that a server of the version before can
+/// read the row while both run.
+const APPROVALS_PENDING: u32 = 25;
+const APPROVALS_PER_MINUTE: u32 = 240;
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over by reference"
+)]
+fn is_usual_pending(count: &u32) -> bool {
+    *count == APPROVALS_PENDING
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over by reference"
+)]
+fn is_usual_rate(count: &u32) -> bool {
+    *count == APPROVALS_PER_MINUTE
 }
 
 impl Default for Limits {
@@ -39,12 +66,17 @@ impl Default for Limits {
             inline_result_bytes: 1 << 20,
             tool_result_bytes: 10 << 20,
             approval_wait_ms: 30 * 60_000,
+            approvals_pending: APPROVALS_PENDING,
+            approvals_per_minute: APPROVALS_PER_MINUTE,
         }
     }
 }
 
 /// Longest wait for an answer that a rule may set: 30 days.
 pub const APPROVAL_WAIT_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// Most people whose yes a rule may demand.
+pub const APPROVERS_NEEDED_MAX: u32 = 10;
 
 /// Longest wall time that `execute` may ask for.
 pub const TIMEOUT_MS_MAX: u64 = 600_000;

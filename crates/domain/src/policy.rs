@@ -10,13 +10,20 @@ use crate::tool::Risk;
 use crate::{AccountId, KeyId, RuleId, Timestamp};
 use serde_json::Value;
 
+mod compare;
 mod condition;
 mod forecast;
+mod history;
 mod pattern;
+mod remember;
+mod trace;
 
 pub use condition::{Condition, ConditionError, Operator};
 pub use forecast::possible;
-pub use pattern::{Pattern, PatternError};
+pub use history::{Change, Version};
+pub use pattern::{Path, Pattern, PatternError};
+pub use remember::exactly;
+pub use trace::{LookedAt, Miss, Trace, covers, trace};
 
 /// Who made a rule and for whom it holds. Later ones cannot weaken earlier ones.
 #[derive(
@@ -95,6 +102,20 @@ pub struct Ask {
     pub requester_may: bool,
     /// Milliseconds until the question expires; none means the limit of the task.
     pub wait_ms: Option<u64>,
+    /// How many people must say yes.
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: u32,
+    /// Whether a reviewer may change the arguments.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_edit: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over by reference"
+)]
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 impl Default for Ask {
@@ -103,6 +124,8 @@ impl Default for Ask {
             approvers: Vec::new(),
             requester_may: true,
             wait_ms: None,
+            count: 1,
+            may_edit: false,
         }
     }
 }
@@ -208,8 +231,6 @@ pub struct Decision {
     pub level: Option<Level>,
     /// The policy it was decided under.
     pub policy_version: i64,
-    /// Every rule that was looked at, with whether it matched, in order.
-    pub looked_at: Vec<(RuleId, bool)>,
 }
 
 impl Decision {
@@ -245,23 +266,31 @@ pub fn default_effect(risk: Risk) -> Effect {
     }
 }
 
-/// Decides about one call.
+/// Decides about one call. What it looked at on the way is told by [`trace`].
 #[must_use]
 pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
-    let mut looked_at = Vec::new();
+    decide_watched(request, policy, |_, _| {})
+}
+
+/// The one evaluation: `watch` sees every rule that is looked at, and why it did not match.
+fn decide_watched<'p>(
+    request: &Request<'_>,
+    policy: &'p Policy,
+    mut watch: impl FnMut(&'p Rule, Option<Miss>),
+) -> Decision {
+    let path = Path::new(request.tool);
     let mut strictest: Option<&Rule> = None;
     for level in Level::ALL {
         for rule in policy.rules.iter().filter(|r| r.level == level) {
-            let matched = rule_matches(rule, request);
-            looked_at.push((rule.id.clone(), matched));
-            if matched {
-                let stricter =
-                    strictest.is_none_or(|s| rule.effect.strictness() > s.effect.strictness());
-                if stricter {
-                    strictest = Some(rule);
-                }
-                break;
+            let miss = trace::miss(rule, request, &path);
+            watch(rule, miss);
+            if miss.is_some() {
+                continue;
             }
+            if strictest.is_none_or(|s| rule.effect.strictness() > s.effect.strictness()) {
+                strictest = Some(rule);
+            }
+            break;
         }
     }
     Decision {
@@ -269,44 +298,10 @@ pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
         rule_id: strictest.map(|r| r.id.clone()),
         level: strictest.map(|r| r.level),
         policy_version: policy.version,
-        looked_at,
     }
 }
 
-fn rule_matches(rule: &Rule, request: &Request<'_>) -> bool {
-    let conditions = &rule.matches.conditions;
-    applies(rule, request)
-        && match request.arguments {
-            Some(arguments) => conditions
-                .iter()
-                .all(|c| c.holds(arguments, rule.when_undecided())),
-            None => conditions.is_empty(),
-        }
-}
-
-/// Whether a rule is about this call, its arguments aside.
-fn applies(rule: &Rule, request: &Request<'_>) -> bool {
-    fn any_or_empty<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
-        list.is_empty() || list.iter().any(holds)
-    }
-    let m = &rule.matches;
-    let personal = rule.level != Level::Personal
-        || rule
-            .account_id
-            .as_ref()
-            .is_some_and(|a| a == request.account_id);
-    personal
-        && rule.until.is_none_or(|until| request.now < until)
-        && any_or_empty(&m.tools, |p| p.matches(request.tool))
-        && !m.except.iter().any(|p| p.matches(request.tool))
-        && any_or_empty(&m.sources, |s| s.eq_ignore_ascii_case(request.source))
-        && any_or_empty(&m.risks, |r| *r == request.risk)
-        && any_or_empty(&m.persons, |p| p == request.account_id)
-        && any_or_empty(&m.roles, |r| *r == request.role)
-        && any_or_empty(&m.clients, |c| c.eq_ignore_ascii_case(request.client))
-        && any_or_empty(&m.keys, |k| Some(k) == request.key_id)
-        && any_or_empty(&m.channels, |c| *c == request.channel)
-}
-
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -9,4 +9,8 @@ pub struct Settings {
     /// set: the server cannot see who fills in the form.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub in_client_decisions: bool,
+    /// Whether a reviewer may change the arguments of any call that is asked about; a rule may say
+    /// so for its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub approvers_may_edit: bool,
 }

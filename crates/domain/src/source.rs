@@ -1,5 +1,6 @@
 //! Where tools come from, and the health of it.
 
+use crate::policy::Pattern;
 use crate::{SourceId, Timestamp};
 
 /// What a source speaks.
@@ -113,6 +114,8 @@ pub struct Source {
     pub allow_private: bool,
     /// Extra headers that a person set, sent with every call.
     pub headers: Vec<(String, String)>,
+    /// Tools of which an administrator says that a call sent twice does what one sent once does.
+    pub idempotent: Vec<Pattern>,
     /// How it is.
     pub status: SourceStatus,
     /// How many tools it yields.

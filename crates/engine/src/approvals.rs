@@ -1,16 +1,22 @@
-//! Approvals: list, show, answer. An answer counts once, and only from whoever may give it.
+//! Approvals: list, show, answer. An answer counts once, and only from whoever may give it. Edited
+//! arguments are in `approvals/edit.rs`, what is taken back in `approvals/withdraw.rs`.
+
+mod edit;
+mod withdraw;
 
 use crate::{Engine, Error, entropy, gate};
-use domain::access::{Caller, Channel, Permission, Scope};
-use domain::approval::{Answered, Approval, Refusal, Verdict};
+use domain::access::{Caller, Channel, Permission, Scope, System};
+use domain::approval::{Answered, Approval, ApprovalStatus, Effect, Refusal, Verdict};
 use domain::audit::AuditDraft;
-use domain::canonical::sha256_parts;
 use domain::{ApprovalId, AuditId, Timestamp};
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Longest reason in characters.
 const REASON_CHARS_MAX: usize = 4_000;
+
+/// Largest value, in bytes of JSON, that a person may say a call gave.
+const HAPPENED_BYTES_MAX: usize = 1 << 20;
 
 /// Which approvals to list.
 #[derive(Debug, Clone, Default)]
@@ -26,13 +32,7 @@ pub struct ApprovalQuery {
 /// What an answer is bound to: the tool's definition, the arguments and the request as shown.
 #[must_use]
 pub fn approval_digest(approval: &Approval) -> String {
-    sha256_parts(&[
-        approval.id.as_str().as_bytes(),
-        approval.binding.tool.as_bytes(),
-        approval.binding.definition_digest.as_bytes(),
-        approval.arguments.as_bytes(),
-        approval.request.as_bytes(),
-    ])
+    approval.digest()
 }
 
 /// Whether a person may see an approval: reviewers all, others those of their own tasks and those
@@ -56,19 +56,18 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
+            let all = caller.scope(Permission::SeeAllTasks).is_ok();
             let filter = store::approvals::ApprovalFilter {
                 status: query.status,
                 task: None,
+                concerning: (!all).then(|| caller.account_id.clone()),
                 before: query.before,
                 limit: query.limit,
             };
-            let mut found = self
-                .inner
+            self.inner
                 .store
-                .read(move |r| Ok::<_, Error>(store::approvals::list(r, &scope, &filter)?))
-                .await?;
-            found.retain(|a| may_see(&caller, a));
-            Ok(found)
+                .read(move |r| Ok(store::approvals::list(r, &scope, &filter)?))
+                .await
         })
     }
 
@@ -94,11 +93,14 @@ impl Engine {
         })
     }
 
-    /// Answers an approval. With `digest`, only if it is what the person saw.
+    /// Answers an approval. With `digest`, only if it is what the person saw; an edit may also name
+    /// the digest of what it makes, as [`Engine::preview_approval`] shows it.
     ///
     /// # Errors
     /// `not_found`; `forbidden` for whoever may not decide, and always through MCP;
-    /// `already_resolved`, saying who answered first; `approval_changed` on another digest.
+    /// `already_resolved`, saying who answered first; `answered_before` on a second yes of the same
+    /// person; `approval_changed` on another digest; for an edit also `editing_not_allowed`,
+    /// `invalid_arguments` and `denied_by_policy`.
     pub fn answer_approval(
         &self,
         caller: &Caller,
@@ -107,65 +109,196 @@ impl Engine {
         reason: String,
         digest: Option<String>,
     ) -> BoxFuture<'_, Result<Approval, Error>> {
+        self.answer_and_remember(caller, id, (verdict, reason), digest, None)
+    }
+
+    /// Answers an approval and, in the same transaction, stores a rule that decides calls like it.
+    ///
+    /// # Errors
+    /// As [`Engine::answer_approval`]; `rule_does_not_decide` if the rule would not decide this
+    /// call as it is answered; `forbidden`, `invalid_rule`. Then nothing is answered.
+    pub fn answer_and_remember(
+        &self,
+        caller: &Caller,
+        id: &ApprovalId,
+        (verdict, reason): (Verdict, String),
+        digest: Option<String>,
+        remember: Option<crate::RuleDraft>,
+    ) -> BoxFuture<'_, Result<Approval, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let approval = self.approval(&caller, &id).await?;
             let scope = decider(&caller, &approval)?;
-            if reason.chars().count() > REASON_CHARS_MAX {
-                return Err(Error::invalid(
-                    "invalid_reason",
-                    format!("a reason may have at most {REASON_CHARS_MAX} characters"),
-                ));
-            }
-            if digest.is_some_and(|d| d != approval_digest(&approval)) {
-                return Err(Error::conflict(
-                    "approval_changed",
-                    "this is not what you saw: the approval's digest differs. Load it again and \
-                     read it before you answer",
-                ));
-            }
-            let answered = Answered {
-                by: caller.account_id.clone(),
-                channel: caller.channel,
-                at: self.inner.clock.now(),
-                reason,
+            check_answer(&verdict, &reason)?;
+            let edit = match &verdict {
+                Verdict::Edit(arguments) => Some(self.edit_of(&scope, &approval, arguments).await?),
+                Verdict::Approve | Verdict::Deny | Verdict::Happened(_) => None,
             };
-            let system = self.inner.system;
-            let resolved = self
-                .commit(&scope, {
-                    let scope = scope.clone();
-                    move |tx| {
-                        if answered.channel == Channel::Client
-                            && !store::settings::get(tx, &scope)?.in_client_decisions
-                        {
-                            return Err(not_in_client());
-                        }
-                        let current = store::approvals::get(tx, &scope, &id)?
-                            .ok_or_else(|| Error::not_found("approval", &id))?;
-                        let at = answered.at;
-                        let status = current.answer(verdict, answered.clone()).map_err(refused)?;
-                        if !store::approvals::resolve(tx, &scope, &id, &status)? {
-                            let winner = store::approvals::get(tx, &scope, &id)?
-                                .ok_or_else(|| Error::not_found("approval", &id))?;
-                            return match winner.answer(verdict, answered.clone()) {
-                                Err(refusal) => Err(refused(refusal)),
-                                Ok(_) => {
-                                    Err(Error::internal(&"an answer was neither first nor late"))
-                                }
-                            };
-                        }
-                        let resolved = Approval { status, ..current };
-                        gate::approval_event(tx, &scope, &resolved, at)?;
-                        store::audit::append(tx, &scope, audit_of(&scope, &resolved, &answered))?;
-                        store::tasks::wake(tx, system, &resolved.binding.task_id)?;
-                        Ok(resolved)
+            let answering = Answering {
+                system: self.inner.system,
+                scope: scope.clone(),
+                id,
+                verdict,
+                edit,
+                digest,
+                answered: Answered {
+                    by: caller.account_id.clone(),
+                    channel: caller.channel,
+                    at: self.inner.clock.now(),
+                    reason,
+                },
+            };
+            let answered = self
+                .commit(&scope, move |tx| {
+                    let answered = answering.write(tx)?;
+                    if let Some(rule) = &remember {
+                        let at = answering.answered.at;
+                        crate::policies::remember::keep(tx, &caller, &answered, rule, at)?;
                     }
+                    Ok(answered)
                 })
                 .await?;
-            self.tell_answered(&resolved);
-            Ok(resolved)
+            self.tell_answered(&answered);
+            Ok(answered)
         })
     }
+}
+
+/// An answer on its way into the database.
+struct Answering {
+    system: System,
+    scope: Scope,
+    id: ApprovalId,
+    verdict: Verdict,
+    edit: Option<edit::Edit>,
+    digest: Option<String>,
+    answered: Answered,
+}
+
+impl Answering {
+    fn write(&self, tx: &mut store::Tx<'_>) -> Result<Approval, Error> {
+        let (scope, at) = (&self.scope, self.answered.at);
+        if self.answered.channel == Channel::Client
+            && !store::settings::get(tx, scope)?.in_client_decisions
+        {
+            return Err(not_in_client());
+        }
+        // Held until the end: of many answers at once, each sees what the one before it did.
+        let before = store::approvals::hold(tx, scope, &self.id)?
+            .ok_or_else(|| Error::not_found("approval", &self.id))?;
+        let by = &self.answered;
+        let roles = gate::roles_of(tx, self.system, scope, &before, Some(&by.by))?;
+        let roles = |person: &domain::AccountId| roles.get(person).copied();
+        // Who was first is told before anything else, and who may not answer learns nothing more.
+        before
+            .answer(&self.verdict, by.clone(), &roles)
+            .map(|_| ())
+            .or_else(|refusal| match refusal {
+                // A yes to other arguments than those before is another yes.
+                Refusal::AnsweredBefore(_) if self.edit.is_some() => Ok(()),
+                refusal => Err(refused(refusal)),
+            })?;
+        let current = match &self.edit {
+            Some(edit) => edit.approval(tx, scope, &before, by)?,
+            None => before.clone(),
+        };
+        let seen = |digest: &String| *digest == before.digest() || *digest == current.digest();
+        if !self.digest.as_ref().is_none_or(seen) {
+            return Err(changed());
+        }
+        let effect = current
+            .answer(&self.verdict, by.clone(), &roles)
+            .map_err(refused)?;
+        if self.edit.is_some() {
+            store::approvals::edit(tx, scope, &current)?;
+            let detail = json!({
+                "task": current.binding.task_id,
+                "tool": current.binding.tool,
+                "digestBefore": before.digest(),
+                "digest": current.digest(),
+                "argumentsBefore": before.binding.arguments_digest,
+                "arguments": current.binding.arguments_digest,
+            });
+            self.audit(tx, "approval.edited", &detail)?;
+        }
+        let answered = match effect {
+            Effect::Resolves(status) => self.resolve(tx, current, status)?,
+            Effect::OneMore(yes) => {
+                if !store::approvals::add_yes(tx, scope, &self.id, &yes)? {
+                    return Err(Error::internal(&"a yes was there that nobody saw"));
+                }
+                let mut current = current;
+                current.yeses.retain(|y| y.answered.by != yes.answered.by);
+                current.yeses.push(yes);
+                let detail = self.detail(&current);
+                self.audit(tx, "approval.yes", &detail)?;
+                current
+            }
+        };
+        gate::approval_event(tx, scope, &answered, at)?;
+        Ok(answered)
+    }
+
+    fn resolve(
+        &self,
+        tx: &mut store::Tx<'_>,
+        current: Approval,
+        status: ApprovalStatus,
+    ) -> Result<Approval, Error> {
+        if !store::approvals::resolve(tx, &self.scope, &self.id, &status)? {
+            return Err(Error::internal(
+                &"an approval was answered while it was held",
+            ));
+        }
+        let resolved = Approval { status, ..current };
+        let action = match &resolved.status {
+            ApprovalStatus::Happened(..) => "approval.happened".to_owned(),
+            ApprovalStatus::Pending
+            | ApprovalStatus::Approved(_)
+            | ApprovalStatus::Denied(_)
+            | ApprovalStatus::Expired
+            | ApprovalStatus::Withdrawn(_) => format!("approval.{}", resolved.status.as_str()),
+        };
+        let detail = self.detail(&resolved);
+        self.audit(tx, &action, &detail)?;
+        store::tasks::wake(tx, self.system, &resolved.binding.task_id)?;
+        Ok(resolved)
+    }
+
+    fn detail(&self, approval: &Approval) -> Value {
+        json!({
+            "task": approval.binding.task_id,
+            "tool": approval.binding.tool,
+            "digest": approval.digest(),
+            "missing": approval.missing(),
+            "reason": self.answered.reason,
+        })
+    }
+
+    fn audit(&self, tx: &mut store::Tx<'_>, action: &str, detail: &Value) -> Result<(), Error> {
+        audit(tx, &self.scope, (&self.id, action), &self.answered, detail)
+    }
+}
+
+fn audit(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    (id, action): (&ApprovalId, &str),
+    answered: &Answered,
+    detail: &Value,
+) -> Result<(), Error> {
+    let draft = AuditDraft {
+        id: AuditId::from_bits(entropy::bits()),
+        workspace_id: scope.workspace_id().clone(),
+        account_id: Some(answered.by.clone()),
+        via: answered.channel.as_str().to_owned(),
+        action: action.to_owned(),
+        subject: id.to_string(),
+        detail: detail.to_string(),
+        at: answered.at,
+    };
+    store::audit::append(tx, scope, draft)?;
+    Ok(())
 }
 
 /// The scope of whoever may answer: administrators, and people whom the rule that asks names.
@@ -183,6 +316,40 @@ fn decider(caller: &Caller, approval: &Approval) -> Result<Scope, Error> {
     }
 }
 
+fn check_answer(verdict: &Verdict, reason: &str) -> Result<(), Error> {
+    check_reason(reason)?;
+    if let Verdict::Happened(value) = verdict
+        && value.to_string().len() > HAPPENED_BYTES_MAX
+    {
+        return Err(Error::invalid(
+            "invalid_value",
+            format!(
+                "what the call gave may have at most {HAPPENED_BYTES_MAX} bytes of JSON; give the \
+                 part that the program needs"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_reason(reason: &str) -> Result<(), Error> {
+    if reason.chars().count() > REASON_CHARS_MAX {
+        return Err(Error::invalid(
+            "invalid_reason",
+            format!("a reason may have at most {REASON_CHARS_MAX} characters"),
+        ));
+    }
+    Ok(())
+}
+
+fn changed() -> Error {
+    Error::conflict(
+        "approval_changed",
+        "this is not what you saw: the approval's digest differs. Load it again and read it before \
+         you answer",
+    )
+}
+
 fn not_in_client() -> Error {
     Error::conflict(
         "not_in_client",
@@ -195,25 +362,9 @@ fn refused(refusal: Refusal) -> Error {
     let message = refusal.to_string();
     match refusal {
         Refusal::AlreadyResolved(_) => Error::conflict("already_resolved", message),
+        Refusal::AnsweredBefore(_) => Error::conflict("answered_before", message),
         Refusal::Requester => Error::conflict("requester_may_not_answer", message),
-    }
-}
-
-fn audit_of(scope: &Scope, approval: &Approval, answered: &Answered) -> AuditDraft {
-    AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
-        account_id: Some(answered.by.clone()),
-        via: answered.channel.as_str().to_owned(),
-        action: format!("approval.{}", approval.status.as_str()),
-        subject: approval.id.to_string(),
-        detail: json!({
-            "task": approval.binding.task_id,
-            "tool": approval.binding.tool,
-            "digest": approval_digest(approval),
-            "reason": answered.reason,
-        })
-        .to_string(),
-        at: answered.at,
+        Refusal::NotAReviewer => Error::conflict("not_a_reviewer", message),
+        Refusal::NotThisQuestion(_) => Error::conflict("not_this_question", message),
     }
 }

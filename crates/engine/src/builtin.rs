@@ -12,11 +12,12 @@ use crate::gate::{Checked, Target, Wanted, denied_by_policy, forecast};
 use crate::{Engine, Error};
 use domain::access::{Caller, Scope};
 use domain::call::CallStatus;
+use domain::canonical::sha256_parts;
 use domain::partial::{Part, Partial};
 use domain::policy::{Effect, Policy};
 use domain::task::Task;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
-use domain::{HandleId, Timestamp};
+use domain::{HandleId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use tools::{Catalog, Query};
@@ -40,7 +41,28 @@ pub(crate) struct View<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) catalog: &'a Catalog,
     pub(crate) policy: &'a Policy,
+    /// The task whose calls are looked up; none for looking only.
+    pub(crate) task: Option<&'a TaskId>,
     pub(crate) now: Timestamp,
+}
+
+/// The idempotency key of a call: the same whenever it is sent again or rebuilt, and that of no
+/// other. Shaped like a random UUID of version 4, because some APIs take nothing else.
+fn idempotency_key(task: &TaskId, sequence: u32) -> String {
+    let digest = sha256_parts(&[
+        b"executor-idempotency-1",
+        task.as_str().as_bytes(),
+        &sequence.to_be_bytes(),
+    ]);
+    let variant = ["8", "9", "a", "b"][usize::from(digest.as_bytes()[30]) % 4];
+    format!(
+        "{}-{}-4{}-{variant}{}-{}",
+        &digest[..8],
+        &digest[8..12],
+        &digest[12..15],
+        &digest[15..18],
+        &digest[18..30]
+    )
 }
 
 /// The caller that a task acts for.
@@ -74,12 +96,18 @@ impl View<'_> {
         {
             return Ok(Checked::Settled(CallStatus::Succeeded(answer?.to_string())));
         }
-        self.target(&wanted.path, arguments)
+        self.target(&wanted.path, arguments, wanted.sequence)
             .map(|t| Checked::Sendable(Box::new(t)))
     }
 
-    /// What a path and arguments lead to.
-    pub(crate) fn target(&self, path: &str, arguments: Value) -> Result<Target, ToolError> {
+    /// What a path and arguments lead to, as the call of that place in the task: a write carries
+    /// its idempotency key where the tool takes one.
+    pub(crate) fn target(
+        &self,
+        path: &str,
+        arguments: Value,
+        sequence: u32,
+    ) -> Result<Target, ToolError> {
         let Some((tool, source)) = self.catalog.lookup(path) else {
             return Err(self.not_found(path));
         };
@@ -91,7 +119,12 @@ impl View<'_> {
                 Effect::Allow | Effect::Ask(_) => error,
             });
         }
-        let prepared = tools::prepare(tool, source, &arguments)?;
+        let key = self.task.map(|task| idempotency_key(task, sequence));
+        let keyed = match &key {
+            Some(key) => tools::with_key(tool, &arguments, key),
+            None => Cow::Borrowed(&arguments),
+        };
+        let prepared = tools::prepare(tool, source, &keyed)?;
         Ok(Target {
             tool: tool.clone(),
             source: source.clone(),

@@ -144,6 +144,7 @@ impl Engine {
                 caller: &caller,
                 catalog: &catalog,
                 policy: &policy,
+                task: None,
                 now: self.inner.clock.now(),
             };
             let calls = program.visible_calls();
@@ -216,6 +217,7 @@ impl Engine {
             caller,
             catalog: &catalog,
             policy: &policy,
+            task: None,
             now: self.inner.clock.now(),
         };
         let mut errors = problems(&view, calls)

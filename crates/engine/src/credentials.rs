@@ -7,7 +7,7 @@ use crate::audit::by_person;
 use crate::tasks::{NewTask, Until};
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope, System};
-use domain::credential::{Credential, CredentialScope, Secret};
+use domain::credential::{Credential, CredentialScope, Sealed, Secret};
 use domain::source::AuthScheme;
 use domain::task::{Outcome, TaskState};
 use domain::tool::{Risk, Tool};
@@ -125,11 +125,37 @@ impl Keys {
         scope: &Scope,
         credential: &Credential,
         value: &Secret,
-    ) -> Result<domain::credential::Sealed, Error> {
+    ) -> Result<Sealed, Error> {
         let binding = credential.binding(scope.organization_id(), scope.workspace_id());
         self.vault
             .seal(scope.organization_id(), &self.wrapped, &binding, value)
             .map_err(|e| Error::internal(&e))
+    }
+
+    /// Seals a text that is handed out and comes back; it opens only with the same binding.
+    pub(crate) fn seal_text(
+        &self,
+        scope: &Scope,
+        binding: &str,
+        text: String,
+    ) -> Result<String, Error> {
+        self.vault
+            .seal(
+                scope.organization_id(),
+                &self.wrapped,
+                binding,
+                &Secret::new(text),
+            )
+            .map(|sealed| sealed.0)
+            .map_err(|e| Error::internal(&e))
+    }
+
+    /// Opens what [`Keys::seal_text`] made; none if it is anything else.
+    pub(crate) fn open_text(&self, scope: &Scope, binding: &str, sealed: &str) -> Option<Secret> {
+        let sealed = Sealed(sealed.to_owned());
+        self.vault
+            .open(scope.organization_id(), &self.wrapped, binding, &sealed)
+            .ok()
     }
 
     fn due_for_touch(&self, id: &CredentialId, now: Timestamp) -> bool {

@@ -5,18 +5,21 @@
 //! as it stands there, so no call is sent under a policy that was already replaced.
 
 mod again;
+mod asking;
+mod editing;
+mod shown;
 
 use crate::Error;
 use crate::entropy;
+use asking::{Asking, ask_person, too_many};
 use domain::access::{Caller, Scope};
-use domain::approval::{Approval, ApprovalStatus, Question};
+use domain::approval::{Approval, Question};
 use domain::audit::AuditDraft;
 use domain::call::{Admission, Binding, Call, CallStatus};
 use domain::canonical::sha256_hex;
 use domain::event::EventKind;
-use domain::limits::APPROVAL_WAIT_MS_MAX;
 use domain::partial::Partial;
-use domain::policy::{self, Ask, Decision, Effect, Policy, Request};
+use domain::policy::{self, Decision, Effect, Policy, Request};
 use domain::task::{Lease, Task};
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
 use domain::{ApprovalId, AuditId, CallId, SourceId, Timestamp};
@@ -25,7 +28,10 @@ use std::sync::Arc;
 use store::Tx;
 use tools::{Prepared, SourceTools};
 
-pub(crate) use again::{Consuming, Repeating, consume, repeat};
+pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
+pub(crate) use asking::{approval_event, roles_of};
+pub(crate) use editing::{Editing, edited};
+pub(crate) use shown::{explained, forecast_of, recorded, would_be};
 
 /// A call as the program made it.
 #[derive(Clone)]
@@ -45,6 +51,13 @@ pub(crate) struct Target {
     pub(crate) source: Arc<SourceTools>,
     pub(crate) arguments: Value,
     pub(crate) prepared: Prepared,
+}
+
+impl Target {
+    /// The request as it is stored with an approval.
+    pub(crate) fn request(&self) -> Result<String, Error> {
+        serde_json::to_string(&self.prepared).map_err(|e| Error::internal(&e))
+    }
 }
 
 /// A call after the look-up and the check of its arguments.
@@ -110,7 +123,8 @@ pub(crate) fn possible(
     policy::possible(&general(caller, tool, None, now), arguments, policy)
 }
 
-fn general<'a>(
+/// The call that a caller would make.
+pub(crate) fn general<'a>(
     caller: &'a Caller,
     tool: &'a Tool,
     arguments: Option<&'a Value>,
@@ -139,7 +153,7 @@ pub(crate) fn admit(
     calls: &[(Wanted, Checked)],
     now: Timestamp,
 ) -> Result<Vec<(Call, Verdict)>, Error> {
-    let policy = store::policies::policy(tx, scope, Some(&task.account_id))?;
+    let policy = store::policies::in_force(tx, scope, Some(&task.account_id))?;
     calls
         .iter()
         .map(|(wanted, checked)| {
@@ -198,13 +212,28 @@ impl Door<'_> {
                 call.sent_at = Some(self.now);
                 store::calls::insert(tx, self.lease, self.scope, &call)?;
                 self.audit_decision(tx, &call, tool, &decision)?;
-                audit_sent(tx, self.scope, self.task, &call, None, self.now)?;
+                audit_sent(
+                    tx,
+                    self.scope,
+                    self.task,
+                    (&call.id, &call.binding),
+                    None,
+                    self.now,
+                )?;
                 self.call_event(tx, &call)?;
                 let admission = Admission::by_policy(&decision, call.binding.clone())
                     .ok_or_else(|| Error::internal(&"an allowed call got no admission"))?;
                 Ok((call, Verdict::Admitted(admission, Box::new(target.clone()))))
             }
             Effect::Ask(ask) => {
+                if let Some(too_many) = too_many(tx, self.scope, self.task, tool, self.now)? {
+                    let status = CallStatus::Failed(too_many);
+                    let call = self.call(Some(tool), tool.risk, "ask", rule_id, status.clone());
+                    store::calls::insert(tx, self.lease, self.scope, &call)?;
+                    self.audit_decision(tx, &call, tool, &decision)?;
+                    self.call_event(tx, &call)?;
+                    return Ok((call, Verdict::Settled(status)));
+                }
                 let call = self.call(Some(tool), tool.risk, "ask", rule_id, CallStatus::Waiting);
                 store::calls::insert(tx, self.lease, self.scope, &call)?;
                 self.audit_decision(tx, &call, tool, &decision)?;
@@ -212,12 +241,13 @@ impl Door<'_> {
                 let why = decision.explain(tool.risk);
                 let asked = ask_person(
                     tx,
-                    &Asking {
+                    Asking {
                         scope: self.scope,
                         task: self.task,
                         call: &call,
-                        prepared: &target.prepared,
+                        request: target.request()?,
                         question: Question::Send,
+                        before: None,
                         now: self.now,
                     },
                     ask,
@@ -296,88 +326,6 @@ impl Door<'_> {
     }
 }
 
-/// What is needed to ask a person about a call.
-pub(crate) struct Asking<'a> {
-    pub(crate) scope: &'a Scope,
-    pub(crate) task: &'a Task,
-    pub(crate) call: &'a Call,
-    pub(crate) prepared: &'a Prepared,
-    pub(crate) question: Question,
-    pub(crate) now: Timestamp,
-}
-
-/// Records a question to a person.
-pub(crate) fn ask_person(
-    tx: &mut Tx<'_>,
-    asking: &Asking<'_>,
-    ask: &Ask,
-    why: String,
-) -> Result<Approval, Error> {
-    let Asking {
-        scope,
-        task,
-        call,
-        prepared,
-        question,
-        now,
-    } = asking;
-    let wait_ms = ask
-        .wait_ms
-        .unwrap_or(task.limits.approval_wait_ms)
-        .min(APPROVAL_WAIT_MS_MAX);
-    let approval = Approval {
-        id: ApprovalId::from_bits(entropy::bits()),
-        call_id: call.id.clone(),
-        binding: call.binding.clone(),
-        question: *question,
-        arguments: call.arguments.clone(),
-        request: serde_json::to_string(prepared).map_err(|e| Error::internal(&e))?,
-        risk: call.risk,
-        rule_id: call.rule_id.clone(),
-        why,
-        ask: ask.clone(),
-        requested_by: task.account_id.clone(),
-        status: ApprovalStatus::Pending,
-        created_at: *now,
-        expires_at: now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
-    };
-    store::approvals::insert(tx, scope, &approval)?;
-    approval_event(tx, scope, &approval, *now)?;
-    let detail = json!({
-        "task": task.id,
-        "call": call.id,
-        "tool": approval.binding.tool,
-        "question": question.as_str(),
-        "expiresAt": approval.expires_at.to_rfc3339(),
-    });
-    append_audit(
-        tx,
-        scope,
-        task,
-        "approval.asked",
-        approval.id.as_str(),
-        &detail,
-        *now,
-    )?;
-    Ok(approval)
-}
-
-/// Tells watchers where an approval stands.
-pub(crate) fn approval_event(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    approval: &Approval,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let kind = EventKind::Approval {
-        approval_id: approval.id.clone(),
-        tool: approval.binding.tool.clone(),
-        status: approval.status.as_str().to_owned(),
-    };
-    store::events::append(tx, scope, Some(&approval.binding.task_id), now, &kind)?;
-    Ok(())
-}
-
 /// Tells watchers where a call stands.
 pub(crate) fn call_event(
     tx: &mut Tx<'_>,
@@ -401,18 +349,18 @@ pub(crate) fn audit_sent(
     tx: &mut Tx<'_>,
     scope: &Scope,
     task: &Task,
-    call: &Call,
+    (id, binding): (&CallId, &Binding),
     approval: Option<&ApprovalId>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let detail = json!({
         "task": task.id,
-        "sequence": call.binding.sequence,
-        "tool": call.binding.tool,
-        "arguments": call.binding.arguments_digest,
+        "sequence": binding.sequence,
+        "tool": binding.tool,
+        "arguments": binding.arguments_digest,
         "approval": approval,
     });
-    append_audit(tx, scope, task, "call.sent", call.id.as_str(), &detail, now)
+    append_audit(tx, scope, task, "call.sent", id.as_str(), &detail, now)
 }
 
 fn append_audit(

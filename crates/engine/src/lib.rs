@@ -21,12 +21,14 @@ mod health;
 mod incidents;
 mod live;
 mod policies;
+mod rounds;
 mod run;
 mod runtimes;
 mod sign_in;
 mod sources;
 mod tasks;
 mod tools_view;
+mod webhooks;
 mod worker;
 
 use domain::access::{Caller, Channel, Scope, System};
@@ -45,12 +47,19 @@ pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use policies::RuleDraft;
+pub use policies::backtest::{Backtest, Example, Proposal, Sample};
+pub use policies::explain::{Explanation, Instead, Tested, Why};
+pub use policies::history::PolicyVersion;
+pub use policies::preview::Preview;
+pub use policies::remember::{Lasting, Suggestion};
+pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
-pub use tools_view::{Discovery, ToolDescription, ToolHit};
+pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
+pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
@@ -108,6 +117,7 @@ struct Inner {
     feed: feed::Feed,
     live: live::Registry,
     catalogs: catalog::Cache,
+    outbox: webhooks::Outbox,
     worker: worker::Worker,
 }
 
@@ -137,6 +147,7 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
+                outbox: webhooks::Outbox::default(),
                 worker: worker::Worker::new(parts.server_id),
             };
             let engine = Self {

@@ -1,14 +1,23 @@
-//! Policy rules: list, add, edit, move, remove, and what they would say to a call.
+//! Policy rules: list, add, edit, move, remove. Every change is one transaction that writes the
+//! rule, a version of the policy, an audit entry and an event.
+//!
+//! Read on in `history.rs` (versions), `explain.rs` (why a call was decided so), `backtest.rs` (what
+//! a change would do to recorded calls), `preview.rs` (which tools a rule is about) and `remember.rs`
+//! (a rule made of an approval).
+
+pub(crate) mod backtest;
+pub(crate) mod explain;
+pub(crate) mod history;
+pub(crate) mod preview;
+pub(crate) mod remember;
 
 use crate::audit::by_person;
-use crate::gate::forecast;
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
-use domain::limits::APPROVAL_WAIT_MS_MAX;
-use domain::policy::{Decision, Effect, Level, Match, Policy, Rule};
-use domain::tool::Risk;
-use domain::{RuleId, Timestamp};
+use domain::limits::{APPROVAL_WAIT_MS_MAX, APPROVERS_NEEDED_MAX};
+use domain::policy::{Change, Effect, Level, Match, Policy, Rule};
+use domain::{AccountId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -38,25 +47,6 @@ fn permission(level: Level) -> Permission {
         Level::Workspace => Permission::ManageWorkspace,
         Level::Personal => Permission::RunTasks,
     }
-}
-
-/// How narrow a rule is: a new one stands above broader ones.
-fn narrowness(matches: &Match) -> usize {
-    let tools = matches
-        .tools
-        .iter()
-        .map(domain::policy::Pattern::specificity)
-        .min()
-        .unwrap_or(0);
-    let others = matches.sources.len().min(1)
-        + matches.risks.len().min(1)
-        + matches.persons.len().min(1)
-        + matches.roles.len().min(1)
-        + matches.clients.len().min(1)
-        + matches.keys.len().min(1)
-        + matches.channels.len().min(1)
-        + matches.conditions.len();
-    tools * 10 + others
 }
 
 fn shown(rule: &Rule) -> Value {
@@ -105,49 +95,13 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(permission(draft.level))?;
             check(&draft)?;
-            let now = self.inner.clock.now();
-            let id = RuleId::from_bits(entropy::bits());
-            self.commit(&scope, {
-                let scope = scope.clone();
-                move |tx| {
-                    let policy = store::policies::policy(tx, &scope, Some(&caller.account_id))?;
-                    let mut level = level_rules(&policy, draft.level);
-                    if level.len() >= RULES_MAX {
-                        return Err(Error::invalid(
-                            "invalid_rule",
-                            format!("a level holds at most {RULES_MAX} rules"),
-                        ));
-                    }
-                    let narrow = narrowness(&draft.matches);
-                    let place = level
-                        .iter()
-                        .position(|r| narrowness(&r.matches) <= narrow)
-                        .unwrap_or(level.len());
-                    let rule = Rule {
-                        id: id.clone(),
-                        level: draft.level,
-                        account_id: (draft.level == Level::Personal)
-                            .then(|| caller.account_id.clone()),
-                        position: i64::try_from(place).unwrap_or(i64::MAX) + 1,
-                        matches: draft.matches.clone(),
-                        effect: draft.effect.clone(),
-                        until: draft.until,
-                        note: draft.note.clone(),
-                        created_at: now,
-                    };
-                    store::policies::insert(tx, &scope, &rule)?;
-                    level.insert(place, rule.clone());
-                    let change = json!({ "after": shown(&rule) });
-                    order(
-                        tx,
-                        &scope,
-                        &caller,
-                        &level,
-                        now,
-                        ("rule.added", &rule.id, change),
-                    )?;
-                    Ok(rule)
-                }
+            let (now, id) = (self.inner.clock.now(), RuleId::from_bits(entropy::bits()));
+            self.commit(&scope.clone(), move |tx| {
+                let policy = store::policies::in_force(tx, &scope, Some(&caller.account_id))?;
+                let rule = draft.rule(&id, &caller.account_id, now);
+                let change = added(&policy, rule)?;
+                make(tx, &scope, &caller, &policy, &change, now)?;
+                Ok(change.rule().clone())
             })
             .await
         })
@@ -166,28 +120,10 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             check(&draft)?;
-            self.change_rules(&caller, &id, move |tx, scope, old, mut level| {
-                if draft.level != old.level {
-                    return Err(Error::invalid(
-                        "invalid_rule",
-                        "a rule keeps its level; remove it and add one on the other level",
-                    ));
-                }
-                let rule = Rule {
-                    matches: draft.matches.clone(),
-                    effect: draft.effect.clone(),
-                    until: draft.until,
-                    note: draft.note.clone(),
-                    ..old.clone()
-                };
-                store::policies::update(tx, scope, &rule)?;
-                if let Some(place) = level.iter().position(|r| r.id == rule.id) {
-                    level[place] = rule.clone();
-                }
-                let change = json!({ "before": shown(old), "after": shown(&rule) });
-                Ok((level, "rule.edited", change, rule))
-            })
-            .await
+            let change = self
+                .change_rules(&caller, &id, move |policy, old| edited(policy, old, &draft))
+                .await?;
+            Ok(change.rule().clone())
         })
     }
 
@@ -203,12 +139,8 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Policy, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            self.change_rules(&caller, &id, move |_, _, old, mut level| {
-                level.retain(|r| r.id != old.id);
-                let place = position.saturating_sub(1).min(level.len());
-                level.insert(place, old.clone());
-                let change = json!({ "before": old.position, "after": place + 1 });
-                Ok((level, "rule.moved", change, ()))
+            self.change_rules(&caller, &id, move |policy, old| {
+                Ok(Change::move_to(policy, &old.id, position))
             })
             .await?;
             self.policy(&caller).await
@@ -222,101 +154,107 @@ impl Engine {
     pub fn remove_rule(&self, caller: &Caller, id: &RuleId) -> BoxFuture<'_, Result<(), Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            self.change_rules(&caller, &id, move |tx, scope, old, mut level| {
-                store::policies::remove(tx, scope, &old.id)?;
-                level.retain(|r| r.id != old.id);
-                Ok((level, "rule.removed", json!({ "before": shown(old) }), ()))
+            self.change_rules(&caller, &id, |policy, old| {
+                Ok(Change::remove(policy, &old.id))
             })
             .await
+            .map(|_| ())
         })
     }
 
-    async fn change_rules<T: Send + 'static>(
+    async fn change_rules(
         &self,
         caller: &Caller,
         id: &RuleId,
-        change: impl Fn(
-            &mut store::Tx<'_>,
-            &Scope,
-            &Rule,
-            Vec<Rule>,
-        ) -> Result<(Vec<Rule>, &'static str, Value, T), Error>
-        + Send
-        + 'static,
-    ) -> Result<T, Error> {
+        change: impl Fn(&Policy, &Rule) -> Result<Option<Change>, Error> + Send + 'static,
+    ) -> Result<Change, Error> {
         let scope = caller.scope(Permission::RunTasks)?;
         let now = self.inner.clock.now();
         let (caller, id) = (caller.clone(), id.clone());
         self.commit(&scope.clone(), move |tx| {
-            let policy = store::policies::policy(tx, &scope, Some(&caller.account_id))?;
-            let old = policy
-                .rules
-                .iter()
-                .find(|r| r.id == id)
-                .ok_or_else(|| Error::not_found("rule", &id))?;
+            let missing = || Error::not_found("rule", &id);
+            let policy = store::policies::in_force(tx, &scope, Some(&caller.account_id))?;
+            let (_, old) = policy.place(&id).ok_or_else(missing)?;
             let allowed = caller.scope(permission(old.level))?;
-            let level = level_rules(&policy, old.level);
-            let (level, action, detail, done) = change(tx, &allowed, old, level)?;
-            order(tx, &allowed, &caller, &level, now, (action, &id, detail))?;
-            Ok(done)
+            let change = change(&policy, old)?.ok_or_else(missing)?;
+            make(tx, &allowed, &caller, &policy, &change, now)?;
+            Ok(change)
         })
         .await
     }
+}
 
-    /// What policy says to a caller about a call, and the tool's risk.
-    ///
-    /// # Errors
-    /// `not_found` when the path leads to no tool.
-    pub fn test_policy(
-        &self,
-        caller: &Caller,
-        tool: &str,
-        arguments: Option<Value>,
-    ) -> BoxFuture<'_, Result<(Decision, Risk), Error>> {
-        let (caller, path) = (caller.clone(), tool.to_owned());
-        Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
-            let catalog = self.catalog(&scope).await?;
-            let (tool, _) = catalog
-                .lookup(&path)
-                .ok_or_else(|| Error::not_found("tool", &path))?;
-            let policy = self.policy(&caller).await?;
-            let now = self.inner.clock.now();
-            Ok((
-                forecast(&caller, &policy, tool, arguments.as_ref(), now),
-                tool.risk,
-            ))
-        })
+impl RuleDraft {
+    /// The rule that a draft of a person becomes; it has no place yet.
+    fn rule(&self, id: &RuleId, person: &AccountId, now: Timestamp) -> Rule {
+        Rule {
+            id: id.clone(),
+            level: self.level,
+            account_id: (self.level == Level::Personal).then(|| person.clone()),
+            position: 0,
+            matches: self.matches.clone(),
+            effect: self.effect.clone(),
+            until: self.until,
+            note: self.note.clone(),
+            created_at: now,
+        }
     }
 }
 
-fn level_rules(policy: &Policy, level: Level) -> Vec<Rule> {
-    policy
-        .rules
-        .iter()
-        .filter(|r| r.level == level)
-        .cloned()
-        .collect()
+/// A rule more, where there is room for one.
+fn added(policy: &Policy, rule: Rule) -> Result<Change, Error> {
+    if policy.count(rule.level) >= RULES_MAX {
+        return Err(Error::invalid(
+            "invalid_rule",
+            format!("a level holds at most {RULES_MAX} rules; remove one that is not needed"),
+        ));
+    }
+    Ok(Change::add(policy, rule))
 }
 
-/// Writes the order of a level and tells of the change.
-fn order(
+/// A rule with another text.
+fn edited(policy: &Policy, old: &Rule, draft: &RuleDraft) -> Result<Option<Change>, Error> {
+    if draft.level != old.level {
+        return Err(Error::invalid(
+            "invalid_rule",
+            "a rule keeps its level; remove it and add one on the other level",
+        ));
+    }
+    let rule = Rule {
+        matches: draft.matches.clone(),
+        effect: draft.effect.clone(),
+        until: draft.until,
+        note: draft.note.clone(),
+        ..old.clone()
+    };
+    Ok(Change::edit(policy, rule))
+}
+
+/// Makes a change, keeps it as a version, and tells of it.
+fn make(
     tx: &mut store::Tx<'_>,
     scope: &Scope,
     caller: &Caller,
-    level: &[Rule],
+    policy: &Policy,
+    change: &Change,
     now: Timestamp,
-    (action, id, detail): (&str, &RuleId, Value),
 ) -> Result<(), Error> {
-    let ids: Vec<RuleId> = level.iter().map(|r| r.id.clone()).collect();
-    let version = store::policies::set_order(tx, scope, &ids)?;
-    let mut detail = detail;
-    detail["policyVersion"] = version.into();
-    store::audit::append(
-        tx,
-        scope,
-        by_person(caller, scope, action, id.as_str(), &detail, now),
-    )?;
+    let made = store::policies::Made {
+        by: &caller.account_id,
+        channel: caller.channel,
+        at: now,
+        change,
+    };
+    let version = store::policies::change(tx, scope, policy, &made)?;
+    let mut detail = json!({ "policyVersion": version });
+    for (name, rule) in [("before", change.before()), ("after", change.after())] {
+        if let Some(rule) = rule {
+            detail[name] = shown(rule);
+        }
+    }
+    let (action, id) = (format!("rule.{}", change.as_str()), &change.rule().id);
+    let entry = by_person(caller, scope, &action, id.as_str(), &detail, now);
+    store::audit::append(tx, scope, entry)?;
     store::events::append(tx, scope, None, now, &EventKind::Policy { version })?;
     Ok(())
 }
@@ -334,6 +272,17 @@ fn check(draft: &RuleDraft) -> Result<(), Error> {
         return Err(Error::invalid(
             "invalid_rule",
             format!("a note may have at most {NOTE_CHARS_MAX} characters"),
+        ));
+    }
+    if let Effect::Ask(ask) = &draft.effect
+        && !(1..=APPROVERS_NEEDED_MAX).contains(&ask.count)
+    {
+        return Err(Error::invalid(
+            "invalid_rule",
+            format!(
+                "a rule asks for the yes of 1 to {APPROVERS_NEEDED_MAX} people, not {}",
+                ask.count
+            ),
         ));
     }
     if let Effect::Ask(ask) = &draft.effect

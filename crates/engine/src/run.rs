@@ -6,6 +6,7 @@
 //! recorded in `run/journal.rs`, a suspended program in `run/rest.rs`, the task's own time in
 //! `run/task_clock.rs`.
 
+mod answers;
 mod begin;
 mod calls;
 mod end;
@@ -14,6 +15,7 @@ mod logs;
 mod record;
 mod rest;
 mod task_clock;
+mod uncertain;
 
 use crate::gate::Wanted;
 use crate::live::{Doing, Live};

@@ -4,6 +4,7 @@ use crate::audit::by_person;
 use crate::{Engine, Error, aside, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
+use domain::policy::Pattern;
 use domain::source::{Origin, Source, SourceKind, SourceStatus};
 use domain::tool::{Tool, fold_path};
 use domain::{SourceId, Timestamp};
@@ -16,6 +17,9 @@ use tools::{Import, ImportOptions, Parsed};
 
 /// Largest description that is uploaded or fetched, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+
+/// Most patterns of tools that are safe to repeat.
+const PATTERNS_MAX: usize = 100;
 
 /// A source to add.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +38,8 @@ pub struct NewSource {
     pub headers: Vec<(String, String)>,
     /// Whether its own host and port may be on a private network.
     pub allow_private: bool,
+    /// Which of its tools may be called twice without harm.
+    pub idempotent: Vec<Pattern>,
 }
 
 /// Whether a refresh only tells what it would change.
@@ -119,6 +125,7 @@ impl Engine {
                 auth: import.auth.clone(),
                 allow_private: new.allow_private,
                 headers: new.headers.clone(),
+                idempotent: new.idempotent.clone(),
                 status: SourceStatus::Ready,
                 tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
                 warnings: import.warnings.clone(),
@@ -396,6 +403,44 @@ impl Engine {
         })
     }
 
+    /// Says which tools of a source may be called twice without harm: such a call is sent again by
+    /// itself when a server died while it was under way.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `invalid_source`.
+    pub fn set_source_idempotent(
+        &self,
+        caller: &Caller,
+        name_or_id: &str,
+        tools: Vec<Pattern>,
+    ) -> BoxFuture<'_, Result<Source, Error>> {
+        let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
+        Box::pin(async move {
+            let scope = caller.scope(Permission::ManageWorkspace)?;
+            if tools.len() > PATTERNS_MAX {
+                return Err(Error::invalid(
+                    "invalid_source",
+                    format!("a source keeps at most {PATTERNS_MAX} patterns of tools"),
+                ));
+            }
+            let now = self.inner.clock.now();
+            let source = self.source(&caller, &wanted).await?;
+            let source = Source {
+                idempotent: tools,
+                ..source
+            };
+            self.commit(&scope, {
+                let (scope, source) = (scope.clone(), source.clone());
+                move |tx| {
+                    store::sources::set_idempotent(tx, &scope, &source.id, &source.idempotent)?;
+                    told(tx, &scope, &caller, &source, "changed", now)
+                }
+            })
+            .await?;
+            Ok(source)
+        })
+    }
+
     /// Removes a source with its tools and credentials.
     ///
     /// # Errors
@@ -515,6 +560,7 @@ fn told(
         "allowPrivate": source.allow_private,
         "headers": headers,
         "status": source.status.as_str(),
+        "idempotent": source.idempotent,
         "tools": source.tool_count,
         "document": source.document_digest,
     });

@@ -48,6 +48,15 @@ pub struct ToolDescription {
     pub output: String,
 }
 
+/// One tool as it is offered by itself, apart from any program.
+#[derive(Debug, Clone)]
+pub struct OfferedTool {
+    /// The tool.
+    pub tool: Arc<Tool>,
+    /// The schemas that its own may refer to, by name (`#/$defs/…`).
+    pub definitions: Arc<serde_json::Value>,
+}
+
 /// A catalog with what is needed to say which of it a caller may see.
 struct Seen {
     caller: Caller,
@@ -106,6 +115,43 @@ impl Engine {
                 total: found.total,
                 has_more,
             })
+        })
+    }
+
+    /// Every tool that policy does not deny to the caller, in the order of their paths.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn offered_tools(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<OfferedTool>, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let seen = self.seen(&caller).await?;
+            let every = Query {
+                limit: usize::MAX,
+                ..Query::default()
+            };
+            let found = seen.catalog.list(&every, &|t| seen.visible(t));
+            let offered = found.hits.into_iter().filter_map(|tool| {
+                let (_, source) = seen.catalog.lookup(&tool.path)?;
+                let definitions = Arc::clone(&source.definitions);
+                Some(OfferedTool { tool, definitions })
+            });
+            Ok(offered.collect())
+        })
+    }
+
+    /// A number that rises with every change to the tools of the caller's workspace.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn catalog_version(&self, caller: &Caller) -> BoxFuture<'_, Result<i64, Error>> {
+        let scope = caller.scope(Permission::RunTasks);
+        Box::pin(async move {
+            let scope = scope?;
+            self.inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::sources::catalog_version(r, &scope)?))
+                .await
         })
     }
 

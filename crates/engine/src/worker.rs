@@ -99,6 +99,7 @@ impl Engine {
         tracker.spawn(self.clone().claim_loop());
         tracker.spawn(self.clone().lease_loop());
         tracker.spawn(self.clone().expiry_loop());
+        tracker.spawn(self.clone().webhook_loop());
     }
 
     pub(crate) async fn stop_workers(&self) {
@@ -108,6 +109,11 @@ impl Engine {
         }
         self.inner.worker.tracker.close();
         self.inner.worker.tracker.wait().await;
+    }
+
+    /// Starts something that the server waits for when it goes down; it ends by itself then.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.inner.worker.tracker.spawn(work);
     }
 
     /// Returns when the server is going down.

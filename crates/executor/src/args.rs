@@ -5,7 +5,7 @@
 
 use crate::commands::{
     approvals, audit, check, config, credentials, doctor, example, mcp, policies, run, serve,
-    sources, tasks, tools, version, web,
+    sources, tasks, tools, version, web, webhooks,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -65,6 +65,7 @@ pub(crate) enum Command {
     Tools(tools::Arguments),
     Policies(policies::Arguments),
     Credentials(credentials::Arguments),
+    Webhooks(webhooks::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),
     Example(example::Arguments),

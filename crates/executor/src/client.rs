@@ -190,13 +190,16 @@ impl Client {
     }
 
     /// A request to the MCP endpoint.
-    pub(crate) fn mcp(&self, method: Method) -> RequestBuilder {
+    pub(crate) fn mcp(&self, method: Method, query: Query<'_>) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("mcp");
         }
         if let Some(workspace) = &self.config.workspace {
             url.query_pairs_mut().append_pair("workspace", workspace);
+        }
+        for (name, value) in query {
+            url.query_pairs_mut().append_pair(name, value);
         }
         self.signed(self.http.request(method, url))
     }

@@ -16,6 +16,7 @@ pub(crate) mod tasks;
 pub(crate) mod tools;
 pub(crate) mod version;
 pub(crate) mod web;
+pub(crate) mod webhooks;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -37,10 +38,11 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Tools(arguments) => Box::pin(tools::run(context, arguments)),
         Command::Policies(arguments) => Box::pin(policies::run(context, arguments)),
         Command::Credentials(arguments) => Box::pin(credentials::run(context, arguments)),
+        Command::Webhooks(arguments) => Box::pin(webhooks::run(context, arguments)),
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),
         Command::Doctor(_) => Box::pin(doctor::run(context)),
         Command::Example(arguments) => Box::pin(example::run(context, arguments)),
-        Command::Mcp(_) => Box::pin(mcp::run(context)),
+        Command::Mcp(arguments) => Box::pin(mcp::run(context, arguments)),
         Command::Web(arguments) => Box::pin(web::run(context, arguments)),
         Command::Config(_) => Box::pin(config::run(context)),
         Command::Version(_) => Box::pin(version::run(context)),

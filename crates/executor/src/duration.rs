@@ -34,6 +34,15 @@ pub(crate) fn parse_until(text: &str) -> Result<String, String> {
         .to_rfc3339())
 }
 
+/// Reads an instant in the past: RFC 3339 as it stands, or a length of time before now.
+pub(crate) fn parse_since(text: &str) -> Result<String, String> {
+    if text.contains('T') && text.contains(':') {
+        return Ok(text.to_owned());
+    }
+    let ms = i64::try_from(parse_ms(text)?).unwrap_or(i64::MAX);
+    Ok(Timestamp(now_ms().saturating_sub(ms).max(0)).to_rfc3339())
+}
+
 /// The system's clock.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now()
@@ -44,7 +53,7 @@ pub(crate) fn now_ms() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_ms, parse_until};
+    use super::{parse_ms, parse_since, parse_until};
 
     #[test]
     fn lengths() {
@@ -65,5 +74,7 @@ mod tests {
             "2026-01-01T00:00:00Z"
         );
         assert!(parse_until("2h").unwrap().ends_with('Z'));
+        assert!(parse_since("2h").unwrap() < parse_until("0s").unwrap());
+        assert!(parse_since("soon").is_err());
     }
 }

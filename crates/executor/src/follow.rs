@@ -7,18 +7,16 @@ use crate::client::Client;
 use crate::events::Events;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, plain};
+use crate::reconnect::Source;
 use crate::show::{describe, log_line};
 use crate::terminal::Lines;
-use api::approvals::{Answer, Approval};
+use api::approvals::{Answer, Approval, Happened};
 use api::events::Event;
+use api::policies::NewRule;
 use api::tasks::{LogLine, Task};
 use reqwest::Method;
 use serde_json::Value;
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-/// How long to look for a server that went away.
-const PATIENCE: Duration = Duration::from_secs(120);
+use std::collections::{HashSet, VecDeque};
 
 /// What to do when the task asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +52,7 @@ pub(crate) async fn follow(
         last: None,
         logs: Vec::new(),
         pending: VecDeque::new(),
+        answered: HashSet::new(),
         lines: Lines::default(),
     };
     loop {
@@ -72,31 +71,99 @@ pub(crate) async fn follow(
     }
 }
 
+/// An answer to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reply {
+    /// Send it, or send it again.
+    Approve,
+    /// Send it with these arguments.
+    Edit(Value),
+    /// Do not; one that may have happened fails.
+    Deny,
+    /// It happened, and gave this.
+    Happened(Value),
+}
+
 /// Sends an answer, bound to what was shown.
 pub(crate) async fn answer(
     client: &Client,
     approval: &Approval,
-    verdict: &str,
+    reply: Reply,
     reason: Option<String>,
 ) -> Result<Approval> {
+    answer_with(client, approval, reply, reason, None).await
+}
+
+/// The same, with a rule that is stored in the same step.
+pub(crate) async fn answer_with(
+    client: &Client,
+    approval: &Approval,
+    reply: Reply,
+    reason: Option<String>,
+    remember: Option<NewRule>,
+) -> Result<Approval> {
+    let digest = Some(approval.digest.clone());
+    let (verdict, arguments) = match reply {
+        Reply::Approve => ("approve", None),
+        Reply::Edit(arguments) => ("approve", Some(arguments)),
+        Reply::Deny => ("deny", None),
+        Reply::Happened(value) => {
+            let body = Happened {
+                value,
+                reason,
+                digest,
+            };
+            let path = ["approvals", &approval.id, "happened"];
+            return client.send(Method::POST, &path, &body).await;
+        }
+    };
     let body = Answer {
+        arguments,
         reason,
-        digest: Some(approval.digest.clone()),
+        digest,
+        remember,
     };
     client
         .send(Method::POST, &["approvals", &approval.id, verdict], &body)
         .await
 }
 
-/// Reads what was typed at a question: yes, no with an optional reason, or nothing.
-pub(crate) fn typed(line: &str) -> Option<(&'static str, Option<String>)> {
+/// What to type at a question.
+pub(crate) fn prompt(approval: &Approval) -> String {
+    let tool = plain(&approval.tool);
+    match approval.question.as_str() {
+        "send_again" => format!(
+            "Did {tool} happen? [y]es send it again, [h]appened and the value as JSON, [n]o let it \
+             fail: "
+        ),
+        _ => format!("Send {tool}? [y]es, [n]o and why: "),
+    }
+}
+
+/// Reads what was typed at a question: yes, no with an optional reason, what it gave, or nothing.
+pub(crate) fn typed(line: &str) -> Option<(Reply, Option<String>)> {
     let line = line.trim();
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let reason = Some(rest.trim().to_owned()).filter(|r| !r.is_empty());
     match word.to_ascii_lowercase().as_str() {
-        "y" | "yes" => Some(("approve", reason)),
-        "n" | "no" => Some(("deny", reason)),
+        "y" | "yes" => Some((Reply::Approve, reason)),
+        "n" | "no" => Some((Reply::Deny, reason)),
+        "h" | "happened" => {
+            let value = reason.map_or(Ok(Value::Null), |text| serde_json::from_str(&text));
+            Some((Reply::Happened(value.ok()?), None))
+        }
         _ => None,
+    }
+}
+
+/// How an answer was taken, in a line.
+pub(crate) fn taken(approval: &Approval) -> String {
+    match approval.missing {
+        0 => format!("{} {}", approval.id, approval.status),
+        missing => format!(
+            "{} {}: your yes counts, {missing} of {} still missing",
+            approval.id, approval.status, approval.needed
+        ),
     }
 }
 
@@ -114,6 +181,8 @@ struct Following<'a> {
     last: Option<i64>,
     logs: Vec<LogLine>,
     pending: VecDeque<Approval>,
+    /// What this person has answered.
+    answered: HashSet<String>,
     lines: Lines,
 }
 
@@ -122,42 +191,17 @@ impl Following<'_> {
         self.client.get(&["tasks", self.id], &[]).await
     }
 
-    /// Opens the stream; looks for a server that went away until patience ends.
     async fn connect(&mut self) -> Result<Option<Events>> {
-        let begun = Instant::now();
-        let mut told = false;
-        loop {
-            let failure = match self
-                .client
-                .events(&["tasks", self.id, "events"], self.last)
-                .await
-            {
-                Ok(stream) => {
-                    if told {
-                        self.output.note("the server is back");
-                    }
-                    return Ok(Some(stream));
-                }
-                Err(failure) if failure.exit == Exit::Unreachable => failure,
-                Err(failure) => return Err(failure),
-            };
-            if begun.elapsed() > PATIENCE {
-                return Err(failure.next(format!(
-                    "the task is kept: start the server, then `executor tasks show {}`",
-                    self.id
-                )));
-            }
-            if !told {
-                self.output
-                    .note("the server went away; waiting for it (the task is kept)");
-                told = true;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(250)) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(None),
-            }
-            self.client = self.client.again();
-        }
+        let source = Source {
+            output: self.output,
+            path: vec!["tasks", self.id, "events"],
+            kept: "the task is kept",
+            next: format!(
+                "the task is kept: start the server, then `executor tasks show {}`",
+                self.id
+            ),
+        };
+        source.open(&mut self.client, self.last).await
     }
 
     async fn read(&mut self, mut stream: Events) -> Result<Step> {
@@ -253,12 +297,23 @@ impl Following<'_> {
         if approval.status != "pending" {
             return Ok(());
         }
+        if let Some(known) = self.pending.iter_mut().find(|a| a.id == approval.id) {
+            // Somebody else said yes, or changed the arguments; it is shown anew where it differs.
+            let differs = known.digest != approval.digest;
+            *known = approval.clone();
+            if !differs {
+                return Ok(());
+            }
+        } else if self.answered.contains(&approval.digest) {
+            return Ok(());
+        } else if self.asked != Asked::Approve {
+            self.pending.push_back(approval.clone());
+        }
         self.output.err(&describe(self.output, &approval));
         if self.asked == Asked::Approve {
             self.output.note("approving it, as --approve asks");
-            self.send(&approval, "approve", None).await?;
+            self.send(&approval, Reply::Approve, None).await?;
         } else {
-            self.pending.push_back(approval);
             self.question();
         }
         Ok(())
@@ -266,29 +321,37 @@ impl Following<'_> {
 
     fn question(&self) {
         if let (Asked::Prompt, Some(first)) = (self.asked, self.pending.front()) {
-            self.output.ask(&format!(
-                "Send {}? [y]es, [n]o and why: ",
-                plain(&first.tool)
-            ));
+            self.output.ask(&prompt(first));
         }
     }
 
     async fn take_line(&mut self, line: &str) -> Result<()> {
-        let (Some(first), Some((verdict, reason))) = (self.pending.front().cloned(), typed(line))
+        let (Some(first), Some((reply, reason))) = (self.pending.front().cloned(), typed(line))
         else {
             self.question();
             return Ok(());
         };
         self.pending.pop_front();
-        self.send(&first, verdict, reason).await?;
+        self.send(&first, reply, reason).await?;
         self.question();
         Ok(())
     }
 
     /// Sends an answer; one that came too late is no failure of the task.
-    async fn send(&self, approval: &Approval, verdict: &str, reason: Option<String>) -> Result<()> {
-        match answer(&self.client, approval, verdict, reason).await {
-            Ok(_) => Ok(()),
+    async fn send(
+        &mut self,
+        approval: &Approval,
+        reply: Reply,
+        reason: Option<String>,
+    ) -> Result<()> {
+        self.answered.insert(approval.digest.clone());
+        match answer(&self.client, approval, reply, reason).await {
+            Ok(answered) => {
+                if answered.missing > 0 {
+                    self.output.note(&taken(&answered));
+                }
+                Ok(())
+            }
             Err(Failure {
                 exit: Exit::Failed,
                 message,
@@ -308,11 +371,20 @@ mod tests {
 
     #[test]
     fn answers_as_typed() {
-        assert_eq!(typed(" Y "), Some(("approve", None)));
+        assert_eq!(typed(" Y "), Some((Reply::Approve, None)));
         assert_eq!(
             typed("no too much"),
-            Some(("deny", Some("too much".to_owned())))
+            Some((Reply::Deny, Some("too much".to_owned())))
         );
+        assert_eq!(
+            typed("h {\"id\": 7}"),
+            Some((Reply::Happened(serde_json::json!({ "id": 7 })), None))
+        );
+        assert_eq!(
+            typed("happened"),
+            Some((Reply::Happened(Value::Null), None))
+        );
+        assert_eq!(typed("h {"), None);
         assert_eq!(typed(""), None);
         assert_eq!(typed("yesterday"), None);
     }

@@ -17,6 +17,7 @@ mod home;
 mod master_key;
 mod output;
 mod program;
+mod reconnect;
 mod runtimes;
 mod serve;
 mod show;

@@ -1,11 +1,14 @@
 //! What a person sees of a task: its logs, what it asks, how it ended.
 //!
-//! An approval is shown with the request exactly as it will be sent; text from outside is made
-//! harmless first (`output.rs`).
+//! An approval is shown with the request exactly as it will be sent, in `show/approval.rs`; text
+//! from outside is made harmless first (`output.rs`).
+
+mod approval;
+
+pub(crate) use approval::describe;
 
 use crate::failure::Exit;
 use crate::output::{Output, Paint, plain};
-use api::approvals::Approval;
 use api::tasks::{LogLine, Task};
 use serde_json::{Value, json};
 
@@ -73,52 +76,6 @@ fn line_of(code: &str, line: u32) -> String {
         .nth(line.saturating_sub(1) as usize)
         .unwrap_or_default()
         .to_owned()
-}
-
-/// Everything a person needs to answer one approval.
-pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
-    let again = match approval.question.as_str() {
-        "send_again" => {
-            " — the server stopped while this call was under way: it may have been sent already"
-        }
-        _ => "",
-    };
-    let head = format!("{} asks for approval{again}", plain(&approval.tool));
-    let mut lines = vec![output.on_err(Paint::Yellow, &head)];
-    let text = |key: &str| {
-        approval
-            .request
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let mut request = vec![format!("{} {}", text("method"), text("url"))];
-    if let Some(headers) = approval.request.get("headers").and_then(Value::as_array) {
-        for pair in headers.iter().filter_map(Value::as_array) {
-            let words: Vec<_> = pair.iter().filter_map(Value::as_str).collect();
-            request.push(words.join(": "));
-        }
-    }
-    match approval.request.get("body") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(body)) => request.push(body.clone()),
-        Some(other) => request.push(other.to_string()),
-    }
-    lines.push(crate::output::fields(&[
-        ("  approval", approval.id.clone()),
-        ("  risk", approval.risk.clone()),
-        ("  why", approval.why.clone()),
-        ("  request", request.join("\n")),
-        ("  expires", approval.expires_at.clone()),
-        (
-            "  answer",
-            format!(
-                "{}\nexecutor approvals approve {}\nexecutor approvals deny {} --reason …",
-                approval.url, approval.id, approval.id
-            ),
-        ),
-    ]));
-    lines.join("\n")
 }
 
 /// One log line as it is shown.

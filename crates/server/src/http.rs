@@ -8,13 +8,14 @@ mod approvals;
 mod audit;
 mod check;
 mod credentials;
-mod extract;
+pub(crate) mod extract;
 mod policies;
 mod sources;
 mod stream;
 mod system;
 mod tasks;
 mod tools;
+mod webhooks;
 
 use crate::App;
 use axum::Router;
@@ -49,6 +50,7 @@ use utoipa_axum::routes;
         (name = "sources", description = "Where tools come from"),
         (name = "policies", description = "Rules that decide about calls"),
         (name = "credentials", description = "What opens a source; values go in and never come out"),
+        (name = "webhooks", description = "Addresses that are told of approvals, signed"),
         (name = "audit", description = "The chain of what was done"),
         (name = "system", description = "Who is asking, and how the server is"),
     )
@@ -88,6 +90,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(approvals::show))
         .routes(routes!(approvals::approve))
         .routes(routes!(approvals::deny))
+        .routes(routes!(approvals::happened))
+        .routes(routes!(approvals::preview))
+        .routes(routes!(approvals::withdraw))
         .routes(routes!(tools::list))
         .routes(routes!(tools::search))
         .routes(routes!(tools::namespaces))
@@ -100,10 +105,21 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(policies::edit, policies::remove))
         .routes(routes!(policies::reorder))
         .routes(routes!(policies::test))
+        .routes(routes!(policies::preview))
+        .routes(routes!(policies::backtest))
+        .routes(routes!(policies::versions))
+        .routes(routes!(policies::version))
+        .routes(routes!(policies::explain))
+        .routes(routes!(policies::suggest))
         .routes(routes!(credentials::set, credentials::list))
         .routes(routes!(credentials::remove))
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::test))
+        .routes(routes!(webhooks::add, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(system::me))

@@ -1,23 +1,35 @@
-//! The MCP endpoint: Streamable HTTP at `/mcp` and `/v1/mcp`, for the revisions of 2025.
+//! The MCP endpoint: Streamable HTTP at `/mcp` and `/v1/mcp`, for the revisions of 2025, which have
+//! sessions, and for 2026-07-28, which has none.
 //!
 //! `rmcp` speaks the protocol; it is named in this module only. A session carries the client's name
 //! and the streams under way, and no right: every request is judged by its own caller. Next:
 //! `mcp/handler.rs` for the tools, `mcp/execute.rs` for what they do.
 
-mod answer;
-mod execute;
+mod strict;
+
 mod handler;
+
+mod client;
+mod execute;
+
+mod answer;
+mod changes;
+mod direct;
+mod elicit;
 mod input;
+mod rounds;
 mod schemas;
 mod sessions;
+mod tasks;
 
 use crate::App;
 use crate::error::Failure;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use changes::Changes;
 use domain::access::Caller;
 use handler::Handler;
 use http::Method;
@@ -29,6 +41,9 @@ use std::time::Duration;
 
 /// Bytes of a message. A program has at most 256 KiB; escaping may make six of one byte.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// How long a message may take to arrive.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 const SESSION_ID: &str = "mcp-session-id";
 
@@ -55,8 +70,8 @@ pub(crate) fn routes(app: &App) -> Router {
         .with_max_request_body_bytes(MESSAGE_BYTES_MAX)
         .with_cancellation_token(app.closing.clone());
     let new_handler = {
-        let app = app.clone();
-        move || Ok(Handler::new(app.clone()))
+        let (app, changes) = (app.clone(), Arc::<Changes>::default());
+        move || Ok(Handler::new(app.clone(), Arc::clone(&changes)))
     };
     let endpoint = Endpoint {
         service: StreamableHttpService::new(new_handler, Arc::clone(&manager), config),
@@ -73,13 +88,12 @@ async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response 
         return Failure::not_signed_in().into_response();
     };
     let owner = caller.account_id.clone();
-    let session = |headers: &http::HeaderMap| {
-        headers
-            .get(SESSION_ID)
-            .and_then(|id| id.to_str().ok())
-            .map(ToOwned::to_owned)
+    let (request, modern) = match read(request).await {
+        Ok(read) => read,
+        Err(refused) => return refused,
     };
-    if let Some(id) = session(request.headers()) {
+    // A client of 2026 has no session, whatever its headers say.
+    if let Some(id) = session(request.headers()).filter(|_| !modern) {
         if !endpoint.sessions.touch(&id, &owner) {
             return Failure::no_session().into_response();
         }
@@ -92,4 +106,25 @@ async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response 
         endpoint.sessions.opened(id, owner).await;
     }
     response.map(Body::new)
+}
+
+fn session(headers: &http::HeaderMap) -> Option<String> {
+    let id = headers.get(SESSION_ID)?.to_str().ok()?;
+    Some(id.to_owned())
+}
+
+/// Reads a message whole and judges it; whether it is of the revision without sessions.
+async fn read(request: Request) -> Result<(Request, bool), Response> {
+    if request.method() != Method::POST {
+        return Ok((request, false));
+    }
+    let (parts, body) = request.into_parts();
+    let body = tokio::time::timeout(MESSAGE_TIMEOUT, to_bytes(body, MESSAGE_BYTES_MAX));
+    let body = body
+        .await
+        .map_err(|_| Failure::too_slow().into_response())?
+        .map_err(|_| Failure::too_large(MESSAGE_BYTES_MAX).into_response())?;
+    let message = strict::read(&body).map_err(strict::Unreadable::into_response)?;
+    let request = Request::from_parts(parts, Body::from(body));
+    Ok((request, message.modern))
 }

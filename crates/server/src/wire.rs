@@ -3,13 +3,17 @@
 //! Reads nothing and decides nothing. Texts that the store holds as JSON become JSON here. Rules
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
+mod approval;
 pub(crate) mod policy;
+pub(crate) mod policy_history;
 mod time;
+pub(crate) mod webhook;
 
+pub(crate) use approval::approval;
 pub(crate) use time::instant;
 
 use crate::error::Failure;
-use api::{approvals, audit, credentials, events, sources, system, tasks, tools};
+use api::{audit, credentials, events, sources, system, tasks, tools};
 use domain::approval::Approval;
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
@@ -92,35 +96,6 @@ pub(crate) fn call(c: &Call) -> tasks::Call {
     }
 }
 
-pub(crate) fn approval(a: &Approval, public_url: &str) -> approvals::Approval {
-    let answered = a.status.answered();
-    approvals::Approval {
-        id: a.id.to_string(),
-        task_id: a.binding.task_id.to_string(),
-        call_id: a.call_id.to_string(),
-        sequence: a.binding.sequence,
-        tool: a.binding.tool.clone(),
-        question: a.question.as_str().to_owned(),
-        arguments: json(&a.arguments),
-        request: json(&a.request),
-        status: a.status.as_str().to_owned(),
-        risk: a.risk.as_str().to_owned(),
-        rule: a.rule_id.as_ref().map(ToString::to_string),
-        why: a.why.clone(),
-        requested_by: a.requested_by.to_string(),
-        url: approval_url(a, public_url),
-        created_at: a.created_at.to_rfc3339(),
-        expires_at: a.expires_at.to_rfc3339(),
-        decided_by: answered.map(|x| x.by.to_string()),
-        decided_via: answered.map(|x| x.channel.as_str().to_owned()),
-        decided_at: answered.map(|x| x.at.to_rfc3339()),
-        reason: answered
-            .filter(|x| !x.reason.is_empty())
-            .map(|x| x.reason.clone()),
-        digest: engine::approval_digest(a),
-    }
-}
-
 /// The page on which an approval is answered.
 pub(crate) fn approval_url(a: &Approval, public_url: &str) -> String {
     format!("{public_url}/approvals/{}", a.id)
@@ -140,7 +115,8 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
-        | EventKind::Policy { .. } => None,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => None,
     }
 }
 
@@ -181,6 +157,7 @@ pub(crate) fn source(s: &Source) -> sources::Source {
         base_url: s.base_url.clone(),
         auth: s.auth.iter().map(auth_text).collect(),
         allow_private: s.allow_private,
+        idempotent: s.idempotent.iter().map(|p| p.as_str().to_owned()).collect(),
         tool_count: s.tool_count,
         warnings: s.warnings.clone(),
         created_at: s.created_at.to_rfc3339(),

@@ -1,14 +1,19 @@
 //! Questions to people, and their one answer each.
 //!
 //! An approval leaves `pending` by a compare-and-swap, exactly once, whoever tries and however many.
+//! Where several people must say yes, each yes is a row of its own, in `approvals/yeses.rs`.
+
+mod yeses;
+
+pub use yeses::add_yes;
 
 use crate::db::{Row, Select, json, params};
 use crate::{Error, Reader, Tx, points};
 use domain::access::{Channel, Scope, System};
-use domain::approval::{Answered, Approval, ApprovalStatus, Question};
+use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question};
 use domain::call::Binding;
 use domain::tool::Risk;
-use domain::{ApprovalId, TaskId, Timestamp};
+use domain::{AccountId, ApprovalId, TaskId, Timestamp};
 
 /// Records a question, in the transaction that records its call.
 ///
@@ -18,14 +23,15 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
     points::reached("approval.asked");
     let binding = &approval.binding;
     let answered = approval.status.answered();
+    let edited = approval.edited.as_ref();
     tx.execute(
         "insert into approvals
              (id, organization_id, workspace_id, task_id, sequence, call_id, tool, definition_digest,
               arguments_digest, policy_version, question, arguments, request, risk, rule_id, why,
               ask, requested_by, status, answered_by, answered_via, answered_at, reason, created_at,
-              expires_at)
+              expires_at, original_arguments, edited_by, edited_via, edited_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                 $20, $21, $22, $23, $24, $25)",
+                 $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
         &params![
             &approval.id,
             scope.organization_id(),
@@ -52,14 +58,20 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             answered.map(|a| &a.reason),
             approval.created_at,
             approval.expires_at,
+            edited.map(|e| &e.original),
+            edited.map(|e| &e.by),
+            edited.map(|e| e.channel.as_str()),
+            edited.map(|e| e.at),
         ],
     )?;
     Ok(())
 }
 
 const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, arguments_digest, \
-     policy_version, question, arguments, request, risk, rule_id, why, ask, requested_by, status, \
-     answered_by, answered_via, answered_at, reason, created_at, expires_at";
+     policy_version, question, arguments, request, risk, rule_id, why, ask, requested_by, \
+     original_arguments, edited_by, edited_via, edited_at, status, answered_by, answered_via, \
+     answered_at, reason, happened, withdrawn_by, withdrawn_via, withdrawn_at, withdrawn_reason, \
+     created_at, expires_at";
 
 fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
     Ok(Approval {
@@ -81,35 +93,59 @@ fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
         why: r.text()?,
         ask: r.json()?,
         requested_by: r.id()?,
+        edited: read_edited(r)?,
         status: read_status(r)?,
+        yeses: Vec::new(),
         created_at: r.time()?,
         expires_at: r.time()?,
     })
 }
 
-fn read_status(r: &mut Row<'_>) -> Result<ApprovalStatus, Error> {
-    let (status, by, via) = (r.text()?, r.opt_id()?, r.opt_text()?);
+fn read_edited(r: &mut Row<'_>) -> Result<Option<Edited>, Error> {
+    let (original, by, via, at) = (r.opt_text()?, r.opt_id()?, r.opt_text()?, r.opt_time()?);
+    let channel = via.as_deref().and_then(Channel::parse);
+    Ok(match (original, by, channel, at) {
+        (Some(original), Some(by), Some(channel), Some(at)) => Some(Edited {
+            by,
+            channel,
+            at,
+            original,
+        }),
+        (_, _, _, _) => None,
+    })
+}
+
+/// Who did something, through what, when and why: four columns that stand together or not at all.
+fn read_answered(r: &mut Row<'_>) -> Result<Option<Answered>, Error> {
+    let (by, via): (Option<AccountId>, _) = (r.opt_id()?, r.opt_text()?);
     let (at, reason) = (r.opt_time()?, r.opt_text()?);
-    let damaged = || Error::Corrupt(format!("an approval that is {status} lacks its answer"));
+    let channel = via.as_deref().and_then(Channel::parse);
+    Ok(match (by, channel, at, reason) {
+        (Some(by), Some(channel), Some(at), Some(reason)) => Some(Answered {
+            by,
+            channel,
+            at,
+            reason,
+        }),
+        (_, _, _, _) => None,
+    })
+}
+
+fn read_status(r: &mut Row<'_>) -> Result<ApprovalStatus, Error> {
+    let status = r.text()?;
+    let (answered, happened, withdrawn) = (read_answered(r)?, r.opt_text()?, read_answered(r)?);
     let answered = || {
-        let channel = via.as_deref().and_then(Channel::parse);
-        match (by, channel, at, reason) {
-            (Some(by), Some(channel), Some(at), Some(reason)) => Ok(Answered {
-                by,
-                channel,
-                at,
-                reason,
-            }),
-            (_, _, _, _) => Err(damaged()),
-        }
+        answered
+            .ok_or_else(|| Error::Corrupt(format!("an approval that is {status} lacks its answer")))
     };
-    Ok(match status.as_str() {
-        "pending" => ApprovalStatus::Pending,
-        "approved" => ApprovalStatus::Approved(answered()?),
-        "denied" => ApprovalStatus::Denied(answered()?),
-        "expired" => ApprovalStatus::Expired,
-        "withdrawn" => ApprovalStatus::Withdrawn,
-        _ => {
+    Ok(match (status.as_str(), happened) {
+        ("pending", _) => ApprovalStatus::Pending,
+        ("approved", None) => ApprovalStatus::Approved(answered()?),
+        ("approved", Some(value)) => ApprovalStatus::Happened(answered()?, value),
+        ("denied", _) => ApprovalStatus::Denied(answered()?),
+        ("expired", _) => ApprovalStatus::Expired,
+        ("withdrawn", _) => ApprovalStatus::Withdrawn(withdrawn),
+        (_, _) => {
             return Err(Error::Corrupt(format!(
                 "an approval has an unknown status, {status}"
             )));
@@ -126,11 +162,26 @@ pub fn get(
     scope: &Scope,
     id: &ApprovalId,
 ) -> Result<Option<Approval>, Error> {
-    conn.one(
+    let found = conn.one(
         &format!("select {COLUMNS} from approvals where id = $1 and workspace_id = $2"),
         &params![id, scope.workspace_id()],
         read,
-    )
+    )?;
+    yeses::with_one(conn, scope, found)
+}
+
+/// An approval of the workspace, which nobody else can answer, use or withdraw until the
+/// transaction ends.
+///
+/// # Errors
+/// Those of the database.
+pub fn hold(tx: &mut Tx<'_>, scope: &Scope, id: &ApprovalId) -> Result<Option<Approval>, Error> {
+    let found = tx.one(
+        &format!("select {COLUMNS} from approvals where id = $1 and workspace_id = $2 for update"),
+        &params![id, scope.workspace_id()],
+        read,
+    )?;
+    yeses::with_one(tx, scope, found)
 }
 
 /// Which approvals to list.
@@ -140,6 +191,8 @@ pub struct ApprovalFilter {
     pub status: Option<String>,
     /// The task they belong to.
     pub task: Option<TaskId>,
+    /// Only those that this person asked for or is named in.
+    pub concerning: Option<AccountId>,
     /// Only those asked before this one: its time and identifier.
     pub before: Option<(Timestamp, ApprovalId)>,
     /// How many at most.
@@ -165,15 +218,25 @@ pub fn list(
     if let Some(task) = &filter.task {
         select = select.and("task_id = ?", params![task]);
     }
+    // Rules name people by identifiers, which nobody can guess and which stand nowhere else in how
+    // a rule asks. `replace` is what both databases have to look for a part of a text.
+    let quoted = filter.concerning.as_ref().map(|id| format!("\"{id}\""));
+    if let (Some(id), Some(quoted)) = (&filter.concerning, &quoted) {
+        select = select.and(
+            "(requested_by = ? or replace(ask, ?, '') <> ask)",
+            params![id, quoted],
+        );
+    }
     if let Some((at, id)) = &filter.before {
         select = select.and("(created_at, id) < (?, ?)", params![*at, id]);
     }
-    select.all(
+    let found = select.all(
         conn,
         "order by created_at desc, id desc",
         filter.limit,
         read,
-    )
+    )?;
+    yeses::with_all(conn, scope, found)
 }
 
 /// The approvals of a task, in the order of its calls, the oldest of each call first.
@@ -185,7 +248,7 @@ pub fn for_task(
     scope: &Scope,
     task_id: &TaskId,
 ) -> Result<Vec<Approval>, Error> {
-    conn.all(
+    let found = conn.all(
         &format!(
             "select {COLUMNS} from approvals
              where task_id = $1 and workspace_id = $2
@@ -193,7 +256,8 @@ pub fn for_task(
         ),
         &params![task_id, scope.workspace_id()],
         read,
-    )
+    )?;
+    yeses::with_all(conn, scope, found)
 }
 
 /// The approvals about one call, the oldest first.
@@ -206,7 +270,7 @@ pub fn for_call(
     task_id: &TaskId,
     sequence: u32,
 ) -> Result<Vec<Approval>, Error> {
-    conn.all(
+    let found = conn.all(
         &format!(
             "select {COLUMNS} from approvals
              where task_id = $1 and sequence = $2 and workspace_id = $3
@@ -214,7 +278,8 @@ pub fn for_call(
         ),
         &params![task_id, sequence, scope.workspace_id()],
         read,
-    )
+    )?;
+    yeses::with_all(conn, scope, found)
 }
 
 /// Takes an approval out of `pending`. False if somebody was first: then nothing is changed.
@@ -229,9 +294,18 @@ pub fn resolve(
 ) -> Result<bool, Error> {
     points::reached("approval.answered");
     let answered = status.answered();
+    let happened = match status {
+        ApprovalStatus::Happened(_, value) => Some(value),
+        ApprovalStatus::Pending
+        | ApprovalStatus::Approved(_)
+        | ApprovalStatus::Denied(_)
+        | ApprovalStatus::Expired
+        | ApprovalStatus::Withdrawn(_) => None,
+    };
     let resolved = tx.execute(
         "update approvals
-         set status = $3, answered_by = $4, answered_via = $5, answered_at = $6, reason = $7
+         set status = $3, answered_by = $4, answered_via = $5, answered_at = $6, reason = $7,
+             happened = $8
          where id = $1 and workspace_id = $2 and status = 'pending'",
         &params![
             id,
@@ -241,9 +315,119 @@ pub fn resolve(
             answered.map(|a| a.channel.as_str()),
             answered.map(|a| a.at),
             answered.map(|a| &a.reason),
+            happened,
         ],
     )?;
     Ok(resolved == 1)
+}
+
+/// Puts edited arguments, the request made of them and how policy asks about them in the place of
+/// those before. False unless the approval is pending.
+///
+/// # Errors
+/// Those of the database.
+pub fn edit(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<bool, Error> {
+    let edited = approval.edited.as_ref();
+    let changed = tx.execute(
+        "update approvals
+         set arguments = $3, arguments_digest = $4, request = $5, original_arguments = $6,
+             edited_by = $7, edited_via = $8, edited_at = $9, policy_version = $10, rule_id = $11,
+             why = $12, ask = $13
+         where id = $1 and workspace_id = $2 and status = 'pending'",
+        &params![
+            &approval.id,
+            scope.workspace_id(),
+            &approval.arguments,
+            &approval.binding.arguments_digest,
+            &approval.request,
+            edited.map(|e| &e.original),
+            edited.map(|e| &e.by),
+            edited.map(|e| e.channel.as_str()),
+            edited.map(|e| e.at),
+            approval.binding.policy_version,
+            approval.rule_id.as_ref(),
+            &approval.why,
+            json(&approval.ask)?,
+        ],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Uses an approval up: what it allowed is sent, or is asked about afresh. False if it was used
+/// before or is not approved, above all because it was withdrawn in between.
+///
+/// # Errors
+/// Those of the database.
+pub fn use_up(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &ApprovalId,
+    at: Timestamp,
+) -> Result<bool, Error> {
+    let used = tx.execute(
+        "update approvals
+         set used_at = $3
+         where id = $1 and workspace_id = $2 and status = 'approved' and happened is null
+           and used_at is null",
+        &params![id, scope.workspace_id(), at],
+    )?;
+    Ok(used == 1)
+}
+
+/// Takes a question back, or a yes that was not used yet. False if it is too late: it was denied,
+/// has ended otherwise, or its call is on its way.
+///
+/// # Errors
+/// Those of the database.
+pub fn withdraw(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &ApprovalId,
+    by: &Answered,
+) -> Result<bool, Error> {
+    let withdrawn = tx.execute(
+        "update approvals
+         set status = 'withdrawn', withdrawn_by = $3, withdrawn_via = $4, withdrawn_at = $5,
+             withdrawn_reason = $6, answered_by = null, answered_via = null, answered_at = null,
+             reason = null
+         where id = $1 and workspace_id = $2
+           and (status = 'pending'
+                or (status = 'approved' and happened is null and used_at is null
+                    and exists (select 1 from calls
+                                where calls.task_id = approvals.task_id
+                                  and calls.sequence = approvals.sequence
+                                  and calls.finished_at is null)))",
+        &params![
+            id,
+            scope.workspace_id(),
+            &by.by,
+            by.channel.as_str(),
+            by.at,
+            &by.reason,
+        ],
+    )?;
+    Ok(withdrawn == 1)
+}
+
+/// How many questions of a task are pending, and how many it has asked since a time.
+///
+/// # Errors
+/// Those of the database.
+pub fn asked_by(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    task_id: &TaskId,
+    since: Timestamp,
+) -> Result<(u32, u32), Error> {
+    let counts = conn.one(
+        "select (select count(*) from approvals
+                 where task_id = $1 and workspace_id = $2 and status = 'pending'),
+                (select count(*) from approvals
+                 where task_id = $1 and workspace_id = $2 and created_at > $3)",
+        &params![task_id, scope.workspace_id(), since],
+        |r| Ok((r.u32()?, r.u32()?)),
+    )?;
+    Ok(counts.unwrap_or_default())
 }
 
 /// Expires everything that nobody answered in time; answers what, and where it belongs.

@@ -57,6 +57,8 @@ param_from! {
     &'a domain::AuditId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::KeyId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::HandleId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::WebhookId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::DeliveryId, |v| Self::Text(Cow::Borrowed(v.as_str()));
 }
 
 impl<'a, T> From<Option<T>> for Param<'a>

@@ -37,7 +37,8 @@ pub fn append(
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
-        | EventKind::Policy { .. } => None,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => None,
     };
     tx.execute(
         "insert into events (workspace_id, sequence, organization_id, task_id, at, log_line, kind)

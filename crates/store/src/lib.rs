@@ -25,11 +25,14 @@ pub mod idempotency;
 pub mod meta;
 pub mod points;
 pub mod policies;
+pub mod recorded;
+pub mod rounds;
 pub mod sessions;
 pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;
+pub mod webhooks;
 
 pub use db::{Reader, Tx};
 pub use door::{Location, Store};

@@ -12,6 +12,10 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0001_spine.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_keys_settings.sql"),
+    include_str!("../migrations/0004_policy_versions.sql"),
+    include_str!("../migrations/0005_approvals.sql"),
+    include_str!("../migrations/0007_mcp.sql"),
+    include_str!("../migrations/0008_webhooks.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

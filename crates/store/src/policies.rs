@@ -1,13 +1,16 @@
-//! Rules, and the version that every decision names.
+//! Rules, the one way to change them, and the version that every decision names.
 //!
 //! The version is the sum of two counters, the organization's and the workspace's: any change to a
 //! rule that bears on a workspace changes the workspace's version, and it never returns.
 
+pub mod history;
+
 use crate::db::{Row, json, params};
 use crate::{Error, Reader, Tx};
-use domain::access::Scope;
-use domain::policy::{Level, Policy, Rule};
-use domain::{AccountId, RuleId};
+use domain::access::{Channel, Scope};
+use domain::policy::{Change, Level, Policy, Rule};
+use domain::{AccountId, RuleId, Timestamp};
+use history::text;
 
 /// The policy that bears on a person in the workspace; on nobody in particular without a person.
 ///
@@ -33,6 +36,20 @@ pub fn policy(
         version: version(conn, scope)?,
         rules,
     })
+}
+
+/// The policy as it stands, which stays as it is until the transaction ends: what is decided on it
+/// is durable before any change of it is.
+///
+/// # Errors
+/// Those of the database.
+pub fn in_force(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    account: Option<&AccountId>,
+) -> Result<Policy, Error> {
+    lock(tx, scope)?;
+    policy(tx, scope, account)
 }
 
 /// The version of the workspace's policy.
@@ -83,11 +100,61 @@ pub fn get(conn: &mut Reader<'_>, scope: &Scope, id: &RuleId) -> Result<Option<R
     )
 }
 
-/// Adds a rule; answers the new version.
+/// Makes one change: writes the rule, puts those beside it in order, and keeps the change as the
+/// next version, all or nothing. The policy is the one the change was made from, read by
+/// [`in_force`]. Answers the number of the version.
 ///
 /// # Errors
-/// Those of the database.
-pub fn insert(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<i64, Error> {
+/// [`Error::Conflict`] when a rule that is to change is not there; those of the database.
+pub fn change(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    policy: &Policy,
+    made: &Made<'_>,
+) -> Result<i64, Error> {
+    let rule = made.change.rule();
+    let done = match made.change {
+        Change::Added { after } => insert(tx, scope, after)?,
+        Change::Edited { after, .. } | Change::Moved { after, .. } => update(tx, scope, after)?,
+        Change::Removed { before } => remove(tx, scope, &before.id)?,
+    };
+    if done != 1 {
+        return Err(Error::Conflict("rules_pk".to_owned()));
+    }
+    let mut next = policy.clone();
+    made.change.apply(&mut next);
+    for (position, id) in (1i64..).zip(next.order_beside(rule)) {
+        place(tx, scope, &id, position)?;
+    }
+    bump(tx, scope, rule.level)?;
+    record(tx, scope, made)?;
+    version(tx, scope)
+}
+
+/// Who makes a change, and which.
+#[derive(Debug, Clone, Copy)]
+pub struct Made<'a> {
+    /// The person.
+    pub by: &'a AccountId,
+    /// Through what.
+    pub channel: Channel,
+    /// When.
+    pub at: Timestamp,
+    /// What is changed.
+    pub change: &'a Change,
+}
+
+/// Keeps every change of the organization's rules out until the transaction ends.
+fn lock(tx: &mut Tx<'_>, scope: &Scope) -> Result<(), Error> {
+    tx.one(
+        "select policy_version from organization_heads where organization_id = $1 for update",
+        &params![scope.organization_id()],
+        |r| r.int(),
+    )
+    .map(|_| ())
+}
+
+fn insert(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<u64, Error> {
     let workspace_id = (rule.level != Level::Organization).then(|| scope.workspace_id());
     tx.execute(
         "insert into rules
@@ -107,17 +174,12 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<i64, Error>
             &rule.note,
             rule.created_at,
         ],
-    )?;
-    bump(tx, scope, rule.level)
+    )
 }
 
-/// Replaces what a rule says: everything but its identifier, level and person. Answers the new
-/// version, or none if there is no such rule at that level.
-///
-/// # Errors
-/// Those of the database.
-pub fn update(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<Option<i64>, Error> {
-    let updated = tx.execute(
+/// Replaces what a rule says: everything but its identifier, level and person.
+fn update(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<u64, Error> {
+    tx.execute(
         "update rules
          set position = $5, matches = $6, effect = $7, until = $8, note = $9
          where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)
@@ -133,61 +195,74 @@ pub fn update(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<Option<i64>
             rule.until,
             &rule.note,
         ],
-    )?;
-    (updated == 1)
-        .then(|| bump(tx, scope, rule.level))
-        .transpose()
+    )
 }
 
-/// Removes a rule; answers the new version, or none if there is no such rule.
-///
-/// # Errors
-/// Those of the database.
-pub fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &RuleId) -> Result<Option<i64>, Error> {
-    let level = tx.one(
+fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &RuleId) -> Result<u64, Error> {
+    tx.execute(
         "delete from rules
-         where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)
-         returning level",
+         where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)",
         &params![id, scope.organization_id(), scope.workspace_id()],
-        |r| r.named(Level::parse),
-    )?;
-    level.map(|level| bump(tx, scope, level)).transpose()
+    )
 }
 
-/// Puts the rules of one level in the order given, from position 1; answers the new version.
-///
-/// # Errors
-/// Those of the database.
-pub fn set_order(tx: &mut Tx<'_>, scope: &Scope, order: &[RuleId]) -> Result<i64, Error> {
-    let mut level = Level::Workspace;
-    for (position, id) in (1i64..).zip(order) {
-        let found = tx.one(
-            "update rules
-             set position = $4
-             where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)
-             returning level",
-            &params![id, scope.organization_id(), scope.workspace_id(), position],
-            |r| r.named(Level::parse),
-        )?;
-        level = found.unwrap_or(level);
-    }
-    bump(tx, scope, level)
+/// Gives a rule its place, unless it has it.
+fn place(tx: &mut Tx<'_>, scope: &Scope, id: &RuleId, position: i64) -> Result<u64, Error> {
+    tx.execute(
+        "update rules
+         set position = $4
+         where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)
+           and position <> $4",
+        &params![id, scope.organization_id(), scope.workspace_id(), position],
+    )
 }
 
-fn bump(tx: &mut Tx<'_>, scope: &Scope, level: Level) -> Result<i64, Error> {
+fn bump(tx: &mut Tx<'_>, scope: &Scope, level: Level) -> Result<u64, Error> {
     match level {
         Level::Organization => tx.execute(
             "update organization_heads
              set policy_version = policy_version + 1
              where organization_id = $1",
             &params![scope.organization_id()],
-        )?,
+        ),
         Level::Workspace | Level::Personal => tx.execute(
             "update workspace_heads
              set policy_version = policy_version + 1
              where workspace_id = $1",
             &params![scope.workspace_id()],
-        )?,
-    };
-    version(tx, scope)
+        ),
+    }
+}
+
+/// Keeps a change as a version of every workspace it bears on.
+fn record(tx: &mut Tx<'_>, scope: &Scope, made: &Made<'_>) -> Result<u64, Error> {
+    let rule = made.change.rule();
+    let everywhere = rule.level == Level::Organization;
+    tx.execute(
+        "insert into policy_versions
+             (workspace_id, version, organization_id, rule_id, level, account_id, author, via, at,
+              change, rule_before, rule_after)
+         select workspace_heads.workspace_id,
+                organization_heads.policy_version + workspace_heads.policy_version,
+                $1, $4, $5, $6, $7, $8, $9, $10, $11, $12
+         from workspace_heads
+         join organization_heads
+           on organization_heads.organization_id = workspace_heads.organization_id
+         where workspace_heads.organization_id = $1
+           and (workspace_heads.workspace_id = $2 or $3 = 1)",
+        &params![
+            scope.organization_id(),
+            scope.workspace_id(),
+            everywhere,
+            &rule.id,
+            rule.level.as_str(),
+            rule.account_id.as_ref(),
+            made.by,
+            made.channel.as_str(),
+            made.at,
+            made.change.as_str(),
+            made.change.before().map(text).transpose()?,
+            made.change.after().map(text).transpose()?,
+        ],
+    )
 }

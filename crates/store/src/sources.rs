@@ -6,6 +6,7 @@ use crate::db::{Row, json, params};
 use crate::{Error, Reader, Tx};
 use domain::SourceId;
 use domain::access::Scope;
+use domain::policy::Pattern;
 use domain::source::{Source, SourceKind, SourceStatus};
 use domain::tool::Tool;
 
@@ -33,8 +34,8 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
         "insert into sources
              (id, organization_id, workspace_id, name, kind, title, origin, base_url, auth,
               allow_private, headers, status, reason, tool_count, warnings, document_digest,
-              created_at, refreshed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+              created_at, refreshed_at, idempotent)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         &params![
             &source.id,
             scope.organization_id(),
@@ -54,6 +55,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
             &source.document_digest,
             source.created_at,
             source.refreshed_at,
+            json(&source.idempotent)?,
         ],
     )?;
     tx.execute(
@@ -72,8 +74,8 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
     bump(tx, scope)
 }
 
-/// Replaces a source and its tools by what was read anew: everything but its identifier and when it
-/// was added. False if there is no such source.
+/// Replaces a source and its tools by what was read anew: everything but its identifier, when it was
+/// added and which tools are safe to repeat. False if there is no such source.
 ///
 /// # Errors
 /// As for [`insert`].
@@ -150,6 +152,27 @@ pub fn set_status(
     Ok(set == 1)
 }
 
+/// Records which tools of a source an administrator calls safe to repeat. False if there is no such
+/// source.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_idempotent(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &SourceId,
+    tools: &[Pattern],
+) -> Result<bool, Error> {
+    let set = tx.execute(
+        "update sources set idempotent = $3 where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id(), json(&tools)?],
+    )?;
+    if set == 1 {
+        bump(tx, scope)?;
+    }
+    Ok(set == 1)
+}
+
 /// Removes a source with its tools and credentials. Calls that were made to it stay in the journal.
 /// False if there is no such source.
 ///
@@ -185,7 +208,7 @@ fn bump(tx: &mut Tx<'_>, scope: &Scope) -> Result<(), Error> {
 const COLUMNS: &str = "sources.id, sources.name, sources.kind, sources.title, sources.origin, \
      sources.base_url, sources.auth, sources.allow_private, sources.headers, sources.status, \
      sources.reason, sources.tool_count, sources.warnings, sources.document_digest, \
-     sources.created_at, sources.refreshed_at";
+     sources.created_at, sources.refreshed_at, sources.idempotent";
 
 fn read(r: &mut Row<'_>) -> Result<Source, Error> {
     Ok(Source {
@@ -204,6 +227,7 @@ fn read(r: &mut Row<'_>) -> Result<Source, Error> {
         document_digest: r.text()?,
         created_at: r.time()?,
         refreshed_at: r.time()?,
+        idempotent: r.json()?,
     })
 }
 

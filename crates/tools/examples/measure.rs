@@ -113,7 +113,6 @@ fn admission(tool: &Tool) -> Admission {
         rule_id: None,
         level: None,
         policy_version: 1,
-        looked_at: Vec::new(),
     };
     let binding = Binding {
         task_id: TaskId::from_bits([1; 16]),
@@ -160,6 +159,7 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         auth: Vec::new(),
         allow_private: false,
         headers: Vec::new(),
+        idempotent: Vec::new(),
         status: SourceStatus::Ready,
         tool_count: tools.len() as u32,
         warnings: Vec::new(),

@@ -10,6 +10,7 @@ mod address;
 mod arriving;
 mod cause;
 mod played;
+mod webhook;
 
 use crate::error::FetchError;
 use address::Verdict;
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::{Host, Url};
+pub use webhook::Taken;
 
 /// How many redirects in a row are followed.
 pub(crate) const REDIRECTS_MAX: usize = 5;

@@ -9,6 +9,7 @@ pub(crate) mod binding;
 mod body;
 mod cycles;
 mod document;
+mod idempotency;
 mod keywords;
 mod names;
 mod operation;

@@ -1,4 +1,4 @@
-//! Seals and opens credentials: the only crate that knows keys and the cipher.
+//! Seals, opens and signs: the only crate that knows keys and the cipher.
 //!
 //! Envelope encryption: each organization has a data key, kept wrapped by the master key; values
 //! are sealed with the data key by XChaCha20-Poly1305 under a random nonce, bound to the identity of
@@ -8,9 +8,11 @@
 mod cipher;
 mod error;
 mod master;
+mod signing;
 
 pub use error::Error;
 pub use master::MasterKey;
+pub use signing::{new_signing_secret, sign};
 
 use cipher::Key;
 use domain::OrganizationId;

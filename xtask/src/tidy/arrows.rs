@@ -81,6 +81,7 @@ const OWNED: &[Owned] = &[
     owned("landlock", &["executor-sandbox"], InTests::OwnersOnly),
     owned("seccompiler", &["executor-sandbox"], InTests::OwnersOnly),
     owned("chacha20poly1305", &["executor-vault"], InTests::OwnersOnly),
+    owned("hmac*", &["executor-vault"], InTests::OwnersOnly),
     owned("reqwest", &["executor-tools", "executor"], InTests::Anyone),
     owned("jsonschema", &["executor-tools"], InTests::OwnersOnly),
     owned("yaml_serde", &["executor-tools"], InTests::OwnersOnly),

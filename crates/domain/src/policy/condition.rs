@@ -2,10 +2,15 @@
 //!
 //! `amount > 5000`, `labels contains "prod"`, `owner in ["a", "b"]`, `note exists`. A comparison of
 //! unlike types, like a missing argument, answers what keeps the rule safe: no for a rule that
-//! allows, yes for one that asks or denies.
+//! allows, yes for one that asks or denies. A null that was sent is there: it exists, and is unlike
+//! everything but null. Numbers are exact; how values compare is in `compare.rs`.
 
+use super::compare::{among, contains, equal, order};
+use super::pattern::in_order;
 use crate::partial::{Part, Partial};
 use serde_json::Value;
+use std::cmp::Ordering;
+use std::fmt;
 
 /// How an argument is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -46,6 +51,27 @@ pub enum Operator {
     /// `contains`: a part of a text, or an item of a list.
     #[serde(rename = "contains")]
     Contains,
+}
+
+impl Operator {
+    /// The operator as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::In => "in",
+            Self::NotIn => "not in",
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::Greater => ">",
+            Self::AtLeast => ">=",
+            Self::Exists => "exists",
+            Self::Absent => "absent",
+            Self::Glob => "glob",
+            Self::Contains => "contains",
+        }
+    }
 }
 
 const OPERATORS: [(&str, Operator); 12] = [
@@ -117,9 +143,18 @@ impl Condition {
                 )
             })?;
         let operand = rest[name.len()..].trim();
-        let value = (!operand.is_empty()).then(|| {
+        let value: Option<Value> = (!operand.is_empty()).then(|| {
             serde_json::from_str(operand).unwrap_or_else(|_| Value::String(operand.to_owned()))
         });
+        let whole = operand
+            .trim_start_matches('-')
+            .bytes()
+            .all(|b| b.is_ascii_digit());
+        if whole && value.as_ref().is_some_and(Value::is_f64) {
+            return Err(refuse(
+                "a whole number beyond 64 bits would be rounded; write it as 1e20 if that is meant",
+            ));
+        }
         let condition = Self {
             path: path.to_owned(),
             op,
@@ -127,6 +162,29 @@ impl Condition {
         };
         condition.validate().map_err(refuse)?;
         Ok(condition)
+    }
+
+    /// Why it does not hold, or is not certain to, in a few words after the rule's name.
+    #[must_use]
+    pub fn why_not(&self, arguments: &Value) -> String {
+        match find(arguments, &self.path) {
+            None => format!("{self}: `{}` is missing", self.path),
+            Some(found) => {
+                let kind = kind(found);
+                let undecided = self
+                    .value
+                    .as_ref()
+                    .is_some_and(|operand| self.compare(found, operand).is_none());
+                if undecided {
+                    format!(
+                        "{self}: `{}` is {kind}, which cannot be compared so",
+                        self.path
+                    )
+                } else {
+                    format!("{self} does not hold")
+                }
+            }
+        }
     }
 
     /// Checks that the operand fits the operator; conditions from outside pass through here.
@@ -207,18 +265,14 @@ impl Condition {
     }
 
     fn compare(&self, found: &Value, operand: &Value) -> Option<bool> {
-        use std::cmp::Ordering;
         let ordered = |accept: fn(Ordering) -> bool| order(found, operand).map(accept);
+        let listed = || among(found, operand.as_array()?);
         match self.op {
             Operator::Exists | Operator::Absent => None,
-            Operator::Equal => Some(equal(found, operand)),
-            Operator::NotEqual => Some(!equal(found, operand)),
-            Operator::In => operand
-                .as_array()
-                .map(|l| l.iter().any(|o| equal(found, o))),
-            Operator::NotIn => operand
-                .as_array()
-                .map(|l| !l.iter().any(|o| equal(found, o))),
+            Operator::Equal => equal(found, operand),
+            Operator::NotEqual => equal(found, operand).map(|same| !same),
+            Operator::In => listed(),
+            Operator::NotIn => listed().map(|is| !is),
             Operator::Less => ordered(Ordering::is_lt),
             Operator::AtMost => ordered(Ordering::is_le),
             Operator::Greater => ordered(Ordering::is_gt),
@@ -227,12 +281,30 @@ impl Condition {
                 (Value::String(text), Value::String(glob)) => Some(glob_matches(glob, text)),
                 _ => None,
             },
-            Operator::Contains => match (found, operand) {
-                (Value::String(text), Value::String(part)) => Some(text.contains(part.as_str())),
-                (Value::Array(items), item) => Some(items.iter().any(|i| equal(i, item))),
-                _ => None,
-            },
+            Operator::Contains => contains(found, operand),
         }
+    }
+}
+
+/// A condition as it is written: its text reads back to the same condition.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.op.as_str())?;
+        match &self.value {
+            Some(value) => write!(f, " {value}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 
@@ -244,40 +316,9 @@ fn find<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     })
 }
 
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(_), Value::Number(_)) => order(a, b) == Some(std::cmp::Ordering::Equal),
-        _ => a == b,
-    }
-}
-
-fn order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
-            (Some(x), Some(y)) => Some(x.cmp(&y)),
-            _ => x.as_f64()?.partial_cmp(&y.as_f64()?),
-        },
-        (Value::String(x), Value::String(y)) => Some(x.cmp(y)),
-        _ => None,
-    }
-}
-
-/// `*` stands for any characters, also none. Linear memory, at most quadratic time.
+/// `*` stands for any characters, also none.
 fn glob_matches(glob: &str, text: &str) -> bool {
-    let parts: Vec<&str> = glob.split('*').collect();
-    let [first, middle @ .., last] = parts.as_slice() else {
-        return glob == text;
-    };
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    for part in middle {
-        let Some(at) = rest.find(part) else {
-            return false;
-        };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
+    in_order(&glob.split('*').collect::<Vec<_>>(), text)
 }
 
 #[cfg(test)]
@@ -287,8 +328,8 @@ mod tests {
 
     #[test]
     fn table() {
-        let args =
-            json!({"amount": 5000, "to": "prod-eu", "tags": ["a"], "n": {"x": [1.5]}, "z": null});
+        let args = json!({"amount": 5000, "to": "prod-eu", "tags": ["a"], "n": {"x": [1.5]}, "z": null,
+                   "big": 9_007_199_254_740_993_u64, "sci": "1e9"});
         for (text, expected) in [
             ("amount > 4999", Some(true)),
             ("amount>5000", Some(false)),
@@ -308,6 +349,26 @@ mod tests {
             ("missing absent", Some(true)),
             ("z exists", Some(true)),
             ("to != prod-eu", Some(false)),
+            ("to != 5", None),
+            ("tags = a", None),
+            ("tags != a", None),
+            ("tags in [\"a\"]", None),
+            ("tags not in [\"b\"]", None),
+            ("amount = \"5000\"", None),
+            ("amount != \"5000\"", None),
+            ("z = null", Some(true)),
+            ("z != null", Some(false)),
+            ("z != x", None),
+            ("z < 1", None),
+            ("z absent", Some(false)),
+            ("to != null", Some(true)),
+            ("missing = null", None),
+            ("n.x = [1.5]", Some(true)),
+            ("n = {\"x\": [1.50]}", Some(true)),
+            ("big > 9007199254740992", Some(true)),
+            ("big = 9007199254740993", Some(true)),
+            ("big = 9007199254740992", Some(false)),
+            ("sci >= 1000000000", None),
         ] {
             let condition = Condition::parse(text).expect(text);
             assert_eq!(
@@ -335,6 +396,7 @@ mod tests {
             "a =",
             "a..b = 1",
             "> 5",
+            "amount < 18446744073709551617",
         ] {
             assert!(Condition::parse(bad).is_err(), "{bad}");
         }

@@ -3,16 +3,18 @@
 //! The same rules as [`super::decide`]; a condition on something unknown may hold or not, and both
 //! ways are followed. Where nothing is unknown there is one answer, and it is that of `decide`.
 
-use super::{Decision, Level, Policy, Request, Rule, applies, default_effect};
+use super::trace::miss_in_general;
+use super::{Decision, Level, Path, Policy, Request, Rule, default_effect};
 use crate::partial::Partial;
 
 /// Every effect that the call may meet, each once with a rule that gives it, the strictest first.
 /// The arguments of the request are not looked at.
 #[must_use]
 pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> Vec<Decision> {
+    let path = Path::new(request.tool);
     let mut outcomes: Vec<Option<&Rule>> = vec![None];
     for level in Level::ALL {
-        let said = level_says(level, request, arguments, policy);
+        let said = level_says(level, (request, &path), arguments, policy);
         let mut next: Vec<Option<&Rule>> = Vec::new();
         for before in outcomes {
             for now in &said {
@@ -40,7 +42,6 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
                 rule_id: rule.map(|r| r.id.clone()),
                 level: rule.map(|r| r.level),
                 policy_version: policy.version,
-                looked_at: Vec::new(),
             });
         }
     }
@@ -51,13 +52,13 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
 /// What one level may say: rules of different effects, or nothing.
 fn level_says<'p>(
     level: Level,
-    request: &Request<'_>,
+    (request, path): (&Request<'_>, &Path),
     arguments: &Partial,
     policy: &'p Policy,
 ) -> Vec<Option<&'p Rule>> {
     let mut said = Vec::new();
     for rule in policy.rules.iter().filter(|r| r.level == level) {
-        if !applies(rule, request) {
+        if miss_in_general(rule, request, path).is_some() {
             continue;
         }
         let when_undecided = rule.when_undecided();

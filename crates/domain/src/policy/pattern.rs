@@ -1,13 +1,57 @@
 //! Tool path patterns: `*` stands for one segment or a part of one, `**` for any number of segments.
 //!
-//! Matching takes time linear in pattern times path and ignores case, `_` and `-`, as look-ups do.
+//! A pattern fits a whole path or not at all, in time linear in pattern times path. It ignores case,
+//! `_` and `-` exactly as look-ups do, so no other spelling of a path slips past a rule. What is a
+//! wildcard is settled before anything is ignored: `*_*` is one segment, not `**`.
 
 use crate::tool::fold_path;
 
 /// A pattern over tool paths, such as `github.issues.*`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(transparent)]
-pub struct Pattern(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+/// What one segment of a path must be, folded once when the pattern is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    /// `**`
+    Any,
+    /// Exactly this.
+    Exact(String),
+    /// These parts in this order, with anything between them; the first begins the segment, the
+    /// last ends it.
+    Parts(Vec<String>),
+}
+
+/// A path as patterns see it: folded and cut once, however many patterns look at it.
+#[derive(Debug, Clone)]
+pub struct Path {
+    folded: String,
+    /// Where each segment ends.
+    ends: Vec<usize>,
+}
+
+impl Path {
+    /// Reads a tool's path.
+    #[must_use]
+    pub fn new(path: &str) -> Self {
+        let folded = fold_path(path);
+        let mut ends: Vec<usize> = folded.match_indices('.').map(|(at, _)| at).collect();
+        ends.push(folded.len());
+        Self { folded, ends }
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn segment(&self, at: usize) -> &str {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before] + 1);
+        &self.folded[start..self.ends[at]]
+    }
+}
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,73 +98,109 @@ impl Pattern {
                 return refuse("segments hold letters, digits, '_', '-', '$' and '*' only");
             }
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self {
+            text: text.to_owned(),
+            segments: text.split('.').map(Segment::new).collect(),
+        })
     }
 
     /// The pattern as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether a tool's path fits.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        let pattern = fold_path(&self.0);
-        let path = fold_path(path);
-        let pattern: Vec<&str> = pattern.split('.').collect();
-        let path: Vec<&str> = path.split('.').collect();
-        wildcard(
-            &pattern,
-            &path,
-            |p| *p == "**",
-            |p, s| {
-                let p: Vec<char> = p.chars().collect();
-                let s: Vec<char> = s.chars().collect();
-                wildcard(&p, &s, |c| *c == '*', |a, b| a == b)
-            },
-        )
+        self.fits(&Path::new(path))
+    }
+
+    /// Whether a path that was read before fits.
+    #[must_use]
+    pub fn fits(&self, path: &Path) -> bool {
+        // Greedy, with one point to come back to: no pair of segments is compared twice.
+        let (mut p, mut s) = (0, 0);
+        let mut back: Option<(usize, usize)> = None;
+        while s < path.len() {
+            match self.segments.get(p) {
+                Some(Segment::Any) => {
+                    back = Some((p, s));
+                    p += 1;
+                    continue;
+                }
+                Some(segment) if segment.fits(path.segment(s)) => {
+                    p += 1;
+                    s += 1;
+                    continue;
+                }
+                Some(_) | None => {}
+            }
+            let Some((any, from)) = back else {
+                return false;
+            };
+            (p, s) = (any + 1, from + 1);
+            back = Some((any, s));
+        }
+        self.segments[p..].iter().all(|rest| *rest == Segment::Any)
     }
 
     /// How narrow the pattern is: a new rule stands above those with a smaller number.
     #[must_use]
     pub fn specificity(&self) -> usize {
-        self.0
-            .split('.')
-            .map(|s| match s {
-                "**" => 0,
-                s if s.contains('*') => 10,
-                _ => 100,
+        self.segments
+            .iter()
+            .map(|segment| match segment {
+                Segment::Any => 0,
+                Segment::Parts(_) => 10,
+                Segment::Exact(_) => 100,
             })
             .sum()
     }
 }
 
-/// Greedy matching with one point to come back to: linear memory, at most quadratic time.
-fn wildcard<P, S>(
-    pattern: &[P],
-    subject: &[S],
-    star: impl Fn(&P) -> bool,
-    fits: impl Fn(&P, &S) -> bool,
-) -> bool {
-    let (mut p, mut s) = (0, 0);
-    let mut back: Option<(usize, usize)> = None;
-    while s < subject.len() {
-        if p < pattern.len() && star(&pattern[p]) {
-            back = Some((p, s));
-            p += 1;
-        } else if p < pattern.len() && fits(&pattern[p], &subject[s]) {
-            p += 1;
-            s += 1;
-        } else if let Some((star_p, star_s)) = back {
-            p = star_p + 1;
-            s = star_s + 1;
-            back = Some((star_p, star_s + 1));
+impl Segment {
+    fn new(text: &str) -> Self {
+        if text == "**" {
+            Self::Any
+        } else if text.contains('*') {
+            Self::Parts(text.split('*').map(fold_path).collect())
         } else {
-            return false;
+            Self::Exact(fold_path(text))
         }
     }
-    pattern[p..].iter().all(star)
+
+    fn fits(&self, segment: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(text) => text == segment,
+            Self::Parts(parts) => in_order(parts, segment),
+        }
+    }
+}
+
+/// Whether a text is made of parts in their order with anything between. Each part is looked for
+/// once, from where the one before ended.
+pub(super) fn in_order<S: AsRef<str>>(parts: &[S], text: &str) -> bool {
+    let [first, middle @ .., last] = parts else {
+        return parts.first().is_some_and(|only| only.as_ref() == text);
+    };
+    let Some(mut rest) = text.strip_prefix(first.as_ref()) else {
+        return false;
+    };
+    for part in middle.iter().map(AsRef::as_ref) {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last.as_ref())
+}
+
+impl serde::Serialize for Pattern {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.text)
+    }
 }
 
 impl<'de> serde::Deserialize<'de> for Pattern {
@@ -152,10 +232,32 @@ mod tests {
             ("a.**.z", "a.z.b", false),
             ("GitHub.list_issues", "github.listIssues", true),
             ("github.issues", "github.issuesX", false),
+            ("github.issues", "xgithub.issues", false),
+            ("GITHUB.Issues.create", "github.issues.create", true),
+            ("github.issues.create", "GitHub.is_sues.CRE-ATE", true),
+            ("a.*_*", "a.b.c", false),
+            ("a.*-*", "a.bc", true),
+            ("a.*b*d", "a.xbyd", true),
+            ("a.*b*d", "a.xbydz", false),
+            ("a.b*b", "a.b", false),
+            ("**.b.**.d", "a.b.b.c.d", true),
+            ("**.b.**.d", "a.c.d", false),
+            ("**.a.b", "a.a.a.b", true),
+            ("a.b", "a.b.", false),
+            ("a.*", "a.\u{130}x", true),
         ] {
             let pattern = Pattern::parse(pattern).expect("a pattern");
             assert_eq!(pattern.matches(path), expected, "{pattern:?} {path}");
         }
+    }
+
+    #[test]
+    fn a_hostile_pattern_ends() {
+        let pattern = Pattern::parse(&format!("{}b", "*a".repeat(250))).expect("a pattern");
+        assert!(!pattern.matches(&"a".repeat(20_000)));
+        let deep = format!("{}z", "**.a.".repeat(100));
+        let pattern = Pattern::parse(&deep).expect("a pattern");
+        assert!(!pattern.matches(&"a.".repeat(5_000)));
     }
 
     #[test]

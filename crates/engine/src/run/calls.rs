@@ -3,18 +3,18 @@
 //! A call that a program makes again after a crash is matched with its record and never decided,
 //! asked or sent a second time, unless it is safe to repeat or a person says so.
 
-use super::Run;
 use super::journal::outcome_of;
+use super::{Run, answers};
 use crate::builtin::{View, caller_of};
-use crate::gate::{self, Asking, Checked, Consuming, Repeating, Target, Verdict, Wanted};
+use crate::gate::{self, Checked, Consuming, Target, Verdict, Wanted};
 use crate::{Engine, Error};
+use domain::AccountId;
 use domain::access::Scope;
-use domain::approval::{Approval, ApprovalStatus, Question};
+use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Admission, Call, CallStatus};
-use domain::policy::Ask;
+use domain::canonical::canonical;
 use domain::task::{Outcome, Task};
-use domain::tool::{Risk, ToolError, ToolErrorCode};
-use domain::{AccountId, Timestamp};
+use domain::tool::{ToolError, ToolErrorCode};
 use serde_json::{Value, json};
 
 /// Answers larger than this many times the limit on a tool's result are not kept at all.
@@ -60,6 +60,13 @@ impl Run<'_> {
         } else {
             self.admit(fresh).await
         }
+    }
+
+    /// The arguments that are sent, if they are not those that the program gave.
+    fn edited_arguments(&self, sequence: u32, target: &Target) -> Option<Value> {
+        let made = self.made.get(&sequence)?;
+        let differs = canonical(&target.arguments) != made.arguments;
+        differs.then(|| target.arguments.clone())
     }
 
     /// Matches a call with its record.
@@ -119,6 +126,7 @@ impl Run<'_> {
             caller: &caller,
             catalog: &catalog,
             policy: &policy,
+            task: Some(&self.task.id),
             now: self.now(),
         };
         let mut checked = Vec::with_capacity(wanted.len());
@@ -128,7 +136,7 @@ impl Run<'_> {
         Ok(checked)
     }
 
-    fn follow_verdict(&mut self, sequence: u32, verdict: Verdict) {
+    pub(super) fn follow_verdict(&mut self, sequence: u32, verdict: Verdict) {
         let state = match verdict {
             Verdict::Settled(status) => {
                 self.ready.push((sequence, status));
@@ -140,7 +148,11 @@ impl Run<'_> {
             }
             Verdict::Asked(approval) => {
                 if let Some(call) = self.made.get_mut(&sequence) {
-                    call.binding = approval.binding.clone();
+                    let bound = &approval.binding;
+                    call.binding
+                        .definition_digest
+                        .clone_from(&bound.definition_digest);
+                    call.binding.policy_version = bound.policy_version;
                     call.rule_id.clone_from(&approval.rule_id);
                 }
                 self.approvals.push(*approval);
@@ -158,7 +170,8 @@ impl Run<'_> {
             wants_meta: self
                 .made
                 .get(&sequence)
-                .is_some_and(|c| wants_meta(&c.options)),
+                .is_some_and(|c| answers::wants_meta(&c.options)),
+            edited: self.edited_arguments(sequence, &target),
             bytes_max: self.task.limits.tool_result_bytes * KEPT_RESULTS,
         };
         self.in_flight.push(Box::pin(async move {
@@ -166,90 +179,17 @@ impl Run<'_> {
         }));
     }
 
-    /// What to do about calls that were under way when a server died, once the program has made
-    /// them again: repeat what is safe to repeat, ask a person about the rest.
-    pub(super) async fn settle_uncertain(&mut self) -> Result<(), Error> {
-        for call in std::mem::take(&mut self.uncertain) {
-            let sequence = call.binding.sequence;
-            let target = self.target_of(&call).await?;
-            let same = target.filter(|t| t.tool.digest == call.binding.definition_digest);
-            let Some(target) = same else {
-                self.ready.push((sequence, CallStatus::Unknown));
-                self.calls.insert(sequence, CallState::Ready);
-                continue;
-            };
-            let now = self.now();
-            if call.risk == Risk::Read {
-                let admission = self.readmit(&call, &target, now).await?;
-                match admission {
-                    Some(admission) => {
-                        self.send(sequence, admission, target);
-                        self.calls.insert(sequence, CallState::InFlight);
-                    }
-                    None => {
-                        self.ready.push((sequence, CallStatus::Unknown));
-                        self.calls.insert(sequence, CallState::Ready);
-                    }
-                }
-                continue;
-            }
-            let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
-            let asked = self
-                .commit(move |tx| {
-                    store::calls::mark_unknown(tx, &lease, sequence)?;
-                    let asking = Asking {
-                        scope: &scope,
-                        task: &task,
-                        call: &call,
-                        prepared: &target.prepared,
-                        question: Question::SendAgain,
-                        now,
-                    };
-                    let why = "the server stopped while this call was under way: it may have \
-                               happened. Approve to send it again, deny to let it fail";
-                    gate::call_event(tx, &scope, &call, "unknown", now)?;
-                    gate::ask_person(tx, &asking, &Ask::default(), why.to_owned())
-                })
-                .await?;
-            self.approvals.push(asked);
-            self.calls.insert(sequence, CallState::Asked);
-        }
-        Ok(())
-    }
-
-    async fn readmit(
+    /// What a call leads to today, with its own arguments or those that a reviewer gave it.
+    pub(super) async fn target_of(
         &mut self,
         call: &Call,
-        target: &Target,
-        now: Timestamp,
-    ) -> Result<Option<Admission>, Error> {
-        let (scope, task, call, target) = (
-            self.scope.clone(),
-            self.task.clone(),
-            call.clone(),
-            target.clone(),
-        );
-        self.commit(move |tx| {
-            let (scope, task, call, target) = (&scope, &task, &call, &target);
-            gate::repeat(
-                tx,
-                &Repeating {
-                    scope,
-                    task,
-                    call,
-                    target,
-                    now,
-                },
-            )
-        })
-        .await
-    }
-
-    async fn target_of(&mut self, call: &Call) -> Result<Option<Target>, Error> {
+        approval: Option<&Approval>,
+    ) -> Result<Option<Target>, Error> {
+        let arguments = approval.map_or(&call.arguments, |a| &a.arguments);
         let wanted = Wanted {
             sequence: call.binding.sequence,
             path: call.binding.tool.clone(),
-            arguments: call.arguments.clone(),
+            arguments: arguments.clone(),
             options: call.options.clone(),
             position: call.position,
         };
@@ -298,29 +238,20 @@ impl Run<'_> {
         let Some(call) = self.made.get(&sequence).cloned() else {
             return Ok(());
         };
-        let tool = &approval.binding.tool;
-        let refused = match (&approval.status, approval.question) {
-            (ApprovalStatus::Approved(_), _) => None,
-            (_, Question::SendAgain) => Some(CallStatus::Unknown),
-            (ApprovalStatus::Denied(answered), Question::Send) => Some(CallStatus::Denied(
-                approval_denied(tool, &approval, &answered.reason),
-            )),
-            (ApprovalStatus::Pending | ApprovalStatus::Expired | ApprovalStatus::Withdrawn, _) => {
-                Some(CallStatus::Failed(approval_expired(tool, &approval)))
-            }
-        };
-        if let Some(status) = refused {
+        if let Some(status) = answers::without_sending(&call, &approval) {
             self.follow_verdict(sequence, Verdict::Settled(status));
             return Ok(());
         }
-        let target = self.target_of(&call).await?;
+        let target = self.target_of(&call, Some(&approval)).await?;
         let now = self.now();
+        let system = self.engine.inner.system;
         let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
         let verdict = self
             .commit(move |tx| {
                 gate::consume(
                     tx,
                     &Consuming {
+                        system,
                         scope: &scope,
                         lease: &lease,
                         task: &task,
@@ -332,36 +263,13 @@ impl Run<'_> {
                 )
             })
             .await?;
-        self.follow_verdict(sequence, verdict);
+        match verdict {
+            Some(verdict) => self.follow_verdict(sequence, verdict),
+            // Withdrawn in between: the next look tells the program.
+            None => self.look_at_answers = true,
+        }
         Ok(())
     }
-}
-
-fn wants_meta(options: &str) -> bool {
-    serde_json::from_str::<Value>(options).is_ok_and(|o| o["meta"] == Value::Bool(true))
-}
-
-fn approval_denied(tool: &str, approval: &Approval, reason: &str) -> ToolError {
-    let said = if reason.is_empty() {
-        String::new()
-    } else {
-        format!(": {reason}")
-    };
-    ToolError::new(
-        ToolErrorCode::ApprovalDenied,
-        tool,
-        format!("a reviewer denied the call to {tool}{said}"),
-    )
-    .with_details(json!({ "approval": approval.id, "reason": reason }))
-}
-
-fn approval_expired(tool: &str, approval: &Approval) -> ToolError {
-    ToolError::new(
-        ToolErrorCode::ApprovalExpired,
-        tool,
-        format!("nobody answered the approval of {tool} in time; nothing was sent"),
-    )
-    .with_details(json!({ "approval": approval.id }))
 }
 
 /// The error of a call whose outcome nobody knows.
@@ -382,6 +290,8 @@ struct Sending {
     scope: Scope,
     account_id: AccountId,
     wants_meta: bool,
+    /// What a reviewer put in the place of the program's arguments.
+    edited: Option<Value>,
     bytes_max: u64,
 }
 
@@ -426,7 +336,11 @@ impl Sending {
             .into_iter()
             .map(|(k, v)| (k, Value::String(v)))
             .collect();
-        Ok(json!({ "data": answer.data, "status": answer.status, "headers": headers }))
+        let mut told = json!({ "data": answer.data, "status": answer.status, "headers": headers });
+        if let Some(edited) = &self.edited {
+            told["editedArguments"] = edited.clone();
+        }
+        Ok(told)
     }
 }
 

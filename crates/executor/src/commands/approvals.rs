@@ -1,16 +1,21 @@
-//! `executor approvals`: what people are asked, and their answers.
+//! `executor approvals`: what people are asked, and their answers. Editing arguments is in
+//! `approvals/edit.rs`, answering as questions come in `approvals/watch.rs`.
+
+mod edit;
+mod remember;
+mod watch;
 
 use crate::client::Client;
 use crate::context::Context;
-use crate::failure::{Exit, Failure, Result};
-use crate::follow::{answer, typed};
+use crate::failure::{Exit, Result};
+use crate::follow::{Reply, answer_with, taken};
 use crate::output::{plain, table};
 use crate::show::describe;
-use crate::terminal::Lines;
-use api::approvals::Approval;
-use api::system::Me;
+use api::approvals::{Approval, Withdrawal};
+use remember::{Kept, Remember};
+use reqwest::Method;
+use serde::Serialize;
 use serde_json::Value;
-use std::collections::VecDeque;
 
 /// Shows and answers what people are asked
 #[derive(clap::Args)]
@@ -40,16 +45,21 @@ enum Command {
         /// The approval's id
         id: String,
     },
-    /// Lets the call through
-    #[command(after_help = "Example:\n  executor approvals approve appr_…")]
-    Approve {
+    /// Lets the call through, or sends it again; or says that it happened
+    #[command(
+        after_help = "A call that was under way when the server stopped may have happened: look, then approve to\nsend it again, say with --happened what it gave, or deny to let it fail.\n\nExamples:\n  executor approvals approve appr_…\n  executor approvals approve appr_… --edit\n  executor approvals approve appr_… --arguments '{\"amount\": 10}'\n  executor approvals approve appr_… --happened '{\"id\": 7}'\n  executor approvals approve appr_… --remember"
+    )]
+    Approve(Approve),
+    /// Takes a question back, until its call is on its way; the program is told
+    #[command(after_help = "Example:\n  executor approvals withdraw appr_… --reason 'not needed'")]
+    Withdraw {
         /// The approval's id
         id: String,
-        /// Why, for the record
+        /// Why, for the program and the record
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Refuses the call
+    /// Refuses the call; one that may have happened fails with outcome_unknown
     #[command(after_help = "Example:\n  executor approvals deny appr_… --reason 'wrong account'")]
     Deny {
         /// The approval's id
@@ -57,10 +67,65 @@ enum Command {
         /// Why, for the program and the record
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        remember: Remember,
     },
     /// Shows approvals as they come and takes answers at the terminal
     #[command(after_help = "Example:\n  executor approvals watch")]
     Watch,
+}
+
+#[derive(clap::Args)]
+struct Approve {
+    /// The approval's id
+    id: String,
+    /// Why, for the record
+    #[arg(long)]
+    reason: Option<String>,
+    /// Change the arguments in your editor first
+    #[arg(long, conflicts_with_all = ["arguments", "happened", "remember"])]
+    edit: bool,
+    /// Send with these arguments instead: JSON, or @FILE
+    #[arg(long, value_name = "JSON|@FILE", value_parser = edit::json, conflicts_with_all = ["happened", "remember"])]
+    arguments: Option<Value>,
+    /// It happened when it was sent before, and gave this: JSON, or @FILE
+    #[arg(long, value_name = "JSON|@FILE", value_parser = edit::json, conflicts_with = "remember")]
+    happened: Option<Value>,
+    #[command(flatten)]
+    remember: Remember,
+}
+
+/// What `approvals list` prints of each.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    id: &'a str,
+    task_id: &'a str,
+    tool: &'a str,
+    arguments: &'a Value,
+    status: &'a str,
+    risk: &'a str,
+    rule: Option<&'a str>,
+    requested_by: &'a str,
+    created_at: &'a str,
+    expires_at: &'a str,
+}
+
+impl<'a> Listed<'a> {
+    fn of(a: &'a Approval) -> Self {
+        Self {
+            id: &a.id,
+            task_id: &a.task_id,
+            tool: &a.tool,
+            arguments: &a.arguments,
+            status: &a.status,
+            risk: &a.risk,
+            rule: a.rule.as_deref(),
+            requested_by: &a.requested_by,
+            created_at: &a.created_at,
+            expires_at: &a.expires_at,
+        }
+    }
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
@@ -73,11 +138,15 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 .into_iter()
                 .collect();
             let approvals: Vec<Approval> = client.list(&["approvals"], &query, limit).await?;
-            context.output.show(&approvals, |approvals| {
+            let listed: Vec<_> = approvals.iter().map(Listed::of).collect();
+            context.output.show(&listed, |_| {
                 let row = |a: &Approval| {
                     vec![
                         a.id.clone(),
-                        a.status.clone(),
+                        match a.missing {
+                            0 | 1 => a.status.clone(),
+                            missing => format!("{} ({missing} missing)", a.status),
+                        },
                         a.risk.clone(),
                         a.tool.clone(),
                         a.expires_at.clone(),
@@ -97,32 +166,75 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 format!("{}\n  status {}", describe(&context.output, a), ended(a))
             });
         }
-        Command::Approve { id, reason } => {
-            answered(context, &client, &id, "approve", reason).await?
+        Command::Approve(approve) => approved(context, &client, approve).await?,
+        Command::Deny {
+            id,
+            reason,
+            remember,
+        } => {
+            let approval: Approval = client.get(&["approvals", &id], &[]).await?;
+            let kept = remember.choose(context, &client, &approval, "deny");
+            let rule = match kept.await? {
+                Kept::Left => return Ok(Exit::Done),
+                Kept::Nothing => None,
+                Kept::Rule(rule) => Some(*rule),
+            };
+            let denied = answer_with(&client, &approval, Reply::Deny, reason, rule).await?;
+            told(context, &denied);
         }
-        Command::Deny { id, reason } => answered(context, &client, &id, "deny", reason).await?,
-        Command::Watch => return watch(context, client).await,
+        Command::Withdraw { id, reason } => {
+            let path = ["approvals", &id, "withdraw"];
+            let body = Withdrawal { reason };
+            let withdrawn: Approval = client.send(Method::POST, &path, &body).await?;
+            told(context, &withdrawn);
+        }
+        Command::Watch => return watch::run(context, client).await,
     }
     Ok(Exit::Done)
 }
 
-async fn answered(
-    context: &Context,
-    client: &Client,
-    id: &str,
-    verdict: &str,
-    reason: Option<String>,
-) -> Result<()> {
-    let approval: Approval = client.get(&["approvals", id], &[]).await?;
-    let approval = answer(client, &approval, verdict, reason).await?;
-    context.output.show(&approval, |a| {
-        format!("{} {} {}", a.id, a.status, plain(&a.tool))
-    });
+async fn approved(context: &Context, client: &Client, approve: Approve) -> Result<()> {
+    let approval: Approval = client.get(&["approvals", &approve.id], &[]).await?;
+    let arguments = match (approve.arguments, approve.edit) {
+        (Some(arguments), _) => Some(arguments),
+        (None, true) => Some(edit::in_editor(context, &approval)?),
+        (None, false) => None,
+    };
+    let (approval, reply) = match (approve.happened, arguments) {
+        (Some(value), _) => (approval, Reply::Happened(value)),
+        (None, Some(arguments)) => {
+            let Some(shown) = edit::shown(context, client, &approval, &arguments).await? else {
+                return Ok(());
+            };
+            (shown, Reply::Edit(arguments))
+        }
+        (None, None) => (approval, Reply::Approve),
+    };
+    let kept = approve.remember.choose(context, client, &approval, "allow");
+    let rule = match kept.await? {
+        Kept::Left => return Ok(()),
+        Kept::Nothing => None,
+        Kept::Rule(rule) => Some(*rule),
+    };
+    let answered = answer_with(client, &approval, reply, approve.reason, rule).await?;
+    told(context, &answered);
     Ok(())
 }
 
+fn told(context: &Context, approval: &Approval) {
+    context
+        .output
+        .show(approval, |a| format!("{} {}", taken(a), plain(&a.tool)));
+}
+
 fn ended(approval: &Approval) -> String {
-    let mut text = approval.status.clone();
+    let mut text = match approval.answer.as_deref() {
+        None => approval.status.clone(),
+        Some(answer) => format!("{} ({answer})", approval.status),
+    };
+    if let Some(value) = &approval.value {
+        text.push_str(&format!(" with {}", plain(&value.to_string())));
+    }
     for (word, value) in [
         ("by", &approval.decided_by),
         ("via", &approval.decided_via),
@@ -134,71 +246,4 @@ fn ended(approval: &Approval) -> String {
         }
     }
     text
-}
-
-/// Asks about what is pending, then about what comes, until Ctrl-C.
-async fn watch(context: &Context, client: Client) -> Result<Exit> {
-    let output = &context.output;
-    if !output.can_ask() || output.json {
-        return Err(
-            Failure::usage("`approvals watch` asks on the terminal, and there is none").next(
-                "use `executor approvals list --status pending --json`, then approve or deny by id",
-            ),
-        );
-    }
-    let me: Me = client.get(&["me"], &[]).await?;
-    // The stream is opened before the list is read, so nothing falls between the two.
-    let mut stream = client
-        .events(&["workspaces", &me.workspace.id, "events"], None)
-        .await?;
-    let mut waiting: VecDeque<Approval> = client
-        .list(&["approvals"], &[("status", "pending")], 1_000)
-        .await?
-        .into_iter()
-        .rev()
-        .collect();
-    let mut lines = Lines::default();
-    output.note("watching; Ctrl-C ends");
-    let mut asked = String::new();
-    loop {
-        if let Some(first) = waiting.front()
-            && first.id != asked
-        {
-            output.err(&describe(output, first));
-            output.ask(&format!(
-                "Send {}? [y]es, [n]o and why: ",
-                plain(&first.tool)
-            ));
-            asked.clone_from(&first.id);
-        }
-        tokio::select! {
-            event = stream.next() => {
-                let Some(event) = event? else {
-                    return Err(Failure::unreachable("the server ended the stream").next("run it again once the server is back"));
-                };
-                let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
-                let id = text("approvalId");
-                if event.kind != "approval" || waiting.iter().any(|a| a.id == id) && text("status") == "pending" {
-                    continue;
-                }
-                if text("status") == "pending" {
-                    waiting.push_back(client.get(&["approvals", id], &[]).await?);
-                } else if waiting.iter().any(|a| a.id == id) {
-                    output.note(&format!("\n{id} is {}", plain(text("status"))));
-                    waiting.retain(|a| a.id != id);
-                }
-            }
-            line = lines.next(), if !waiting.is_empty() => {
-                asked.clear();
-                if let (Some(first), Some((verdict, reason))) = (waiting.front().cloned(), typed(&line)) {
-                    waiting.pop_front();
-                    match answer(&client, &first, verdict, reason).await {
-                        Ok(a) => output.note(&format!("{} {}", a.id, a.status)),
-                        Err(failure) => output.failure(&failure),
-                    }
-                }
-            }
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
-        }
-    }
 }

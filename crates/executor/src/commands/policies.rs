@@ -1,20 +1,27 @@
 //! `executor policies`: the ordered rules that decide about calls.
+//!
+//! How a rule is written on the command line is in `rule.rs`; what was, is and would be decided is
+//! shown by `look.rs`.
 
-use crate::client::Client;
-use crate::commands::{find, json_object, removed};
+mod look;
+mod rule;
+pub(crate) mod shown;
+
+use crate::commands::{json_object, removed};
 use crate::context::Context;
-use crate::duration::{parse_ms, parse_until};
-use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, plain, table};
-use api::policies::{NewRule, Policy, PolicyTest, Rule, RuleAsk, RuleMatch, RuleMove, Verdict};
-use clap::ValueEnum;
+use crate::duration::parse_since;
+use crate::failure::{Exit, Result};
+use api::policies::{Policy, Rule, RuleMove};
+use api::policy_history::RulePreview;
 use reqwest::Method;
+use rule::{Details, Effect};
 use serde_json::Value;
+use shown::{about, listed};
 
 /// The ordered rules that allow, ask about or deny calls
 #[derive(clap::Args)]
 #[command(
-    after_help = "Within a level the first match decides; across levels the strictest wins. Where no rule\nmatches, reading is allowed and everything else asks.\n\nExamples:\n  executor policies add allow 'github.issues.*' --except github.issues.delete\n  executor policies test ledger.payments.create '{\"amount\": 9000}'"
+    after_help = "Within a level the first match decides; across levels the strictest wins. Where no rule\nmatches, reading is allowed and everything else asks.\n\nExamples:\n  executor policies add allow 'github.issues.*' --except github.issues.delete\n  executor policies test ledger.payments.create '{\"amount\": 9000}'\n  executor policies backtest deny 'ledger.**' --when 'amount > 5000' --since 7d"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -28,7 +35,7 @@ enum Command {
     List,
     /// Adds a rule, above broader ones of its level
     #[command(
-        after_help = "Patterns: * stands for one segment, ** for any number.\n\nExamples:\n  executor policies add ask 'ledger.payments.create' --when 'amount > 5000' --note 'large payments'\n  executor policies add deny '**' --level organization --until 2h"
+        after_help = "Patterns: * stands for one segment, ** for any number.\n\nExamples:\n  executor policies add ask 'ledger.payments.create' --when 'amount > 5000' --note 'large payments'\n  executor policies add deny '**' --risk destructive --level organization --until 2h"
     )]
     Add {
         /// What the rule does
@@ -36,7 +43,7 @@ enum Command {
         /// Tools it applies to
         pattern: String,
         #[command(flatten)]
-        details: Details,
+        details: Box<Details>,
     },
     /// Changes a rule: what is not given stays
     #[command(
@@ -52,7 +59,7 @@ enum Command {
         #[arg(long)]
         pattern: Option<String>,
         #[command(flatten)]
-        details: Details,
+        details: Box<Details>,
     },
     /// Moves a rule to another place in its level
     #[command(after_help = "Example:\n  executor policies move rule_… 1")]
@@ -70,7 +77,7 @@ enum Command {
     },
     /// Says what would be decided about a call, and why
     #[command(
-        after_help = "Example:\n  executor policies test ledger.payments.create '{\"amount\": 9000}'"
+        after_help = "Examples:\n  executor policies test ledger.payments.create '{\"amount\": 9000}'\n  executor policies test ledger.payments.create --as role=member --as channel=mcp"
     )]
     Test {
         /// The tool's path
@@ -78,49 +85,71 @@ enum Command {
         /// The call's arguments
         #[arg(value_name = "JSON", value_parser = json_object)]
         arguments: Option<Value>,
+        /// For whom, for administrators: person=acct_…, role=member, client=NAME, key=key_…,
+        /// channel=mcp
+        #[arg(long = "as", value_name = "WHAT=WHO", value_parser = look::asked_for)]
+        asked_for: Vec<(String, String)>,
     },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Effect {
-    /// Let it through
-    Allow,
-    /// Ask a person
-    Ask,
-    /// Refuse it
-    Deny,
-}
-
-impl Effect {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Ask => "ask",
-            Self::Deny => "deny",
-        }
-    }
+    /// Says why recorded calls of a task were decided as they were
+    #[command(
+        after_help = "Examples:\n  executor policies explain task_…\n  executor policies explain task_… 2"
+    )]
+    Explain {
+        /// The task's id
+        task: String,
+        /// The call's number in the task; all of them without
+        sequence: Option<u32>,
+    },
+    /// Lists the changes of the rules, or shows what one version changed
+    #[command(
+        after_help = "Examples:\n  executor policies history\n  executor policies history 12 --json"
+    )]
+    History {
+        /// One version, with the difference and the rules as they were
+        version: Option<i64>,
+        /// Changes at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Tries a change of the rules on recorded calls; changes nothing
+    #[command(
+        after_help = "Every call is decided twice, by the rules as they are and as they would be.\n\nExamples:\n  executor policies backtest deny 'ledger.**' --when 'amount > 5000' --since 7d\n  executor policies backtest --remove rule_…\n  executor policies backtest --move rule_… --to 1"
+    )]
+    Backtest(Box<Backtest>),
 }
 
 #[derive(clap::Args)]
-struct Details {
-    /// Tools the rule leaves out
-    #[arg(long, value_name = "PATTERN")]
-    except: Vec<String>,
-    /// Condition on arguments; all must hold: 'amount > 5000', 'country in ["DE","FR"]'
-    #[arg(long, value_name = "CONDITION")]
-    when: Vec<String>,
-    /// Whom it binds: organization, workspace (the default) or personal
-    #[arg(long)]
-    level: Option<String>,
-    /// When it stops to hold: 2h, 7d, or an RFC 3339 time
-    #[arg(long, value_parser = parse_until)]
-    until: Option<String>,
-    /// How long an approval waits, for ask: 10m, 2h, at most 30d
-    #[arg(long, value_parser = parse_ms)]
-    wait: Option<u64>,
-    /// Why it is there
-    #[arg(long)]
-    note: Option<String>,
+struct Backtest {
+    /// What the rule would do
+    effect: Option<Effect>,
+    /// Tools it would apply to
+    #[arg(requires = "effect")]
+    pattern: Option<String>,
+    #[command(flatten)]
+    details: Details,
+    /// Give this rule what else is given, instead of adding one
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["remove", "move_rule"])]
+    edit: Option<String>,
+    /// Remove this rule instead
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["effect", "move_rule"])]
+    remove: Option<String>,
+    /// Move this rule instead
+    #[arg(
+        long = "move",
+        value_name = "RULE",
+        requires = "to",
+        conflicts_with = "effect"
+    )]
+    move_rule: Option<String>,
+    /// The new place of the rule that is moved, from 1
+    #[arg(long, value_name = "PLACE", requires = "move_rule")]
+    to: Option<usize>,
+    /// Only calls of tasks submitted since: 7d, or an RFC 3339 time
+    #[arg(long, value_parser = parse_since)]
+    since: Option<String>,
+    /// Calls at most, those of the newest tasks first
+    #[arg(long, default_value_t = 1_000)]
+    limit: u32,
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
@@ -136,19 +165,13 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             pattern,
             details,
         } => {
-            let matches = RuleMatch {
-                tools: vec![pattern],
-                ..RuleMatch::default()
-            };
-            let new = NewRule {
-                effect: effect.name().to_owned(),
-                matches,
-                ..NewRule::default()
-            };
-            let rule: Rule = client
-                .send(Method::POST, &["policies"], &details.over(new)?)
+            let new = details.over(rule::new(effect, pattern))?;
+            let preview: RulePreview = client
+                .send(Method::POST, &["policies", "preview"], &new)
                 .await?;
+            let rule: Rule = client.send(Method::POST, &["policies"], &new).await?;
             output.show(&rule, |r| listed(std::slice::from_ref(r)));
+            output.note(&about(&preview));
         }
         Command::Edit {
             id,
@@ -156,16 +179,18 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             pattern,
             details,
         } => {
-            let rule = edited(&client, &id, effect, pattern, details).await?;
+            let new = rule::edited(&client, &id, effect, pattern, *details).await?;
+            let preview: RulePreview = client
+                .send(Method::POST, &["policies", "preview"], &new)
+                .await?;
+            let rule: Rule = client.send(Method::PUT, &["policies", &id], &new).await?;
             output.show(&rule, |r| listed(std::slice::from_ref(r)));
+            output.note(&about(&preview));
         }
         Command::Move { id, position } => {
+            let path = ["policies", &id, "move"];
             let policy: Policy = client
-                .send(
-                    Method::POST,
-                    &["policies", &id, "move"],
-                    &RuleMove { position },
-                )
+                .send(Method::POST, &path, &RuleMove { position })
                 .await?;
             output.show(&policy.rules, |rules| listed(rules));
         }
@@ -173,143 +198,14 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             client.delete(&["policies", &id]).await?;
             return Ok(removed(context, "rule", &id));
         }
-        Command::Test { path, arguments } => {
-            let test = PolicyTest {
-                tool: path,
-                arguments,
-            };
-            let verdict: Verdict = client
-                .send(Method::POST, &["policies", "test"], &test)
-                .await?;
-            output.show(&verdict, |v| explained(output, v));
-        }
+        Command::Test {
+            path,
+            arguments,
+            asked_for,
+        } => look::test(context, path, arguments, asked_for).await?,
+        Command::Explain { task, sequence } => look::explain(context, &task, sequence).await?,
+        Command::History { version, limit } => look::history(context, version, limit).await?,
+        Command::Backtest(backtest) => look::backtest(context, *backtest).await?,
     }
     Ok(Exit::Done)
-}
-
-async fn edited(
-    client: &Client,
-    id: &str,
-    effect: Option<Effect>,
-    pattern: Option<String>,
-    details: Details,
-) -> Result<Rule> {
-    let policy: Policy = client.get(&["policies"], &[]).await?;
-    let old = find(&policy.rules, "rule", id, |r| r.id == id)
-        .map_err(|failure| failure.next("`executor policies list` shows them"))?
-        .clone();
-    let mut new = NewRule {
-        effect: effect.map_or(old.effect, |e| e.name().to_owned()),
-        matches: old.matches,
-        ask: old.ask,
-        level: Some(old.level),
-        until: old.until,
-        note: Some(old.note),
-    };
-    if let Some(pattern) = pattern {
-        new.matches.tools = vec![pattern];
-    }
-    if new.effect != Effect::Ask.name() {
-        new.ask = None;
-    }
-    client
-        .send(Method::PUT, &["policies", id], &details.over(new)?)
-        .await
-}
-
-impl Details {
-    /// A rule with what was given on the command line put over it.
-    fn over(self, mut rule: NewRule) -> Result<NewRule> {
-        if !self.except.is_empty() {
-            rule.matches.except = self.except;
-        }
-        if !self.when.is_empty() {
-            rule.matches.conditions = self.when;
-        }
-        if let Some(wait) = self.wait {
-            if rule.effect != Effect::Ask.name() {
-                return Err(Failure::usage(format!(
-                    "--wait is for rules that ask; this one says {}",
-                    rule.effect
-                )));
-            }
-            rule.ask = Some(RuleAsk {
-                wait_ms: Some(wait),
-                ..rule.ask.unwrap_or_default()
-            });
-        }
-        rule.level = self.level.or(rule.level);
-        rule.until = self.until.or(rule.until);
-        rule.note = self.note.or(rule.note);
-        Ok(rule)
-    }
-}
-
-fn listed(rules: &[Rule]) -> String {
-    let row = |r: &Rule| {
-        vec![
-            r.level.clone(),
-            r.position.to_string(),
-            r.effect.clone(),
-            applies_to(&r.matches),
-            r.until.clone().unwrap_or_default(),
-            r.note.clone(),
-            r.id.clone(),
-        ]
-    };
-    if rules.is_empty() {
-        return "no rules: reading is allowed, everything else asks".to_owned();
-    }
-    table(
-        &["LEVEL", "#", "EFFECT", "APPLIES TO", "UNTIL", "NOTE", "ID"],
-        &rules.iter().map(row).collect::<Vec<_>>(),
-    )
-}
-
-fn applies_to(m: &RuleMatch) -> String {
-    let tools = if m.tools.is_empty() {
-        "**".to_owned()
-    } else {
-        m.tools.join(", ")
-    };
-    let part = |word: &str, values: &[String], between: &str| {
-        if values.is_empty() {
-            String::new()
-        } else {
-            format!(" {word} {}", values.join(between))
-        }
-    };
-    [
-        tools,
-        part("except", &m.except, ", "),
-        part("of", &m.sources, ", "),
-        part("risk", &m.risks, ", "),
-        part("for", &m.persons, ", "),
-        part("role", &m.roles, ", "),
-        part("client", &m.clients, ", "),
-        part("key", &m.keys, ", "),
-        part("via", &m.channels, ", "),
-        part("when", &m.conditions, " and "),
-    ]
-    .concat()
-}
-
-fn explained(output: &Output, verdict: &Verdict) -> String {
-    let mut text = format!(
-        "{}: {}",
-        output.status(&verdict.decision),
-        plain(&verdict.explanation)
-    );
-    for rule in &verdict.looked_at {
-        text.push_str(&format!(
-            "\n  {} {}",
-            rule.rule,
-            if rule.matched {
-                "matched"
-            } else {
-                "did not match"
-            }
-        ));
-    }
-    text
 }

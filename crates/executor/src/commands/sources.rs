@@ -61,6 +61,24 @@ enum Command {
         /// Its name or id
         source: String,
     },
+    /// Says which of its tools may be called twice without harm
+    #[command(
+        after_help = "Such a call is sent again by itself when the server died while it was under way; about every\nother write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent"
+    )]
+    Edit {
+        /// Its name or id
+        source: String,
+        /// Tools that may be called twice, in place of those before: * for one segment, ** for any
+        #[arg(
+            long,
+            value_name = "PATTERN",
+            required_unless_present = "no_idempotent"
+        )]
+        idempotent: Vec<String>,
+        /// None of its tools
+        #[arg(long, conflicts_with = "idempotent")]
+        no_idempotent: bool,
+    },
     /// Removes it with its tools and credentials
     #[command(after_help = "Example:\n  executor sources remove github")]
     Remove {
@@ -155,6 +173,18 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
         Command::Enable { source } => set_enabled(context, &client, &source, true).await?,
         Command::Disable { source } => set_enabled(context, &client, &source, false).await?,
+        Command::Edit {
+            source, idempotent, ..
+        } => {
+            let change = SourceChange {
+                idempotent: Some(idempotent),
+                ..SourceChange::default()
+            };
+            let source: Source = client
+                .send(Method::PATCH, &["sources", &source], &change)
+                .await?;
+            context.output.show(&source, shown);
+        }
         Command::Remove { source } => {
             client.delete(&["sources", &source]).await?;
             return Ok(removed(context, "source", &source));
@@ -172,6 +202,7 @@ async fn set_enabled(
 ) -> Result<()> {
     let change = SourceChange {
         enabled: Some(enabled),
+        ..SourceChange::default()
     };
     let source: Source = client
         .send(Method::PATCH, &["sources", source], &change)
@@ -287,6 +318,7 @@ fn shown(source: &Source) -> String {
             }
             .to_owned(),
         ),
+        ("repeatable", source.idempotent.join("\n")),
         ("tools", source.tool_count.to_string()),
         ("left out", source.warnings.join("\n")),
         ("added", source.created_at.clone()),

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Result};
 use crate::follow::Asked;
 use crate::output::{brief, fields, plain, table};
-use api::events::Event;
+use crate::reconnect::Source;
 use api::tasks::{Call, LogLine, Task};
 use serde::Serialize;
 use serde_json::Value;
@@ -149,25 +149,45 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Prints lines as they come, on stdout; the stream ends when the task has.
+/// Prints lines as they come, on stdout, until the task has ended; a restart of the server in between
+/// loses no line and repeats none.
 async fn follow_logs(context: &Context, id: &str) -> Result<()> {
-    let client = context.client()?;
-    let mut stream = client.events(&["tasks", id, "events"], None).await?;
-    let mut events: Vec<Event> = Vec::new();
-    while let Some(event) = stream.next().await? {
-        if event.kind != "log" {
-            continue;
+    let output = &context.output;
+    let mut client = context.client()?;
+    let source = Source {
+        output,
+        path: vec!["tasks", id, "events"],
+        kept: "the task is kept",
+        next: format!("start the server, then `executor tasks logs {id}`"),
+    };
+    let mut last = None;
+    let mut lines: Vec<Value> = Vec::new();
+    'streams: while let Some(mut stream) = source.open(&mut client, last).await? {
+        loop {
+            match stream.next().await {
+                Ok(Some(event)) => {
+                    last = Some(event.sequence);
+                    if event.kind != "log" {
+                        continue;
+                    }
+                    if output.json {
+                        lines.push(event.data);
+                    } else if let Some(text) = event.data.get("text").and_then(Value::as_str) {
+                        output.line(&plain(text));
+                    }
+                }
+                Ok(None) | Err(_) => break,
+            }
         }
-        if context.output.json {
-            events.push(event);
-        } else if let Some(text) = event.data.get("text").and_then(Value::as_str) {
-            context.output.line(&plain(text));
+        match client.get::<Task>(&["tasks", id], &[]).await {
+            Ok(task) if task.finished_at.is_some() => break 'streams,
+            Ok(_) => {}
+            Err(failure) if failure.exit == Exit::Unreachable => {}
+            Err(failure) => return Err(failure),
         }
     }
-    if context.output.json {
-        context
-            .output
-            .document(&events.iter().map(|e| &e.data).collect::<Vec<_>>());
+    if output.json {
+        output.document(&lines);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Approvals: list, show, approve, deny. Reading one never answers it.
+//! Approvals: list, show, approve, deny, say that it happened, withdraw. Reading never answers.
 
 use super::answer::page;
 use super::extract::{Input, Params, Who, before, id, limit};
@@ -6,7 +6,7 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::approvals::{Answer, Approval};
+use api::approvals::{Answer, Approval, Happened, Preview, Withdrawal};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::ApprovalId;
@@ -73,7 +73,8 @@ pub(crate) async fn show(
     Ok(Json(wire::approval(&approval, app.engine.public_url())))
 }
 
-/// Lets the call be sent. The first answer counts; every later one is a 409.
+/// Lets the call be sent, or sent again; where several people must say yes, counts one of them. With
+/// `arguments` it is sent with those. Once it is answered, every later answer is a 409.
 #[utoipa::path(
     post, path = "/api/v1/approvals/{id}/approve", operation_id = "approve", tag = "approvals",
     params(("id" = String, Path, description = "The approval")), request_body = Answer,
@@ -85,10 +86,15 @@ pub(crate) async fn approve(
     Path(approval): Path<String>,
     Input(answer): Input<Answer>,
 ) -> Result<Json<Approval>, Failure> {
-    decide(&app, &caller, &approval, Verdict::Approve, answer).await
+    let verdict = match answer.arguments.clone() {
+        None => Verdict::Approve,
+        Some(arguments) => Verdict::Edit(arguments),
+    };
+    decide(&app, &caller, &approval, verdict, answer).await
 }
 
-/// Refuses the call; the program learns the reason. The first answer counts.
+/// Refuses the call; the program learns the reason. A call that may have happened fails with
+/// `outcome_unknown`. The first answer counts.
 #[utoipa::path(
     post, path = "/api/v1/approvals/{id}/deny", operation_id = "deny", tag = "approvals",
     params(("id" = String, Path, description = "The approval")), request_body = Answer,
@@ -100,7 +106,77 @@ pub(crate) async fn deny(
     Path(approval): Path<String>,
     Input(answer): Input<Answer>,
 ) -> Result<Json<Approval>, Failure> {
+    if answer.arguments.is_some() {
+        let why = "what is denied is not sent, with no arguments; leave them out";
+        return Err(Failure::invalid("arguments", why));
+    }
     decide(&app, &caller, &approval, Verdict::Deny, answer).await
+}
+
+/// Says that a call of unknown outcome happened, and what it gave: it is not sent again, and the
+/// program gets the value. The first answer counts.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/happened", operation_id = "happened", tag = "approvals",
+    params(("id" = String, Path, description = "The approval, whose question is `send_again`")),
+    request_body = Happened,
+    responses((status = 200, description = "The approval as answered", body = Approval), Problems, WriteProblems)
+)]
+pub(crate) async fn happened(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(approval): Path<String>,
+    Input(said): Input<Happened>,
+) -> Result<Json<Approval>, Failure> {
+    let answer = Answer {
+        reason: said.reason,
+        digest: said.digest,
+        ..Answer::default()
+    };
+    let verdict = Verdict::Happened(said.value);
+    decide(&app, &caller, &approval, verdict, answer).await
+}
+
+/// Shows an approval as it would be with other arguments: the exact request, its digest, and who
+/// would have to answer. Changes nothing.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/preview", operation_id = "previewApproval", tag = "approvals",
+    params(("id" = String, Path, description = "The approval")), request_body = Preview,
+    responses((status = 200, description = "The approval as it would be", body = Approval), Problems, WriteProblems)
+)]
+pub(crate) async fn preview(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(approval): Path<String>,
+    Input(preview): Input<Preview>,
+) -> Result<Json<Approval>, Failure> {
+    let approval = id::<ApprovalId>("approval", &approval)?;
+    let shown = app
+        .engine
+        .preview_approval(&caller, &approval, preview.arguments)
+        .await?;
+    Ok(Json(wire::approval(&shown, app.engine.public_url())))
+}
+
+/// Takes a question back, also one that was approved, until it is used. Nothing is sent, and the
+/// program is told. For whoever runs the task, and for administrators.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/withdraw", operation_id = "withdraw", tag = "approvals",
+    params(("id" = String, Path, description = "The approval")), request_body = Withdrawal,
+    responses((status = 200, description = "The approval, withdrawn", body = Approval), Problems, WriteProblems)
+)]
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(approval): Path<String>,
+    Input(withdrawal): Input<Withdrawal>,
+) -> Result<Json<Approval>, Failure> {
+    let approval = id::<ApprovalId>("approval", &approval)?;
+    let reason = withdrawal.reason.unwrap_or_default();
+    let withdrawn = app
+        .engine
+        .withdraw_approval(&caller, &approval, reason)
+        .await?;
+    Ok(Json(wire::approval(&withdrawn, app.engine.public_url())))
 }
 
 async fn decide(
@@ -112,9 +188,16 @@ async fn decide(
 ) -> Result<Json<Approval>, Failure> {
     let approval = id::<ApprovalId>("approval", approval)?;
     let reason = answer.reason.unwrap_or_default();
+    let remember = answer.remember.map(wire::policy::draft).transpose()?;
     let answered = app
         .engine
-        .answer_approval(caller, &approval, verdict, reason, answer.digest)
+        .answer_and_remember(
+            caller,
+            &approval,
+            (verdict, reason),
+            answer.digest,
+            remember,
+        )
         .await?;
     Ok(Json(wire::approval(&answered, app.engine.public_url())))
 }

@@ -168,16 +168,24 @@ pub(crate) fn wait(wait_ms: Option<u64>, default_ms: u64) -> Result<Duration, Fa
 
 /// Reads JSON of a known shape.
 fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = Strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
+    let value = strict_json(body)
         .map_err(|e| Failure::malformed("", format!("the body is not valid JSON: {e}")))?;
     serde_path_to_error::deserialize(value).map_err(|e| {
         let path = e.path().to_string();
         let field = if path == "." { String::new() } else { path };
         Failure::malformed(&field, e.into_inner().to_string())
     })
+}
+
+/// Reads one JSON value and nothing after it, without keys given twice.
+///
+/// # Errors
+/// Where and why it cannot be read.
+pub(crate) fn strict_json(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    Strict
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value))
 }
 
 /// Reads any JSON value, and refuses a key that stands twice in one object: which of the two counts

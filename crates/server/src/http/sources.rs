@@ -9,6 +9,7 @@ use api::Page;
 use api::sources::{NewSource, RefreshReport, Source, SourceChange};
 use axum::Json;
 use axum::extract::{Path, State};
+use domain::policy::Pattern;
 use engine::{DryRun, Enabled};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -42,6 +43,7 @@ pub(crate) async fn add(
         base_url: new.base_url,
         headers: new.headers.into_iter().map(|h| (h.name, h.value)).collect(),
         allow_private: new.allow_private,
+        idempotent: patterns(&new.idempotent)?,
     };
     Ok(Created(wire::source(
         &app.engine.add_source(&caller, new).await?,
@@ -80,7 +82,7 @@ pub(crate) async fn show(
     )))
 }
 
-/// Switches a source on or off.
+/// Switches a source on or off, or says which of its tools may be called twice without harm.
 #[utoipa::path(
     patch, path = "/api/v1/sources/{id}", operation_id = "changeSource", tag = "sources",
     params(("id" = String, Path, description = "The source: its identifier or name")),
@@ -93,6 +95,12 @@ pub(crate) async fn change(
     Path(source): Path<String>,
     Input(change): Input<SourceChange>,
 ) -> Result<Json<Source>, Failure> {
+    if let Some(tools) = &change.idempotent {
+        let tools = patterns(tools)?;
+        app.engine
+            .set_source_idempotent(&caller, &source, tools)
+            .await?;
+    }
     let changed = match change.enabled {
         Some(true) => {
             app.engine
@@ -158,4 +166,13 @@ pub(crate) async fn refresh(
         removed: report.removed,
         changed: report.changed,
     }))
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {
+    let each = texts.iter().enumerate();
+    each.map(|(at, text)| {
+        Pattern::parse(text)
+            .map_err(|e| Failure::invalid(&format!("idempotent[{at}]"), e.to_string()))
+    })
+    .collect()
 }

@@ -221,6 +221,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
-        | EventKind::Policy { .. } => false,
+        | EventKind::Policy { .. }
+        | EventKind::Webhook { .. } => false,
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 /// How long `execute` and `resume` wait unless told otherwise: less than the minute after which
 /// the common client libraries give up on a request.
 const WAIT_MS: u64 = 50_000;
+pub(super) const WAIT: Duration = Duration::from_millis(WAIT_MS);
 
 /// How long they may be told to wait.
 pub(super) const WAIT_MS_MIN: u64 = 100;

@@ -9,7 +9,7 @@ use domain::source::{Source, SourceStatus};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(super) const EXECUTE: &str = "execute";
 pub(super) const RESUME: &str = "resume";
@@ -26,54 +26,54 @@ const SOURCES_CHARS_MAX: usize = 700;
 
 /// The tools, with the sources that are connected now.
 pub(super) fn tools(sources: &[Source]) -> Vec<Tool> {
-    let task = object(task_result());
     let calls_out = ToolAnnotations::new().read_only(false).open_world(true);
-    let harmless = ToolAnnotations::new()
-        .read_only(true)
-        .idempotent(true)
-        .open_world(false);
+    let description = execute_description(sources);
+    let execute = tool(EXECUTE, "Run a program", description, execute_input())
+        .with_raw_output_schema(task_result_object())
+        .with_annotations(calls_out);
+    let description = SEARCH_DESCRIPTION.to_owned();
+    let search = tool(SEARCH_TOOLS, "Search tools", description, search_input())
+        .with_raw_output_schema(object(search_result()))
+        .with_annotations(harmless());
+    let mut tools = vec![execute];
+    tools.extend(about_tasks());
+    tools.push(search);
+    tools
+}
+
+/// The tools about tasks that are there already.
+pub(super) fn about_tasks() -> [Tool; 2] {
     let ends = ToolAnnotations::new()
         .read_only(false)
         .destructive(true)
         .idempotent(true)
         .open_world(false);
-    let tool = |name: &'static str, title: &str, description: String, input: Value| {
-        Tool::new(name, description, object(input)).with_title(title)
-    };
-    vec![
-        tool(
-            EXECUTE,
-            "Run a program",
-            execute_description(sources),
-            execute_input(),
-        )
-        .with_raw_output_schema(Arc::clone(&task))
-        .with_annotations(calls_out),
-        tool(
-            RESUME,
-            "Wait for a task",
-            RESUME_DESCRIPTION.to_owned(),
-            resume_input(),
-        )
-        .with_raw_output_schema(Arc::clone(&task))
-        .with_annotations(harmless.clone()),
-        tool(
-            CANCEL_TASK,
-            "Cancel a task",
-            CANCEL_DESCRIPTION.to_owned(),
-            cancel_input(),
-        )
-        .with_raw_output_schema(task)
-        .with_annotations(ends),
-        tool(
-            SEARCH_TOOLS,
-            "Search tools",
-            SEARCH_DESCRIPTION.to_owned(),
-            search_input(),
-        )
-        .with_raw_output_schema(object(search_result()))
-        .with_annotations(harmless),
+    let (wait, end) = (RESUME_DESCRIPTION.to_owned(), CANCEL_DESCRIPTION.to_owned());
+    [
+        tool(RESUME, "Wait for a task", wait, resume_input())
+            .with_raw_output_schema(task_result_object())
+            .with_annotations(harmless()),
+        tool(CANCEL_TASK, "Cancel a task", end, cancel_input())
+            .with_raw_output_schema(task_result_object())
+            .with_annotations(ends),
     ]
+}
+
+fn tool(name: &'static str, title: &str, description: String, input: Value) -> Tool {
+    Tool::new(name, description, object(input)).with_title(title)
+}
+
+fn harmless() -> ToolAnnotations {
+    ToolAnnotations::new()
+        .read_only(true)
+        .idempotent(true)
+        .open_world(false)
+}
+
+/// The schema of what a task comes to.
+pub(super) fn task_result_object() -> Arc<JsonObject> {
+    static SCHEMA: LazyLock<Arc<JsonObject>> = LazyLock::new(|| object(task_result()));
+    Arc::clone(&SCHEMA)
 }
 
 const EXECUTE_DESCRIPTION: &str = "\
@@ -95,8 +95,8 @@ A tool whose decision is `ask` stops until a person approves it. Then status is 
 `approvals` has links: show the person the link, then call `resume` with the taskId. You cannot \
 approve. A denied call throws `approval_denied` with the person's reason.";
 
-const RESUME_DESCRIPTION: &str = "Waits for a task that `execute` left queued, running or waiting, \
-    and gives the same result as `execute`. It decides nothing: a waiting task goes on when a \
+const RESUME_DESCRIPTION: &str = "Waits for a task that was left queued, running or waiting, and \
+    gives its result. It decides nothing: a waiting task goes on when a \
     person has answered.";
 
 const CANCEL_DESCRIPTION: &str = "Ends a task. Calls already sent are not undone.";
@@ -304,6 +304,7 @@ mod tests {
             auth: vec![],
             allow_private: false,
             headers: vec![],
+            idempotent: vec![],
             status,
             tool_count: 7,
             warnings: vec![],

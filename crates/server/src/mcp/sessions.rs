@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// Sessions at once.
+/// Sessions at once, of all people and of one.
 const SESSIONS_MAX: usize = 1_000;
+const OWN_SESSIONS_MAX: usize = 200;
 
 /// How long a session may be silent.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -49,23 +50,25 @@ impl Sessions {
         self.open().remove(id);
     }
 
-    /// Notes a new session, and closes the most silent one if there are too many.
+    /// Notes a new session, and closes the most silent one if there are too many: of the same
+    /// person if that one has too many, so that nobody can crowd the others out.
     pub(super) async fn opened(&self, id: String, owner: AccountId) {
         let evicted = {
             let mut open = self.open();
-            open.insert(
-                id,
-                Session {
-                    owner,
-                    used: Instant::now(),
-                },
-            );
-            let too_many = open.len() > SESSIONS_MAX;
-            let oldest = open
-                .iter()
-                .min_by_key(|(_, s)| s.used)
-                .map(|(id, _)| id.clone());
-            oldest.filter(|_| too_many).inspect(|id| {
+            let session = Session {
+                owner: owner.clone(),
+                used: Instant::now(),
+            };
+            open.insert(id, session);
+            let own = open.values().filter(|s| s.owner == owner).count();
+            let evicted = if own > OWN_SESSIONS_MAX {
+                most_silent(&open, |s| s.owner == owner)
+            } else if open.len() > SESSIONS_MAX {
+                most_silent(&open, |_| true)
+            } else {
+                None
+            };
+            evicted.inspect(|id| {
                 open.remove(id);
             })
         };
@@ -84,6 +87,15 @@ impl Sessions {
     }
 }
 
+fn most_silent(
+    open: &HashMap<String, Session>,
+    among: impl Fn(&Session) -> bool,
+) -> Option<String> {
+    let candidates = open.iter().filter(|(_, session)| among(session));
+    let silent = candidates.min_by_key(|(_, session)| session.used);
+    silent.map(|(id, _)| id.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,19 +108,33 @@ mod tests {
     async fn sessions_are_their_owners_and_the_silent_one_goes_first() {
         let sessions = Sessions::new(Arc::default());
         for n in 0..SESSIONS_MAX {
-            sessions.opened(format!("s{n}"), account(1)).await;
+            let owner = account(u8::try_from(n / 100).unwrap());
+            sessions.opened(format!("s{n}"), owner).await;
         }
-        assert!(sessions.touch("s0", &account(1)));
-        assert!(!sessions.touch("s0", &account(2)));
-        assert!(!sessions.touch("unknown", &account(1)));
-        sessions.opened("one more".into(), account(1)).await;
+        assert!(sessions.touch("s0", &account(0)));
+        assert!(!sessions.touch("s0", &account(1)));
+        assert!(!sessions.touch("unknown", &account(0)));
+        sessions.opened("one more".into(), account(50)).await;
         assert_eq!(sessions.open().len(), SESSIONS_MAX);
-        assert!(sessions.touch("s0", &account(1)), "it was just used");
+        assert!(sessions.touch("s0", &account(0)), "it was just used");
         assert!(
-            !sessions.touch("s1", &account(1)),
+            !sessions.touch("s1", &account(0)),
             "it was silent the longest"
         );
         sessions.forget("s0");
-        assert!(!sessions.touch("s0", &account(1)));
+        assert!(!sessions.touch("s0", &account(0)));
+    }
+
+    #[tokio::test]
+    async fn who_opens_too_many_loses_their_own() {
+        let sessions = Sessions::new(Arc::default());
+        sessions.opened("other".into(), account(1)).await;
+        for n in 0..=OWN_SESSIONS_MAX {
+            sessions.opened(format!("s{n}"), account(2)).await;
+        }
+        assert!(sessions.touch("other", &account(1)), "nobody else's");
+        assert!(!sessions.touch("s0", &account(2)));
+        assert!(sessions.touch("s1", &account(2)));
+        assert_eq!(sessions.open().len(), OWN_SESSIONS_MAX + 1);
     }
 }

@@ -5,9 +5,7 @@ use super::instant;
 use crate::error::Failure;
 use api::policies as wire;
 use domain::access::Channel;
-use domain::policy::{
-    Ask, Condition, Decision, Effect, Level, Match, Operator, Pattern, Policy, Rule,
-};
+use domain::policy::{Ask, Condition, Effect, Level, Match, Pattern, Policy, Rule};
 use domain::tenancy::Role;
 use domain::tool::Risk;
 use domain::{AccountId, RuleId};
@@ -34,63 +32,62 @@ pub(crate) fn rule_in(policy: &Policy, id: &RuleId) -> Option<wire::Rule> {
         .find(|r| r.id == id.as_str())
 }
 
-fn rule(r: &Rule, position: usize) -> wire::Rule {
-    let ask = match &r.effect {
-        Effect::Ask(ask) => Some(wire::RuleAsk {
-            approvers: texts(&ask.approvers),
-            requester_may: ask.requester_may,
-            wait_ms: ask.wait_ms,
-        }),
-        Effect::Allow | Effect::Deny => None,
-    };
-    let m = &r.matches;
+/// A rule at a place.
+pub(crate) fn rule(r: &Rule, position: usize) -> wire::Rule {
     wire::Rule {
         id: r.id.to_string(),
         level: r.level.as_str().to_owned(),
         position,
         effect: r.effect.as_str().to_owned(),
-        matches: wire::RuleMatch {
-            tools: m.tools.iter().map(|p| p.as_str().to_owned()).collect(),
-            except: m.except.iter().map(|p| p.as_str().to_owned()).collect(),
-            sources: m.sources.clone(),
-            risks: m.risks.iter().map(|x| x.as_str().to_owned()).collect(),
-            persons: texts(&m.persons),
-            roles: m.roles.iter().map(|x| x.as_str().to_owned()).collect(),
-            clients: m.clients.clone(),
-            keys: m.keys.iter().map(ToString::to_string).collect(),
-            channels: m.channels.iter().map(|x| x.as_str().to_owned()).collect(),
-            conditions: m.conditions.iter().map(condition).collect(),
-        },
-        ask,
+        matches: shown_match(&r.matches),
+        ask: shown_ask(&r.effect),
         until: r.until.map(domain::Timestamp::to_rfc3339),
         note: r.note.clone(),
         created_at: r.created_at.to_rfc3339(),
     }
 }
 
-fn texts(ids: &[AccountId]) -> Vec<String> {
-    ids.iter().map(ToString::to_string).collect()
+fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
 }
 
-/// A condition as it is written: its text reads back to the same condition.
-fn condition(c: &Condition) -> String {
-    let op = match c.op {
-        Operator::Equal => "=",
-        Operator::NotEqual => "!=",
-        Operator::In => "in",
-        Operator::NotIn => "not in",
-        Operator::Less => "<",
-        Operator::AtMost => "<=",
-        Operator::Greater => ">",
-        Operator::AtLeast => ">=",
-        Operator::Exists => "exists",
-        Operator::Absent => "absent",
-        Operator::Glob => "glob",
-        Operator::Contains => "contains",
-    };
-    match &c.value {
-        Some(value) => format!("{} {op} {value}", c.path),
-        None => format!("{} {op}", c.path),
+fn shown_ask(effect: &Effect) -> Option<wire::RuleAsk> {
+    match effect {
+        Effect::Ask(ask) => Some(wire::RuleAsk {
+            approvers: texts(&ask.approvers),
+            requester_may: ask.requester_may,
+            wait_ms: ask.wait_ms,
+            count: ask.count,
+            may_edit: ask.may_edit,
+        }),
+        Effect::Allow | Effect::Deny => None,
+    }
+}
+
+fn shown_match(m: &Match) -> wire::RuleMatch {
+    wire::RuleMatch {
+        tools: m.tools.iter().map(|p| p.as_str().to_owned()).collect(),
+        except: m.except.iter().map(|p| p.as_str().to_owned()).collect(),
+        sources: m.sources.clone(),
+        risks: m.risks.iter().map(|x| x.as_str().to_owned()).collect(),
+        persons: texts(&m.persons),
+        roles: m.roles.iter().map(|x| x.as_str().to_owned()).collect(),
+        clients: m.clients.clone(),
+        keys: m.keys.iter().map(ToString::to_string).collect(),
+        channels: m.channels.iter().map(|x| x.as_str().to_owned()).collect(),
+        conditions: texts(&m.conditions),
+    }
+}
+
+/// A draft as it would be sent to store it.
+pub(crate) fn new_rule(draft: &RuleDraft) -> wire::NewRule {
+    wire::NewRule {
+        effect: draft.effect.as_str().to_owned(),
+        matches: shown_match(&draft.matches),
+        ask: shown_ask(&draft.effect),
+        level: Some(draft.level.as_str().to_owned()),
+        until: draft.until.map(domain::Timestamp::to_rfc3339),
+        note: Some(draft.note.clone()),
     }
 }
 
@@ -152,6 +149,8 @@ fn read_ask(ask: wire::RuleAsk) -> Result<Ask, Failure> {
         )?,
         requester_may: ask.requester_may,
         wait_ms: ask.wait_ms,
+        count: ask.count,
+        may_edit: ask.may_edit,
     })
 }
 
@@ -208,7 +207,7 @@ fn read_match(m: wire::RuleMatch) -> Result<Match, Failure> {
     })
 }
 
-fn one<T>(
+pub(super) fn one<T>(
     field: &str,
     text: &str,
     read: impl Fn(&str) -> Option<T>,
@@ -226,25 +225,6 @@ fn every<T>(
     let each = texts.iter().enumerate();
     each.map(|(at, text)| one(&format!("{field}[{at}]"), text, &read, expected))
         .collect()
-}
-
-/// What policy says to a call, and why.
-pub(crate) fn verdict(decision: &Decision, risk: Risk) -> wire::Verdict {
-    wire::Verdict {
-        decision: decision.effect.as_str().to_owned(),
-        rule: decision.rule_id.as_ref().map(ToString::to_string),
-        level: decision.level.map(|l| l.as_str().to_owned()),
-        policy_version: decision.policy_version,
-        explanation: decision.explain(risk),
-        looked_at: decision
-            .looked_at
-            .iter()
-            .map(|(rule, matched)| wire::LookedAt {
-                rule: rule.to_string(),
-                matched: *matched,
-            })
-            .collect(),
-    }
 }
 
 #[cfg(test)]
@@ -265,8 +245,8 @@ mod tests {
             "n = \"5\"",
         ] {
             let parsed = Condition::parse(text).unwrap();
-            assert_eq!(condition(&parsed), text);
-            assert_eq!(Condition::parse(&condition(&parsed)).unwrap(), parsed);
+            assert_eq!(parsed.to_string(), text);
+            assert_eq!(Condition::parse(&parsed.to_string()).unwrap(), parsed);
         }
     }
 

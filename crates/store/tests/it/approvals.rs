@@ -1,9 +1,11 @@
 //! Questions and answers: one answer each, whoever tries.
 
-use crate::samples::{answered, approval, at, call};
+use crate::samples::{account_id, answered, approval, at, bits, call};
 use crate::tasks::{asking, begun};
 use crate::world::World;
-use domain::approval::{Approval, ApprovalStatus, Question};
+use domain::AccountId;
+use domain::access::Channel;
+use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question, Yes};
 use domain::call::CallStatus;
 use futures_util::future::join_all;
 use store::approvals::{self, ApprovalFilter};
@@ -15,6 +17,13 @@ on_each!(
     what_is_due_expires,
     the_end_of_a_task_withdraws_its_questions,
     lists_filter_and_page,
+    each_person_says_yes_once_to_one_thing,
+    an_edit_takes_the_place_of_what_was_asked,
+    what_is_used_is_used_once,
+    what_is_withdrawn_is_withdrawn_until_it_is_used,
+    either_used_or_withdrawn,
+    a_person_is_shown_full_pages_of_what_concerns_them,
+    questions_are_counted,
 );
 
 async fn get(w: &World, asked: &Approval) -> Approval {
@@ -34,8 +43,8 @@ async fn every_status_reads_back(w: World) {
     for status in [
         ApprovalStatus::Approved(answered("")),
         ApprovalStatus::Denied(answered("no, because é")),
+        ApprovalStatus::Happened(answered("seen"), "{\"id\":7}".into()),
         ApprovalStatus::Expired,
-        ApprovalStatus::Withdrawn,
     ] {
         let (_, _, asked) = asking(&w).await;
         assert_eq!(get(&w, &asked).await, asked);
@@ -126,7 +135,7 @@ async fn the_end_of_a_task_withdraws_its_questions(w: World) {
         w.write(move |tx| approvals::withdraw_pending(tx, &scope, &id))
     };
     assert_eq!(withdraw(w.b.clone()).await, Vec::new());
-    let status = ApprovalStatus::Withdrawn;
+    let status = ApprovalStatus::Withdrawn(None);
     assert_eq!(
         withdraw(w.a.clone()).await,
         vec![Approval { status, ..asked }]
@@ -204,4 +213,228 @@ async fn lists_filter_and_page(w: World) {
         })
         .await;
     assert_eq!(foreign, Vec::new());
+}
+
+fn answered_by(n: u8) -> Answered {
+    Answered {
+        by: AccountId::from_bits([n; 16]),
+        ..answered("seen")
+    }
+}
+
+/// A question that needs two people.
+async fn asking_two(w: &World) -> Approval {
+    let (task, lease) = begun(w, "one", 0).await;
+    let call = call(&task.id, 1, CallStatus::Waiting);
+    let mut asked = approval(&call, 500);
+    asked.ask.count = 2;
+    let (scope, row) = (w.a.clone(), asked.clone());
+    w.write(move |tx| {
+        calls::insert(tx, &lease, &scope, &call)?;
+        approvals::insert(tx, &scope, &row)
+    })
+    .await;
+    asked
+}
+
+async fn each_person_says_yes_once_to_one_thing(w: World) {
+    let asked = asking_two(&w).await;
+    let say = |scope: &domain::access::Scope, yes: &Yes| {
+        let (scope, id, yes) = (scope.clone(), asked.id.clone(), yes.clone());
+        w.write(move |tx| approvals::add_yes(tx, &scope, &id, &yes))
+    };
+    let yes = |n, digest: &str| Yes {
+        answered: answered_by(n),
+        digest: digest.to_owned(),
+    };
+    assert!(say(&w.a, &yes(1, "one")).await);
+    assert!(!say(&w.a, &yes(1, "one")).await, "once to the same thing");
+    assert!(say(&w.a, &yes(2, "one")).await);
+    assert!(say(&w.a, &yes(1, "two")).await, "and again to another");
+    let expected = vec![yes(1, "two"), yes(2, "one")];
+    assert_eq!(get(&w, &asked).await.yeses, expected);
+    let (scope, id) = (w.a.clone(), asked.binding.task_id.clone());
+    let lists = w
+        .read(move |r| {
+            let all = ApprovalFilter {
+                limit: 9,
+                ..ApprovalFilter::default()
+            };
+            Ok([
+                approvals::list(r, &scope, &all)?,
+                approvals::for_task(r, &scope, &id)?,
+                approvals::for_call(r, &scope, &id, 1)?,
+            ])
+        })
+        .await;
+    for list in lists {
+        assert_eq!(list[0].yeses, expected);
+    }
+}
+
+async fn an_edit_takes_the_place_of_what_was_asked(w: World) {
+    let (_, _, asked) = asking(&w).await;
+    let mut edited = asked.clone();
+    edited.arguments = "{\"a\":1}".into();
+    edited.binding.arguments_digest = "another".into();
+    edited.binding.policy_version = 9;
+    edited.request = "{\"method\":\"PUT\"}".into();
+    edited.why = "another rule".into();
+    edited.ask.count = 1;
+    edited.ask.may_edit = true;
+    edited.edited = Some(Edited {
+        by: account_id(),
+        channel: Channel::Dashboard,
+        at: at(13),
+        original: asked.arguments.clone(),
+    });
+    let edit = |scope: domain::access::Scope| {
+        let edited = edited.clone();
+        w.write(move |tx| approvals::edit(tx, &scope, &edited))
+    };
+    assert!(!edit(w.b.clone()).await);
+    assert_eq!(get(&w, &asked).await, asked);
+    assert!(edit(w.a.clone()).await);
+    assert_eq!(get(&w, &asked).await, edited);
+    assert!(resolve(&w, &asked, ApprovalStatus::Expired).await);
+    assert!(!edit(w.a.clone()).await, "only what is pending is edited");
+}
+
+async fn use_up(w: &World, asked: &Approval) -> bool {
+    let (scope, id) = (w.a.clone(), asked.id.clone());
+    w.write(move |tx| approvals::use_up(tx, &scope, &id, at(30)))
+        .await
+}
+
+async fn withdraw(w: &World, asked: &Approval) -> bool {
+    let (scope, id) = (w.a.clone(), asked.id.clone());
+    w.write(move |tx| approvals::withdraw(tx, &scope, &id, &answered("not needed")))
+        .await
+}
+
+async fn what_is_used_is_used_once(w: World) {
+    let statuses = [
+        (ApprovalStatus::Approved(answered("")), true),
+        (ApprovalStatus::Happened(answered(""), "1".into()), false),
+        (ApprovalStatus::Denied(answered("")), false),
+        (ApprovalStatus::Expired, false),
+    ];
+    for (status, usable) in statuses {
+        let (_, _, asked) = asking(&w).await;
+        assert!(!use_up(&w, &asked).await, "nobody has answered");
+        resolve(&w, &asked, status.clone()).await;
+        assert_eq!(use_up(&w, &asked).await, usable, "{status:?}");
+        assert!(!use_up(&w, &asked).await, "{status:?} twice");
+        assert_eq!(get(&w, &asked).await.status, status);
+    }
+}
+
+async fn what_is_withdrawn_is_withdrawn_until_it_is_used(w: World) {
+    let withdrawn = ApprovalStatus::Withdrawn(Some(answered("not needed")));
+    let statuses = [
+        (None, true),
+        (Some(ApprovalStatus::Approved(answered(""))), true),
+        (
+            Some(ApprovalStatus::Happened(answered(""), "1".into())),
+            false,
+        ),
+        (Some(ApprovalStatus::Denied(answered(""))), false),
+        (Some(ApprovalStatus::Expired), false),
+    ];
+    for (status, possible) in statuses {
+        let (_, _, asked) = asking(&w).await;
+        if let Some(status) = status.clone() {
+            resolve(&w, &asked, status).await;
+        }
+        assert_eq!(withdraw(&w, &asked).await, possible, "{status:?}");
+        let expected = if possible {
+            withdrawn.clone()
+        } else {
+            status.clone().unwrap_or(ApprovalStatus::Pending)
+        };
+        assert_eq!(get(&w, &asked).await.status, expected);
+        assert!(!withdraw(&w, &asked).await, "{status:?} twice");
+        assert!(possible || get(&w, &asked).await.status == expected);
+        assert!(
+            !possible || !use_up(&w, &asked).await,
+            "what is withdrawn is not used"
+        );
+    }
+    let (_, _, asked) = asking(&w).await;
+    resolve(&w, &asked, ApprovalStatus::Approved(answered(""))).await;
+    assert!(use_up(&w, &asked).await);
+    assert!(!withdraw(&w, &asked).await, "its call is on its way");
+}
+
+async fn either_used_or_withdrawn(w: World) {
+    for _ in 0..10 {
+        let (_, _, asked) = asking(&w).await;
+        resolve(&w, &asked, ApprovalStatus::Approved(answered(""))).await;
+        let (scope, id) = (w.a.clone(), asked.id.clone());
+        let used = w
+            .store
+            .write(move |tx| Ok::<_, Error>(approvals::use_up(tx, &scope, &id, at(30))?));
+        let (scope, id) = (w.a.clone(), asked.id.clone());
+        let withdrawn = w
+            .other
+            .write(move |tx| Ok::<_, Error>(approvals::withdraw(tx, &scope, &id, &answered(""))?));
+        let (used, withdrawn) = futures_util::future::join(used, withdrawn).await;
+        assert_ne!(used.unwrap(), withdrawn.unwrap());
+    }
+}
+
+async fn a_person_is_shown_full_pages_of_what_concerns_them(w: World) {
+    let (task, lease) = begun(&w, "one", 0).await;
+    let (me, other) = (AccountId::from_bits(bits()), AccountId::from_bits(bits()));
+    let mut mine = Vec::new();
+    for n in 1..=9u32 {
+        let call = call(&task.id, n, CallStatus::Waiting);
+        let mut one = approval(&call, 500);
+        one.created_at = at(i64::from(n));
+        one.requested_by = other.clone();
+        one.ask.approvers = vec![other.clone()];
+        match n % 3 {
+            0 => one.requested_by = me.clone(),
+            1 => one.ask.approvers.push(me.clone()),
+            _ => {}
+        }
+        if n % 3 != 2 {
+            mine.insert(0, one.id.clone());
+        }
+        let (scope, held) = (w.a.clone(), lease.clone());
+        w.write(move |tx| {
+            calls::insert(tx, &held, &scope, &call)?;
+            approvals::insert(tx, &scope, &one)
+        })
+        .await;
+    }
+    let mut seen = Vec::new();
+    let mut filter = ApprovalFilter {
+        concerning: Some(me),
+        limit: 4,
+        ..ApprovalFilter::default()
+    };
+    loop {
+        let (scope, wanted) = (w.a.clone(), filter.clone());
+        let page = w.read(move |r| approvals::list(r, &scope, &wanted)).await;
+        let full = page.len() == 4;
+        filter.before = page.last().map(|a| (a.created_at, a.id.clone()));
+        seen.extend(page.into_iter().map(|a| a.id));
+        if !full {
+            break;
+        }
+    }
+    assert_eq!(seen, mine);
+}
+
+async fn questions_are_counted(w: World) {
+    let (task, _, asked) = asking(&w).await;
+    let count = |since| {
+        let (scope, id) = (w.a.clone(), task.id.clone());
+        w.read(move |r| approvals::asked_by(r, &scope, &id, since))
+    };
+    assert_eq!(count(at(0)).await, (1, 1));
+    assert_eq!(count(at(11)).await, (1, 0), "asked at 11, not after it");
+    resolve(&w, &asked, ApprovalStatus::Expired).await;
+    assert_eq!(count(at(0)).await, (0, 1));
 }

@@ -38,4 +38,5 @@ mod policies;
 mod samples;
 mod small;
 mod tasks;
+mod webhooks;
 mod world;

@@ -6,7 +6,7 @@ use domain::audit::AuditDraft;
 use domain::call::{Binding, Call, CallStatus, Delivery};
 use domain::credential::{Credential, CredentialScope};
 use domain::limits::Limits;
-use domain::policy::{Ask, Effect, Level, Match, Rule};
+use domain::policy::{Ask, Effect, Level, Match, Pattern, Rule};
 use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
 use domain::task::{Activity, Pins, Task, TaskState};
 use domain::tenancy::{Account, Organization, Role, Workspace};
@@ -140,8 +140,11 @@ pub(crate) fn approval(call: &Call, expires_ms: i64) -> Approval {
             approvers: vec![account_id()],
             requester_may: false,
             wait_ms: Some(5),
+            ..Ask::default()
         },
         requested_by: account_id(),
+        edited: None,
+        yeses: Vec::new(),
         status: ApprovalStatus::Pending,
         created_at: at(11),
         expires_at: at(expires_ms),
@@ -198,6 +201,7 @@ pub(crate) fn source(name: &str) -> Source {
         auth: vec![AuthScheme::Bearer],
         allow_private: true,
         headers: vec![("X-A".into(), "1".into())],
+        idempotent: vec![Pattern::parse("github.issues.*").unwrap()],
         status: SourceStatus::Ready,
         tool_count: 1,
         warnings: vec!["one".into()],

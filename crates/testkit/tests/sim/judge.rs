@@ -376,8 +376,11 @@ async fn judge_acknowledged(world: &World, store: &Store, scope: &Scope, wrong: 
             .await;
         let stands = kept.is_ok_and(|approval| {
             approval.is_some_and(|a| match verdict {
-                Verdict::Approve => matches!(a.status, ApprovalStatus::Approved(_)),
+                Verdict::Approve | Verdict::Edit(_) => {
+                    matches!(a.status, ApprovalStatus::Approved(_))
+                }
                 Verdict::Deny => matches!(a.status, ApprovalStatus::Denied(_)),
+                Verdict::Happened(_) => a.status != ApprovalStatus::Pending,
             })
         });
         if !stands {

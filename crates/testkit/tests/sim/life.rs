@@ -11,7 +11,7 @@ use domain::canonical::sha256_hex;
 use domain::credential::{CredentialScope, Secret};
 use domain::policy::{Ask, Effect, Level, Match, Pattern};
 use domain::tenancy::Role;
-use domain::{AccountId, ApprovalId, OrganizationId, WorkspaceId};
+use domain::{AccountId, ApprovalId, OrganizationId, TaskId, WorkspaceId};
 use engine::{ApprovalQuery, Clock as _, DryRun, Engine, Error, NewCredential, NewSource, NewTask};
 use engine::{Parts, RuleDraft, Runtimes};
 use std::sync::Arc;
@@ -277,19 +277,30 @@ impl People {
         self.world.trace(format!("{action:?}"));
         match action {
             Action::Submit(task) => self.submit(*task).await,
-            Action::Answer(id, verdict) => self.answer(id, *verdict).await,
+            Action::Answer(id, verdict) => self.answer(id, verdict.clone()).await,
             Action::Intrude(id) => self.intrude(id).await,
             Action::Cancel(task) => {
                 let id = self.world.state().tasks[*task].id.clone();
-                if let Some(id) = id
-                    && let Err(error) = self.engine.cancel_task(&self.owner, &id).await
-                {
-                    self.world
-                        .wrong(format!("a task cannot be canceled: {error}"));
+                if let Some(id) = id {
+                    self.cancel(&id).await;
                 }
             }
             Action::Rule(tool, place) => self.change_rule(*tool, *place).await,
             Action::Refresh(revision) => self.refresh(*revision).await,
+        }
+    }
+
+    /// Asks for the end of a task and waits a little for it.
+    async fn cancel(&self, id: &TaskId) {
+        let patience = self.world.clock().sleep(3_000);
+        tokio::select! {
+            biased;
+            canceled = self.engine.cancel_task(&self.owner, id) => {
+                if let Err(error) = canceled {
+                    self.world.wrong(format!("a task cannot be canceled: {error}"));
+                }
+            }
+            () = patience => {}
         }
     }
 
@@ -311,7 +322,7 @@ impl People {
         let reason = "because".to_owned();
         let answered = self
             .engine
-            .answer_approval(&self.owner, id, verdict, reason, None)
+            .answer_approval(&self.owner, id, verdict.clone(), reason, None)
             .await;
         match answered {
             Ok(_) => {

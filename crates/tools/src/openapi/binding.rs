@@ -22,6 +22,12 @@ pub(crate) struct Operation {
     pub(crate) body: Option<Body>,
     /// The `Accept` header.
     pub(crate) accept: String,
+    /// Whether the description says that doing it twice does what doing it once does.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) idempotent: bool,
+    /// The argument by which the API recognizes a repetition.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// Where a parameter goes, in the order in which names are given away.

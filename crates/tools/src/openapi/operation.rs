@@ -8,7 +8,7 @@ use super::document::Document;
 use super::keywords;
 use super::names;
 use super::schema::{Schemas, TypeNames};
-use super::{Closure, ImportOptions, Warnings, body, parameters, responses, servers};
+use super::{Closure, ImportOptions, Warnings, body, idempotency, parameters, responses, servers};
 use domain::tool::{Risk, Tool};
 use serde_json::{Map, Value, json};
 
@@ -141,12 +141,21 @@ fn draft(
     let method = place.method.to_ascii_uppercase();
     let mut arguments = Arguments::default();
     let lists = [place.item.get("parameters"), operation.get("parameters")];
-    let parameters = parameters::read(lists, place.template, schemas, &mut arguments, warnings)?;
-    let body = match operation.get("requestBody") {
+    let mut parameters =
+        parameters::read(lists, place.template, schemas, &mut arguments, warnings)?;
+    let mut body = match operation.get("requestBody") {
         Some(body) => body::read(body, schemas, &mut arguments, warnings)?,
         None => None,
     };
     let (output, accept) = responses::read(operation.get("responses"), schemas);
+    let declared = idempotency::Declared {
+        extensions: [operation, place.item],
+        place: &format!("{method} {}", place.template),
+    };
+    let idempotency_key = match method.as_str() {
+        "GET" | "HEAD" | "OPTIONS" => None,
+        _ => declared.key(&mut parameters, body.as_mut(), &mut arguments, warnings),
+    };
     let description = description(operation, &method, place.template, warnings);
     Ok(Draft {
         group: names::group(tag),
@@ -174,6 +183,8 @@ fn draft(
             parameters,
             body,
             accept,
+            idempotent: declared.idempotent(warnings),
+            idempotency_key,
         },
         method,
     })
@@ -252,6 +263,17 @@ impl Arguments {
             self.required.push(arg.clone());
         }
         arg
+    }
+
+    /// Lets an argument be left out, and says why.
+    pub(crate) fn fill(&mut self, arg: &str, why: &str) {
+        self.required.retain(|r| r != arg);
+        let Some(schema) = self.properties.get_mut(arg).and_then(Value::as_object_mut) else {
+            return;
+        };
+        let said = schema.get("description").and_then(Value::as_str);
+        let text = said.map_or_else(|| why.to_owned(), |said| format!("{said} {why}"));
+        schema.insert("description".to_owned(), text.into());
     }
 
     /// Lets arguments that are not listed pass, if they fit a schema.

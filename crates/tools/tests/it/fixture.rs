@@ -43,6 +43,7 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
         auth: import.auth,
         allow_private: true,
         headers: Vec::new(),
+        idempotent: Vec::new(),
         status: SourceStatus::Ready,
         tool_count: import.tools.len() as u32,
         warnings: import.warnings,
@@ -63,7 +64,6 @@ pub(crate) fn admission(tool: &Tool) -> Admission {
         rule_id: None,
         level: None,
         policy_version: 1,
-        looked_at: Vec::new(),
     };
     let binding = Binding {
         task_id: TaskId::from_bits([1; 16]),

@@ -150,7 +150,11 @@ pub(crate) struct Mcp {
 
 impl Mcp {
     pub(crate) async fn connect(server: &Server, revision: &str) -> (Self, Value) {
-        let url = format!("{}/mcp", server.url());
+        Self::connect_at(server, "/mcp", revision).await
+    }
+
+    pub(crate) async fn connect_at(server: &Server, path: &str, revision: &str) -> (Self, Value) {
+        let url = format!("{}{path}", server.url());
         let mut mcp = Self {
             url,
             session: None,
@@ -193,6 +197,15 @@ impl Mcp {
         let message =
             json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
         messages(self.send(message).await).await
+    }
+
+    /// The names of all tools that are offered.
+    pub(crate) async fn tools(&self) -> Vec<String> {
+        let list = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/list" });
+        let listed = messages(self.send(list).await).await;
+        let tools = last(&listed)["result"]["tools"].as_array().expect("tools");
+        let name = |t: &Value| t["name"].as_str().expect("a name").to_owned();
+        tools.iter().map(name).collect()
     }
 
     pub(crate) async fn call(&self, name: &str, arguments: Value) -> Value {

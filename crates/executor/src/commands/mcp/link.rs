@@ -1,20 +1,19 @@
 //! The way of messages between stdio and the server's Streamable HTTP endpoint.
 //!
-//! After a restart of the server the session is made anew without the client noticing. A call of
-//! `execute` is never sent twice: where the connection broke under it, its task is looked up and
-//! resumed (<https://modelcontextprotocol.io/specification/2025-11-25/basic/transports>).
+//! After a restart of the server the session is made anew without the client noticing. A call that
+//! runs something is given a name of its own, so that the server recognizes it where the connection
+//! broke under it and it is sent again: it is the same task then. Revisions with sessions and
+//! without pass through the same way (`state.rs`, `modern.rs`).
 
 use super::launch;
+use super::modern::Modern;
 use super::state::State;
 use crate::client::{Client, Query};
 use crate::context::Context;
-use crate::duration::now_ms;
 use crate::events::take_data;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
-use api::tasks::Task;
-use domain::Timestamp;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +38,7 @@ pub(crate) struct Link {
     /// somebody else was first.
     renewal: tokio::sync::Mutex<()>,
     closed: watch::Sender<bool>,
+    query: Query<'static>,
 }
 
 /// How one attempt ended.
@@ -55,7 +55,7 @@ enum Attempt {
 
 impl Link {
     /// Prepares the way; nothing is sent yet.
-    pub(crate) fn new(context: &Context, client: Client) -> Self {
+    pub(crate) fn new(context: &Context, client: Client, query: Query<'static>) -> Self {
         let output = Output::new(false, true, true);
         Self {
             context: Context {
@@ -66,6 +66,7 @@ impl Link {
             state: Mutex::default(),
             renewal: tokio::sync::Mutex::new(()),
             closed: watch::channel(false).0,
+            query,
         }
     }
 
@@ -84,7 +85,7 @@ impl Link {
         if self.state().has_session() {
             let _unneeded = self
                 .state()
-                .headed(self.client.again().mcp(Method::DELETE))
+                .headed(self.endpoint(Method::DELETE))
                 .send()
                 .await;
         }
@@ -100,19 +101,15 @@ impl Link {
 
     /// Sends one message and writes whatever comes back, an error included.
     pub(crate) async fn forward(&self, message: &Value) {
-        let begun = Timestamp(now_ms()).to_rfc3339();
         let mut message = message.clone();
+        name(&mut message);
         for _ in 0..ATTEMPTS {
             let number = self.state().number;
             let failure = match self.attempt(&message).await {
                 Ok(Attempt::Done) => return,
-                Ok(Attempt::NotSent | Attempt::SessionGone) => {
+                Ok(Attempt::NotSent | Attempt::SessionGone | Attempt::Broken) => {
                     self.renew(number, &message).await.err()
                 }
-                Ok(Attempt::Broken) => match self.renew(number, &message).await {
-                    Ok(()) => self.after_break(&mut message, &begun).await.err(),
-                    Err(failure) => Some(failure),
-                },
                 Err(failure) => Some(failure),
             };
             if let Some(failure) = failure {
@@ -137,7 +134,7 @@ impl Link {
     async fn listen_on(&self) {
         loop {
             let number = self.state().number;
-            let request = self.state().headed(self.client.again().mcp(Method::GET));
+            let request = self.state().headed(self.endpoint(Method::GET));
             let response = request.header("accept", "text/event-stream").send().await;
             let status = response.as_ref().map(Response::status).ok();
             match response {
@@ -162,12 +159,19 @@ impl Link {
         }
     }
 
+    fn endpoint(&self, method: Method) -> RequestBuilder {
+        self.client.again().mcp(method, self.query)
+    }
+
     async fn attempt(&self, message: &Value) -> Result<Attempt> {
         let is_initialize = message.get("method").and_then(Value::as_str) == Some("initialize");
-        let request = self
-            .state()
-            .headed(self.client.again().mcp(Method::POST))
-            .json(message);
+        let modern = Modern::of(message);
+        let endpoint = self.endpoint(Method::POST);
+        let request = match &modern {
+            Some(modern) => modern.headed(endpoint),
+            None => self.state().headed(endpoint),
+        };
+        let request = request.json(message);
         let response = match request
             .header("accept", "application/json, text/event-stream")
             .send()
@@ -178,7 +182,8 @@ impl Link {
             Err(_) => return Ok(Attempt::Broken),
         };
         let status = response.status();
-        if status == StatusCode::NOT_FOUND && self.state().has_session() {
+        let in_session = modern.is_none() && self.state().has_session();
+        if status == StatusCode::NOT_FOUND && in_session {
             return Ok(Attempt::SessionGone);
         }
         if is_initialize && status.is_success() {
@@ -263,7 +268,7 @@ impl Link {
         self.change(|state| *state = state.renewed_by(initialize.clone()));
         let request = self
             .state()
-            .headed(self.client.again().mcp(Method::POST))
+            .headed(self.endpoint(Method::POST))
             .json(&initialize);
         let request = request.header("accept", "application/json, text/event-stream");
         let lost = |_| Failure::unreachable("the server went away again");
@@ -285,7 +290,7 @@ impl Link {
         let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         let request = self
             .state()
-            .headed(self.client.again().mcp(Method::POST))
+            .headed(self.endpoint(Method::POST))
             .json(&ready);
         request
             .header("accept", "application/json, text/event-stream")
@@ -293,43 +298,6 @@ impl Link {
             .await
             .map_err(lost)?;
         Ok(())
-    }
-
-    /// Decides what to send after the connection broke under a message: the message again where
-    /// that is harmless, or for `execute` a `resume` of the task it began.
-    async fn after_break(&self, message: &mut Value, begun: &str) -> Result<()> {
-        let tool = message.pointer("/params/name").and_then(Value::as_str);
-        let code = message
-            .pointer("/params/arguments/code")
-            .and_then(Value::as_str);
-        let (Some("execute"), Some(code)) = (tool, code) else {
-            return Ok(());
-        };
-        let query: Query<'_> = &[("mine", "true")];
-        let tasks: Vec<Task> = self.client.again().list(&["tasks"], query, 50).await?;
-        let ours: Vec<_> = tasks
-            .iter()
-            .filter(|t| t.channel == "mcp" && t.code == code && t.created_at.as_str() >= begun)
-            .collect();
-        match ours.as_slice() {
-            [] => Ok(()),
-            [task] => {
-                message["params"]["name"] = json!("resume");
-                message["params"]["arguments"] = json!({ "taskId": task.id });
-                Ok(())
-            }
-            several => {
-                let ids: Vec<_> = several.iter().map(|t| t.id.as_str()).collect();
-                Err(Failure::failed(
-                    "outcome_unknown",
-                    format!(
-                        "the server restarted under this call; it is one of the tasks {}",
-                        ids.join(", ")
-                    ),
-                )
-                .next("resume each of them"))
-            }
-        }
     }
 
     /// Answers a message with an error, where it wants an answer.
@@ -373,4 +341,22 @@ impl Link {
         let mut out = std::io::stdout().lock();
         let _closed = out.write_all(&line).and_then(|()| out.flush());
     }
+}
+
+/// Gives a call a name of its own, unless the client did. The server knows it by that when it comes
+/// again.
+fn name(message: &mut Value) {
+    if message.get("method").and_then(Value::as_str) != Some("tools/call") {
+        return;
+    }
+    let Some(params) = message.get_mut("params").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let meta = params.entry("_meta").or_insert_with(|| json!({}));
+    let (Some(meta), Ok(a), Ok(b)) = (meta.as_object_mut(), getrandom::u64(), getrandom::u64())
+    else {
+        return;
+    };
+    meta.entry("executor/idempotencyKey")
+        .or_insert_with(|| json!(format!("stdio-{a:016x}{b:016x}")));
 }

@@ -1,0 +1,341 @@
+//! Every state with every answer, and what a yes is worth when it is used.
+
+use super::*;
+use crate::TaskId;
+use serde_json::json;
+
+fn person(n: u8) -> AccountId {
+    AccountId::from_bits([n; 16])
+}
+
+/// The requester of every approval here.
+const REQUESTER: u8 = 4;
+/// A member whom some rules name.
+const NAMED: u8 = 7;
+/// Somebody who is no member any more.
+const GONE: u8 = 9;
+
+fn roles(id: &AccountId) -> Option<Role> {
+    if *id == person(GONE) {
+        None
+    } else if *id == person(NAMED) || *id == person(8) {
+        Some(Role::Member)
+    } else {
+        Some(Role::Admin)
+    }
+}
+
+fn approval(status: ApprovalStatus, ask: Ask) -> Approval {
+    Approval {
+        id: ApprovalId::from_bits([1; 16]),
+        call_id: CallId::from_bits([2; 16]),
+        binding: Binding {
+            task_id: TaskId::from_bits([3; 16]),
+            sequence: 1,
+            tool: "a.b".into(),
+            definition_digest: "d".into(),
+            arguments_digest: "e".into(),
+            policy_version: 1,
+        },
+        question: Question::Send,
+        arguments: "{}".into(),
+        request: "{}".into(),
+        risk: Risk::Write,
+        rule_id: None,
+        why: String::new(),
+        ask,
+        requested_by: person(REQUESTER),
+        edited: None,
+        status,
+        yeses: Vec::new(),
+        created_at: Timestamp(0),
+        expires_at: Timestamp(100),
+    }
+}
+
+fn by(n: u8, at: i64) -> Answered {
+    Answered {
+        by: person(n),
+        channel: Channel::Cli,
+        at: Timestamp(at),
+        reason: String::new(),
+    }
+}
+
+fn verdicts() -> [Verdict; 4] {
+    [
+        Verdict::Approve,
+        Verdict::Edit(json!({})),
+        Verdict::Deny,
+        Verdict::Happened(json!({ "id": 1 })),
+    ]
+}
+
+fn resolved(effect: Result<Effect, Refusal>) -> ApprovalStatus {
+    match effect {
+        Ok(Effect::Resolves(status)) => status,
+        other => panic!("it does not resolve: {other:?}"),
+    }
+}
+
+#[test]
+fn every_question_and_every_answer() {
+    use ApprovalStatus::{Approved, Denied, Happened};
+    let a = by(5, 50);
+    for (question, verdict, expected) in [
+        (Question::Send, Verdict::Approve, Some(Approved(a.clone()))),
+        (
+            Question::Send,
+            Verdict::Edit(json!({})),
+            Some(Approved(a.clone())),
+        ),
+        (Question::Send, Verdict::Deny, Some(Denied(a.clone()))),
+        (Question::Send, Verdict::Happened(json!(1)), None),
+        (
+            Question::SendAgain,
+            Verdict::Approve,
+            Some(Approved(a.clone())),
+        ),
+        (Question::SendAgain, Verdict::Edit(json!({})), None),
+        (Question::SendAgain, Verdict::Deny, Some(Denied(a.clone()))),
+        (
+            Question::SendAgain,
+            Verdict::Happened(json!("\u{0}")),
+            Some(Happened(a.clone(), "\"\\u0000\"".into())),
+        ),
+    ] {
+        let asked = Approval {
+            question,
+            ..approval(ApprovalStatus::Pending, Ask::default())
+        };
+        let answer = asked.answer(&verdict, a.clone(), &roles);
+        match expected {
+            Some(status) => assert_eq!(resolved(answer), status, "{question:?} {verdict:?}"),
+            None => assert!(
+                matches!(answer, Err(Refusal::NotThisQuestion(_))),
+                "{answer:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn what_has_ended_takes_no_answer() {
+    for ended in [
+        ApprovalStatus::Approved(by(6, 10)),
+        ApprovalStatus::Happened(by(6, 10), "1".into()),
+        ApprovalStatus::Denied(by(6, 10)),
+        ApprovalStatus::Expired,
+        ApprovalStatus::Withdrawn(None),
+        ApprovalStatus::Withdrawn(Some(by(6, 10))),
+    ] {
+        for question in [Question::Send, Question::SendAgain] {
+            for verdict in verdicts() {
+                let asked = Approval {
+                    question,
+                    ..approval(ended.clone(), Ask::default())
+                };
+                let refused = asked.answer(&verdict, by(5, 50), &roles);
+                let Err(Refusal::AlreadyResolved(told)) = refused else {
+                    panic!("{ended:?} {verdict:?}: {refused:?}");
+                };
+                if let Some(first) = ended.answered() {
+                    assert!(told.contains(first.by.as_str()), "{told}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_moment_of_expiry_is_too_late_whoever_noticed() {
+    for verdict in [Verdict::Approve, Verdict::Deny] {
+        let asked = approval(ApprovalStatus::Pending, Ask::default());
+        assert!(asked.answer(&verdict, by(5, 99), &roles).is_ok());
+        for late in [100, 101, i64::MAX] {
+            let refused = asked.answer(&verdict, by(5, late), &roles);
+            assert!(
+                matches!(refused, Err(Refusal::AlreadyResolved(_))),
+                "{refused:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_may_answer() {
+    let named = Ask {
+        approvers: vec![person(NAMED), person(GONE), person(REQUESTER)],
+        ..Ask::default()
+    };
+    let not_own = Ask {
+        requester_may: false,
+        ..named.clone()
+    };
+    for (ask, who, expected) in [
+        (&Ask::default(), 5, Ok(())),
+        (&Ask::default(), REQUESTER, Ok(())),
+        (&Ask::default(), NAMED, Err(Refusal::NotAReviewer)),
+        (&named, NAMED, Ok(())),
+        (&named, 8, Err(Refusal::NotAReviewer)),
+        (&named, GONE, Err(Refusal::NotAReviewer)),
+        (&not_own, REQUESTER, Err(Refusal::Requester)),
+        (&not_own, 5, Ok(())),
+    ] {
+        let asked = approval(ApprovalStatus::Pending, ask.clone());
+        for verdict in [Verdict::Approve, Verdict::Deny] {
+            let answer = asked.answer(&verdict, by(who, 50), &roles).map(|_| ());
+            assert_eq!(answer, expected, "person {who} {verdict:?}");
+        }
+    }
+}
+
+fn two() -> Ask {
+    Ask {
+        count: 2,
+        approvers: vec![person(NAMED)],
+        ..Ask::default()
+    }
+}
+
+#[test]
+fn several_must_say_yes_each_once_and_one_no_ends_it() {
+    let mut asked = approval(ApprovalStatus::Pending, two());
+    assert_eq!(asked.missing(), 2);
+    let Ok(Effect::OneMore(yes)) = asked.answer(&Verdict::Approve, by(5, 10), &roles) else {
+        panic!("one yes is not two");
+    };
+    asked.yeses.push(yes);
+    assert_eq!(asked.missing(), 1);
+    let again = asked.answer(&Verdict::Approve, by(5, 20), &roles);
+    assert!(
+        matches!(again, Err(Refusal::AnsweredBefore(_))),
+        "{again:?}"
+    );
+    let denied = resolved(asked.answer(&Verdict::Deny, by(5, 20), &roles));
+    assert_eq!(denied, ApprovalStatus::Denied(by(5, 20)));
+    let last = resolved(asked.answer(&Verdict::Approve, by(NAMED, 30), &roles));
+    assert_eq!(last, ApprovalStatus::Approved(by(NAMED, 30)));
+    asked.status = last;
+    assert_eq!(asked.missing(), 0);
+    assert!(asked.satisfies(&two(), &roles));
+}
+
+#[test]
+fn the_yes_of_whoever_lost_the_right_counts_no_more() {
+    let mut asked = approval(ApprovalStatus::Pending, two());
+    let digest = asked.digest();
+    let answered = by(5, 10);
+    asked.yeses.push(Yes { answered, digest });
+    let without_five = |id: &AccountId| roles(id).filter(|_| *id != person(5));
+    let second = asked.answer(&Verdict::Approve, by(6, 20), &without_five);
+    assert!(matches!(second, Ok(Effect::OneMore(_))), "{second:?}");
+    let second = asked.answer(&Verdict::Approve, by(6, 20), &roles);
+    asked.status = resolved(second);
+    assert!(asked.satisfies(&two(), &roles));
+    assert!(!asked.satisfies(&two(), &without_five));
+}
+
+#[test]
+fn an_edit_is_something_else_than_was_approved_before() {
+    let mut asked = approval(ApprovalStatus::Pending, two());
+    let (digest, answered) = (asked.digest(), by(5, 10));
+    asked.yeses.push(Yes { answered, digest });
+    let at = (person(6), Channel::Cli, Timestamp(20));
+    let edited = asked.with_arguments(&json!({ "b": 1, "a": 2 }), "{\"x\":1}".into(), at);
+    assert_eq!(edited.arguments, r#"{"a":2,"b":1}"#);
+    assert_ne!(
+        edited.binding.arguments_digest,
+        asked.binding.arguments_digest
+    );
+    assert_ne!(edited.digest(), asked.digest());
+    assert_eq!(edited.missing(), 2, "the yes before was for other bytes");
+    assert_eq!(edited.edited.as_ref().unwrap().original, "{}");
+    let at = (person(6), Channel::Cli, Timestamp(21));
+    let twice = edited.with_arguments(&json!({}), "{}".into(), at);
+    assert_eq!(
+        twice.edited.unwrap().original,
+        "{}",
+        "what the program made stays known"
+    );
+    let effect = edited.answer(&Verdict::Edit(json!({})), by(6, 20), &roles);
+    assert!(matches!(effect, Ok(Effect::OneMore(yes)) if yes.digest == edited.digest()));
+}
+
+/// What was granted under one demand against what is demanded when it is used.
+#[test]
+fn a_grant_against_the_demand_of_today() {
+    let granted = |people: &[u8]| {
+        let mut asked = approval(ApprovalStatus::Pending, two());
+        let digest = asked.digest();
+        for n in people {
+            let (answered, digest) = (by(*n, 10), digest.clone());
+            asked.yeses.push(Yes { answered, digest });
+        }
+        let last = people.last().copied().unwrap_or(5);
+        asked.status = ApprovalStatus::Approved(by(last, 20));
+        asked
+    };
+    let ask = |count, approvers: &[u8], requester_may| Ask {
+        count,
+        approvers: approvers.iter().map(|n| person(*n)).collect(),
+        requester_may,
+        ..Ask::default()
+    };
+    for (people, today, enough) in [
+        (&[5][..], ask(1, &[], true), true),
+        (&[5], ask(1, &[NAMED], true), true),
+        (&[5], ask(2, &[], true), false),
+        (&[5, 6], ask(2, &[], true), true),
+        (&[5, 6], ask(3, &[], true), false),
+        (&[NAMED], ask(1, &[NAMED], true), true),
+        (&[NAMED], ask(1, &[], true), false),
+        (&[NAMED], ask(1, &[8], true), false),
+        (&[REQUESTER], ask(1, &[], true), true),
+        (&[REQUESTER], ask(1, &[], false), false),
+        (&[REQUESTER, 5], ask(1, &[], false), true),
+        (&[REQUESTER, 5], ask(2, &[], false), false),
+        (&[GONE], ask(1, &[GONE], true), false),
+    ] {
+        let asked = granted(people);
+        assert_eq!(
+            asked.satisfies(&today, &roles),
+            enough,
+            "{people:?} {today:?}"
+        );
+        let waiting_longer = Ask {
+            wait_ms: Some(5),
+            ..today
+        };
+        assert_eq!(asked.satisfies(&waiting_longer, &roles), enough);
+        for other in [
+            ApprovalStatus::Pending,
+            ApprovalStatus::Happened(by(5, 20), "1".into()),
+            ApprovalStatus::Denied(by(5, 20)),
+            ApprovalStatus::Expired,
+            ApprovalStatus::Withdrawn(Some(by(5, 20))),
+        ] {
+            let not_granted = Approval {
+                status: other,
+                ..asked.clone()
+            };
+            assert!(!not_granted.satisfies(&waiting_longer, &roles));
+        }
+    }
+}
+
+#[test]
+fn only_a_yes_admits() {
+    for (status, admits) in [
+        (ApprovalStatus::Approved(by(5, 20)), true),
+        (ApprovalStatus::Happened(by(5, 20), "1".into()), false),
+        (ApprovalStatus::Denied(by(5, 20)), false),
+        (ApprovalStatus::Pending, false),
+        (ApprovalStatus::Expired, false),
+        (ApprovalStatus::Withdrawn(None), false),
+    ] {
+        let asked = approval(status.clone(), Ask::default());
+        let admission = crate::call::Admission::by_approval(&asked, asked.binding.clone());
+        assert_eq!(admission.is_some(), admits, "{status:?}");
+    }
+}

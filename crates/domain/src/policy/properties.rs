@@ -1,0 +1,524 @@
+//! The decision against a reference that is written another way, on random policies and calls.
+//!
+//! The reference asks for each rule whether it matches by slow and plain means (patterns by
+//! recursion, conditions on a small world of values), then sorts. What else must hold of every
+//! policy stands below it.
+
+use super::*;
+use crate::partial::{Entry, Partial, Place};
+use proptest::prelude::*;
+use serde_json::json;
+
+const NOW: i64 = 1_000;
+
+/// A call with owned parts.
+#[derive(Debug, Clone)]
+struct Made {
+    tool: String,
+    risk: Risk,
+    role: Role,
+    account: u8,
+    channel: Channel,
+    client: &'static str,
+    key: Option<u8>,
+    arguments: Value,
+}
+
+fn on<T>(call: &Made, with: impl FnOnce(&Request<'_>) -> T) -> T {
+    let account = AccountId::from_bits([call.account; 16]);
+    let key = call.key.map(|k| KeyId::from_bits([k; 16]));
+    with(&Request {
+        tool: &call.tool,
+        source: call.tool.split('.').next().expect("a segment"),
+        risk: call.risk,
+        arguments: Some(&call.arguments),
+        account_id: &account,
+        role: call.role,
+        client: call.client,
+        key_id: key.as_ref(),
+        channel: call.channel,
+        now: Timestamp(NOW),
+    })
+}
+
+fn risks() -> impl Strategy<Value = Risk> {
+    prop::sample::select(vec![
+        Risk::Read,
+        Risk::Write,
+        Risk::Destructive,
+        Risk::Unknown,
+    ])
+}
+
+fn roles() -> impl Strategy<Value = Role> {
+    prop::sample::select(vec![Role::Owner, Role::Member])
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let segment = prop::sample::select(vec!["a", "b", "ab", "A_b", "ba"]);
+    prop::collection::vec(segment, 1..4).prop_map(|s| s.join("."))
+}
+
+fn pattern() -> impl Strategy<Value = Pattern> {
+    let segment = prop::sample::select(vec!["a", "B", "*", "**", "a*", "*b", "a-b", "*a*"]);
+    prop::collection::vec(segment, 1..4)
+        .prop_map(|s| Pattern::parse(&s.join(".")).expect("a pattern"))
+}
+
+/// The world of values that the reference understands: whole numbers, halves, texts, lists, null.
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (-3i64..4).prop_map(|n| json!(n)),
+        (-3i64..4).prop_map(|n| json!(n as f64 + 0.5)),
+        (-3i64..4).prop_map(|n| json!(n as f64)),
+        prop::sample::select(vec!["a", "b", "1"]).prop_map(|s| json!(s)),
+        Just(json!(["a"])),
+        Just(Value::Null),
+    ]
+}
+
+fn arguments() -> impl Strategy<Value = Value> {
+    let entry = (prop::sample::select(vec!["x", "y"]), value());
+    prop::collection::vec(entry, 0..3).prop_map(|entries| entries.into_iter().collect())
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let ops = [
+        "=", "!=", "<", "<=", ">", ">=", "exists", "absent", "in", "not in",
+    ];
+    let name = prop::sample::select(vec!["x", "y"]);
+    (name, prop::sample::select(ops.to_vec()), value(), value()).prop_filter_map(
+        "an operand that fits",
+        |(name, op, value, other)| {
+            let text = match op {
+                "exists" | "absent" => format!("{name} {op}"),
+                "in" | "not in" => format!("{name} {op} [{value},{other}]"),
+                _ => format!("{name} {op} {value}"),
+            };
+            Condition::parse(&text).ok()
+        },
+    )
+}
+
+fn effects() -> impl Strategy<Value = Effect> {
+    prop::sample::select(vec![
+        Effect::Allow,
+        Effect::Ask(Ask::default()),
+        Effect::Deny,
+    ])
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let few = |s| prop::collection::vec(s, 0..2);
+    let tools = prop::collection::vec(pattern(), 0..3);
+    let except = prop::collection::vec(pattern(), 0..2);
+    let who = (few(1u8..3), prop::collection::vec(roles(), 0..2), 1u8..3);
+    let how = (
+        prop::collection::vec(prop::sample::select(vec![Channel::Cli, Channel::Mcp]), 0..2),
+        prop::collection::vec(prop::sample::select(vec!["Code", "other"]), 0..2),
+        prop::collection::vec(1u8..3, 0..2),
+        prop::collection::vec(prop::sample::select(vec!["a", "A-b"]), 0..2),
+    );
+    let what = (
+        prop::collection::vec(risks(), 0..3),
+        prop::collection::vec(condition(), 0..3),
+        effects(),
+    );
+    let until = prop::option::of(prop::sample::select(vec![NOW - 1, NOW, NOW + 1]));
+    let level = prop::sample::select(Level::ALL.to_vec());
+    (tools, except, who, how, what, until, level).prop_map(
+        |(
+            tools,
+            except,
+            (persons, roles, mine),
+            how,
+            (risks, conditions, effect),
+            until,
+            level,
+        )| {
+            let (channels, clients, keys, sources) = how;
+            Rule {
+                id: RuleId::from_bits([0; 16]),
+                level,
+                account_id: (level == Level::Personal).then(|| AccountId::from_bits([mine; 16])),
+                position: 0,
+                matches: Match {
+                    tools,
+                    except,
+                    sources: sources.into_iter().map(str::to_owned).collect(),
+                    risks,
+                    persons: persons
+                        .into_iter()
+                        .map(|p| AccountId::from_bits([p; 16]))
+                        .collect(),
+                    roles,
+                    clients: clients.into_iter().map(str::to_owned).collect(),
+                    keys: keys
+                        .into_iter()
+                        .map(|k| KeyId::from_bits([k; 16]))
+                        .collect(),
+                    channels,
+                    conditions,
+                },
+                effect,
+                until: until.map(Timestamp),
+                note: String::new(),
+                created_at: Timestamp(0),
+            }
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    prop::collection::vec(rule(), 0..8).prop_map(|rules| numbered(7, rules))
+}
+
+fn numbered(version: i64, rules: Vec<Rule>) -> Policy {
+    let mut policy = Policy {
+        version,
+        rules: Vec::new(),
+    };
+    for (n, rule) in rules.into_iter().enumerate() {
+        let id = RuleId::from_bits([u8::try_from(n).expect("few rules") + 1; 16]);
+        let position = 1 + policy.order_beside(&rule).len() as i64;
+        policy.rules.push(Rule {
+            id,
+            position,
+            ..rule
+        });
+    }
+    policy
+        .rules
+        .sort_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
+    policy
+}
+
+fn call() -> impl Strategy<Value = Made> {
+    let channel = prop::sample::select(vec![Channel::Cli, Channel::Mcp]);
+    let client = prop::sample::select(vec!["code", "another"]);
+    let who = (roles(), 1u8..3, prop::option::of(1u8..3));
+    (path(), risks(), who, channel, client, arguments()).prop_map(
+        |(tool, risk, (role, account, key), channel, client, arguments)| Made {
+            tool,
+            risk,
+            role,
+            account,
+            channel,
+            client,
+            key,
+            arguments,
+        },
+    )
+}
+
+mod reference {
+    //! The same rules in other words.
+    use super::*;
+
+    pub(super) fn says(call: &Made, policy: &Policy) -> (u8, Option<RuleId>) {
+        let mut said: Vec<(u8, usize, RuleId)> = Vec::new();
+        for (rank, level) in Level::ALL.into_iter().enumerate() {
+            let mut fitting: Vec<&Rule> = policy
+                .rules
+                .iter()
+                .filter(|r| r.level == level && fits(r, call))
+                .collect();
+            fitting.sort_by_key(|r| r.position);
+            if let Some(first) = fitting.first() {
+                let strict = match first.effect {
+                    Effect::Deny => 2,
+                    Effect::Ask(_) => 1,
+                    Effect::Allow => 0,
+                };
+                said.push((strict, Level::ALL.len() - rank, first.id.clone()));
+            }
+        }
+        match said
+            .into_iter()
+            .max_by_key(|(strict, rank, _)| (*strict, *rank))
+        {
+            Some((strict, _, id)) => (strict, Some(id)),
+            None if call.risk == Risk::Read => (0, None),
+            None => (1, None),
+        }
+    }
+
+    fn fits(rule: &Rule, call: &Made) -> bool {
+        let m = &rule.matches;
+        let me = AccountId::from_bits([call.account; 16]);
+        let key = call.key.map(|k| KeyId::from_bits([k; 16]));
+        let source = plain(call.tool.split('.').next().expect("a segment"));
+        if rule.level == Level::Personal && rule.account_id != Some(me.clone()) {
+            return false;
+        }
+        if rule.until.is_some_and(|t| t.0 <= NOW) {
+            return false;
+        }
+        let wanted = [
+            m.tools.is_empty() || m.tools.iter().any(|p| glob(p.as_str(), &call.tool)),
+            !m.except.iter().any(|p| glob(p.as_str(), &call.tool)),
+            m.sources.is_empty() || m.sources.iter().any(|s| plain(s) == source),
+            m.risks.is_empty() || m.risks.contains(&call.risk),
+            m.persons.is_empty() || m.persons.contains(&me),
+            m.roles.is_empty() || m.roles.contains(&call.role),
+            m.clients.is_empty() || m.clients.iter().any(|c| c.to_lowercase() == call.client),
+            m.keys.is_empty() || key.is_some_and(|k| m.keys.contains(&k)),
+            m.channels.is_empty() || m.channels.contains(&call.channel),
+        ];
+        let closing = rule.effect != Effect::Allow;
+        wanted.into_iter().all(|w| w)
+            && m.conditions
+                .iter()
+                .all(|c| condition(c, &call.arguments).unwrap_or(closing))
+    }
+
+    fn plain(text: &str) -> String {
+        text.to_lowercase().replace(['_', '-'], "")
+    }
+
+    fn glob(pattern: &str, path: &str) -> bool {
+        fn segments(pattern: &[&str], path: &[&str]) -> bool {
+            match (pattern, path) {
+                ([], []) => true,
+                (["**", rest @ ..], _) => {
+                    (0..=path.len()).any(|skipped| segments(rest, &path[skipped..]))
+                }
+                ([first, rest @ ..], [segment, left @ ..]) => {
+                    letters(first.as_bytes(), segment.as_bytes()) && segments(rest, left)
+                }
+                _ => false,
+            }
+        }
+        fn letters(pattern: &[u8], text: &[u8]) -> bool {
+            match (pattern, text) {
+                ([], []) => true,
+                ([b'*', rest @ ..], _) => (0..=text.len()).any(|n| letters(rest, &text[n..])),
+                ([p, rest @ ..], [t, left @ ..]) => p == t && letters(rest, left),
+                _ => false,
+            }
+        }
+        let (pattern, path) = (plain(pattern), plain(path));
+        let pattern: Vec<&str> = pattern.split('.').collect();
+        segments(&pattern, &path.split('.').collect::<Vec<_>>())
+    }
+
+    /// Twice a number, which is whole in the world of these values.
+    fn doubled(value: &Value) -> Option<i64> {
+        value.as_f64().map(|n| (n * 2.0) as i64)
+    }
+
+    fn like(a: &Value, b: &Value) -> bool {
+        a.is_number() == b.is_number()
+            && a.is_string() == b.is_string()
+            && a.is_array() == b.is_array()
+            && a.is_null() == b.is_null()
+    }
+
+    fn is(a: &Value, b: &Value) -> Option<bool> {
+        if b.is_null() {
+            return Some(a.is_null());
+        }
+        if !like(a, b) {
+            return None;
+        }
+        Some(match doubled(a) {
+            Some(a) => Some(a) == doubled(b),
+            None => a == b,
+        })
+    }
+
+    fn condition(c: &Condition, arguments: &Value) -> Option<bool> {
+        let found = arguments.get(&c.path);
+        let name = c.op.as_str();
+        if name == "exists" || name == "absent" {
+            return Some(found.is_some() == (name == "exists"));
+        }
+        let (found, operand) = (found?, c.value.as_ref()?);
+        let ordered = |want: fn(i64) -> bool| match (doubled(found), doubled(operand)) {
+            (Some(a), Some(b)) => Some(want(a - b)),
+            _ => {
+                let (a, b) = (found.as_str()?, operand.as_str()?);
+                Some(want(i64::from(a > b) - i64::from(a < b)))
+            }
+        };
+        let among = || {
+            let operands = operand.as_array()?;
+            if operands.iter().any(|o| is(found, o) == Some(true)) {
+                Some(true)
+            } else {
+                operands.iter().any(|o| like(found, o)).then_some(false)
+            }
+        };
+        match name {
+            "=" => is(found, operand),
+            "!=" => is(found, operand).map(|same| !same),
+            "<" => ordered(|d| d < 0),
+            "<=" => ordered(|d| d <= 0),
+            ">" => ordered(|d| d > 0),
+            ">=" => ordered(|d| d >= 0),
+            "in" => among(),
+            "not in" => among().map(|is| !is),
+            other => panic!("the reference does not know {other}"),
+        }
+    }
+}
+
+/// The same arguments with parts unknown: a bit hides the value of a key, another the key itself.
+fn partly(arguments: &Value, hidden: u8) -> Partial {
+    let object = arguments.as_object().expect("an object");
+    let mut open = hidden & 128 != 0;
+    let mut entries = Vec::new();
+    for (n, (key, value)) in object.iter().enumerate() {
+        if hidden & (1 << (2 * n)) != 0 {
+            open = true;
+            continue;
+        }
+        let unknown = hidden & (2 << (2 * n)) != 0;
+        let value = match value {
+            _ if unknown => Partial::Unknown,
+            Value::Array(items) => Partial::List {
+                items: items.iter().cloned().map(Partial::Scalar).collect(),
+                open: false,
+            },
+            scalar => Partial::Scalar(scalar.clone()),
+        };
+        let place = Place { line: 1, column: 1 };
+        entries.push(Entry {
+            key: key.clone(),
+            place,
+            value,
+        });
+    }
+    Partial::Object { entries, open }
+}
+
+fn changed(policy: &Policy, rule: &Rule, which: u8, position: usize) -> Option<Change> {
+    let some = policy.rules.get(position % policy.rules.len().max(1));
+    match which % 4 {
+        0 => Some(Change::add(
+            policy,
+            Rule {
+                id: RuleId::from_bits([200; 16]),
+                ..rule.clone()
+            },
+        )),
+        1 => some.and_then(|s| Change::move_to(policy, &s.id, position)),
+        2 => some.and_then(|s| Change::remove(policy, &s.id)),
+        _ => some.and_then(|s| {
+            let text = Rule {
+                matches: rule.matches.clone(),
+                effect: rule.effect.clone(),
+                ..s.clone()
+            };
+            Change::edit(policy, text)
+        }),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_decides_as_the_reference_does(call in call(), policy in policy()) {
+        let decision = on(&call, |r| decide(r, &policy));
+        let (strict, rule) = reference::says(&call, &policy);
+        prop_assert_eq!(decision.effect.strictness(), strict);
+        prop_assert_eq!(&decision.rule_id, &rule);
+        let level = rule.as_ref().and_then(|id| policy.place(id)).map(|(_, r)| r.level);
+        prop_assert_eq!(decision.level, level);
+        let trace = on(&call, |r| trace(r, &policy));
+        prop_assert_eq!(&trace.decision, &decision);
+        for level in Level::ALL {
+            let seen: Vec<_> = trace.looked_at.iter().filter(|l| l.level == level).collect();
+            let matched = seen.iter().position(|l| l.miss.is_none());
+            prop_assert!(matched.is_none_or(|at| at + 1 == seen.len()), "it looks no further");
+            let all = policy.rules.iter().filter(|r| r.level == level).count();
+            prop_assert!(matched.is_some() || seen.len() == all, "it looks at every rule");
+        }
+    }
+
+    #[test]
+    fn a_deny_more_never_opens(call in call(), policy in policy(), deny in rule(), at in 0usize..9) {
+        let before = on(&call, |r| decide(r, &policy)).effect.strictness();
+        let mut rules = policy.rules.clone();
+        rules.insert(at.min(rules.len()), Rule { effect: Effect::Deny, ..deny });
+        let after = on(&call, |r| decide(r, &Policy { version: 8, rules })).effect.strictness();
+        prop_assert!(after >= before);
+    }
+
+    #[test]
+    fn a_lower_level_never_weakens_a_higher(call in call(), policy in policy(), more in policy()) {
+        for (n, level) in Level::ALL.into_iter().enumerate() {
+            let higher: Vec<Rule> =
+                policy.rules.iter().filter(|r| r.level <= level).cloned().collect();
+            let above = on(&call, |r| decide(r, &Policy { version: 1, rules: higher.clone() }));
+            if above.rule_id.is_none() {
+                continue;
+            }
+            let lower = more.rules.iter().filter(|r| Level::ALL[n + 1..].contains(&r.level));
+            let rules = higher.iter().chain(lower).cloned().collect();
+            let both = on(&call, |r| decide(r, &Policy { version: 1, rules }));
+            prop_assert!(both.effect.strictness() >= above.effect.strictness());
+        }
+    }
+
+    #[test]
+    fn a_rule_whose_time_is_over_is_as_none(call in call(), policy in policy()) {
+        let live = policy.rules.iter().filter(|r| r.until.is_none_or(|t| t.0 > NOW));
+        let live = Policy { version: 7, rules: live.cloned().collect() };
+        let (all, live) = on(&call, |r| (decide(r, &policy), decide(r, &live)));
+        prop_assert_eq!(all, live);
+    }
+
+    #[test]
+    fn what_is_decided_was_forecast(call in call(), policy in policy(), hidden in any::<u8>()) {
+        let partial = partly(&call.arguments, hidden);
+        let (decision, forecast) =
+            on(&call, |r| (decide(r, &policy), possible(r, &partial, &policy)));
+        prop_assert!(
+            forecast.iter().any(|f| f.effect.strictness() == decision.effect.strictness()),
+            "{decision:?} is not among {forecast:?}"
+        );
+        if partial.whole().is_some() {
+            prop_assert_eq!(forecast, vec![decision]);
+        }
+    }
+
+    #[test]
+    fn another_spelling_of_the_path_is_the_same_call(call in call(), policy in policy()) {
+        let spelled: String = call.tool.chars().flat_map(|c| match c {
+            '.' => vec!['.'],
+            '_' => vec!['-', '_'],
+            c => vec![c.to_ascii_uppercase(), '_'],
+        }).collect();
+        let other = Made { tool: spelled, ..call.clone() };
+        let decided = |call: &Made| on(call, |r| decide(r, &policy));
+        prop_assert_eq!(decided(&call), decided(&other));
+    }
+
+    #[test]
+    fn a_change_taken_back_leaves_no_trace(
+        policy in policy(),
+        changes in prop::collection::vec((rule(), any::<u8>(), 0usize..9), 1..6),
+    ) {
+        let mut now = policy.clone();
+        let mut done = Vec::new();
+        for (rule, which, position) in changes {
+            if now.rules.iter().any(|r| r.id == RuleId::from_bits([200; 16])) && which % 4 == 0 {
+                continue;
+            }
+            let Some(change) = changed(&now, &rule, which, position) else { continue };
+            let before = now.clone();
+            change.apply(&mut now);
+            let read_back = Change::parse(
+                change.as_str(), change.before().cloned(), change.after().cloned());
+            prop_assert_eq!(read_back.as_ref(), Some(&change));
+            done.push((before, change));
+        }
+        for (before, change) in done.into_iter().rev() {
+            change.undo(&mut now);
+            prop_assert_eq!(&now, &before);
+        }
+        prop_assert_eq!(now, policy);
+    }
+}

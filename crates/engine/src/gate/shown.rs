@@ -1,0 +1,89 @@
+//! Decisions that are made to be shown: of recorded calls, on policies as they were or would be.
+//! Nothing here admits anything.
+
+use domain::Timestamp;
+use domain::approval::Approval;
+use domain::call::Call;
+use domain::policy::{self, Decision, Policy, Request, Trace};
+use domain::task::Task;
+use serde_json::Value;
+use store::recorded::Recorded;
+
+/// What policy says to a call, with everything that was looked at.
+pub(crate) fn explained(request: &Request<'_>, policy: &Policy) -> Trace {
+    policy::trace(request, policy)
+}
+
+/// What policy says to a call that was recorded.
+pub(crate) fn forecast_of(
+    call: &Recorded,
+    arguments: &Value,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    let request = Request {
+        tool: &call.tool,
+        source: source_name(&call.tool),
+        risk: call.risk,
+        arguments: Some(arguments),
+        account_id: &call.account_id,
+        role: call.role,
+        client: &call.client,
+        key_id: call.key_id.as_ref(),
+        channel: call.channel,
+        now,
+    };
+    policy::decide(&request, policy)
+}
+
+/// What policy says to the call that an approval is about.
+pub(crate) fn would_be(
+    task: &Task,
+    approval: &Approval,
+    arguments: &Value,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    let request = Request {
+        tool: &approval.binding.tool,
+        source: source_name(&approval.binding.tool),
+        risk: approval.risk,
+        ..of_task(task, arguments, now)
+    };
+    policy::decide(&request, policy)
+}
+
+/// A call as it was decided when it was recorded.
+pub(crate) fn recorded<'a>(
+    task: &'a Task,
+    call: &'a Call,
+    arguments: &'a Value,
+    at: Timestamp,
+) -> Request<'a> {
+    Request {
+        tool: &call.binding.tool,
+        source: source_name(&call.binding.tool),
+        risk: call.risk,
+        ..of_task(task, arguments, at)
+    }
+}
+
+/// Person and client of a task; what is called stands for itself until it is filled in.
+fn of_task<'a>(task: &'a Task, arguments: &'a Value, now: Timestamp) -> Request<'a> {
+    Request {
+        tool: "",
+        source: "",
+        risk: domain::tool::Risk::Unknown,
+        arguments: Some(arguments),
+        account_id: &task.account_id,
+        role: task.role,
+        client: &task.client,
+        key_id: task.key_id.as_ref(),
+        channel: task.channel,
+        now,
+    }
+}
+
+fn source_name(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
+}

@@ -1,0 +1,444 @@
+//! The outbox: what webhooks are to be told is written with what it tells of, and told from here.
+//!
+//! At least once: a delivery is claimed, sent and settled, and a server that dies in between leaves a
+//! claim that runs out. An address that fails is left alone for growing times and never holds up
+//! another; when it is well again, what has waited goes out as it falls due.
+
+use super::{binding, event, message};
+use crate::{Engine, Error, entropy};
+use domain::access::Scope;
+use domain::approval::{Approval, ApprovalStatus};
+use domain::audit::AuditDraft;
+use domain::credential::Secret;
+use domain::source::AuthScheme;
+use domain::webhook::{
+    Attempt, Delivery, DeliveryState, TRIED_MS_MAX, Webhook, WebhookEvent, WebhookHealth,
+};
+use domain::{AccountId, AuditId, DeliveryId, Timestamp, WebhookId};
+use serde_json::json;
+use std::sync::Arc;
+use store::Tx;
+use store::webhooks::Secrets;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tools::Attachment;
+
+/// Deliveries that one server sends at once.
+const SENDS_AT_ONCE: usize = 16;
+/// How often a server looks for what is due.
+const LOOK_MS: u64 = 1_000;
+/// How long a claim holds: longer than a try takes (`tools/egress/webhook.rs`). What a server that died
+/// had claimed is told again after it.
+const CLAIM_MS: i64 = 20_000;
+/// How often what has waited too long is given up, and what is old forgotten.
+const SWEEP_MS: u64 = 60_000;
+/// How long ended deliveries are kept to be looked at.
+const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// What the loop and those who wake it share.
+pub(crate) struct Outbox {
+    places: Arc<Semaphore>,
+    kick: Notify,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(SENDS_AT_ONCE)),
+            kick: Notify::new(),
+        }
+    }
+}
+
+impl Outbox {
+    /// Something may be due: look now.
+    pub(crate) fn kick(&self) {
+        self.kick.notify_one();
+    }
+}
+
+/// Until when a try that begins now is nobody else's.
+pub(super) fn claim_until(now: Timestamp) -> Timestamp {
+    now.plus_ms(CLAIM_MS)
+}
+
+/// Writes down that webhooks are to be told where an approval stands, in the transaction that makes
+/// it so. A question is told of for as long as it can be answered; after that, only what became of it.
+pub(crate) fn tell_of_approval(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    approval: &Approval,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let tried_until = now.plus_ms(TRIED_MS_MAX);
+    let (kind, give_up_at) = if approval.status != ApprovalStatus::Pending {
+        (WebhookEvent::ApprovalResolved, tried_until)
+    } else if approval.created_at >= now {
+        let answerable_until = approval.expires_at;
+        (
+            WebhookEvent::ApprovalPending,
+            tried_until.min(answerable_until),
+        )
+    } else {
+        // Something about a question changed that is still asked: it was told when it was asked.
+        return Ok(());
+    };
+    for webhook in store::webhooks::list(tx, scope)? {
+        if !webhook.enabled || !webhook.events.contains(&kind) {
+            continue;
+        }
+        let delivery = Delivery {
+            id: DeliveryId::from_bits(entropy::bits()),
+            webhook_id: webhook.id,
+            event: kind,
+            subject: approval.id.to_string(),
+            data: message::of_approval(approval).to_string(),
+            state: DeliveryState::Pending(now),
+            attempts: 0,
+            last: None,
+            created_at: now,
+            give_up_at,
+        };
+        store::webhooks::enqueue(tx, scope, &delivery, Timestamp::default())?;
+    }
+    Ok(())
+}
+
+/// What a try needs to know.
+struct Known {
+    webhook: Webhook,
+    secrets: Secrets,
+    workspace: Option<domain::tenancy::Workspace>,
+    requester: Option<String>,
+    decider: Option<String>,
+}
+
+/// What a try came to.
+struct Tried {
+    attempt: Attempt,
+    asked_ms: Option<i64>,
+}
+
+impl Engine {
+    /// Tells webhooks what is due, for as long as the server runs.
+    pub(crate) async fn webhook_loop(self) {
+        let mut swept: Option<Timestamp> = None;
+        loop {
+            if let Err(error) = self.tell_due().await {
+                tracing::warn!("could not look for webhook deliveries: {error}");
+            }
+            let now = self.inner.clock.now();
+            if swept.is_none_or(|at| now.since(at) >= SWEEP_MS) {
+                swept = Some(now);
+                if let Err(error) = self.sweep(now).await {
+                    tracing::warn!("could not tidy up webhook deliveries: {error}");
+                }
+            }
+            tokio::select! {
+                biased;
+                () = self.stopping() => return,
+                () = self.inner.outbox.kick.notified() => {}
+                () = self.inner.clock.sleep(LOOK_MS) => {}
+            }
+        }
+    }
+
+    /// Claims what is due while there is a place to send it from.
+    async fn tell_due(&self) -> Result<(), Error> {
+        let system = self.inner.system;
+        while !self.is_stopping() {
+            let places = Arc::clone(&self.inner.outbox.places);
+            let Ok(place) = places.try_acquire_owned() else {
+                return Ok(());
+            };
+            let now = self.inner.clock.now();
+            let due = self
+                .inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::webhooks::claimable(r, system, now)?))
+                .await?;
+            if !due {
+                return Ok(());
+            }
+            let claimed = self
+                .inner
+                .store
+                .write(move |tx| {
+                    let until = claim_until(now);
+                    Ok::<_, Error>(store::webhooks::claim(tx, system, now, until)?)
+                })
+                .await?;
+            let Some((scope, delivery)) = claimed else {
+                return Ok(());
+            };
+            self.spawn_tell(scope, delivery, place);
+        }
+        Ok(())
+    }
+
+    fn spawn_tell(&self, scope: Scope, delivery: Delivery, place: OwnedSemaphorePermit) {
+        let engine = self.clone();
+        self.spawn(async move {
+            // A server that goes down does not wait for a receiver: the claim runs out, and another
+            // server, or this one's successor, tells again.
+            tokio::select! {
+                biased;
+                () = engine.stopping() => {}
+                told = engine.tell(&scope, delivery) => {
+                    if let Err(error) = told {
+                        tracing::warn!("a webhook delivery could not be settled: {error}");
+                    }
+                }
+            }
+            drop(place);
+            engine.inner.outbox.kick();
+        });
+    }
+
+    /// Tries a claimed delivery once and writes down what came of it; none if its webhook is gone.
+    pub(super) async fn tell(
+        &self,
+        scope: &Scope,
+        delivery: Delivery,
+    ) -> Result<Option<Delivery>, Error> {
+        let Some(known) = self.known(scope, &delivery).await? else {
+            return Ok(None);
+        };
+        let tried = self.try_once(scope, &delivery, known).await;
+        self.settle(scope, delivery, tried).await
+    }
+
+    async fn known(&self, scope: &Scope, delivery: &Delivery) -> Result<Option<Known>, Error> {
+        let (scope, id) = (scope.clone(), delivery.webhook_id.clone());
+        let data: serde_json::Value = serde_json::from_str(&delivery.data).unwrap_or_default();
+        let person = |field: &str| {
+            data[field]["id"]
+                .as_str()
+                .and_then(|id| AccountId::parse(id).ok())
+        };
+        let (requester, decider) = (person("requestedBy"), person("decidedBy"));
+        self.inner
+            .store
+            .read(move |r| {
+                let found = store::webhooks::get(r, &scope, &id)?;
+                let secrets = store::webhooks::secrets(r, &scope, &id)?;
+                let (Some(webhook), Some(secrets)) = (found, secrets) else {
+                    return Ok::<_, Error>(None);
+                };
+                let mut name = |id: &Option<AccountId>| match id {
+                    Some(id) => store::accounts::name(r, &scope, id),
+                    None => Ok(None),
+                };
+                Ok(Some(Known {
+                    requester: name(&requester)?,
+                    decider: name(&decider)?,
+                    workspace: store::tenancy::workspace(r, &scope)?,
+                    webhook,
+                    secrets,
+                }))
+            })
+            .await
+    }
+
+    async fn try_once(&self, scope: &Scope, delivery: &Delivery, known: Known) -> Tried {
+        let now = self.inner.clock.now();
+        let failed = |note: String| Tried {
+            attempt: Attempt {
+                at: now,
+                status: None,
+                note,
+            },
+            asked_ms: None,
+        };
+        let body = message::body(
+            delivery,
+            &message::Names {
+                workspace: known.workspace.as_ref(),
+                requester: known.requester.as_deref(),
+                decider: known.decider.as_deref(),
+                public_url: &self.inner.public_url,
+            },
+        );
+        let signed = self.open_secrets(scope, &known, now).and_then(|secrets| {
+            let headers = message::headers(delivery, &secrets, &body, now).ok()?;
+            Some((headers, secrets))
+        });
+        let Some((headers, secrets)) = signed else {
+            return failed("its secret does not open; rotate it".to_owned());
+        };
+        let url = &known.webhook.url;
+        let path = message::path(url).map(|path| Secret::new(path.to_owned()));
+        let masked = secrets.into_iter().chain(path).map(|secret| Attachment {
+            scheme: AuthScheme::Bearer,
+            secret,
+        });
+        let posted = self.inner.egress.post_webhook(
+            url,
+            known.webhook.allow_private,
+            headers,
+            body,
+            masked.collect(),
+        );
+        match posted.await {
+            Err(error) => failed(message::why_not(&error)),
+            Ok(taken) => Tried {
+                attempt: Attempt {
+                    at: self.inner.clock.now(),
+                    status: Some(taken.status),
+                    note: answered(taken.status, &taken.text),
+                },
+                asked_ms: taken.retry_after_s.map(|s| i64::from(s) * 1_000),
+            },
+        }
+    }
+
+    /// The secrets that are in force, newest first; none if one does not open.
+    fn open_secrets(&self, scope: &Scope, known: &Known, now: Timestamp) -> Option<Vec<Secret>> {
+        let keys = &self.inner.credentials;
+        let webhook = &known.webhook;
+        let version = webhook.secret_version;
+        let current = binding(scope, &webhook.id, version);
+        let mut secrets = vec![keys.open_text(scope, &current, &known.secrets.current.0)?];
+        if let Some(previous) = &known.secrets.previous
+            && webhook.overlap_until.is_some_and(|until| now < until)
+        {
+            let before = binding(scope, &webhook.id, version.saturating_sub(1));
+            secrets.push(keys.open_text(scope, &before, &previous.0)?);
+        }
+        Some(secrets)
+    }
+
+    /// Writes down where delivery and webhook stand after a try.
+    async fn settle(
+        &self,
+        scope: &Scope,
+        delivery: Delivery,
+        tried: Tried,
+    ) -> Result<Option<Delivery>, Error> {
+        let Tried { attempt, asked_ms } = tried;
+        let jitter = u32::from_be_bytes(entropy::bytes());
+        let settled = Delivery {
+            state: delivery.after(&attempt, jitter, asked_ms),
+            last: Some(attempt.clone()),
+            ..delivery
+        };
+        let within = scope.clone();
+        self.commit(scope, move |tx| {
+            let Some(webhook) = store::webhooks::locked(tx, &within, &settled.webhook_id)? else {
+                return Ok(None);
+            };
+            let health = webhook.health.after(&attempt);
+            if store::webhooks::tried(tx, &within, &settled, &health)? {
+                tell_of_health(tx, &within, &webhook, &health, &settled)?;
+            }
+            Ok(Some(settled.clone()))
+        })
+        .await
+    }
+
+    /// Gives up what has waited as long as it may, and forgets what is old.
+    async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
+        let system = self.inner.system;
+        self.inner
+            .store
+            .write(move |tx| {
+                for (scope, delivery) in store::webhooks::give_up_due(tx, system, now)? {
+                    gave_up(tx, &scope, &delivery, now)?;
+                }
+                store::webhooks::forget(tx, system, now.plus_ms(-KEPT_MS))?;
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+}
+
+/// What came back, in a sentence.
+fn answered(status: u16, text: &str) -> String {
+    let what = match status {
+        200..300 => "taken".to_owned(),
+        300..400 => {
+            format!("answered {status}, a redirect, which is not followed; give the final address")
+        }
+        410 => "answered 410: it is gone for good".to_owned(),
+        _ => format!("answered {status}"),
+    };
+    if text.is_empty() {
+        what
+    } else {
+        format!("{what}: {text}")
+    }
+}
+
+/// Tells people what a try changed: a webhook that begins or ceases to fail, a delivery that is given
+/// up, an address that is gone.
+fn tell_of_health(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    before: &Webhook,
+    health: &WebhookHealth,
+    delivery: &Delivery,
+) -> Result<(), Error> {
+    let Some(last) = &delivery.last else {
+        return Ok(());
+    };
+    let change = match (before.health.is_failing(), health.is_failing()) {
+        (false, true) => Some("failing"),
+        (true, false) => Some("recovered"),
+        (true, true) | (false, false) => None,
+    };
+    if let Some(change) = change {
+        let detail = json!({ "failures": health.failures, "last": last });
+        by_server(tx, scope, &before.id, change, &detail, last.at)?;
+    }
+    if matches!(delivery.state, DeliveryState::Failed(_)) && delivery.event != WebhookEvent::Test {
+        gave_up(tx, scope, delivery, last.at)?;
+    }
+    if last.is_gone() && before.enabled {
+        let off = Webhook {
+            enabled: false,
+            ..before.clone()
+        };
+        store::webhooks::change(tx, scope, &off)?;
+        let given_up = store::webhooks::give_up(tx, scope, &before.id, last.at)?;
+        let detail = json!({ "last": last, "givenUp": given_up });
+        by_server(tx, scope, &before.id, "disabled", &detail, last.at)?;
+    }
+    Ok(())
+}
+
+fn gave_up(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let detail = json!({
+        "delivery": delivery.id,
+        "event": delivery.event.as_str(),
+        "about": delivery.subject,
+        "attempts": delivery.attempts,
+        "last": delivery.last,
+    });
+    by_server(tx, scope, &delivery.webhook_id, "gave_up", &detail, now)
+}
+
+fn by_server(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    webhook: &WebhookId,
+    change: &str,
+    detail: &serde_json::Value,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let draft = AuditDraft {
+        id: AuditId::from_bits(entropy::bits()),
+        workspace_id: scope.workspace_id().clone(),
+        account_id: None,
+        via: "server".into(),
+        action: format!("webhook.{change}"),
+        subject: webhook.to_string(),
+        detail: detail.to_string(),
+        at: now,
+    };
+    store::audit::append(tx, scope, draft)?;
+    event(tx, scope, webhook, change, now)
+}

@@ -1,0 +1,243 @@
+//! What policy says to a call, said to recorded ones, and would say after a change; and its history.
+
+use super::Backtest;
+use super::rule;
+use super::shown::{line, listed, tried};
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::output::{Output, plain, table};
+use api::policies::{AskedFor, LookedAt, PolicyTest, Verdict};
+use api::policy_history as wire;
+use api::policy_history::{Explanation, NewBacktest, PolicyVersion, PolicyVersionDetail};
+use api::tasks::Call;
+use reqwest::Method;
+use serde_json::Value;
+
+/// Reads one `--as`.
+pub(super) fn asked_for(text: &str) -> std::result::Result<(String, String), String> {
+    let known = ["person", "role", "client", "key", "channel"];
+    match text.split_once('=') {
+        Some((what, who)) if known.contains(&what) => Ok((what.to_owned(), who.to_owned())),
+        Some(_) | None => Err(format!(
+            "expected WHAT=WHO, such as role=member; WHAT is one of {}",
+            known.join(", ")
+        )),
+    }
+}
+
+pub(super) async fn test(
+    context: &Context,
+    tool: String,
+    arguments: Option<Value>,
+    given: Vec<(String, String)>,
+) -> Result<()> {
+    let mut asked = AskedFor::default();
+    let somebody = !given.is_empty();
+    for (what, who) in given {
+        let field = match what.as_str() {
+            "person" => &mut asked.person,
+            "role" => &mut asked.role,
+            "client" => &mut asked.client,
+            "key" => &mut asked.key,
+            _ => &mut asked.channel,
+        };
+        *field = Some(who);
+    }
+    let test = PolicyTest {
+        tool,
+        arguments,
+        asked_for: somebody.then_some(asked),
+    };
+    let verdict: Verdict = context
+        .client()?
+        .send(Method::POST, &["policies", "test"], &test)
+        .await?;
+    let output = &context.output;
+    output.show(&verdict, |v| {
+        let mut text = format!("{}: {}", output.status(&v.decision), plain(&v.explanation));
+        if let Some(problem) = &v.problem {
+            text.push_str(&format!(
+                "\nsuch a call is refused before it is decided: {}",
+                plain(problem)
+            ));
+        }
+        text + &looked_at(&v.looked_at)
+    });
+    Ok(())
+}
+
+/// One line for each rule that was looked at.
+fn looked_at(seen: &[LookedAt]) -> String {
+    let mut out = String::new();
+    for one in seen {
+        let mark = if one.matched { "*" } else { " " };
+        let text = one.text.as_ref().map_or_else(|| one.level.clone(), line);
+        out.push_str(&format!(
+            "\n {mark} {} {text}\n     {}",
+            one.rule,
+            plain(&one.why)
+        ));
+    }
+    out
+}
+
+pub(super) async fn explain(context: &Context, task: &str, sequence: Option<u32>) -> Result<()> {
+    let client = context.client()?;
+    let output = &context.output;
+    let numbers = match sequence {
+        Some(sequence) => vec![sequence],
+        None => {
+            let calls: Vec<Call> = client
+                .list(&["tasks", task, "calls"], &[], usize::MAX)
+                .await?;
+            calls.iter().map(|call| call.sequence).collect()
+        }
+    };
+    let mut found: Vec<Explanation> = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let path = ["tasks", task, "calls", &number.to_string(), "explain"];
+        found.push(client.get(&path, &[]).await?);
+    }
+    let one = |e: &Explanation| {
+        format!(
+            "{}. {} {}: {}{}",
+            e.sequence,
+            plain(&e.tool),
+            output.status(&e.decision),
+            plain(&e.explanation),
+            looked_at(&e.looked_at)
+        )
+    };
+    if let (Some(_), [only]) = (sequence, found.as_slice()) {
+        output.show(only, one);
+        return Ok(());
+    }
+    output.show(&found, |found| {
+        if found.is_empty() {
+            return "the task has made no call".to_owned();
+        }
+        found.iter().map(&one).collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}
+
+pub(super) async fn history(context: &Context, version: Option<i64>, limit: usize) -> Result<()> {
+    let client = context.client()?;
+    let output = &context.output;
+    let Some(version) = version else {
+        let versions: Vec<PolicyVersion> =
+            client.list(&["policies", "versions"], &[], limit).await?;
+        output.show(&versions, |versions| changes(versions));
+        return Ok(());
+    };
+    let path = ["policies", "versions", &version.to_string()];
+    let detail: PolicyVersionDetail = client.get(&path, &[]).await?;
+    output.show(&detail, |d| in_full(output, d));
+    Ok(())
+}
+
+fn changes(versions: &[PolicyVersion]) -> String {
+    let row = |v: &PolicyVersion| {
+        let rule = v.after.as_ref().or(v.before.as_ref());
+        vec![
+            v.version.to_string(),
+            v.at.clone(),
+            v.by.clone(),
+            v.via.clone(),
+            v.change.clone(),
+            rule.map(line).unwrap_or_default(),
+        ]
+    };
+    if versions.is_empty() {
+        return "the rules were never changed".to_owned();
+    }
+    table(
+        &["VERSION", "AT", "BY", "VIA", "CHANGE", "RULE"],
+        &versions.iter().map(row).collect::<Vec<_>>(),
+    )
+}
+
+fn in_full(output: &Output, detail: &PolicyVersionDetail) -> String {
+    let v = &detail.version;
+    let mut text = format!(
+        "version {}: {} {} by {} via {} at {}",
+        v.version,
+        output.status(&v.change),
+        v.rule,
+        plain(&v.by),
+        v.via,
+        v.at
+    );
+    for difference in &detail.difference {
+        let field = plain(&difference.field);
+        for (mark, value) in [("-", &difference.before), ("+", &difference.after)] {
+            if let Some(value) = value {
+                text.push_str(&format!("\n  {mark} {field}: {}", plain(value)));
+            }
+        }
+    }
+    format!("{text}\n\n{}", listed(&detail.rules))
+}
+
+pub(super) async fn backtest(context: &Context, wanted: Backtest) -> Result<()> {
+    let client = context.client()?;
+    let output = &context.output;
+    let mut new = NewBacktest {
+        since: wanted.since,
+        limit: Some(wanted.limit),
+        ..NewBacktest::default()
+    };
+    let of = |change: &str, id: Option<String>| (change.to_owned(), id);
+    (new.change, new.id) = match (wanted.edit, wanted.remove, wanted.move_rule) {
+        (Some(id), _, _) => {
+            let (effect, pattern) = (wanted.effect, wanted.pattern);
+            let edited = rule::edited(&client, &id, effect, pattern, wanted.details);
+            new.rule = Some(edited.await?);
+            of("edit", Some(id))
+        }
+        (None, Some(id), _) => of("remove", Some(id)),
+        (None, None, Some(id)) => {
+            new.position = wanted.to;
+            of("move", Some(id))
+        }
+        (None, None, None) => {
+            let (Some(effect), Some(pattern)) = (wanted.effect, wanted.pattern) else {
+                return Err(Failure::usage("there is no change to try").next(
+                    "give EFFECT and PATTERN as for `policies add`, or --edit, --move or --remove \
+                     with a rule's id",
+                ));
+            };
+            new.rule = Some(wanted.details.over(rule::new(effect, pattern))?);
+            of("add", None)
+        }
+    };
+    let found: wire::Backtest = client
+        .send(Method::POST, &["policies", "backtest"], &new)
+        .await?;
+    output.show(&found, result);
+    Ok(())
+}
+
+fn result(found: &wire::Backtest) -> String {
+    let mut text = tried(found);
+    if !found.examples.is_empty() {
+        let row = |e: &wire::BacktestExample| {
+            vec![
+                format!("{} {}", e.task_id, e.sequence),
+                e.tool.clone(),
+                e.from.clone(),
+                e.to.clone(),
+                e.arguments_digest.chars().take(12).collect(),
+            ]
+        };
+        text.push_str("\n\n");
+        text.push_str(&table(
+            &["CALL", "TOOL", "NOW", "THEN", "ARGUMENTS"],
+            &found.examples.iter().map(row).collect::<Vec<_>>(),
+        ));
+    }
+    for left in &found.not_looked_at {
+        text.push_str(&format!("\nnot looked at: {}", plain(left)));
+    }
+    text
+}

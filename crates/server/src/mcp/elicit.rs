@@ -1,0 +1,255 @@
+//! What a client shows its person about an approval: a form that decides where the workspace allows
+//! it, or the address of the page that decides; and what the person's answer comes to.
+//!
+//! Nothing here decides: an answer goes to the engine as one of the channel `client`, bound to the
+//! digest of what was shown. Closing a form is no answer.
+
+use super::client::Client;
+use crate::{App, wire};
+use domain::ApprovalId;
+use domain::access::{Caller, Channel};
+use domain::approval::{Approval, ApprovalStatus, Question, Verdict};
+use rmcp::model::{
+    ClientResult, CustomNotification, ElicitRequest, ElicitRequestParams, ElicitationSchema,
+    ServerNotification, ServerRequest,
+};
+use rmcp::service::PeerRequestOptions;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use tokio::time::Instant;
+
+/// Characters of what a form shows. What is longer nobody reads there: then the page decides.
+const SHOWN_CHARS_MAX: usize = 8_000;
+
+/// What a person said through their client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Yes or no, and the engine took it.
+    Decided,
+    /// Yes or no, and it did not count; why, in a sentence.
+    NotTaken(String),
+    /// That they look at the page.
+    Looks,
+    /// Nothing: the form was closed, or declined.
+    Nothing,
+}
+
+/// What to show about one approval: a form, where this one may be answered in it.
+pub(super) fn form(approval: &Approval, public_url: &str) -> Option<ElicitRequestParams> {
+    let message = message(approval, public_url);
+    if message.chars().count() > SHOWN_CHARS_MAX {
+        return None;
+    }
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "decision": {
+                "type": "string", "title": "Decision",
+                "description": "approve sends exactly what is shown; deny does not",
+                "enum": ["approve", "deny"],
+            },
+            "reason": {
+                "type": "string", "title": "Reason", "maxLength": 1_000,
+                "description": "Told to the program and kept with the decision; may be left empty",
+            },
+        },
+        "required": ["decision"],
+    });
+    let Value::Object(schema) = schema else {
+        return None;
+    };
+    Some(ElicitRequestParams::FormElicitationParams {
+        meta: None,
+        message,
+        requested_schema: ElicitationSchema::from_json_schema(schema).ok()?,
+    })
+}
+
+/// The address of the page that shows and decides it.
+pub(super) fn page(approval: &Approval, public_url: &str) -> ElicitRequestParams {
+    ElicitRequestParams::UrlElicitationParams {
+        meta: None,
+        message: format!(
+            "{} has to be approved before the program goes on ({}). Open the page to see exactly \
+             what would be sent, and to approve or deny it.",
+            approval.binding.tool,
+            approval.risk.as_str()
+        ),
+        url: wire::approval_url(approval, public_url),
+        elicitation_id: approval.id.to_string(),
+    }
+}
+
+fn message(approval: &Approval, public_url: &str) -> String {
+    let question = match approval.question {
+        Question::Send => "May this call be sent?",
+        Question::SendAgain => {
+            "The server stopped while this call was under way, so that it may have happened \
+             already. May it be sent again?"
+        }
+    };
+    let mut text = format!(
+        "{question}\n\nTool: {}\nRisk: {}\nWhy you are asked: {}\nArguments: {}\nRequest, exactly as \
+         it will be sent but for the credential: {}\nExpires: {}\nThe same on its page: {}",
+        approval.binding.tool,
+        approval.risk.as_str(),
+        approval.why,
+        approval.arguments,
+        approval.request,
+        approval.expires_at.to_rfc3339(),
+        wire::approval_url(approval, public_url),
+    );
+    if text.chars().any(is_deceptive) {
+        text = escaped(&text);
+    }
+    text
+}
+
+/// Characters that show as nothing, or turn the direction of what follows: with them, two different
+/// requests can look the same.
+fn is_deceptive(c: char) -> bool {
+    let unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    unseen || (c.is_control() && c != '\n')
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        if is_deceptive(c) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+/// Hands a person's answer on. `digest` is of what they were shown.
+pub(super) async fn hand_on(
+    app: &App,
+    caller: &Caller,
+    (approval, digest): (&ApprovalId, &str),
+    response: &Value,
+) -> Said {
+    if response.get("action").and_then(Value::as_str) != Some("accept") {
+        return Said::Nothing;
+    }
+    let content = response.get("content").and_then(Value::as_object);
+    let Some(content) = content.filter(|c| !c.is_empty()) else {
+        return Said::Looks;
+    };
+    let verdict = match content.get("decision").and_then(Value::as_str) {
+        Some("approve") => Verdict::Approve,
+        Some("deny") => Verdict::Deny,
+        Some(_) | None => {
+            return Said::NotTaken(format!(
+                "The answer to {approval} is neither approve nor deny; nothing was decided."
+            ));
+        }
+    };
+    let reason = content
+        .get("reason")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let person = Caller {
+        channel: Channel::Client,
+        ..caller.clone()
+    };
+    let answered = app.engine.answer_approval(
+        &person,
+        approval,
+        verdict,
+        reason.to_owned(),
+        Some(digest.to_owned()),
+    );
+    match answered.await {
+        Ok(_) => Said::Decided,
+        Err(error) => Said::NotTaken(format!("The answer to {approval} did not count: {error}.")),
+    }
+}
+
+/// Asks a person in the middle of a request, as clients of 2025 can; gives up at the deadline, or
+/// when the approval is answered elsewhere, and then takes the form back.
+pub(super) async fn ask(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    (approval, params): (&Approval, ElicitRequestParams),
+    deadline: Instant,
+) -> Said {
+    let is_page = matches!(params, ElicitRequestParams::UrlElicitationParams { .. });
+    let request = ServerRequest::ElicitRequest(ElicitRequest::new(params));
+    let sent = client
+        .peer
+        .send_cancellable_request(request, PeerRequestOptions::no_options());
+    // A client that is gone, or does not know the request after all, has asked nobody.
+    let Ok(mut asked) = sent.await else {
+        return Said::Nothing;
+    };
+    let response = tokio::select! {
+        response = &mut asked.rx => match response {
+            Ok(Ok(ClientResult::ElicitResult(response))) => response,
+            Ok(Ok(_) | Err(_)) | Err(_) => return Said::Nothing,
+        },
+        () = answered_elsewhere(app, caller, &approval.id) => {
+            let _gone = asked.cancel(Some("it was answered elsewhere".into())).await;
+            return Said::Decided;
+        }
+        () = tokio::time::sleep_until(deadline) => {
+            let _gone = asked.cancel(Some("nobody answered in time".into())).await;
+            return Said::Nothing;
+        }
+        () = app.closing.cancelled() => return Said::Nothing,
+    };
+    let response = serde_json::to_value(response).unwrap_or_default();
+    let said = hand_on(
+        app,
+        caller,
+        (&approval.id, &engine::approval_digest(approval)),
+        &response,
+    )
+    .await;
+    if is_page && said == Said::Looks {
+        tokio::select! {
+            () = answered_elsewhere(app, caller, &approval.id) => {
+                let done = CustomNotification::new(
+                    "notifications/elicitation/complete",
+                    Some(json!({ "elicitationId": approval.id })),
+                );
+                let done = ServerNotification::CustomNotification(done);
+                let _gone = client.peer.send_notification(done).await;
+                return Said::Decided;
+            }
+            () = tokio::time::sleep_until(deadline) => {}
+            () = app.closing.cancelled() => {}
+        }
+    }
+    said
+}
+
+/// Completes when an approval is pending no more.
+async fn answered_elsewhere(app: &App, caller: &Caller, id: &ApprovalId) {
+    let Ok(mut watch) = app.engine.watch(caller) else {
+        return std::future::pending().await;
+    };
+    loop {
+        match app.engine.approval(caller, id).await {
+            Ok(approval) if approval.status == ApprovalStatus::Pending => watch.changed().await,
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_written_out() {
+        assert_eq!(
+            escaped("a\u{202e}b\u{200b}c\td\ne"),
+            "a\\u{202e}b\\u{200b}c\\u{9}d\ne"
+        );
+        assert!(!"plain, ünïcode and 日本".chars().any(is_deceptive));
+    }
+}

@@ -1,0 +1,99 @@
+//! An approval as people and programs see it. What is shown is drawn from the stored texts, which
+//! are what is sent.
+
+use super::{approval_url, json};
+use api::approvals as wire;
+use domain::Timestamp;
+use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question, Yes};
+
+pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
+    let decided = match &a.status {
+        ApprovalStatus::Withdrawn(by) => by.as_ref(),
+        ApprovalStatus::Pending
+        | ApprovalStatus::Approved(_)
+        | ApprovalStatus::Happened(..)
+        | ApprovalStatus::Denied(_)
+        | ApprovalStatus::Expired => a.status.answered(),
+    };
+    let digest = a.digest();
+    let for_this = a.yeses.iter().filter(|y| y.digest == digest);
+    wire::Approval {
+        id: a.id.to_string(),
+        task_id: a.binding.task_id.to_string(),
+        call_id: a.call_id.to_string(),
+        sequence: a.binding.sequence,
+        tool: a.binding.tool.clone(),
+        question: a.question.as_str().to_owned(),
+        arguments: json(&a.arguments),
+        request: json(&a.request),
+        status: a.status.as_str().to_owned(),
+        risk: a.risk.as_str().to_owned(),
+        rule: a.rule_id.as_ref().map(ToString::to_string),
+        why: a.why.clone(),
+        requested_by: a.requested_by.to_string(),
+        url: approval_url(a, public_url),
+        created_at: a.created_at.to_rfc3339(),
+        expires_at: a.expires_at.to_rfc3339(),
+        needed: small(a.ask.needed()),
+        missing: small(a.missing()),
+        answers: for_this.map(yes).collect(),
+        requester_may: a.ask.requester_may,
+        may_edit: a.ask.may_edit && a.question == Question::Send,
+        edited: a.edited.as_ref().map(edited),
+        answer: answer(a).map(str::to_owned),
+        value: match &a.status {
+            ApprovalStatus::Happened(_, value) => Some(json(value)),
+            ApprovalStatus::Pending
+            | ApprovalStatus::Approved(_)
+            | ApprovalStatus::Denied(_)
+            | ApprovalStatus::Expired
+            | ApprovalStatus::Withdrawn(_) => None,
+        },
+        decided_by: decided.map(|x| x.by.to_string()),
+        decided_via: decided.map(|x| x.channel.as_str().to_owned()),
+        decided_at: decided.map(|x| x.at.to_rfc3339()),
+        reason: decided.and_then(reason),
+        digest,
+    }
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn reason(answered: &Answered) -> Option<String> {
+    Some(answered.reason.clone()).filter(|r| !r.is_empty())
+}
+
+fn yes(yes: &Yes) -> wire::Yes {
+    let answered = &yes.answered;
+    wire::Yes {
+        by: answered.by.to_string(),
+        via: answered.channel.as_str().to_owned(),
+        at: answered.at.to_rfc3339(),
+        reason: reason(answered),
+    }
+}
+
+fn edited(edited: &Edited) -> wire::Edited {
+    wire::Edited {
+        by: edited.by.to_string(),
+        via: edited.channel.as_str().to_owned(),
+        at: Timestamp::to_rfc3339(edited.at),
+        original_arguments: json(&edited.original),
+    }
+}
+
+/// What was answered, in the words of the question.
+fn answer(a: &Approval) -> Option<&'static str> {
+    match (&a.status, a.question) {
+        (ApprovalStatus::Approved(_), Question::Send) => Some("send"),
+        (ApprovalStatus::Approved(_), Question::SendAgain) => Some("send_again"),
+        (ApprovalStatus::Happened(..), _) => Some("happened"),
+        (ApprovalStatus::Denied(_), Question::Send) => Some("deny"),
+        (ApprovalStatus::Denied(_), Question::SendAgain) => Some("fail"),
+        (ApprovalStatus::Pending | ApprovalStatus::Expired | ApprovalStatus::Withdrawn(_), _) => {
+            None
+        }
+    }
+}
