@@ -32,14 +32,16 @@ impl SimClock {
         self.state().passed_ms
     }
 
-    /// Goes to when the next sleeper is due, and wakes it.
-    pub(crate) fn advance(&self) {
+    /// Goes to when the next sleeper is due, and wakes it; false if nobody sleeps.
+    pub(crate) fn advance(&self) -> bool {
         let mut state = self.state();
-        if let Some(((due, _), waker)) = state.sleepers.pop_first() {
-            state.passed_ms = state.passed_ms.max(due);
-            drop(state);
-            waker.wake();
-        }
+        let Some(((due, _), waker)) = state.sleepers.pop_first() else {
+            return false;
+        };
+        state.passed_ms = state.passed_ms.max(due);
+        drop(state);
+        waker.wake();
+        true
     }
 
     /// Time passes that nobody notices: the machine was asleep.

@@ -19,6 +19,7 @@ use life::Ended;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use world::World;
 
 /// Seeds of a run that names no number.
@@ -27,6 +28,8 @@ const SEEDS: u64 = 10_000;
 const TWICE: u64 = 40;
 /// An engine that begins so often is not getting anywhere.
 const LIVES_MAX: u32 = 200;
+/// So often in a row the clock may find nobody to wake.
+const BEATS_MAX: u64 = 1_000;
 
 /// A course of events and what was wrong with it.
 struct Played {
@@ -40,9 +43,7 @@ struct Played {
 fn main() -> ExitCode {
     let options = Options::read();
     if let Some(seed) = options.seed {
-        let played = play(seed);
-        println!("{}", played.trace.join("\n"));
-        return report(&played);
+        return report(&play(seed, Voice::Aloud));
     }
     if !options.wanted {
         return ExitCode::SUCCESS;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         options.from + options.seeds - 1
     );
     for seed in options.from..options.from + options.seeds.min(TWICE) {
-        let (first, second) = (play(seed), play(seed));
+        let (first, second) = (play(seed, Voice::Silent), play(seed, Voice::Silent));
         if first.trace != second.trace {
             let pairs = first.trace.iter().zip(&second.trace);
             let differs = pairs.take_while(|(a, b)| a == b).count();
@@ -82,7 +83,7 @@ fn play_all(from: u64, count: u64) -> ExitCode {
                     if seed >= from + count {
                         return;
                     }
-                    let played = play(seed);
+                    let played = play(seed, Voice::Silent);
                     kills.fetch_add(u64::from(played.kills), Ordering::Relaxed);
                     arrivals.fetch_add(played.arrivals as u64, Ordering::Relaxed);
                     if !played.wrong.is_empty() {
@@ -121,9 +122,17 @@ fn report(played: &Played) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn play(seed: u64) -> Played {
+/// Whether the course of events is printed as it comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Aloud,
+    Silent,
+}
+
+fn play(seed: u64, voice: Voice) -> Played {
     engine::seed_entropy(seed);
     let world = World::new(seed);
+    world.state().aloud = voice == Voice::Aloud;
     let mut wrong = Vec::new();
     let first = store::Store::inline(life::watcher(&world, 0));
     let store = first.expect("a database in memory opens");
@@ -169,11 +178,29 @@ fn play(seed: u64) -> Played {
 /// as a kill does.
 fn in_runtime<F: Future>(world: &World, make: impl FnOnce() -> F) -> F::Output {
     let clock = world.clock().clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .on_thread_park(move || clock.advance())
-        .build()
-        .expect("a runtime");
+    let (pulse, beats) = (Arc::new(Mutex::new(None::<Waker>)), AtomicU64::new(0));
+    let runtime = {
+        let pulse = Arc::clone(&pulse);
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .on_thread_park(move || {
+                if clock.advance() {
+                    beats.store(0, Ordering::Relaxed);
+                } else if beats.fetch_add(1, Ordering::Relaxed) > BEATS_MAX {
+                    panic!("nobody waits for anything that time could bring");
+                }
+                if let Some(waker) = pulse.lock().unwrap().take() {
+                    waker.wake();
+                }
+            })
+            .build()
+            .expect("a runtime")
+    };
+    // Whoever is woken may have nothing to do; then the thread would sleep, and real time would count.
+    runtime.spawn(std::future::poll_fn(move |context| {
+        *pulse.lock().unwrap() = Some(context.waker().clone());
+        Poll::<()>::Pending
+    }));
     let made = make();
     runtime.block_on(made)
 }

@@ -86,6 +86,8 @@ pub(crate) struct State {
     pub(crate) losses_left: u32,
     pub(crate) kills: u32,
     pub(crate) trace: Vec<String>,
+    /// The trace is printed as it comes.
+    pub(crate) aloud: bool,
     pub(crate) tasks: Vec<Planned>,
     pub(crate) scripts: BTreeMap<String, Script>,
     pub(crate) arrivals: Vec<Arrival>,
@@ -126,6 +128,7 @@ impl World {
             losses_left: u32::from(dice.one_in(4)),
             kills: 0,
             trace: Vec::new(),
+            aloud: false,
             tasks: Vec::new(),
             scripts: BTreeMap::new(),
             arrivals: Vec::new(),
@@ -165,7 +168,11 @@ impl World {
 
     pub(crate) fn trace(&self, what: impl AsRef<str>) {
         let line = format!("{:>8} ms  {}", self.now_ms(), what.as_ref());
-        self.state().trace.push(line);
+        let mut state = self.state();
+        if state.aloud {
+            println!("{line}");
+        }
+        state.trace.push(line);
     }
 
     pub(crate) fn wrong(&self, what: String) {
