@@ -8,7 +8,7 @@ use domain::access::{Caller, Permission, Scope, System};
 use domain::approval::Approval;
 use domain::call::Call;
 use domain::event::{Event, EventKind};
-use domain::task::{Outcome, Task};
+use domain::task::Task;
 use domain::tenancy::{Account, Organization, Workspace};
 use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;

@@ -187,7 +187,7 @@ fn judge_approvals(record: &Record, audit: &[AuditEntry], say: &mut impl FnMut(S
         let written = audit.iter().filter(|entry| {
             entry.draft.subject == approval.id.as_str() && entry.draft.action != "approval.asked"
         });
-        let expected = usize::from(approval.status != ApprovalStatus::Withdrawn);
+        let expected = usize::from(!matches!(approval.status, ApprovalStatus::Withdrawn(None)));
         if written.count() != expected {
             say(format!(
                 "{} is {} in the audit log",
