@@ -52,6 +52,8 @@ enum Command {
     Sim(proof::Sim),
     /// Kills the built binary at random instants and looks whether anything is lost or doubled.
     Kills(proof::Kills),
+    /// Makes up programs, rebuilds them at every pause and looks whether they see the same.
+    Generated(proof::Generated),
     /// Builds the release binary and measures it against the budgets.
     Bench(bench::Options),
 }
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Dev => dev::run(),
         Command::Sim(options) => proof::sim(&options),
         Command::Kills(options) => proof::kills(&options),
+        Command::Generated(options) => proof::generated(&options),
         Command::Bench(options) => bench::run(&options),
     };
     match outcome {

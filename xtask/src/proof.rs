@@ -1,5 +1,5 @@
-//! The proofs that run longer than CI lets them: the simulation and the kills, as many as are asked
-//! for. Each prints the seed that repeats it. What they try is in the tests that they start.
+//! The proofs that run longer than CI lets them: the simulation, the kills and the generated programs,
+//! as many as are asked for. Each prints the seed that repeats it. What they try is in the tests that they start.
 
 use crate::project;
 use anyhow::Result;
@@ -28,6 +28,17 @@ pub(crate) struct Kills {
     #[arg(long, value_enum, default_value = "sqlite")]
     database: Database,
     /// Draws the instants as a run before did.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// How many programs are made up.
+#[derive(clap::Args)]
+pub(crate) struct Generated {
+    /// How many on each database.
+    #[arg(long, default_value_t = 10_000)]
+    count: u64,
+    /// Draws the same programs as a run before did.
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -61,12 +72,23 @@ pub(crate) fn kills(options: &Kills) -> Result<()> {
         Database::Postgres => "on_postgres",
     };
     let case = format!("storm::{database}::a_storm_loses_and_doubles_nothing");
+    product(&case, "EXECUTOR_KILLS", options.count, options.seed)
+}
+
+/// Makes up programs and rebuilds them at every pause.
+pub(crate) fn generated(options: &Generated) -> Result<()> {
+    let case = "a_rebuilt_program_sees_what_it_saw";
+    product(case, "EXECUTOR_GENERATED", options.count, options.seed)
+}
+
+/// Runs product tests, told by variables how much to do and from which seed.
+fn product(case: &str, variable: &str, count: u64, seed: Option<u64>) -> Result<()> {
     let mut cargo = project::cargo();
     cargo.args(["test", "--quiet", "--package", "executor-e2e", "--"]);
-    cargo.args([&case, "--exact", "--nocapture"]);
-    cargo.env("EXECUTOR_KILLS", options.count.to_string());
-    if let Some(seed) = options.seed {
-        cargo.env("EXECUTOR_KILLS_SEED", seed.to_string());
+    cargo.args([case, "--nocapture", "--test-threads", "1"]);
+    cargo.env(variable, count.to_string());
+    if let Some(seed) = seed {
+        cargo.env(format!("{variable}_SEED"), seed.to_string());
     }
     project::run(&mut cargo)
 }

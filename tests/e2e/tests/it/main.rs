@@ -41,6 +41,7 @@ mod example;
 mod faults;
 mod floods;
 mod gate;
+mod generated;
 mod hostile;
 mod http;
 mod kills;

@@ -105,7 +105,8 @@ async fn a_storm_loses_and_doubles_nothing(database: Database) {
     assert!(storm.judged >= kills / 20, "the tasks did not get on");
 }
 
-fn number(variable: &str) -> Option<u64> {
+/// A number that `cargo xtask` asks for by a variable.
+pub(crate) fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(
         text.parse()
