@@ -115,8 +115,8 @@ impl Door {
             }
             Self::Rerun => {
                 let id = submit(server, &program(PLAIN, name)).await;
-                let rerun = server.send("POST", &format!("/tasks/{id}/rerun"), Some(&json!({})));
-                let again = rerun.await;
+                let path = format!("/tasks/{id}/rerun");
+                let again = server.send("POST", &path, Some(&json!({}))).await;
                 if let Some(id) = again.body["id"].as_str() {
                     rest(server, id).await;
                 }
