@@ -12,6 +12,7 @@ mod peers;
 mod postgres;
 mod process;
 mod sandbox;
+mod servers;
 mod upstream;
 
 use crate::project;
@@ -44,6 +45,8 @@ enum Subject {
     Product,
     /// The sandbox and the engine alone, hostile programs, and other runtimes doing the same.
     Sandbox,
+    /// Two servers on one PostgreSQL beside one.
+    Servers,
 }
 
 /// A measured figure and the most (or least) it may be.
@@ -106,6 +109,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let missed = match options.subject {
         Subject::Product => product(options, &program)?,
         Subject::Sandbox => sandbox::run(options, &program)?,
+        Subject::Servers => {
+            machine();
+            report("several servers", &servers::measure(&program)?)
+        }
     };
     match missed {
         0 => println!("\nbench: every budget is met"),

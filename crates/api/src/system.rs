@@ -17,6 +17,17 @@ pub struct Me {
     pub workspace: Workspace,
 }
 
+/// A workspace to make.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewWorkspace {
+    /// Its short name for addresses: lower-case letters, digits and hyphens.
+    pub slug: String,
+    /// The name people see; the short name by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
 /// A workspace.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +67,27 @@ pub struct Check {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next_step: Option<String>,
+}
+
+/// One of the servers that share the database.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Server {
+    /// Its name, another at each start.
+    pub id: String,
+    /// `running`, `draining` (it takes no more tasks and is about to end), `stopped`, or `lost`: it
+    /// has been silent for longer than its leases last.
+    pub status: String,
+    /// Whether it is the one that answers.
+    pub is_this: bool,
+    /// The program's version.
+    pub version: String,
+    /// Digests of the engines whose tasks it can run.
+    pub engines: Vec<String>,
+    /// When it began.
+    pub started_at: String,
+    /// When it was last heard of, by the database's clock.
+    pub last_seen_at: String,
 }
 
 /// A one-time link that signs a browser in.

@@ -65,6 +65,8 @@ pub enum Permission {
     ManageWorkspace,
     /// Read the audit log.
     ReadAudit,
+    /// Members and workspaces.
+    ManageMembers,
     /// Rules of the organization.
     ManageOrganization,
 }
@@ -75,9 +77,11 @@ impl Permission {
     pub fn granted_to(self, role: Role) -> bool {
         match self {
             Self::RunTasks => true,
-            Self::SeeAllTasks | Self::DecideApprovals | Self::ManageWorkspace | Self::ReadAudit => {
-                matches!(role, Role::Owner | Role::Admin)
-            }
+            Self::SeeAllTasks
+            | Self::DecideApprovals
+            | Self::ManageWorkspace
+            | Self::ReadAudit
+            | Self::ManageMembers => matches!(role, Role::Owner | Role::Admin),
             Self::ManageOrganization => role == Role::Owner,
         }
     }
@@ -91,6 +95,7 @@ impl Permission {
             Self::DecideApprovals => "decide approvals",
             Self::ManageWorkspace => "manage sources, rules and credentials",
             Self::ReadAudit => "read the audit log",
+            Self::ManageMembers => "manage members and workspaces",
             Self::ManageOrganization => "manage rules of the organization",
         }
     }
@@ -117,32 +122,86 @@ pub struct Caller {
 
 /// Why a caller may not do something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("your role ({role}) may not {what} in this workspace; ask an administrator", role = role.as_str())]
-pub struct Forbidden {
-    /// The caller's role.
-    pub role: Role,
-    /// What was wanted.
-    pub what: &'static str,
+pub enum Forbidden {
+    /// The role does not hold the permission.
+    #[error("your role ({role}) may not {what} in this workspace; ask an administrator", role = role.as_str())]
+    Role {
+        /// The caller's role.
+        role: Role,
+        /// What was wanted.
+        what: &'static str,
+    },
+    /// It takes a person, and the caller is a program or speaks for a model.
+    #[error(
+        "neither an API key nor an MCP client may {what}; a person does that in the dashboard or with `executor`, signed in"
+    )]
+    Program {
+        /// What was wanted.
+        what: &'static str,
+    },
+    /// A role that nobody may give, take away or act for who stands below it.
+    #[error("your role ({role}) does not reach as far as {what}; ask somebody whose does", role = role.as_str())]
+    Above {
+        /// The caller's role.
+        role: Role,
+        /// What was wanted.
+        what: &'static str,
+    },
+    /// The key is bound to another workspace.
+    #[error("this API key belongs to another workspace; use one of workspace '{workspace}'")]
+    OtherWorkspace {
+        /// The workspace that was asked for.
+        workspace: String,
+    },
 }
 
 impl Caller {
     /// Checks a permission and yields the proof of it.
     ///
     /// # Errors
-    /// When the caller's role does not hold the permission, or the channel may never use it: an MCP
-    /// client acts for a model, and a model decides no approval.
+    /// When the caller's role does not hold the permission, or the caller may never use it: no
+    /// program decides an approval, and neither does a model.
     pub fn scope(&self, permission: Permission) -> Result<Scope, Forbidden> {
-        let model_decides =
-            permission == Permission::DecideApprovals && self.channel == Channel::Mcp;
-        if permission.granted_to(self.role) && !model_decides {
+        let what = permission.describe();
+        if !permission.granted_to(self.role) {
+            Err(Forbidden::Role {
+                role: self.role,
+                what,
+            })
+        } else if permission == Permission::DecideApprovals && !self.speaks_for_person() {
+            Err(Forbidden::Program { what })
+        } else {
             Ok(Scope {
                 organization_id: self.organization_id.clone(),
                 workspace_id: self.workspace_id.clone(),
             })
+        }
+    }
+
+    /// Whether a person stands behind the request itself. An MCP client acts for a model, and a key
+    /// is held by a program; but the form that a client shows its person speaks for that person,
+    /// where the workspace takes such answers.
+    #[must_use]
+    pub fn speaks_for_person(&self) -> bool {
+        match self.channel {
+            Channel::Mcp => false,
+            Channel::Client => true,
+            Channel::Dashboard | Channel::Cli | Channel::Api => self.key_id.is_none(),
+        }
+    }
+
+    /// Checks that the caller's role reaches as far as another's: whoever gives a role, takes one
+    /// away or acts for somebody needs at least that role.
+    ///
+    /// # Errors
+    /// When the other role stands above the caller's.
+    pub fn reaches(&self, role: Role, what: &'static str) -> Result<(), Forbidden> {
+        if role.rank() <= self.role.rank() {
+            Ok(())
         } else {
-            Err(Forbidden {
+            Err(Forbidden::Above {
                 role: self.role,
-                what: permission.describe(),
+                what,
             })
         }
     }
@@ -217,6 +276,7 @@ mod tests {
             DecideApprovals,
             ManageWorkspace,
             ReadAudit,
+            ManageMembers,
             ManageOrganization,
         ];
         for (role, granted) in [
@@ -230,6 +290,7 @@ mod tests {
                     DecideApprovals,
                     ManageWorkspace,
                     ReadAudit,
+                    ManageMembers,
                 ],
             ),
             (Role::Owner, all.to_vec()),
@@ -245,16 +306,50 @@ mod tests {
     }
 
     #[test]
-    fn no_decision_through_a_model() {
-        assert!(
-            caller(Role::Owner, Channel::Mcp)
-                .scope(Permission::DecideApprovals)
-                .is_err()
-        );
-        assert!(
-            caller(Role::Owner, Channel::Mcp)
-                .scope(Permission::RunTasks)
-                .is_ok()
-        );
+    fn who_decides() {
+        let key = KeyId::from_bits([4; 16]);
+        for (channel, in_person, with_key) in [
+            (Channel::Dashboard, true, false),
+            (Channel::Cli, true, false),
+            (Channel::Api, true, false),
+            (Channel::Mcp, false, false),
+            (Channel::Client, true, true),
+        ] {
+            for (key_id, expected) in [(None, in_person), (Some(key.clone()), with_key)] {
+                let held = key_id.is_some();
+                let caller = Caller {
+                    key_id,
+                    ..caller(Role::Owner, channel)
+                };
+                let decides = caller.scope(Permission::DecideApprovals);
+                assert_eq!(decides.is_ok(), expected, "{channel:?}, key: {held}");
+                assert!(
+                    caller.scope(Permission::RunTasks).is_ok(),
+                    "{channel:?}, key: {held}"
+                );
+                let member = Caller {
+                    role: Role::Member,
+                    ..caller
+                };
+                assert!(
+                    member.scope(Permission::DecideApprovals).is_err(),
+                    "{channel:?}, key: {held}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_reaches_above_their_own_role() {
+        let ascending = [Role::Member, Role::BillingAdmin, Role::Admin, Role::Owner];
+        for (mine, role) in ascending.into_iter().enumerate() {
+            for (other, wanted) in ascending.into_iter().enumerate() {
+                assert_eq!(
+                    caller(role, Channel::Cli).reaches(wanted, "x").is_ok(),
+                    other <= mine,
+                    "{role:?} {wanted:?}"
+                );
+            }
+        }
     }
 }

@@ -90,6 +90,9 @@ pub enum EventKind {
         /// How many tasks were in it.
         tasks: u32,
     },
+    /// The settings of the workspace changed.
+    #[serde(rename = "settings")]
+    Settings {},
     /// The policy changed.
     #[serde(rename = "policy")]
     Policy {

@@ -1,5 +1,9 @@
 //! Every limit a task lives under: its name, default and maximum.
 
+mod adjustable;
+
+pub use adjustable::Limit;
+
 /// The limits of one task. Made by [`Limits::default`] and narrowed by whoever submits it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,3 +90,18 @@ pub const HOLD_WINDOW_MS: u64 = 10_000;
 
 /// How long a server may be silent before its tasks are taken over.
 pub const LEASE_MS: i64 = 15_000;
+
+/// Keys of one person in one workspace.
+pub const KEYS_MAX: usize = 100;
+
+/// Longest time for which a secret works on after its rotation: 30 days.
+pub const KEY_OVERLAP_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// Members of one organization.
+pub const MEMBERS_MAX: usize = 10_000;
+
+/// Workspaces of one organization.
+pub const WORKSPACES_MAX: usize = 1_000;
+
+/// How long a server that is asked to end may take to leave its tasks to others.
+pub const DRAIN_MS: u64 = 10_000;

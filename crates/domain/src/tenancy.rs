@@ -39,6 +39,15 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
+/// A person in an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The person.
+    pub account: Account,
+    /// What the person is there.
+    pub role: Role,
+}
+
 /// What a member is in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +71,17 @@ impl Role {
             Self::Admin => "admin",
             Self::BillingAdmin => "billing_admin",
             Self::Member => "member",
+        }
+    }
+
+    /// How high it stands; nobody gives, takes or acts for a role above their own.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Member => 0,
+            Self::BillingAdmin => 1,
+            Self::Admin => 2,
+            Self::Owner => 3,
         }
     }
 

@@ -4,6 +4,7 @@
 mod edit;
 mod withdraw;
 
+use crate::settings::sees_all_tasks;
 use crate::{Engine, Error, entropy, gate};
 use domain::access::{Caller, Channel, Permission, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Effect, Refusal, Verdict};
@@ -35,11 +36,10 @@ pub fn approval_digest(approval: &Approval) -> String {
     approval.digest()
 }
 
-/// Whether a person may see an approval: reviewers all, others those of their own tasks and those
-/// they are named in.
-fn may_see(caller: &Caller, approval: &Approval) -> bool {
-    caller.scope(Permission::SeeAllTasks).is_ok()
-        || approval.requested_by == caller.account_id
+/// Whether a person may see an approval: whoever sees all tasks every one, others those of their own
+/// tasks and those they are named in.
+fn may_see(caller: &Caller, all: bool, approval: &Approval) -> bool {
+    all || approval.requested_by == caller.account_id
         || approval.ask.approvers.contains(&caller.account_id)
 }
 
@@ -56,17 +56,19 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let all = caller.scope(Permission::SeeAllTasks).is_ok();
-            let filter = store::approvals::ApprovalFilter {
-                status: query.status,
-                task: None,
-                concerning: (!all).then(|| caller.account_id.clone()),
-                before: query.before,
-                limit: query.limit,
-            };
             self.inner
                 .store
-                .read(move |r| Ok(store::approvals::list(r, &scope, &filter)?))
+                .read(move |r| {
+                    let all = sees_all_tasks(r, &scope, &caller)?;
+                    let filter = store::approvals::ApprovalFilter {
+                        status: query.status.clone(),
+                        task: None,
+                        concerning: (!all).then(|| caller.account_id.clone()),
+                        before: query.before.clone(),
+                        limit: query.limit,
+                    };
+                    Ok(store::approvals::list(r, &scope, &filter)?)
+                })
                 .await
         })
     }
@@ -86,9 +88,12 @@ impl Engine {
             let wanted = id.clone();
             self.inner
                 .store
-                .read(move |r| Ok::<_, Error>(store::approvals::get(r, &scope, &wanted)?))
+                .read(move |r| {
+                    let all = sees_all_tasks(r, &scope, &caller)?;
+                    let found = store::approvals::get(r, &scope, &wanted)?;
+                    Ok::<_, Error>(found.filter(|a| may_see(&caller, all, a)))
+                })
                 .await?
-                .filter(|a| may_see(&caller, a))
                 .ok_or_else(|| Error::not_found("approval", &id))
         })
     }
@@ -144,10 +149,11 @@ impl Engine {
                 answered: Answered {
                     by: caller.account_id.clone(),
                     channel: caller.channel,
-                    at: self.inner.clock.now(),
+                    at: self.shared_now().await?,
                     reason,
                 },
             };
+            let attempt = (answering.id.clone(), answering.answered.clone());
             let answered = self
                 .commit(&scope, move |tx| {
                     let answered = answering.write(tx)?;
@@ -157,10 +163,35 @@ impl Engine {
                     }
                     Ok(answered)
                 })
-                .await?;
+                .await;
+            let answered = match answered {
+                Err(Error::Conflict { code, message }) => {
+                    self.note_refused(&scope, attempt, code).await?;
+                    return Err(Error::Conflict { code, message });
+                }
+                answered => answered?,
+            };
             self.tell_answered(&answered);
             Ok(answered)
         })
+    }
+}
+
+impl Engine {
+    /// An answer that did not count is known afterwards too: who else tried, and why it came to
+    /// nothing.
+    async fn note_refused(
+        &self,
+        scope: &Scope,
+        (id, answered): (ApprovalId, Answered),
+        code: &'static str,
+    ) -> Result<(), Error> {
+        let detail = json!({ "code": code, "reason": answered.reason });
+        self.commit(scope, {
+            let scope = scope.clone();
+            move |tx| audit(tx, &scope, (&id, "approval.refused"), &answered, &detail)
+        })
+        .await
     }
 }
 
@@ -307,7 +338,7 @@ fn decider(caller: &Caller, approval: &Approval) -> Result<Scope, Error> {
         Ok(scope) => Ok(scope),
         Err(forbidden) => {
             let named = approval.ask.approvers.contains(&caller.account_id);
-            if named && caller.channel != Channel::Mcp {
+            if named && caller.speaks_for_person() {
                 Ok(caller.scope(Permission::RunTasks)?)
             } else {
                 Err(forbidden.into())

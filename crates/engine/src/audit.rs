@@ -5,7 +5,7 @@ use domain::access::{Caller, Permission, Scope};
 use domain::audit::{AuditDraft, AuditEntry, GENESIS};
 use domain::{AuditId, Timestamp};
 use futures_util::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Entries read at once while verifying.
 const PAGE: u32 = 1_000;
@@ -127,6 +127,10 @@ pub(crate) fn by_person(
     detail: &Value,
     at: Timestamp,
 ) -> AuditDraft {
+    let mut detail = detail.clone();
+    if let Some(key) = &caller.key_id {
+        detail["key"] = json!(key);
+    }
     AuditDraft {
         id: AuditId::from_bits(entropy::bits()),
         workspace_id: scope.workspace_id().clone(),

@@ -128,7 +128,8 @@ impl Engine {
         let (caller, code) = (caller.clone(), code.to_owned());
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let program = match self.compile(&code, &Limits::default()) {
+            let settings = self.settings_at_hand(&scope).await?;
+            let program = match self.compile(&code, &Limits::under(&settings)) {
                 Ok(program) => program,
                 Err(error) => {
                     return Ok(Report {

@@ -1,5 +1,7 @@
 //! Why an operation of the engine did not succeed, in words for whoever asked.
 
+use domain::access::Forbidden;
+use domain::limits::Limit;
 use serde_json::Value;
 
 /// Why an operation did not succeed. The text is for people; [`Error::code`] is for programs.
@@ -25,7 +27,7 @@ pub enum Error {
     },
     /// The caller may not.
     #[error(transparent)]
-    Forbidden(#[from] domain::access::Forbidden),
+    Forbidden(#[from] Forbidden),
     /// What was given does not fit.
     #[error("{message}")]
     Invalid {
@@ -43,6 +45,18 @@ pub enum Error {
         code: &'static str,
         /// What stands in the way.
         message: String,
+    },
+    /// A rate or quota of the workspace is used up.
+    #[error("the limit {} is reached: {value} {}", limit.as_str(), limit.describe())]
+    Limited {
+        /// `rate_limited` or `quota_exceeded`.
+        code: &'static str,
+        /// The limit.
+        limit: Limit,
+        /// What it is here.
+        value: u64,
+        /// When it may be worth another try; none where waiting does not help.
+        retry_after_ms: Option<u64>,
     },
     /// The database or the sandbox cannot be used at the moment.
     #[error("{message}")]
@@ -67,8 +81,11 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::NotFound { .. } | Self::NotFoundNear { .. } => "not_found",
+            Self::Forbidden(Forbidden::OtherWorkspace { .. }) => "wrong_workspace",
             Self::Forbidden(_) => "forbidden",
-            Self::Invalid { code, .. } | Self::Conflict { code, .. } => code,
+            Self::Invalid { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::Limited { code, .. } => code,
             Self::Unavailable { .. } => "unavailable",
             Self::Internal { .. } => "internal",
             Self::LostLease => "lost_lease",
@@ -82,7 +99,22 @@ impl Error {
             Self::NotFound { what, .. } => Some(format!(
                 "List what there is, and check the {what}'s identifier."
             )),
-            Self::Forbidden(_) => Some("Ask an administrator of the workspace.".into()),
+            Self::Forbidden(Forbidden::Role { .. } | Forbidden::Above { .. }) => {
+                Some("Ask an administrator of the workspace.".into())
+            }
+            Self::Forbidden(Forbidden::Program { .. } | Forbidden::OtherWorkspace { .. }) => None,
+            Self::Limited {
+                limit,
+                retry_after_ms,
+                ..
+            } => Some(match retry_after_ms {
+                Some(ms) => format!(
+                    "Try again in {} s; {}.",
+                    ms.div_ceil(1_000),
+                    limit.how_to_raise()
+                ),
+                None => format!("Remove what is not needed; {}.", limit.how_to_raise()),
+            }),
             Self::Unavailable { .. } => Some("Run `executor doctor` to see what is wrong.".into()),
             Self::NotFoundNear { .. }
             | Self::Invalid { .. }
@@ -104,6 +136,15 @@ impl Error {
         Self::Conflict {
             code,
             message: message.into(),
+        }
+    }
+
+    pub(crate) fn limited(code: &'static str, limit: Limit, value: u64, retry_ms: u64) -> Self {
+        Self::Limited {
+            code,
+            limit,
+            value,
+            retry_after_ms: Some(retry_ms),
         }
     }
 

@@ -8,6 +8,7 @@ mod again;
 mod asking;
 mod editing;
 mod shown;
+mod standing;
 
 use crate::Error;
 use crate::entropy;
@@ -21,6 +22,7 @@ use domain::event::EventKind;
 use domain::partial::Partial;
 use domain::policy::{self, Decision, Effect, Policy, Request};
 use domain::task::{Lease, Task};
+use domain::tenancy::Role;
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
 use domain::{ApprovalId, AuditId, CallId, SourceId, Timestamp};
 use serde_json::{Value, json};
@@ -32,6 +34,7 @@ pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
 pub(crate) use asking::{approval_event, roles_of};
 pub(crate) use editing::{Editing, edited};
 pub(crate) use shown::{explained, forecast_of, recorded, would_be};
+use standing::{Standing, audit_lost, denied_to_caller, standing};
 
 /// A call as the program made it.
 #[derive(Clone)]
@@ -82,6 +85,7 @@ pub(crate) enum Verdict {
 /// The person and client that a task's calls are decided for.
 pub(crate) fn request<'a>(
     task: &'a Task,
+    role: Role,
     tool: &'a Tool,
     arguments: Option<&'a Value>,
     now: Timestamp,
@@ -92,7 +96,7 @@ pub(crate) fn request<'a>(
         risk: tool.risk,
         arguments,
         account_id: &task.account_id,
-        role: task.role,
+        role,
         client: &task.client,
         key_id: task.key_id.as_ref(),
         channel: task.channel,
@@ -154,6 +158,7 @@ pub(crate) fn admit(
     now: Timestamp,
 ) -> Result<Vec<(Call, Verdict)>, Error> {
     let policy = store::policies::in_force(tx, scope, Some(&task.account_id))?;
+    let standing = standing(tx, scope, task)?;
     calls
         .iter()
         .map(|(wanted, checked)| {
@@ -165,9 +170,12 @@ pub(crate) fn admit(
                 policy: &policy,
                 now,
             };
-            match checked {
-                Checked::Settled(status) => door.settle(tx, status.clone()),
-                Checked::Sendable(target) => door.decide(tx, target),
+            match (checked, &standing) {
+                (Checked::Settled(status), _) => door.settle(tx, status.clone()),
+                (Checked::Sendable(target), Standing::Member(role)) => {
+                    door.decide(tx, target, *role)
+                }
+                (Checked::Sendable(target), Standing::Lost(why)) => door.refuse(tx, target, why),
             }
         })
         .collect()
@@ -190,10 +198,31 @@ impl Door<'_> {
         Ok((call, Verdict::Settled(status)))
     }
 
-    fn decide(&self, tx: &mut Tx<'_>, target: &Target) -> Result<(Call, Verdict), Error> {
+    /// The person behind the task has lost the right to any call, whatever the rules say.
+    fn refuse(
+        &self,
+        tx: &mut Tx<'_>,
+        target: &Target,
+        why: &str,
+    ) -> Result<(Call, Verdict), Error> {
+        let tool = &*target.tool;
+        let status = CallStatus::Denied(denied_to_caller(&tool.path, why));
+        let call = self.call(Some(tool), tool.risk, "deny", None, status.clone());
+        store::calls::insert(tx, self.lease, self.scope, &call)?;
+        audit_lost(tx, self.scope, self.task, &call, why, self.now)?;
+        self.call_event(tx, &call)?;
+        Ok((call, Verdict::Settled(status)))
+    }
+
+    fn decide(
+        &self,
+        tx: &mut Tx<'_>,
+        target: &Target,
+        role: Role,
+    ) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
         let decision = policy::decide(
-            &request(self.task, tool, Some(&target.arguments), self.now),
+            &request(self.task, role, tool, Some(&target.arguments), self.now),
             self.policy,
         );
         let rule_id = decision.rule_id.clone();
@@ -372,6 +401,10 @@ fn append_audit(
     detail: &Value,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let mut detail = detail.clone();
+    if let Some(key) = &task.key_id {
+        detail["key"] = json!(key);
+    }
     let draft = AuditDraft {
         id: AuditId::from_bits(entropy::bits()),
         workspace_id: scope.workspace_id().clone(),

@@ -19,17 +19,24 @@ mod feed;
 mod gate;
 mod health;
 mod incidents;
+mod keys;
 mod live;
+mod members;
 mod policies;
+mod quotas;
+mod rates;
 mod rounds;
 mod run;
 mod runtimes;
+mod servers;
+mod settings;
 mod sign_in;
 mod sources;
 mod tasks;
 mod tools_view;
 mod webhooks;
 mod worker;
+mod workspaces;
 
 use domain::access::{Caller, Channel, Scope, System};
 use domain::tenancy::Role;
@@ -46,6 +53,8 @@ pub use entropy::seed_entropy;
 pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
+pub use keys::NewKey;
+pub use members::MemberChange;
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
@@ -55,11 +64,14 @@ pub use policies::remember::{Lasting, Suggestion};
 pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
+pub use servers::{ServerView, Sharing};
+pub use settings::SettingsChange;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
+pub use workspaces::Thing;
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
@@ -92,9 +104,10 @@ pub struct Parts {
     pub system: System,
     /// What links to approvals begin with.
     pub public_url: String,
-    /// The server's name in leases: the same at each start on the same data directory, unlike that
-    /// of any other server.
+    /// The server's name in leases: another at each start.
     pub server_id: String,
+    /// How it behaves among others on the same database.
+    pub sharing: Sharing,
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -117,6 +130,8 @@ struct Inner {
     feed: feed::Feed,
     live: live::Registry,
     catalogs: catalog::Cache,
+    rates: rates::Rates,
+    quotas: quotas::Quotas,
     outbox: webhooks::Outbox,
     worker: worker::Worker,
 }
@@ -147,23 +162,29 @@ impl Engine {
                 feed: feed::Feed::default(),
                 live: live::Registry::default(),
                 catalogs: catalog::Cache::default(),
+                rates: rates::Rates::default(),
+                quotas: quotas::Quotas::default(),
                 outbox: webhooks::Outbox::default(),
-                worker: worker::Worker::new(parts.server_id),
+                worker: worker::Worker::new(parts.server_id, parts.sharing),
             };
             let engine = Self {
                 inner: Arc::new(inner),
             };
             engine.recover().await?;
-            engine.start_workers(parts.incidents);
+            engine.start_workers(parts.incidents)?;
             Ok(engine)
         })
     }
 
-    /// Stops claiming, releases every sandbox and closes the database. Live tasks stay as they are
-    /// recorded and are rebuilt by the next server.
+    /// Drains the server if that was not done, ends every duty and closes the database. Live tasks
+    /// go on at other servers, or at the next start.
     pub fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if !self.is_draining() {
+                self.drain().await;
+            }
             self.stop_workers().await;
+            self.leave_word().await;
             self.inner.store.close().await;
         })
     }
@@ -172,6 +193,12 @@ impl Engine {
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.inner.public_url
+    }
+
+    /// The time, as this server takes it.
+    #[must_use]
+    pub fn now(&self) -> domain::Timestamp {
+        self.inner.clock.now()
     }
 
     /// The owner of the one local workspace, for `local` sign-in.
@@ -192,16 +219,25 @@ impl Engine {
     /// Who a caller is.
     ///
     /// # Errors
-    /// When the caller may not run tasks here.
+    /// `not_found` when the caller is no member any more, or the workspace is gone.
     pub fn me(&self, caller: &Caller) -> BoxFuture<'_, Result<Me, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            caller.scope(domain::access::Permission::RunTasks)?;
-            Ok(Me {
-                account: self.inner.local.account.clone(),
-                workspace: self.inner.local.workspace.clone(),
-                role: caller.role,
-            })
+            let scope = caller.scope(domain::access::Permission::RunTasks)?;
+            self.inner
+                .store
+                .read(move |r| {
+                    let member = store::tenancy::member(r, &scope, &caller.account_id)?
+                        .ok_or_else(|| Error::not_found("member", &caller.account_id))?;
+                    let workspace = store::tenancy::workspace(r, &scope)?
+                        .ok_or_else(|| Error::not_found("workspace", scope.workspace_id()))?;
+                    Ok(Me {
+                        account: member.account,
+                        workspace,
+                        role: member.role,
+                    })
+                })
+                .await
         })
     }
 

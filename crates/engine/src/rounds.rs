@@ -80,6 +80,7 @@ impl Engine {
             let may = |a: &Approval| {
                 (may_decide || a.ask.approvers.contains(&person.account_id))
                     && (a.ask.requester_may || a.requested_by != person.account_id)
+                    && a.yeses.iter().all(|y| y.answered.by != person.account_id)
             };
             Ok(pending.into_iter().filter(may).collect())
         })
@@ -134,7 +135,7 @@ impl Engine {
                 .open_text(&scope, &binding, &sealed)
                 .ok_or_else(no_round)?;
             let round: Round = serde_json::from_str(opened.expose()).map_err(|_| no_round())?;
-            let now = self.inner.clock.now();
+            let now = self.shared_now().await?;
             if now >= round.expires_at {
                 return Err(no_round());
             }

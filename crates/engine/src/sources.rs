@@ -4,6 +4,7 @@ use crate::audit::by_person;
 use crate::{Engine, Error, aside, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
+use domain::limits::Limit;
 use domain::policy::Pattern;
 use domain::source::{Origin, Source, SourceKind, SourceStatus};
 use domain::tool::{Tool, fold_path};
@@ -87,7 +88,8 @@ impl Engine {
     /// Adds a source and its tools.
     ///
     /// # Errors
-    /// `forbidden`; `invalid_source` with what was tried and what came back; `name_taken`.
+    /// `forbidden`; `invalid_source` with what was tried and what came back; `name_taken`;
+    /// `quota_exceeded`.
     pub fn add_source(
         &self,
         caller: &Caller,
@@ -139,8 +141,10 @@ impl Engine {
             self.commit(&scope, {
                 let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
                 move |tx| {
-                    let taken = store::sources::list(tx, &scope)?
-                        .into_iter()
+                    let there = store::sources::list(tx, &scope)?;
+                    make_sure_of_room(tx, &scope, there.len())?;
+                    let taken = there
+                        .iter()
                         .any(|s| fold_path(&s.name) == fold_path(&source.name));
                     if taken {
                         return Err(Error::conflict(
@@ -465,6 +469,19 @@ impl Engine {
             .await
         })
     }
+}
+
+fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Result<(), Error> {
+    let most = store::settings::get(tx, scope)?.limit(Limit::Sources);
+    if (there as u64) < most {
+        return Ok(());
+    }
+    Err(Error::Limited {
+        code: "quota_exceeded",
+        limit: Limit::Sources,
+        value: most,
+        retry_after_ms: None,
+    })
 }
 
 /// Imports aside: a large description takes a while. Yields the source's name too.

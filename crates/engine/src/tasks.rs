@@ -3,6 +3,7 @@
 mod submit;
 
 use crate::live::Doing;
+use crate::settings::sees_all_tasks;
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope, System};
 use domain::approval::Approval;
@@ -124,28 +125,29 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let all = caller.scope(Permission::SeeAllTasks).is_ok();
             let found = self
                 .inner
                 .store
                 .read({
-                    let (scope, id) = (scope, id.clone());
+                    let (scope, id, caller) = (scope, id.clone(), caller.clone());
                     move |r| {
                         let Some(task) = store::tasks::get(r, &scope, &id)? else {
                             return Ok(None);
                         };
+                        let own = task.account_id == caller.account_id;
+                        if !own && !sees_all_tasks(r, &scope, &caller)? {
+                            return Ok(None);
+                        }
                         let approvals = store::approvals::for_task(r, &scope, &id)?;
                         Ok::<_, Error>(Some(TaskView { task, approvals }))
                     }
                 })
                 .await?;
-            found
-                .filter(|v| all || v.task.account_id == caller.account_id)
-                .ok_or_else(|| Error::not_found("task", &id))
+            found.ok_or_else(|| Error::not_found("task", &id))
         })
     }
 
-    /// Waits for a task, at most `timeout`, and gives it as it is then.
+    /// Waits for a task, at most `timeout` and until this server ends, and gives it as it is then.
     ///
     /// # Errors
     /// `not_found`.
@@ -179,13 +181,18 @@ impl Engine {
                 }
                 let view = self.task(&caller, &id).await?;
                 let enough = view.task.state.is_finished()
-                    || (until == Until::FinishedOrWaiting && view.task.shown_status() == "waiting");
+                    || (until == Until::FinishedOrWaiting && view.task.shown_status() == "waiting")
+                    || self.inner.worker.parted.is_cancelled();
                 if enough || tokio::time::Instant::now() >= deadline {
                     return Ok(view);
                 }
-                // Another server may run it: then no notice comes, and looking again is the floor.
+                // Another server may run it, and its notice be lost: looking again is the floor.
                 let look_again = deadline.min(tokio::time::Instant::now() + Duration::from_secs(1));
-                drop(tokio::time::timeout_at(look_again, watch.changed()).await);
+                tokio::select! {
+                    biased;
+                    changed = tokio::time::timeout_at(look_again, watch.changed()) => drop(changed),
+                    () = self.inner.worker.parted.cancelled() => {}
+                }
             }
         })
     }
@@ -205,14 +212,19 @@ impl Engine {
                 Doing::Released => return None,
                 Doing::Busy | Doing::Waiting(_) => {}
             }
-            match tokio::time::timeout_at(deadline, doing.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return None,
+            tokio::select! {
+                biased;
+                changed = tokio::time::timeout_at(deadline, doing.changed()) => match changed {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => return None,
+                },
+                () = self.inner.worker.parted.cancelled() => return None,
             }
         }
     }
 
-    /// Lists tasks, the newest first. Members see their own.
+    /// Lists tasks, the newest first. Members see their own, or everybody's where the workspace lets
+    /// them.
     ///
     /// # Errors
     /// `forbidden`.
@@ -224,16 +236,16 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let own = query.mine || caller.scope(Permission::SeeAllTasks).is_err();
-            let filter = store::tasks::TaskFilter {
-                status: query.status,
-                account: own.then(|| caller.account_id.clone()),
-                before: query.before,
-                limit: query.limit,
-            };
             self.inner
                 .store
                 .read(move |r| {
+                    let own = query.mine || !sees_all_tasks(r, &scope, &caller)?;
+                    let filter = store::tasks::TaskFilter {
+                        status: query.status.clone(),
+                        account: own.then(|| caller.account_id.clone()),
+                        before: query.before.clone(),
+                        limit: query.limit,
+                    };
                     let tasks = store::tasks::list(r, &scope, &filter)?;
                     tasks
                         .into_iter()
@@ -250,7 +262,7 @@ impl Engine {
     /// Ends a task and waits until it has ended. One that has ended stays as it is.
     ///
     /// # Errors
-    /// `not_found`.
+    /// `not_found`; `forbidden` for somebody else's, which members never end.
     pub fn cancel_task(
         &self,
         caller: &Caller,
@@ -261,6 +273,10 @@ impl Engine {
             let view = self.task(&caller, &id).await?;
             if view.task.state.is_finished() {
                 return Ok(view);
+            }
+            if view.task.account_id != caller.account_id {
+                // Whoever may merely look on ends nothing.
+                caller.scope(Permission::SeeAllTasks)?;
             }
             let scope = caller.scope(Permission::RunTasks)?;
             let now = self.inner.clock.now();

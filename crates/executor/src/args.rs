@@ -4,8 +4,8 @@
 //! not read from the environment here: `config.rs` does that, so that it can say where from.
 
 use crate::commands::{
-    approvals, audit, check, config, credentials, doctor, example, mcp, policies, run, serve,
-    sources, tasks, tools, version, web, webhooks,
+    approvals, audit, check, config, credentials, doctor, example, keys, mcp, members, policies,
+    run, serve, sources, tasks, tools, version, web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -65,6 +65,9 @@ pub(crate) enum Command {
     Tools(tools::Arguments),
     Policies(policies::Arguments),
     Credentials(credentials::Arguments),
+    Keys(keys::Arguments),
+    Members(members::Arguments),
+    Workspaces(workspaces::Arguments),
     Webhooks(webhooks::Arguments),
     Audit(audit::Arguments),
     Doctor(doctor::Arguments),

@@ -7,7 +7,9 @@ pub(crate) mod config;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
 pub(crate) mod example;
+pub(crate) mod keys;
 pub(crate) mod mcp;
+pub(crate) mod members;
 pub(crate) mod policies;
 pub(crate) mod run;
 pub(crate) mod serve;
@@ -17,6 +19,7 @@ pub(crate) mod tools;
 pub(crate) mod version;
 pub(crate) mod web;
 pub(crate) mod webhooks;
+pub(crate) mod workspaces;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -38,6 +41,9 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Tools(arguments) => Box::pin(tools::run(context, arguments)),
         Command::Policies(arguments) => Box::pin(policies::run(context, arguments)),
         Command::Credentials(arguments) => Box::pin(credentials::run(context, arguments)),
+        Command::Keys(arguments) => Box::pin(keys::run(context, arguments)),
+        Command::Members(arguments) => Box::pin(members::run(context, arguments)),
+        Command::Workspaces(arguments) => Box::pin(workspaces::run(context, arguments)),
         Command::Webhooks(arguments) => Box::pin(webhooks::run(context, arguments)),
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),
         Command::Doctor(_) => Box::pin(doctor::run(context)),

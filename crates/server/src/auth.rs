@@ -1,7 +1,8 @@
-//! Who a request is for: the `local` sign-in.
+//! Who a request is for: an API key, or the `local` sign-in.
 //!
-//! Either the system says that the other end of a loopback connection belongs to the user who runs
-//! the server, or a session cookie does. Labels such as the client's name are taken as said; no
+//! A key that is sent decides alone: one that does not work is refused, whoever sends it. Otherwise
+//! the system says that the other end of a loopback connection belongs to the user who runs the
+//! server, or a session cookie does. Labels such as the client's name are taken as said; no
 //! right follows from them. Next: `auth/owner.rs` asks the system, `web.rs` redeems links.
 
 mod owner;
@@ -10,9 +11,14 @@ use crate::App;
 use crate::error::Failure;
 use crate::hosts::Named;
 use domain::access::{Caller, Channel};
+use domain::credential::Secret;
+use domain::key::PREFIX;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, USER_AGENT};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+
+/// Longest text that is looked up as a key.
+const KEY_BYTES_MAX: usize = 256;
 
 /// The other end of a connection.
 pub(crate) struct Peer {
@@ -55,7 +61,8 @@ pub(crate) enum Door {
 /// Finds out who a request is for.
 ///
 /// # Errors
-/// A 401 where nobody can be found, or where a key was sent: there are none in this mode.
+/// A 401 where nobody can be found, or where a key was sent that does not work. Why it does not is
+/// not told: whoever holds a secret learns nothing of what it once opened.
 pub(crate) async fn identify(
     app: &App,
     peer: &Peer,
@@ -63,10 +70,12 @@ pub(crate) async fn identify(
     headers: &HeaderMap,
     door: Door,
 ) -> Result<Caller, Failure> {
-    if headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key") {
-        return Err(Failure::unknown_key());
-    }
     let (channel, client) = label(headers, door);
+    if let Some(key) = sent_key(headers) {
+        let key = key.ok_or_else(Failure::unknown_key)?;
+        let caller = app.engine.key_caller(&key, channel, client).await?;
+        return caller.ok_or_else(Failure::unknown_key);
+    }
     // Behind a proxy the other end of the connection is the proxy, whoever it speaks for.
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
         .iter()
@@ -101,6 +110,27 @@ pub(crate) fn is_cross_site(
         && says("sec-fetch-dest", "document")
         && !matches!(door, Some(Door::Api | Door::Mcp));
     foreign && !followed_link
+}
+
+/// The key that came with a request, if one came: `Some(None)` where what came cannot be one, or
+/// where two came that differ.
+fn sent_key(headers: &HeaderMap) -> Option<Option<Secret>> {
+    let bearer = headers.get_all(AUTHORIZATION).iter().map(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    });
+    let plain = headers
+        .get_all("x-api-key")
+        .iter()
+        .map(|value| value.to_str().ok());
+    let sent: Vec<Option<&str>> = bearer.chain(plain).map(|t| t.map(str::trim)).collect();
+    let first = *sent.first()?;
+    let key = first.filter(|text| {
+        text.starts_with(PREFIX)
+            && text.len() <= KEY_BYTES_MAX
+            && sent.iter().all(|other| *other == first)
+    });
+    Some(key.map(|text| Secret::new(text.to_owned())))
 }
 
 fn label(headers: &HeaderMap, door: Door) -> (Channel, String) {
@@ -155,6 +185,29 @@ mod tests {
         let map = headers(&[("cookie", "a=1; executor_53=no; executor_5312=yes")]);
         assert_eq!(cookie(&map, "executor_5312"), Some("yes"));
         assert_eq!(cookie(&map, "executor_531"), None);
+    }
+
+    #[test]
+    fn one_key_is_read_and_two_are_none() {
+        let read = |pairs: &[(&'static str, &str)]| {
+            sent_key(&headers(pairs)).map(|key| key.map(|k| k.expose().to_owned()))
+        };
+        let key = Some(Some("exk_a".to_owned()));
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[("authorization", "Bearer exk_a")]), key);
+        assert_eq!(read(&[("authorization", "bearer  exk_a ")]), key);
+        assert_eq!(read(&[("x-api-key", "exk_a")]), key);
+        let both = [("authorization", "Bearer exk_a"), ("x-api-key", "exk_a")];
+        assert_eq!(read(&both), key);
+        for bad in [
+            &[("authorization", "Bearer exk_a"), ("x-api-key", "exk_b")][..],
+            &[("authorization", "Basic exk_a")],
+            &[("authorization", "exk_a")],
+            &[("authorization", "Bearer a"), ("x-api-key", "a")],
+            &[("x-api-key", "")],
+        ] {
+            assert_eq!(read(bad), Some(None), "{bad:?}");
+        }
     }
 
     #[test]

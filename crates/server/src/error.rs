@@ -15,7 +15,7 @@ pub(crate) struct Failure {
     status: StatusCode,
     /// Boxed to keep results small: failures are rare.
     problem: Box<Problem>,
-    header: Option<(HeaderName, &'static str)>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Failure {
@@ -46,7 +46,7 @@ impl Failure {
     }
 
     fn header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+        self.header = Some((name, HeaderValue::from_static(value)));
         self
     }
 
@@ -72,9 +72,19 @@ impl Failure {
     }
 
     pub(crate) fn unknown_key() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unknown_key", "the key sent with the request is not known here")
-            .next("Leave out the `Authorization` and `x-api-key` headers: on this machine none is needed.")
-            .header(WWW_AUTHENTICATE, "Bearer realm=\"executor\", error=\"invalid_token\"")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unknown_key",
+            "the API key sent with the request does not work here",
+        )
+        .next(
+            "Make a new one with `executor keys create NAME`. On the machine of the server, as the \
+             user who runs it, none is needed: leave out `Authorization` and `x-api-key`.",
+        )
+        .header(
+            WWW_AUTHENTICATE,
+            "Bearer realm=\"executor\", error=\"invalid_token\"",
+        )
     }
 
     /// A token of `/runtime/exchange` that no session has, or no longer.
@@ -204,6 +214,7 @@ impl From<engine::Error> for Failure {
             engine::Error::Forbidden(_) => StatusCode::FORBIDDEN,
             engine::Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             engine::Error::Conflict { .. } => StatusCode::CONFLICT,
+            engine::Error::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             engine::Error::Unavailable { .. } | engine::Error::LostLease => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -215,6 +226,16 @@ impl From<engine::Error> for Failure {
             failure = failure.header(RETRY_AFTER, "1");
         }
         match error {
+            engine::Error::Limited {
+                limit,
+                value,
+                retry_after_ms,
+                ..
+            } => {
+                failure.header = retry_after_ms
+                    .map(|ms| (RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))));
+                failure.problem.details = Some(json!({ "limit": limit.as_str(), "value": value }));
+            }
             engine::Error::Invalid { details, .. } => failure.problem.details = details,
             engine::Error::Internal { id } => failure.problem.request_id = Some(id),
             engine::Error::NotFoundNear { near, .. } => {
@@ -230,6 +251,11 @@ impl From<engine::Error> for Failure {
     }
 }
 
+/// The answer to a message that is none: its error, in the message's own protocol.
+pub(crate) fn malformed_message(error: &serde_json::Value) -> Response {
+    (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.problem)
@@ -237,9 +263,7 @@ impl IntoResponse for Failure {
         let kind = [(CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, kind, body).into_response();
         if let Some((name, value)) = self.header {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -264,6 +288,10 @@ pub(crate) enum Problems {
     /// It does not exist here.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(Problem),
+    /// A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+    /// to try again.
+    #[response(status = 429, content_type = "application/problem+json")]
+    Limited(Problem),
     /// A fault of the server; its log names the cause under `requestId`.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),

@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use domain::access::Caller;
+use engine::Thing;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
 use http::header::{
@@ -120,27 +121,41 @@ impl Front {
         }
         let Some(door) = door else { return Ok(None) };
         let caller = identify(&self.app, peer, named, headers, door).await?;
-        self.check_workspace(&caller, request.uri.query().unwrap_or_default())
-            .await?;
+        let engine = &self.app.engine;
+        let caller = match (wanted_workspace(&request.uri), thing(request.uri.path())) {
+            (Some(wanted), _) => engine.enter_workspace(&caller, wanted).await?,
+            (None, Some(thing)) => engine.enter_workspace_of(&caller, thing).await?,
+            (None, None) => caller,
+        };
+        // Clients of MCP take a refused request for a broken connection: there the calls of tools
+        // are counted, and one too many is a result that a model can read.
+        if door != Door::Mcp {
+            engine.count_request(&caller).await?;
+        }
         Ok(Some(caller))
     }
+}
 
-    /// `?workspace=` may name the caller's workspace by its identifier or short name, and no other.
-    async fn check_workspace(&self, caller: &Caller, query: &str) -> Result<(), Failure> {
-        let Some(wanted) = query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("workspace="))
-        else {
-            return Ok(());
-        };
-        if wanted == caller.workspace_id.as_str() {
-            return Ok(());
-        }
-        let me = self.app.engine.me(caller).await?;
-        if wanted == me.workspace.slug {
-            return Ok(());
-        }
-        Err(Failure::not_found("workspace", wanted))
+/// The workspace that a request names: `?workspace=`, or the path under `/api/v1/workspaces/`, by
+/// identifier or short name.
+fn wanted_workspace(uri: &http::Uri) -> Option<&str> {
+    let query = uri.query().unwrap_or_default();
+    let named = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("workspace="));
+    named.or_else(|| {
+        let rest = uri.path().strip_prefix("/api/v1/workspaces/")?;
+        rest.split('/').next()
+    })
+}
+
+/// The thing that a path of the API is about, where people are sent links to such things.
+fn thing(path: &str) -> Option<Thing> {
+    let mut parts = path.strip_prefix("/api/v1/")?.split('/');
+    match (parts.next()?, parts.next()?) {
+        ("tasks", id) => id.parse().ok().map(Thing::Task),
+        ("approvals", id) => id.parse().ok().map(Thing::Approval),
+        (_, _) => None,
     }
 }
 
@@ -186,6 +201,21 @@ fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_names_its_workspace() {
+        for (uri, expected) in [
+            ("/api/v1/tasks", None),
+            ("/api/v1/workspaces", None),
+            ("/api/v1/workspaces/ws_1/events", Some("ws_1")),
+            ("/api/v1/tasks?limit=1&workspace=a", Some("a")),
+            ("/mcp?workspace=b", Some("b")),
+            ("/mcp?other_workspace=b", None),
+            ("/api/v1/workspaces/a/events?workspace=b", Some("b")),
+        ] {
+            assert_eq!(wanted_workspace(&uri.parse().unwrap()), expected, "{uri}");
+        }
+    }
 
     #[test]
     fn every_path_has_its_door() {

@@ -9,7 +9,10 @@ mod audit;
 mod check;
 mod credentials;
 pub(crate) mod extract;
+mod keys;
+mod members;
 mod policies;
+mod settings;
 mod sources;
 mod stream;
 mod system;
@@ -36,8 +39,9 @@ use utoipa_axum::routes;
         title = "Executor",
         description = "Runs programs for agents in a sandbox where every tool of every connected \
                        API is a function and each call passes one gate. Errors are \
-                       `application/problem+json`. Every route also takes `workspace`, the caller's \
-                       workspace by identifier or short name.",
+                       `application/problem+json`. Every route also takes `workspace`, a \
+                       workspace by identifier or short name; without it the caller's first, or \
+                       that of the key.",
         license(name = "MIT", identifier = "MIT"),
     ),
     servers((url = "/")),
@@ -50,6 +54,8 @@ use utoipa_axum::routes;
         (name = "sources", description = "Where tools come from"),
         (name = "policies", description = "Rules that decide about calls"),
         (name = "credentials", description = "What opens a source; values go in and never come out"),
+        (name = "keys", description = "How programs prove whose they are; secrets go out once"),
+        (name = "members", description = "The people of the organization"),
         (name = "webhooks", description = "Addresses that are told of approvals, signed"),
         (name = "audit", description = "The chain of what was done"),
         (name = "system", description = "Who is asking, and how the server is"),
@@ -115,6 +121,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(credentials::remove))
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::test))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(members::add, members::list))
+        .routes(routes!(members::change, members::remove))
         .routes(routes!(webhooks::add, webhooks::list))
         .routes(routes!(webhooks::show, webhooks::change, webhooks::remove))
         .routes(routes!(webhooks::test))
@@ -122,9 +133,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(settings::show, settings::change))
         .routes(routes!(system::me))
-        .routes(routes!(system::workspaces))
+        .routes(routes!(system::workspaces, system::create_workspace))
         .routes(routes!(system::health))
+        .routes(routes!(system::servers))
         .routes(routes!(system::sign_in_link))
 }
 

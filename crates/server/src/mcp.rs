@@ -87,7 +87,7 @@ async fn answer(State(endpoint): State<Endpoint>, request: Request) -> Response 
     let Some(caller) = request.extensions().get::<Caller>() else {
         return Failure::not_signed_in().into_response();
     };
-    let owner = caller.account_id.clone();
+    let owner = (caller.account_id.clone(), caller.workspace_id.clone());
     let (request, modern) = match read(request).await {
         Ok(read) => read,
         Err(refused) => return refused,

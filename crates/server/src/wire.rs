@@ -4,6 +4,7 @@
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
 mod approval;
+pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
 mod time;
@@ -115,6 +116,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
+        | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Webhook { .. } => None,
     }
@@ -265,6 +267,19 @@ pub(crate) fn workspace(w: &domain::tenancy::Workspace) -> system::Workspace {
         slug: w.slug.clone(),
         name: w.name.clone(),
         organization_id: w.organization_id.to_string(),
+    }
+}
+
+pub(crate) fn server(view: &engine::ServerView) -> system::Server {
+    let server = &view.server;
+    system::Server {
+        id: server.id.clone(),
+        status: view.state.to_owned(),
+        is_this: view.is_this,
+        version: server.version.clone(),
+        engines: server.engines.clone(),
+        started_at: server.started_at.to_rfc3339(),
+        last_seen_at: server.seen_at.to_rfc3339(),
     }
 }
 

@@ -4,10 +4,12 @@
 //! never waits for anything but the database.
 
 use crate::inline::{For, Inline, Watcher};
+use crate::notices::{self, Outlet};
 use crate::threads::{self, Item, Look, Message, Work};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Notice, Reader, Tx};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,7 +36,8 @@ const READERS: usize = 4;
 /// An open database. Cloning it is cheap; all clones share its connections.
 #[derive(Clone)]
 pub struct Store {
-    kind: &'static str,
+    location: Arc<Location>,
+    outlet: Arc<Outlet>,
     way: Way,
 }
 
@@ -62,18 +65,20 @@ impl Store {
     #[must_use]
     pub fn open(location: Location) -> BoxFuture<'static, Result<Self, Error>> {
         async move {
-            let kind = match location {
-                Location::File(_) | Location::Memory => "sqlite",
-                Location::Postgres(_) => "postgres",
-            };
+            let outlet = Arc::new(Outlet::new());
             let location = Arc::new(location);
             let (writes, write_queue) = mpsc::channel(WRITES_QUEUED_MAX);
             let (ready, opened) = oneshot::channel();
-            let place = Arc::clone(&location);
+            let (place, told) = (Arc::clone(&location), Arc::clone(&outlet));
             thread("store-writer", move || {
-                threads::writer(place, write_queue, ready)
+                threads::writer(place, write_queue, ready, &told);
+                told.close();
             })?;
             opened.await.map_err(|_| Error::Closed)??;
+            if matches!(*location, Location::Postgres(_)) {
+                let (place, told) = (Arc::clone(&location), Arc::clone(&outlet));
+                thread("store-teller", move || notices::teller(&place, &told))?;
+            }
             let reads = if matches!(*location, Location::Memory) {
                 None
             } else {
@@ -86,7 +91,8 @@ impl Store {
                 Some(reads)
             };
             Ok(Self {
-                kind,
+                location,
+                outlet,
                 way: Way::Threads(Queues { writes, reads }),
             })
         }
@@ -98,9 +104,11 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub fn inline(watcher: Watcher) -> Result<Self, Error> {
+        let outlet = Arc::new(Outlet::new());
         Ok(Self {
-            kind: "sqlite",
-            way: Way::Inline(Inline::open(watcher)?),
+            location: Arc::new(Location::Memory),
+            way: Way::Inline(Inline::open(watcher, Arc::clone(&outlet))?),
+            outlet,
         })
     }
 
@@ -110,8 +118,8 @@ impl Store {
         match &self.way {
             Way::Threads(_) => None,
             Way::Inline(inline) => Some(Self {
-                kind: self.kind,
                 way: Way::Inline(inline.watched_by(watcher)),
+                ..self.clone()
             }),
         }
     }
@@ -174,7 +182,36 @@ impl Store {
     /// `sqlite` or `postgres`, to show.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.kind
+        match *self.location {
+            Location::File(_) | Location::Memory => "sqlite",
+            Location::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Whether other servers may be at work on the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(*self.location, Location::Postgres(_))
+    }
+
+    /// Begins to hear what other servers tell to look at again, from now on: first of all to look at
+    /// everything. Nothing is heard where there can be no other.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn listen(&self) -> Result<mpsc::Receiver<Notice>, Error> {
+        notices::listen(Arc::clone(&self.location), Arc::clone(&self.outlet))
+    }
+
+    /// Whether what other servers tell reaches this one now.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.outlet.listening.load(Ordering::Relaxed)
+    }
+
+    /// Says how many other servers are to be told what is written here. At first nobody is.
+    pub fn tell_others(&self, count: u64) {
+        self.outlet.set_others(count);
     }
 
     /// Finishes everything queued and closes every connection. Whatever comes later is refused with
@@ -215,7 +252,7 @@ fn submit<Q: ?Sized + Send + 'static, T: Send + 'static, E: From<Error> + Send +
     .boxed()
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+pub(crate) fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)

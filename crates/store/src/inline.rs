@@ -5,6 +5,7 @@
 //! database outlives it, because whoever starts the next engine has [`Store::inline_again`].
 
 use crate::db::{Reader, Tx, params};
+use crate::notices::Outlet;
 use crate::threads::{Item, Link, Work, write_alone};
 use crate::{Error, Location, Store, migrate, points};
 use futures_util::future::BoxFuture;
@@ -35,17 +36,19 @@ pub(crate) enum For {
 #[derive(Clone)]
 pub(crate) struct Inline {
     link: Arc<Mutex<Link>>,
+    outlet: Arc<Outlet>,
     watcher: Watcher,
 }
 
 impl Inline {
-    pub(crate) fn open(watcher: Watcher) -> Result<Self, Error> {
+    pub(crate) fn open(watcher: Watcher, outlet: Arc<Outlet>) -> Result<Self, Error> {
         let mut link = Link::new(Arc::new(Location::Memory), true);
         let mut connection = link.connect()?;
         migrate::migrate(&mut connection)?;
         link.keep(connection);
         Ok(Self {
             link: Arc::new(Mutex::new(link)),
+            outlet,
             watcher,
         })
     }
@@ -53,6 +56,7 @@ impl Inline {
     pub(crate) fn watched_by(&self, watcher: Watcher) -> Self {
         Self {
             link: Arc::clone(&self.link),
+            outlet: Arc::clone(&self.outlet),
             watcher,
         }
     }
@@ -66,7 +70,11 @@ impl Inline {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let Self { link, watcher } = self.clone();
+        let Self {
+            link,
+            outlet,
+            watcher,
+        } = self.clone();
         Box::pin(async move {
             watcher(Moment::Before).await;
             let (reply, answer) = oneshot::channel();
@@ -77,7 +85,7 @@ impl Inline {
             });
             {
                 let mut link = link.lock().unwrap_or_else(PoisonError::into_inner);
-                write_alone(&mut link, &mut work);
+                write_alone(&mut link, &mut work, &outlet);
             }
             let passed = points::take();
             let moment = if wanted == For::Reading || work.has_failed() {

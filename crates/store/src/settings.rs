@@ -18,6 +18,19 @@ pub fn get(conn: &mut Reader<'_>, scope: &Scope) -> Result<Settings, Error> {
     Ok(found.unwrap_or_default())
 }
 
+/// The same, for whoever is about to change it: until the transaction ends nobody else does.
+///
+/// # Errors
+/// Those of the database.
+pub fn get_to_change(tx: &mut Tx<'_>, scope: &Scope) -> Result<Settings, Error> {
+    let found = tx.one(
+        "select settings from workspaces where id = $1 for update",
+        &params![scope.workspace_id()],
+        |r| r.json(),
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
 /// Replaces what is set in the workspace.
 ///
 /// # Errors

@@ -4,8 +4,8 @@ use crate::db::{Row, params};
 use crate::{Error, Reader, Tx, meta};
 use domain::access::{Scope, System};
 use domain::audit::GENESIS;
-use domain::tenancy::{Account, Organization, Role, Workspace};
-use domain::{AccountId, OrganizationId, WorkspaceId};
+use domain::tenancy::{Account, Member, Organization, Role, Workspace};
+use domain::{AccountId, ApprovalId, OrganizationId, TaskId, WorkspaceId};
 
 /// What the first start would make.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ pub fn ensure_local(tx: &mut Tx<'_>, system: System, new: &NewLocal) -> Result<L
 /// [`Error::Conflict`] on a slug that the organization has already; those of the database.
 pub fn insert(
     tx: &mut Tx<'_>,
-    _: System,
+    system: System,
     organization: &Organization,
     workspace: &Workspace,
 ) -> Result<(), Error> {
@@ -107,6 +107,14 @@ pub fn insert(
          on conflict (organization_id) do nothing",
         &params![&organization.id, GENESIS],
     )?;
+    insert_workspace(tx, system, workspace)
+}
+
+/// Adds a workspace to an organization.
+///
+/// # Errors
+/// [`Error::Conflict`] on a slug that the organization has already; those of the database.
+pub fn insert_workspace(tx: &mut Tx<'_>, _: System, workspace: &Workspace) -> Result<(), Error> {
     tx.execute(
         "insert into workspaces (id, organization_id, slug, name, created_at)
          values ($1, $2, $3, $4, $5)",
@@ -176,6 +184,106 @@ pub fn role(
     )
 }
 
+/// The role of a person in the scope's organization as it is now; none if the person is no member.
+///
+/// # Errors
+/// Those of the database.
+pub fn role_in(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    account_id: &AccountId,
+) -> Result<Option<Role>, Error> {
+    conn.one(
+        "select role from members where organization_id = $1 and account_id = $2",
+        &params![scope.organization_id(), account_id],
+        |r| r.named(Role::parse),
+    )
+}
+
+const MEMBERS: &str = "select a.id, a.name, a.created_at, m.role
+     from members m
+     join accounts a on a.id = m.account_id
+     where m.organization_id = $1";
+
+fn read_member(r: &mut Row<'_>) -> Result<Member, Error> {
+    Ok(Member {
+        account: Account {
+            id: r.id()?,
+            name: r.text()?,
+            created_at: r.time()?,
+        },
+        role: r.named(Role::parse)?,
+    })
+}
+
+/// The members of the scope's organization, the oldest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn members(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<Member>, Error> {
+    conn.all(
+        &format!("{MEMBERS} order by a.created_at, a.id"),
+        &params![scope.organization_id()],
+        read_member,
+    )
+}
+
+/// A member of the scope's organization.
+///
+/// # Errors
+/// Those of the database.
+pub fn member(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &AccountId,
+) -> Result<Option<Member>, Error> {
+    conn.one(
+        &format!("{MEMBERS} and m.account_id = $2"),
+        &params![scope.organization_id(), id],
+        read_member,
+    )
+}
+
+/// How many owners the scope's organization has. They stay as they are until the transaction ends:
+/// of two who leave at once, the second sees that the first is gone.
+///
+/// # Errors
+/// Those of the database.
+pub fn owners(tx: &mut Tx<'_>, scope: &Scope) -> Result<usize, Error> {
+    let owners = tx.all(
+        "select account_id from members where organization_id = $1 and role = 'owner' for update",
+        &params![scope.organization_id()],
+        |r| r.text(),
+    )?;
+    Ok(owners.len())
+}
+
+/// Gives a person another name. False if the person is no member of the scope's organization.
+///
+/// # Errors
+/// Those of the database.
+pub fn rename(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId, name: &str) -> Result<bool, Error> {
+    let renamed = tx.execute(
+        "update accounts set name = $3
+         where id = $2
+           and exists (select 1 from members where organization_id = $1 and account_id = $2)",
+        &params![scope.organization_id(), id, name],
+    )?;
+    Ok(renamed == 1)
+}
+
+/// Takes a person out of the scope's organization. False if the person is no member.
+///
+/// # Errors
+/// Those of the database.
+pub fn remove_member(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId) -> Result<bool, Error> {
+    let removed = tx.execute(
+        "delete from members where organization_id = $1 and account_id = $2",
+        &params![scope.organization_id(), id],
+    )?;
+    Ok(removed == 1)
+}
+
 const WORKSPACE: &str = "id, organization_id, slug, name, created_at";
 
 fn read_workspace(r: &mut Row<'_>) -> Result<Workspace, Error> {
@@ -213,5 +321,72 @@ pub fn find(
         &format!("select {WORKSPACE} from workspaces where id = $1"),
         &params![id],
         read_workspace,
+    )
+}
+
+/// A workspace of the scope's organization, by its identifier or short name.
+///
+/// # Errors
+/// Those of the database.
+pub fn workspace_named(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    name: &str,
+) -> Result<Option<Workspace>, Error> {
+    conn.one(
+        &format!(
+            "select {WORKSPACE} from workspaces
+             where organization_id = $1 and (id = $2 or slug = $2)"
+        ),
+        &params![scope.organization_id(), name],
+        read_workspace,
+    )
+}
+
+/// The workspaces of the scope's organization, the oldest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn workspaces(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<Workspace>, Error> {
+    conn.all(
+        &format!(
+            "select {WORKSPACE} from workspaces
+             where organization_id = $1
+             order by created_at, id"
+        ),
+        &params![scope.organization_id()],
+        read_workspace,
+    )
+}
+
+/// The workspace of the scope's organization that a task stands in.
+///
+/// # Errors
+/// Those of the database.
+pub fn workspace_of_task(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &TaskId,
+) -> Result<Option<WorkspaceId>, Error> {
+    conn.one(
+        "select workspace_id from tasks where id = $1 and organization_id = $2",
+        &params![id, scope.organization_id()],
+        |r| r.id(),
+    )
+}
+
+/// The workspace of the scope's organization that an approval stands in.
+///
+/// # Errors
+/// Those of the database.
+pub fn workspace_of_approval(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &ApprovalId,
+) -> Result<Option<WorkspaceId>, Error> {
+    conn.one(
+        "select workspace_id from approvals where id = $1 and organization_id = $2",
+        &params![id, scope.organization_id()],
+        |r| r.id(),
     )
 }

@@ -5,9 +5,15 @@ use anyhow::Result;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 /// Starts it; it lives until the process ends.
 pub(crate) fn start() -> Result<SocketAddr> {
+    start_slow(Duration::ZERO)
+}
+
+/// Starts one that takes its time for each answer.
+pub(crate) fn start_slow(latency: Duration) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let description = serde_json::json!({
@@ -26,13 +32,13 @@ pub(crate) fn start() -> Result<SocketAddr> {
         for stream in listener.incoming().flatten() {
             let description = description.clone();
             // A connection that breaks is the client's affair; it will open another.
-            thread::spawn(move || drop(serve(stream, &description)));
+            thread::spawn(move || drop(serve(stream, &description, latency)));
         }
     });
     Ok(address)
 }
 
-fn serve(stream: TcpStream, description: &str) -> Result<()> {
+fn serve(stream: TcpStream, description: &str, latency: Duration) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     loop {
@@ -50,7 +56,10 @@ fn serve(stream: TcpStream, description: &str) -> Result<()> {
         }
         let body = match path.as_deref() {
             Some("/openapi.json") => description,
-            Some(_) | None => r#"{"ok":true}"#,
+            Some(_) | None => {
+                thread::sleep(latency);
+                r#"{"ok":true}"#
+            }
         };
         let length = body.len();
         let answer = format!(

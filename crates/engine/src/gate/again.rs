@@ -2,6 +2,7 @@
 //! died. Each is decided again on the policy as it stands now.
 
 use super::asking::{Asking, ask_person, roles_of};
+use super::standing::{Standing, audit_lost, denied_to_caller, standing};
 use super::{Target, Verdict, audit_sent, call_event, denied_by_policy, request};
 use crate::Error;
 use domain::Timestamp;
@@ -45,9 +46,20 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
         })));
     };
     let tool = &*target.tool;
+    let role = match standing(tx, c.scope, c.task)? {
+        Standing::Member(role) => role,
+        Standing::Lost(why) => {
+            audit_lost(tx, c.scope, c.task, c.call, why, c.now)?;
+            return Ok(Some(Verdict::Settled(if may_have_happened {
+                CallStatus::Unknown
+            } else {
+                CallStatus::Denied(denied_to_caller(&tool.path, why))
+            })));
+        }
+    };
     let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
     let decision = policy::decide(
-        &request(c.task, tool, Some(&target.arguments), c.now),
+        &request(c.task, role, tool, Some(&target.arguments), c.now),
         &policy,
     );
     let same_definition = tool.digest == approval.binding.definition_digest;
@@ -197,9 +209,20 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
         return u.ask(tx, None, &Ask::default(), why);
     };
     let tool = &*target.tool;
+    let role = match standing(tx, u.scope, u.task)? {
+        Standing::Member(role) => role,
+        Standing::Lost(why) if u.call.risk == Risk::Read => {
+            let denied = denied_to_caller(&tool.path, why);
+            return Ok(Verdict::Settled(CallStatus::Denied(denied)));
+        }
+        Standing::Lost(why) => {
+            let why = format!("{UNCERTAIN}. It cannot be sent again, because {why}");
+            return u.ask(tx, None, &Ask::default(), why);
+        }
+    };
     let policy = store::policies::in_force(tx, u.scope, Some(&u.task.account_id))?;
     let decision = policy::decide(
-        &request(u.task, tool, Some(&target.arguments), u.now),
+        &request(u.task, role, tool, Some(&target.arguments), u.now),
         &policy,
     );
     let same_definition = tool.digest == u.call.binding.definition_digest;

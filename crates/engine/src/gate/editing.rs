@@ -1,5 +1,6 @@
 //! Arguments that a reviewer changed come to the gate like any others: an edit gets past no rule.
 
+use super::standing::{Standing, denied_to_caller, standing};
 use super::{Target, denied_by_policy, request};
 use crate::Error;
 use domain::access::{Channel, Scope};
@@ -37,9 +38,16 @@ pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval,
              again as it is now, or deny it",
         ));
     }
+    let role = match standing(conn, e.scope, e.task)? {
+        Standing::Member(role) => role,
+        Standing::Lost(why) => {
+            let error = denied_to_caller(&tool.path, why);
+            return Err(Error::conflict("denied_by_policy", error.message));
+        }
+    };
     let policy = store::policies::policy(conn, e.scope, Some(&e.task.account_id))?;
     let decision = policy::decide(
-        &request(e.task, tool, Some(&e.target.arguments), e.by.2),
+        &request(e.task, role, tool, Some(&e.target.arguments), e.by.2),
         &policy,
     );
     let before = &approval.ask;

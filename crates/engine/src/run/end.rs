@@ -9,11 +9,10 @@ use crate::{Engine, Error, gate};
 use domain::access::Scope;
 use domain::approval::Approval;
 use domain::call::CallStatus;
-use domain::limits::Limits;
+use domain::limits::{Limit, Limits};
 use domain::task::{Activity, Lease, Outcome, Task, TaskError, TaskState};
 use domain::tool::{ToolError, ToolErrorCode};
 use domain::{HandleId, Timestamp};
-use futures_util::StreamExt;
 use sandbox::{Failure, FailureCode};
 use std::sync::Arc;
 
@@ -42,30 +41,13 @@ impl Run<'_> {
         Ok(Some(End::Outcome(outcome)))
     }
 
-    /// Gives calls that are under way a little time to be answered.
-    async fn take_last_answers(&mut self) {
-        let patience = self.engine.inner.clock.sleep(LAST_ANSWERS_MS);
-        tokio::pin!(patience);
-        while !self.in_flight.is_empty() {
-            tokio::select! {
-                biased;
-                Some(done) = self.in_flight.next() => self.ready.push(done),
-                () = &mut patience => return,
-            }
-        }
-    }
-
     /// Writes the end of the run.
     pub(super) async fn close(mut self, end: End) -> Result<Doing, Error> {
         let outcome = match end {
             End::Outcome(outcome) => outcome,
             End::Suspended => return Ok(Doing::Released),
             End::LeftAsRecorded => {
-                self.take_last_answers().await;
-                self.settle_undelivered();
-                let lease = self.lease.clone();
-                self.commit(move |tx| Ok(store::tasks::release(tx, &lease)?))
-                    .await?;
+                self.leave().await?;
                 return Ok(Doing::Released);
             }
         };
@@ -192,18 +174,21 @@ impl LastWord {
     }
 }
 
+/// The error of a program that passed a limit: which, what it is, and what to do.
+fn passed(code: &str, name: &str, value: String, limit: Limit, instead: &str) -> TaskError {
+    let raise = limit.how_to_raise();
+    TaskError::new(
+        code,
+        format!("the program passed its limit {name} of {value}; {instead}; {raise}"),
+    )
+}
+
 /// What a failure of the program means for the task.
 pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
     let tool_error = failure
         .tool_error
         .as_deref()
         .and_then(|text| serde_json::from_str::<ToolError>(text).ok());
-    let limit = |code: &str, name: &str, value: String, raise: &str| {
-        TaskError::new(
-            code,
-            format!("the program passed its limit {name} of {value}; {raise}"),
-        )
-    };
     let mut error = match failure.code {
         FailureCode::Thrown => {
             let code = tool_error.as_ref().map_or("thrown", |e| e.code.as_str());
@@ -218,38 +203,43 @@ pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
             "the program waits for a promise that nothing will ever resolve: no call is under way \
              and no timer is set",
         ),
-        FailureCode::ComputeLimit => limit(
+        FailureCode::ComputeLimit => passed(
             "compute_limit",
             "compute",
             format!("{} ms", limits.compute_ms),
-            "do less computing in the program, or let a tool do it; an administrator may raise it",
+            Limit::ComputeMs,
+            "do less computing in the program, or let a tool do it",
         ),
-        FailureCode::MemoryLimit => limit(
+        FailureCode::MemoryLimit => passed(
             "memory_limit",
             "memory",
             format!("{} bytes", limits.memory_bytes),
-            "hold less at once, page through large results; an administrator may raise it",
+            Limit::MemoryBytes,
+            "hold less at once, page through large results",
         ),
         FailureCode::StackLimit => {
             TaskError::new("stack_limit", "the program calls itself too deeply")
         }
-        FailureCode::LogLimit => limit(
+        FailureCode::LogLimit => passed(
             "log_limit",
             "log",
             format!("{} bytes", limits.log_bytes),
-            "log less; an administrator may raise it",
+            Limit::LogBytes,
+            "log less",
         ),
-        FailureCode::CallLimit => limit(
+        FailureCode::CallLimit => passed(
             "call_limit_exceeded",
             "calls",
             limits.calls.to_string(),
-            "make fewer calls, or split the work into several tasks; an administrator may raise it",
+            Limit::Calls,
+            "make fewer calls, or split the work into several tasks",
         ),
-        FailureCode::ResultLimit => limit(
+        FailureCode::ResultLimit => passed(
             "result_limit",
             "result",
             format!("{} bytes", limits.tool_result_bytes),
-            "return less, or the part that is needed; an administrator may raise it",
+            Limit::ToolResultBytes,
+            "return less, or the part that is needed",
         ),
         FailureCode::Internal => TaskError::new("internal", failure.message.clone()),
     };

@@ -105,11 +105,16 @@ impl Run<'_> {
 
     /// Releases the sandbox while a person is asked, unless an answer has come in between.
     pub(super) async fn suspend(&mut self) -> Result<bool, Error> {
-        let rest = self.rest().await;
-        let kept = rest.and_then(|rest| serde_json::to_string(&rest).ok());
+        let kept = self.kept().await;
         let lease = self.lease.clone();
         self.commit(move |tx| Ok(store::tasks::suspend(tx, &lease, kept.as_deref())?))
             .await
+    }
+
+    /// The program as it rests, as text to keep.
+    pub(super) async fn kept(&mut self) -> Option<String> {
+        let rest = self.rest().await?;
+        serde_json::to_string(&rest).ok()
     }
 
     /// The program as it rests; nothing where its runtime does not put programs away.

@@ -2,12 +2,14 @@
 //! place for it.
 
 use super::{NewTask, TaskView, task_event};
+use crate::quotas::count_into_day;
 use crate::worker::FirstRun;
 use crate::{Engine, Error, entropy};
 use domain::TaskId;
 use domain::access::{Caller, Permission, Scope};
 use domain::canonical::sha256_hex;
-use domain::limits::{LEASE_MS, Limits, TIMEOUT_MS_MAX};
+use domain::limits::{Limit, Limits, TIMEOUT_MS_MAX};
+use domain::settings::Settings;
 use domain::task::{Activity, Outcome, Pins, Task, TaskError, TaskState};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -27,8 +29,8 @@ impl Engine {
     /// a call that must fail, and that nothing catches, becomes a task that has failed already.
     ///
     /// # Errors
-    /// `syntax_error`, `source_too_large`, `invalid_timeout`, `unknown_runtime`, `runtime_not_enabled`, `invalid_metadata`,
-    /// `idempotency_mismatch`.
+    /// `syntax_error`, `source_too_large`, `invalid_timeout`, `unknown_runtime`,
+    /// `runtime_not_enabled`, `invalid_metadata`, `idempotency_mismatch`, `quota_exceeded`.
     pub fn submit_task(
         &self,
         caller: &Caller,
@@ -47,7 +49,8 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let (task, program) = self.prepare(&caller, &new)?;
+            let settings = self.settings_at_hand(&scope).await?;
+            let (task, program) = self.prepare(&caller, &new, &settings)?;
             let request = sha256_hex(
                 json!([new.code, new.timeout_ms, new.runtime_id, new.metadata])
                     .to_string()
@@ -58,20 +61,24 @@ impl Engine {
             {
                 return self.task(&caller, &known).await;
             }
+            self.take_place(&scope, &settings).await?;
             let remember = new.idempotency_key.map(|key| (key, request));
             let objection = match look {
                 Look::AtItsCalls => self.objection(&caller, &scope, &program).await?,
                 Look::Not => None,
             };
             if let Some(error) = objection {
-                return self.submit_failed(&scope, task, error, remember).await;
+                return self
+                    .submit_failed(&scope, &settings, task, error, remember)
+                    .await;
             }
-            let Some(permit) = self.inner.worker.try_permit() else {
+            let Some(permit) = self.inner.worker.try_permit_at_once() else {
                 let queued = task.clone();
                 self.commit(&scope, {
                     let scope = scope.clone();
                     move |tx| {
                         store::tasks::insert(tx, &scope, &queued)?;
+                        count_into_day(tx, &scope, &queued, &settings)?;
                         submitted(tx, &scope, &queued, remember.as_ref())
                     }
                 })
@@ -95,9 +102,11 @@ impl Engine {
             let claim = {
                 let (scope, task) = (scope.clone(), running.clone());
                 let owner = self.inner.worker.owner().to_owned();
+                let lease_ms = self.inner.worker.sharing.lease_ms;
                 self.commit(&scope.clone(), move |tx| {
-                    let until = now.plus_ms(LEASE_MS);
+                    let until = tx.now(now)?.plus_ms(lease_ms);
                     let lease = store::tasks::insert_claimed(tx, &scope, &task, &owner, until)?;
+                    count_into_day(tx, &scope, &task, &settings)?;
                     submitted(tx, &scope, &task, remember.as_ref())?;
                     Ok(lease)
                 })
@@ -117,6 +126,7 @@ impl Engine {
     async fn submit_failed(
         &self,
         scope: &Scope,
+        settings: &Arc<Settings>,
         mut task: Task,
         error: TaskError,
         remember: Option<(String, String)>,
@@ -124,8 +134,10 @@ impl Engine {
         let (now, outcome) = (task.created_at, Outcome::Failed(error));
         self.commit(scope, {
             let (scope, task, outcome) = (scope.clone(), task.clone(), outcome.clone());
+            let settings = Arc::clone(settings);
             move |tx| {
                 store::tasks::insert(tx, &scope, &task)?;
+                count_into_day(tx, &scope, &task, &settings)?;
                 submitted(tx, &scope, &task, remember.as_ref())?;
                 store::tasks::finish_unclaimed(tx, &scope, &task.id, &outcome, now)?;
                 task_event(tx, &scope, &task.id, outcome.as_str(), now)
@@ -140,8 +152,13 @@ impl Engine {
         })
     }
 
-    fn prepare(&self, caller: &Caller, new: &NewTask) -> Result<(Task, sandbox::Program), Error> {
-        let mut limits = Limits::default();
+    fn prepare(
+        &self,
+        caller: &Caller,
+        new: &NewTask,
+        settings: &Settings,
+    ) -> Result<(Task, sandbox::Program), Error> {
+        let mut limits = Limits::under(settings);
         if let Some(ms) = new.timeout_ms {
             if ms == 0 || ms > TIMEOUT_MS_MAX {
                 return Err(Error::invalid(
@@ -215,9 +232,12 @@ impl Engine {
             return Err(Error::invalid(
                 "source_too_large",
                 format!(
-                    "the program has {} bytes; the limit source is {max} bytes. Pass data as tool \
-                     arguments or read it with a tool instead of writing it into the program",
-                    code.len()
+                    "the program has {} bytes; the limit source ({}) is {max} bytes. Pass data as \
+                     tool arguments or read it with a tool instead of writing it into the program; \
+                     {}",
+                    code.len(),
+                    Limit::SourceBytes.as_str(),
+                    Limit::SourceBytes.how_to_raise()
                 ),
             ));
         }

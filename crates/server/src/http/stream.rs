@@ -20,7 +20,7 @@ use futures_util::stream;
 use http::HeaderMap;
 use serde::Deserialize;
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use utoipa::IntoParams;
 
 /// Events read at once.
@@ -28,6 +28,9 @@ const BATCH: u32 = 256;
 
 /// How often a silent stream says that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How often it is looked at whether the reader of a stream still may.
+const RENEW: Duration = Duration::from_secs(1);
 
 /// Where to begin.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -75,6 +78,7 @@ pub(crate) async fn task_events(
         caller,
         task: Some(task),
         after,
+        renewed: Instant::now(),
         watch,
         ready: first.into(),
         over: finished,
@@ -110,6 +114,7 @@ pub(crate) async fn workspace_events(
         caller,
         task: None,
         after,
+        renewed: Instant::now(),
         watch,
         ready,
         over: false,
@@ -140,6 +145,8 @@ struct Feed {
     task: Option<TaskId>,
     /// The number of the last event that was sent or is ready to be.
     after: i64,
+    /// When it was last looked at whether the caller still may.
+    renewed: Instant,
     watch: Watch,
     ready: VecDeque<Event>,
     /// Nothing comes after what is ready and what is recorded.
@@ -158,6 +165,9 @@ impl Feed {
                 }
                 return Some(event);
             }
+            if !self.renew().await {
+                return None;
+            }
             let read = match &self.task {
                 Some(task) => self
                     .app
@@ -175,6 +185,25 @@ impl Feed {
             }
             if self.ready.is_empty() && !self.wait().await {
                 return None;
+            }
+        }
+    }
+
+    /// A stream may outlive the rights that it was opened with: whether the caller still has any.
+    async fn renew(&mut self) -> bool {
+        if self.renewed.elapsed() < RENEW {
+            return true;
+        }
+        match self.app.engine.renewed(&self.caller).await {
+            Ok(Some(caller)) => {
+                self.caller = caller;
+                self.renewed = Instant::now();
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::debug!("an event stream ends early: {error}");
+                false
             }
         }
     }
@@ -221,6 +250,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }
+        | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Webhook { .. } => false,
     }

@@ -1,12 +1,12 @@
 //! The server itself: who is asking, how it is, links that sign a browser in.
 
 use super::answer::{Created, Readiness};
-use super::extract::Who;
+use super::extract::{Input, Who};
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::system::{Health, Me, SignInLink, Workspace};
+use api::system::{Health, Me, NewWorkspace, Server, SignInLink, Workspace};
 use axum::Json;
 use axum::extract::State;
 use engine::CheckStatus;
@@ -30,11 +30,29 @@ pub(crate) async fn workspaces(
     State(app): State<App>,
     Who(caller): Who,
 ) -> Result<Json<Page<Workspace>>, Failure> {
-    let me = app.engine.me(&caller).await?;
+    let found = app.engine.workspaces(&caller).await?;
     Ok(Json(Page {
-        items: vec![wire::workspace(&me.workspace)],
+        items: found.iter().map(wire::workspace).collect(),
         next_cursor: None,
     }))
+}
+
+/// Makes a workspace in the caller's organization.
+#[utoipa::path(
+    post, path = "/api/v1/workspaces", operation_id = "createWorkspace", tag = "system",
+    request_body = NewWorkspace,
+    responses((status = 201, description = "The workspace", body = Workspace), Problems, WriteProblems)
+)]
+pub(crate) async fn create_workspace(
+    State(app): State<App>,
+    Who(caller): Who,
+    Input(new): Input<NewWorkspace>,
+) -> Result<Created<Workspace>, Failure> {
+    let made = app
+        .engine
+        .create_workspace(&caller, &new.slug, new.name.as_deref())
+        .await?;
+    Ok(Created(wire::workspace(&made)))
 }
 
 /// Looks at the server's parts.
@@ -44,6 +62,22 @@ pub(crate) async fn workspaces(
 )]
 pub(crate) async fn health(State(app): State<App>, Who(_caller): Who) -> Json<Health> {
     Json(wire::health(&app.engine.health().await, app.version))
+}
+
+/// Lists the servers that share the database, the youngest first.
+#[utoipa::path(
+    get, path = "/api/v1/servers", operation_id = "listServers", tag = "system",
+    responses((status = 200, description = "All servers of which something is known", body = Page<Server>), Problems)
+)]
+pub(crate) async fn servers(
+    State(app): State<App>,
+    Who(caller): Who,
+) -> Result<Json<Page<Server>>, Failure> {
+    let servers = app.engine.servers(&caller).await?;
+    Ok(Json(Page {
+        items: servers.iter().map(wire::server).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// Makes a link that signs a browser in, once.
@@ -76,7 +110,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Readiness {
         of_status.map(|check| check.name.clone()).collect()
     };
     Readiness {
-        ready: wire::is_ready(&checks) && !app.closing.is_cancelled(),
+        ready: wire::is_ready(&checks) && !app.engine.is_draining() && !app.closing.is_cancelled(),
         failing: named(CheckStatus::Problem),
         warning: named(CheckStatus::Warning),
         runtimes: app.engine.runtimes(),

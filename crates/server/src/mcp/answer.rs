@@ -103,6 +103,11 @@ pub(super) fn refusal(code: &str, message: &str, details: Option<&Value>) -> Cal
 pub(super) fn engine_error(error: &engine::Error) -> CallToolResult {
     let details = match error {
         engine::Error::Invalid { details, .. } => details.as_ref(),
+        engine::Error::Limited { .. } => {
+            // A model can wait; a person who reads over its shoulder can raise the limit.
+            let next = error.next_step().unwrap_or_default();
+            return refusal(error.code(), &format!("{error}. {next}"), None);
+        }
         engine::Error::NotFound { .. }
         | engine::Error::NotFoundNear { .. }
         | engine::Error::Forbidden(_)

@@ -1,5 +1,5 @@
 //! What a client shows its person about an approval: a form that decides where the workspace allows
-//! it, or the address of the page that decides; and what the person's answer comes to.
+//! it, or else the address of the page that decides; and what the person's answer comes to.
 //!
 //! Nothing here decides: an answer goes to the engine as one of the channel `client`, bound to the
 //! digest of what was shown. Closing a form is no answer.
@@ -15,6 +15,7 @@ use rmcp::model::{
 };
 use rmcp::service::PeerRequestOptions;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tokio::time::Instant;
 
@@ -80,6 +81,26 @@ pub(super) fn page(approval: &Approval, public_url: &str) -> ElicitRequestParams
     }
 }
 
+/// What says that the page decides, for a client that can show a form and open no page: a form with
+/// nothing to fill in.
+pub(super) fn notice(approval: &Approval, public_url: &str) -> ElicitRequestParams {
+    let why: String = approval.why.chars().take(1_000).collect();
+    let message = format!(
+        "A call of your program waits for an approval, which is not given here.\n\nTool: {}\nRisk: \
+         {}\nWhy: {why}\nExpires: {}\n\nOpen {} to see exactly what would be sent, and to approve or \
+         deny it.",
+        approval.binding.tool,
+        approval.risk.as_str(),
+        approval.expires_at.to_rfc3339(),
+        wire::approval_url(approval, public_url),
+    );
+    ElicitRequestParams::FormElicitationParams {
+        meta: None,
+        message: escaped(&message),
+        requested_schema: ElicitationSchema::new(BTreeMap::new()),
+    }
+}
+
 fn message(approval: &Approval, public_url: &str) -> String {
     let question = match approval.question {
         Question::Send => "May this call be sent?",
@@ -88,7 +109,7 @@ fn message(approval: &Approval, public_url: &str) -> String {
              already. May it be sent again?"
         }
     };
-    let mut text = format!(
+    let text = format!(
         "{question}\n\nTool: {}\nRisk: {}\nWhy you are asked: {}\nArguments: {}\nRequest, exactly as \
          it will be sent but for the credential: {}\nExpires: {}\nThe same on its page: {}",
         approval.binding.tool,
@@ -99,10 +120,7 @@ fn message(approval: &Approval, public_url: &str) -> String {
         approval.expires_at.to_rfc3339(),
         wire::approval_url(approval, public_url),
     );
-    if text.chars().any(is_deceptive) {
-        text = escaped(&text);
-    }
-    text
+    escaped(&text)
 }
 
 /// Characters that show as nothing, or turn the direction of what follows: with them, two different
@@ -209,9 +227,12 @@ pub(super) async fn ask(
         &response,
     )
     .await;
-    if is_page && said == Said::Looks {
+    if said == Said::Looks {
         tokio::select! {
             () = answered_elsewhere(app, caller, &approval.id) => {
+                if !is_page {
+                    return Said::Decided;
+                }
                 let done = CustomNotification::new(
                     "notifications/elicitation/complete",
                     Some(json!({ "elicitationId": approval.id })),

@@ -64,6 +64,9 @@ impl Handler {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (app, caller, client) = (&self.app, caller(context)?, Client::of(context));
+        if let Err(error) = app.engine.count_request(&caller).await {
+            return Ok(answer::engine_error(&error).into());
+        }
         let talk = Talk {
             app,
             caller: &caller,

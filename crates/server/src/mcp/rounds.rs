@@ -28,7 +28,8 @@ pub(super) fn request_digest(request: &CallToolRequestParams) -> String {
     sha256_hex(canonical(&json!([request.name, arguments])).as_bytes())
 }
 
-/// What a client can show its person about these approvals: forms where they decide, else the page.
+/// What a client can show its person about these approvals: forms where they decide, else the page,
+/// else a notice of it.
 pub(super) async fn channels(
     app: &App,
     caller: &Caller,
@@ -46,12 +47,15 @@ pub(super) async fn channels(
     let channel = |approval: &Approval| {
         let form = in_form.iter().any(|a| a.id == approval.id);
         let form = form.then(|| elicit::form(approval, public_url)).flatten();
-        form.or_else(|| client.url.then(|| elicit::page(approval, public_url)))
+        form.unwrap_or_else(|| match client.url {
+            true => elicit::page(approval, public_url),
+            false => elicit::notice(approval, public_url),
+        })
     };
     Ok(wanted
         .iter()
-        .filter_map(|a| Some((a.clone(), channel(a)?)))
         .take(ASKED_MAX)
+        .map(|a| (a.clone(), channel(a)))
         .collect())
 }
 

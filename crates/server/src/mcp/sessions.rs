@@ -3,7 +3,7 @@
 //! A session of somebody else is "not found", so that nobody resumes another's stream. When there
 //! are too many, the one that was silent for the longest is closed; its client starts anew.
 
-use domain::AccountId;
+use domain::{AccountId, WorkspaceId};
 use rmcp::transport::streamable_http_server::SessionManager as _;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use std::collections::HashMap;
@@ -22,8 +22,11 @@ pub(super) struct Sessions {
     open: Mutex<HashMap<String, Session>>,
 }
 
+/// Whose a session is: a person's, in one workspace, so that a key of one reads nothing of another.
+pub(super) type Owner = (AccountId, WorkspaceId);
+
 struct Session {
-    owner: AccountId,
+    owner: Owner,
     used: Instant,
 }
 
@@ -36,7 +39,7 @@ impl Sessions {
     }
 
     /// Notes that a session is used; whether it is open and the caller's own.
-    pub(super) fn touch(&self, id: &str, caller: &AccountId) -> bool {
+    pub(super) fn touch(&self, id: &str, caller: &Owner) -> bool {
         match self.open().get_mut(id) {
             Some(session) if session.owner == *caller => {
                 session.used = Instant::now();
@@ -52,7 +55,7 @@ impl Sessions {
 
     /// Notes a new session, and closes the most silent one if there are too many: of the same
     /// person if that one has too many, so that nobody can crowd the others out.
-    pub(super) async fn opened(&self, id: String, owner: AccountId) {
+    pub(super) async fn opened(&self, id: String, owner: Owner) {
         let evicted = {
             let mut open = self.open();
             let session = Session {
@@ -100,8 +103,11 @@ fn most_silent(
 mod tests {
     use super::*;
 
-    fn account(n: u8) -> AccountId {
-        AccountId::from_bits([n; 16])
+    fn account(n: u8) -> Owner {
+        (
+            AccountId::from_bits([n; 16]),
+            WorkspaceId::from_bits([9; 16]),
+        )
     }
 
     #[tokio::test]

@@ -4,11 +4,9 @@
 //! No batch, no key given twice, no mark or text around it, an id that is a text or a whole number.
 //! What is refused here has done nothing.
 
+use crate::error::malformed_message;
 use crate::http::extract::strict_json;
-use axum::body::Body;
 use axum::response::Response;
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 /// The first revision without sessions.
@@ -100,15 +98,10 @@ pub(super) fn read(body: &[u8]) -> Result<Message, Unreadable> {
 
 impl Unreadable {
     pub(super) fn into_response(self) -> Response {
-        let body = json!({
+        malformed_message(&json!({
             "jsonrpc": "2.0", "id": self.id,
             "error": { "code": self.code, "message": self.why },
-        });
-        let mut response = Response::new(Body::from(body.to_string()));
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        let kind = http::HeaderValue::from_static("application/json");
-        response.headers_mut().insert(CONTENT_TYPE, kind);
-        response
+        }))
     }
 }
 

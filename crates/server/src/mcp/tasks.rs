@@ -100,8 +100,8 @@ async fn payload(
     }
 }
 
-/// `tasks/update`: the person's answers. What was answered before or asks no more is passed over
-/// where the client says nothing by it, and told where it says yes or no.
+/// `tasks/update`: the person's answers. What names no question of the task is passed over, as the
+/// extension wants it; a yes or no that does not count is told.
 pub(super) async fn update(
     app: &App,
     caller: &Caller,
@@ -112,12 +112,15 @@ pub(super) async fn update(
     let mut refused = Vec::new();
     for (key, response) in responses {
         let Some(approval) = named(&view, key) else {
-            refused.push(format!(
-                "The task asks nothing named {}; see its inputRequests.",
-                key.chars().take(128).collect::<String>()
-            ));
             continue;
         };
+        if rounds::key(approval) != *key {
+            refused.push(format!(
+                "{} was changed since it was shown; look at the task's inputRequests again.",
+                approval.id
+            ));
+            continue;
+        }
         let digest = engine::approval_digest(approval);
         let said = elicit::hand_on(app, caller, (&approval.id, &digest), response).await;
         if let Said::NotTaken(why) = said {
@@ -131,12 +134,12 @@ pub(super) async fn update(
     Err(ErrorData::invalid_params(refused.join(" "), Some(data)))
 }
 
-/// The approval that a question is about, if it is still what was shown.
+/// The approval that a question is about.
 fn named<'a>(view: &'a TaskView, key: &str) -> Option<&'a Approval> {
     let (id, _) = key.split_once('.')?;
     let id = ApprovalId::parse(id).ok()?;
     let mut approvals = view.approvals.iter();
-    approvals.find(|a| a.id == id && rounds::key(a) == key)
+    approvals.find(|a| a.id == id)
 }
 
 /// `tasks/cancel`. A task that has ended stays as it is.
@@ -166,6 +169,7 @@ fn failed(error: engine::Error) -> ErrorData {
         | engine::Error::Forbidden(_)
         | engine::Error::Invalid { .. }
         | engine::Error::Conflict { .. }
+        | engine::Error::Limited { .. }
         | engine::Error::LostLease => ErrorData::invalid_params(error.to_string(), data),
     }
 }

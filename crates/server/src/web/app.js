@@ -93,6 +93,7 @@ function until(iso) {
 
 // The request as it will be sent, in the order in which a server reads it.
 function sent(request) {
+  if (request === null) return el("p", { class: "warn" }, "It cannot be sent any more.");
   const { method, url, headers, ...rest } = request || {};
   if (typeof method !== "string" || typeof url !== "string") return block(request);
   const lines = (Array.isArray(headers) ? headers : Object.entries(headers || {}))
@@ -105,6 +106,7 @@ function sent(request) {
 
 // What a person typed stays when the list is drawn anew.
 const reasons = new Map();
+const values = new Map();
 
 function answerForm(approval) {
   const problem = el("p", { class: "bad", role: "alert" });
@@ -113,13 +115,22 @@ function answerForm(approval) {
     id: field, maxlength: "2000", autocomplete: "off", value: reasons.get(approval.id) || "",
     oninput: (event) => reasons.set(approval.id, event.target.value),
   });
+  const again = approval.question === "send_again";
+  const given = "value-" + approval.id;
+  const value = again && el("input", {
+    id: given, autocomplete: "off", value: values.get(approval.id) || "null",
+    oninput: (event) => values.set(approval.id, event.target.value),
+  });
   const decide = (verdict) => async () => {
     const buttons = form.querySelectorAll("button");
     buttons.forEach((button) => { button.disabled = true; });
     problem.textContent = "";
     try {
-      await request("POST", "/approvals/" + approval.id + "/" + verdict, { digest: approval.digest, reason: input.value || undefined });
+      const answer = { digest: approval.digest, reason: input.value || undefined };
+      if (verdict === "happened") answer.value = JSON.parse(value.value);
+      await request("POST", "/approvals/" + approval.id + "/" + verdict, answer);
       reasons.delete(approval.id);
+      values.delete(approval.id);
       refresh();
     } catch (error) {
       problem.textContent = error.message;
@@ -128,8 +139,10 @@ function answerForm(approval) {
   };
   const form = el("form", { onsubmit: (event) => event.preventDefault() },
     el("label", { for: field }, "Reason (the program learns it)", input),
-    el("button", { type: "button", class: "main", id: "approve-" + approval.id, onclick: decide("approve") }, "Approve"),
-    el("button", { type: "button", class: "no", id: "deny-" + approval.id, onclick: decide("deny") }, "Deny"));
+    el("button", { type: "button", class: "main", id: "approve-" + approval.id, onclick: decide("approve") }, again ? "Send again" : "Approve"),
+    again && el("button", { type: "button", id: "happened-" + approval.id, onclick: decide("happened") }, "It happened"),
+    el("button", { type: "button", class: "no", id: "deny-" + approval.id, onclick: decide("deny") }, again ? "Let it fail" : "Deny"),
+    again && el("label", { for: given }, "If it happened: what it gave, as JSON", value));
   return [form, problem];
 }
 
@@ -140,7 +153,7 @@ function approvalCard(approval, heading) {
       el(heading, { class: "path" }, heading === "h1" ? seen(approval.tool) : el("a", { href: "/approvals/" + approval.id }, seen(approval.tool))),
       badge(approval.risk), el("span", { class: "end" }, badge(approval.status))),
     approval.question === "send_again" && el("p", { class: "warn" },
-      "The server stopped while this call was under way. It may have arrived. Approve sends it again."),
+      "The server stopped while this call was under way. It may have arrived. Look at its effect, then send it again, say that it happened, or let it fail."),
     el("p", {}, seen(approval.why)),
     facts([
       ["Task", el("a", { href: "/tasks/" + approval.taskId, class: "mono" }, approval.taskId)],
@@ -148,6 +161,9 @@ function approvalCard(approval, heading) {
       ["Expires", pending ? [until(approval.expiresAt), " (", time(approval.expiresAt), ")"] : null],
       ["Answered", approval.decidedAt ? [time(approval.decidedAt), " by ", el("span", { class: "mono" }, approval.decidedBy), " through " + approval.decidedVia] : null],
       ["Reason", approval.reason],
+      ["Needs", approval.needed > 1 ? approval.needed + " people, " + approval.missing + " still missing" : null],
+      ["Yes by", approval.answers.length ? approval.answers.map((yes) => el("span", { class: "mono" }, yes.by + " ")) : null],
+      ["Edited", approval.edited ? [time(approval.edited.at), " by ", el("span", { class: "mono" }, approval.edited.by), "; the program asked for ", block(approval.edited.originalArguments)] : null],
     ]),
     el("h3", {}, "Arguments"), block(approval.arguments),
     el("h3", {}, "The request, as it will be sent; its credential is added then"), sent(approval.request),

@@ -4,7 +4,7 @@
 //! way again, anywhere. `cargo xtask sim` runs it; as a test it plays ten thousand seeds.
 //!
 //! What must hold is in `judge.rs`. That it can fail is shown in
-//! `docs/decisions/0019-simulation.md`. It times nothing and touches no network and no file.
+//! `docs/decisions/0020-simulation.md`. It times nothing and touches no network and no file.
 
 mod clock;
 mod judge;

@@ -17,12 +17,26 @@ pub(crate) struct Reply {
 impl Server {
     /// Sends one request to the API and gives back whatever it answers.
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        self.send_as(None, method, path, body).await
+    }
+
+    /// The same with an API key.
+    pub(crate) async fn send_as(
+        &self,
+        key: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Reply {
         let method = method.parse::<reqwest::Method>().expect("a method");
         let mut request = self
             .http
             .request(method, format!("{}/api/v1{path}", self.url()));
         if let Some(body) = body {
             request = request.json(body);
+        }
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
         }
         let answer = request
             .send()

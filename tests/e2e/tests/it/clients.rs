@@ -76,7 +76,7 @@ async fn converse(database: Database, language: &str, transport: &str, mode: &st
     assert_eq!(upstream.created("by a client"), 1, "sent once");
 }
 
-fn interpreter(language: &str) -> (PathBuf, PathBuf) {
+pub(crate) fn interpreter(language: &str) -> (PathBuf, PathBuf) {
     let root = binary::root();
     let (program, script, needed) = match language {
         "python" => {

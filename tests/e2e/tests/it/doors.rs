@@ -178,6 +178,18 @@ impl Mcp {
         (mcp, result)
     }
 
+    /// The answer to a message.
+    pub(crate) async fn ask(&self, message: Value) -> Value {
+        last(&messages(self.send(message).await).await).clone()
+    }
+
+    /// Ends the session.
+    pub(crate) async fn end(&self) {
+        let session = self.session.as_deref().expect("a session");
+        let end = client().delete(&self.url).header("mcp-session-id", session);
+        assert!(sent(end).await.status().is_success());
+    }
+
     async fn send(&self, message: Value) -> Response {
         let mut request = client()
             .post(&self.url)

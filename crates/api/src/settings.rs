@@ -1,0 +1,56 @@
+//! The settings of a workspace.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// What is set in a workspace.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Whether a person may answer approvals in a form that their MCP client shows.
+    pub in_client_decisions: bool,
+    /// Whether members see each other's tasks, code and arguments.
+    pub members_see_all_tasks: bool,
+    /// Whether a reviewer may change the arguments of any call that is asked about; a rule may say
+    /// so for its own.
+    pub approvers_may_edit: bool,
+    /// Every limit, with what it is here.
+    pub limits: Vec<Limit>,
+}
+
+/// A limit of a workspace.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limit {
+    /// Its name, as errors call it.
+    pub name: String,
+    /// What it limits.
+    pub description: String,
+    /// What it is here.
+    pub value: u64,
+    /// What it is where nothing is set.
+    pub default: u64,
+    /// The lowest value that may be set.
+    pub lowest: u64,
+    /// The highest value that may be set.
+    pub highest: u64,
+}
+
+/// What is to change; what is absent stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SettingsChange {
+    /// Whether a person may answer approvals in a form that their MCP client shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_client_decisions: Option<bool>,
+    /// Whether members see each other's tasks, code and arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members_see_all_tasks: Option<bool>,
+    /// Whether a reviewer may change the arguments of any call that is asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvers_may_edit: Option<bool>,
+    /// New values of limits by their names; null puts one back to its default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Option<u64>>,
+}

@@ -1,0 +1,373 @@
+//! API keys: make, list, rotate, revoke; and whom a key stands for.
+//!
+//! A secret is shown once, when it is made. What a key may do is never stored with it: the role is
+//! read from the members at each request, so whoever is downgraded or removed loses it at once.
+
+use crate::audit::by_person;
+use crate::{Engine, Error, entropy};
+use domain::access::{Caller, Channel, Permission, Scope};
+use domain::canonical::sha256_hex;
+use domain::credential::Secret;
+use domain::key::{ApiKey, PREFIX};
+use domain::limits::{KEY_OVERLAP_MS_MAX, KEYS_MAX};
+use domain::{AccountId, KeyId, Timestamp};
+use futures_util::future::BoxFuture;
+use serde_json::json;
+
+/// Longest name in characters.
+const NAME_CHARS_MAX: usize = 100;
+/// How often it is noted that a key is in use, in milliseconds.
+const TOUCH_MS: i64 = 60_000;
+
+/// A key to make.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: String,
+    /// Whom it stands for; the caller if absent.
+    pub account_id: Option<AccountId>,
+    /// When it stops to work; never if absent.
+    pub expires_at: Option<Timestamp>,
+}
+
+fn new_secret() -> Secret {
+    Secret::new(format!("{PREFIX}{}", entropy::hex(&entropy::bytes::<32>())))
+}
+
+fn digest(secret: &Secret) -> String {
+    sha256_hex(secret.expose().as_bytes())
+}
+
+impl Engine {
+    /// Whom an API key stands for, with the role that this person has now. None for a key that is
+    /// unknown, revoked or expired, and for one whose person is no member any more.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub fn key_caller(
+        &self,
+        secret: &Secret,
+        channel: Channel,
+        client: String,
+    ) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
+        let digest = digest(secret);
+        Box::pin(async move {
+            let (system, now) = (self.inner.system, self.inner.clock.now());
+            let holder = self
+                .inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::keys::find(r, system, &digest, now)?))
+                .await?;
+            let Some(holder) = holder else {
+                return Ok(None);
+            };
+            self.note_use(&holder.key, now).await;
+            Ok(Some(Caller {
+                organization_id: holder.organization_id,
+                workspace_id: holder.workspace_id,
+                account_id: holder.key.account_id,
+                role: holder.role,
+                channel,
+                client: client.chars().take(128).collect(),
+                key_id: Some(holder.key.id),
+            }))
+        })
+    }
+
+    async fn note_use(&self, key: &ApiKey, now: Timestamp) {
+        let before = now.plus_ms(-TOUCH_MS);
+        if key.last_used_at.is_some_and(|at| at > before) {
+            return;
+        }
+        let (system, id) = (self.inner.system, key.id.clone());
+        let noted: Result<(), Error> = self
+            .inner
+            .store
+            .write(move |tx| Ok(store::keys::touch(tx, system, &id, now, before)?))
+            .await;
+        if let Err(error) = noted {
+            // The request is as good without it.
+            tracing::debug!("the use of a key could not be noted: {error}");
+        }
+    }
+
+    /// A caller as they are now: with the role that they have today, or none if they have lost it,
+    /// or the key that they came with. For what lasts longer than a request.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub fn renewed(&self, caller: &Caller) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(Permission::RunTasks)?;
+            let now = self.inner.clock.now();
+            self.inner
+                .store
+                .read(move |r| {
+                    let key = match &caller.key_id {
+                        None => None,
+                        Some(id) => match store::keys::get(r, &scope, id)? {
+                            Some(key) if key.works_at(now) => Some(key),
+                            Some(_) | None => return Ok(None),
+                        },
+                    };
+                    let role = store::tenancy::role_in(r, &scope, &caller.account_id)?;
+                    Ok::<_, Error>(role.map(|role| Caller {
+                        role,
+                        key_id: key.map(|k| k.id),
+                        ..caller.clone()
+                    }))
+                })
+                .await
+        })
+    }
+
+    /// The keys of the workspace: a member's own, for administrators everybody's.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn keys(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<ApiKey>, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(Permission::RunTasks)?;
+            let all = caller.scope(Permission::ManageWorkspace).is_ok();
+            self.inner
+                .store
+                .read(move |r| {
+                    let whose = (!all).then_some(&caller.account_id);
+                    Ok(store::keys::list(r, &scope, whose)?)
+                })
+                .await
+        })
+    }
+
+    /// Makes a key. Its secret is given out here and never again.
+    ///
+    /// # Errors
+    /// `invalid_name`, `invalid_expiry`, `too_many_keys`; `not_found` for somebody who is no member
+    /// here; `forbidden` for somebody whose role stands above the caller's, and for members who ask
+    /// for a key of somebody else.
+    pub fn create_key(
+        &self,
+        caller: &Caller,
+        new: NewKey,
+    ) -> BoxFuture<'_, Result<(ApiKey, Secret), Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let account_id = new.account_id.unwrap_or_else(|| caller.account_id.clone());
+            let scope = acting_for(&caller, &account_id)?;
+            let now = self.inner.clock.now();
+            let key = ApiKey {
+                id: KeyId::from_bits(entropy::bits()),
+                account_id,
+                name: checked_name("the key", &new.name)?,
+                created_by: caller.account_id.clone(),
+                created_at: now,
+                rotated_at: None,
+                previous_until: None,
+                expires_at: checked_expiry(new.expires_at, now)?,
+                last_used_at: None,
+            };
+            let secret = new_secret();
+            let digest = digest(&secret);
+            let key = self
+                .commit(&scope.clone(), move |tx| {
+                    let mut key = key.clone();
+                    reach(tx, &scope, &caller, &key.account_id)?;
+                    if let Some(id) = &caller.key_id {
+                        // A key makes none that outlives it.
+                        let maker = store::keys::get(tx, &scope, id)?
+                            .ok_or_else(|| Error::not_found("key", id))?;
+                        key.expires_at = [key.expires_at, maker.expires_at]
+                            .into_iter()
+                            .flatten()
+                            .min();
+                    }
+                    let held = store::keys::list(tx, &scope, Some(&key.account_id))?;
+                    if held.len() >= KEYS_MAX {
+                        return Err(Error::conflict(
+                            "too_many_keys",
+                            format!(
+                                "this person has {KEYS_MAX} keys here, which is the limit keys; \
+                                 revoke one that is not used any more"
+                            ),
+                        ));
+                    }
+                    store::keys::insert(tx, &scope, &key, &digest)?;
+                    let detail = json!({
+                        "name": key.name,
+                        "member": key.account_id,
+                        "expiresAt": key.expires_at.map(Timestamp::to_rfc3339),
+                    });
+                    let entry = by_person(
+                        &caller,
+                        &scope,
+                        "key.created",
+                        key.id.as_str(),
+                        &detail,
+                        now,
+                    );
+                    store::audit::append(tx, &scope, entry)?;
+                    Ok(key)
+                })
+                .await?;
+            Ok((key, secret))
+        })
+    }
+
+    /// Gives a key a new secret. The one before works for `overlap_ms` more, so that whatever holds
+    /// it can be changed without a gap.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `invalid_overlap`.
+    pub fn rotate_key(
+        &self,
+        caller: &Caller,
+        id: &KeyId,
+        overlap_ms: u64,
+    ) -> BoxFuture<'_, Result<(ApiKey, Secret), Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            let overlap = i64::try_from(overlap_ms)
+                .ok()
+                .filter(|_| overlap_ms <= KEY_OVERLAP_MS_MAX)
+                .ok_or_else(|| {
+                    Error::invalid(
+                        "invalid_overlap",
+                        format!(
+                            "the old secret may work for at most {KEY_OVERLAP_MS_MAX} ms (30 \
+                             days) more, not {overlap_ms}"
+                        ),
+                    )
+                })?;
+            let key = self.key(&caller, &id).await?;
+            let scope = acting_for(&caller, &key.account_id)?;
+            let now = self.inner.clock.now();
+            let secret = new_secret();
+            let digest = digest(&secret);
+            let until = now.plus_ms(overlap);
+            let key = self
+                .commit(&scope.clone(), move |tx| {
+                    reach(tx, &scope, &caller, &key.account_id)?;
+                    if !store::keys::rotate(tx, &scope, &key.id, &digest, now, until)? {
+                        return Err(Error::not_found("key", &key.id));
+                    }
+                    let detail = json!({
+                        "name": key.name,
+                        "member": key.account_id,
+                        "previousUntil": until.to_rfc3339(),
+                    });
+                    let entry = by_person(
+                        &caller,
+                        &scope,
+                        "key.rotated",
+                        key.id.as_str(),
+                        &detail,
+                        now,
+                    );
+                    store::audit::append(tx, &scope, entry)?;
+                    store::keys::get(tx, &scope, &key.id)?
+                        .ok_or_else(|| Error::not_found("key", &key.id))
+                })
+                .await?;
+            Ok((key, secret))
+        })
+    }
+
+    /// Ends a key at once and for good: requests with it are refused, and tasks that came in with
+    /// it make no more calls.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`.
+    pub fn revoke_key(&self, caller: &Caller, id: &KeyId) -> BoxFuture<'_, Result<(), Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            let key = self.key(&caller, &id).await?;
+            let scope = acting_for(&caller, &key.account_id)?;
+            let now = self.inner.clock.now();
+            self.commit(&scope.clone(), move |tx| {
+                if !store::keys::revoke(tx, &scope, &key.id, now)? {
+                    return Err(Error::not_found("key", &key.id));
+                }
+                let detail = json!({ "name": key.name, "member": key.account_id });
+                let entry = by_person(
+                    &caller,
+                    &scope,
+                    "key.revoked",
+                    key.id.as_str(),
+                    &detail,
+                    now,
+                );
+                store::audit::append(tx, &scope, entry)?;
+                Ok(())
+            })
+            .await
+        })
+    }
+
+    /// A key that the caller may know of.
+    async fn key(&self, caller: &Caller, id: &KeyId) -> Result<ApiKey, Error> {
+        self.keys(caller)
+            .await?
+            .into_iter()
+            .find(|key| key.id == *id)
+            .ok_or_else(|| Error::not_found("key", id))
+    }
+}
+
+/// Own keys are everybody's own business, those of others an administrator's.
+fn acting_for(caller: &Caller, account: &AccountId) -> Result<Scope, Error> {
+    let permission = if *account == caller.account_id {
+        Permission::RunTasks
+    } else {
+        Permission::ManageWorkspace
+    };
+    Ok(caller.scope(permission)?)
+}
+
+/// Whoever is given the secret of a key can act as its person, so that this person's role may not
+/// stand above the caller's.
+fn reach(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    caller: &Caller,
+    account: &AccountId,
+) -> Result<(), Error> {
+    let role = store::tenancy::role_in(tx, scope, account)?
+        .ok_or_else(|| Error::not_found("member", account))?;
+    caller.reaches(role, "keys of somebody whose role is above it")?;
+    Ok(())
+}
+
+/// A name that people can read: not empty, on one line, not too long.
+pub(crate) fn checked_name(whose: &str, name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    let refuse = |why: String| Err(Error::invalid("invalid_name", why));
+    if name.is_empty() {
+        return refuse(format!("the name of {whose} is empty"));
+    }
+    if name.chars().count() > NAME_CHARS_MAX {
+        return refuse(format!(
+            "the name of {whose} has more than {NAME_CHARS_MAX} characters"
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return refuse(format!(
+            "the name of {whose} has a line break or another control character in it"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn checked_expiry(
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
+    match expires_at {
+        Some(at) if at <= now => Err(Error::invalid(
+            "invalid_expiry",
+            format!("expiresAt must lie ahead; {} has passed", at.to_rfc3339()),
+        )),
+        wanted => Ok(wanted),
+    }
+}

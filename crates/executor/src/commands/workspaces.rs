@@ -1,0 +1,158 @@
+//! `executor workspaces`: what holds tasks, sources, rules and credentials, and its settings.
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::{plain, table};
+use api::settings::{Settings, SettingsChange};
+use api::system::{NewWorkspace, Workspace};
+use reqwest::Method;
+
+/// Lists and makes workspaces, and changes the settings of one
+#[derive(clap::Args)]
+#[command(
+    after_help = "Every command takes --workspace (EXECUTOR_WORKSPACE) for another than the first.\n\nExamples:\n  executor workspaces create staging\n  executor workspaces settings --in-client-decisions on --workspace staging"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Lists the workspaces that you reach
+    #[command(after_help = "Example:\n  executor workspaces list --json")]
+    List,
+    /// Makes a workspace
+    #[command(after_help = "Example:\n  executor workspaces create staging --name 'Staging'")]
+    Create {
+        /// Its short name for addresses: lower-case letters, digits and hyphens
+        slug: String,
+        /// The name people see; the short name by default
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Shows the settings of a workspace, and changes those that are given
+    #[command(
+        after_help = "Examples:\n  executor workspaces settings\n  executor workspaces settings --limit calls=2000 --limit computeMs=default"
+    )]
+    Settings {
+        /// Whether a person may answer approvals in a form of their MCP client
+        #[arg(long, value_name = "on|off", value_parser = switch)]
+        in_client_decisions: Option<bool>,
+        /// Whether members see each other's tasks, code and arguments
+        #[arg(long, value_name = "on|off", value_parser = switch)]
+        members_see_all_tasks: Option<bool>,
+        /// Whether a reviewer may change the arguments of any call that is asked about
+        #[arg(long, value_name = "on|off", value_parser = switch)]
+        approvers_may_edit: Option<bool>,
+        /// A limit and its new value, or `default`
+        #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
+        limits: Vec<(String, Option<u64>)>,
+    },
+}
+
+pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
+    let client = context.client()?;
+    let output = &context.output;
+    match arguments.command {
+        Command::List => {
+            let all: Vec<Workspace> = client.list(&["workspaces"], &[], usize::MAX).await?;
+            output.show(&all, |all| listed(all));
+        }
+        Command::Create { slug, name } => {
+            let new = NewWorkspace { slug, name };
+            let made: Workspace = client.send(Method::POST, &["workspaces"], &new).await?;
+            output.show(&made, |w| listed(std::slice::from_ref(w)));
+        }
+        Command::Settings {
+            in_client_decisions,
+            members_see_all_tasks,
+            approvers_may_edit,
+            limits,
+        } => {
+            let path = ["workspace", "settings"];
+            let mut change = SettingsChange {
+                in_client_decisions,
+                members_see_all_tasks,
+                approvers_may_edit,
+                ..SettingsChange::default()
+            };
+            for (name, value) in limits {
+                if change.limits.insert(name.clone(), value).is_some() {
+                    return Err(Failure::usage(format!("--limit {name} is given twice")));
+                }
+            }
+            let asks = in_client_decisions.is_none()
+                && members_see_all_tasks.is_none()
+                && approvers_may_edit.is_none()
+                && change.limits.is_empty();
+            let settings: Settings = if asks {
+                client.get(&path, &[]).await?
+            } else {
+                client.send(Method::PATCH, &path, &change).await?
+            };
+            output.show(&settings, shown);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn switch(text: &str) -> std::result::Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is on or off".to_owned()),
+    }
+}
+
+fn limit(text: &str) -> std::result::Result<(String, Option<u64>), String> {
+    let refuse = || format!("'{text}' is no NAME=N, such as calls=2000 or calls=default");
+    let (name, value) = text.split_once('=').ok_or_else(refuse)?;
+    let value = match value {
+        "default" => None,
+        number => Some(number.parse().map_err(|_| refuse())?),
+    };
+    Ok((name.to_owned(), value))
+}
+
+fn listed(workspaces: &[Workspace]) -> String {
+    let row = |w: &Workspace| vec![w.slug.clone(), plain(&w.name), w.id.clone()];
+    table(
+        &["SLUG", "NAME", "ID"],
+        &workspaces.iter().map(row).collect::<Vec<_>>(),
+    )
+}
+
+fn shown(settings: &Settings) -> String {
+    let word = |on: bool| if on { "on" } else { "off" }.to_owned();
+    let mut rows = vec![
+        vec![
+            "in-client-decisions".to_owned(),
+            word(settings.in_client_decisions),
+            word(false),
+            "whether a person may answer approvals in a form of their MCP client".to_owned(),
+        ],
+        vec![
+            "members-see-all-tasks".to_owned(),
+            word(settings.members_see_all_tasks),
+            word(false),
+            "whether members see each other's tasks, code and arguments".to_owned(),
+        ],
+        vec![
+            "approvers-may-edit".to_owned(),
+            word(settings.approvers_may_edit),
+            word(false),
+            "whether a reviewer may change the arguments of any call that is asked about"
+                .to_owned(),
+        ],
+    ];
+    rows.extend(settings.limits.iter().map(|limit| {
+        vec![
+            limit.name.clone(),
+            limit.value.to_string(),
+            limit.default.to_string(),
+            limit.description.clone(),
+        ]
+    }));
+    table(&["SETTING", "VALUE", "DEFAULT", "WHAT"], &rows)
+}

@@ -1,0 +1,44 @@
+//! People and their keys, as the API shows them.
+
+use crate::error::Failure;
+use api::{keys, members};
+use domain::Timestamp;
+use domain::key::ApiKey;
+use domain::tenancy::{Member, Role};
+
+pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
+    keys::Key {
+        id: k.id.to_string(),
+        name: k.name.clone(),
+        member: k.account_id.to_string(),
+        status: if k.works_at(now) { "active" } else { "expired" }.to_owned(),
+        created_by: k.created_by.to_string(),
+        created_at: k.created_at.to_rfc3339(),
+        rotated_at: k.rotated_at.map(Timestamp::to_rfc3339),
+        previous_until: k
+            .previous_until
+            .filter(|at| now < *at)
+            .map(Timestamp::to_rfc3339),
+        expires_at: k.expires_at.map(Timestamp::to_rfc3339),
+        last_used_at: k.last_used_at.map(Timestamp::to_rfc3339),
+    }
+}
+
+pub(crate) fn member(m: &Member) -> members::Member {
+    members::Member {
+        id: m.account.id.to_string(),
+        name: m.account.name.clone(),
+        role: m.role.as_str().to_owned(),
+        created_at: m.account.created_at.to_rfc3339(),
+    }
+}
+
+/// Reads the name of a role.
+pub(crate) fn role(text: &str) -> Result<Role, Failure> {
+    Role::parse(text).ok_or_else(|| {
+        Failure::invalid(
+            "role",
+            format!("'{text}' is none of member, billing_admin, admin, owner"),
+        )
+    })
+}
