@@ -507,9 +507,7 @@ impl<'e> Run<'e> {
         // it goes through the gate like any other.
         self.make_calls(wanted).await?;
         // Only now: a recorded call may be made again in the very turn that ends the program.
-        if let Some(result) = done
-            && self.ended.is_none()
-        {
+        if let (Some(result), None) = (done, &self.ended) {
             self.ended = Some(self.completed(result));
         }
         Ok(())
