@@ -140,9 +140,12 @@ fn judge_end(record: &Record, say: &mut impl FnMut(String)) {
     let ends: Vec<&str> = record
         .events
         .iter()
-        .filter_map(|e| match &e.kind {
-            EventKind::Task { status } => Some(status.as_str()),
-            _ => None,
+        .filter_map(|e| {
+            if let EventKind::Task { status } = &e.kind {
+                Some(status.as_str())
+            } else {
+                None
+            }
         })
         .filter(|s| !matches!(*s, "queued" | "running" | "waiting"))
         .collect();
@@ -167,7 +170,10 @@ fn judge_end(record: &Record, say: &mut impl FnMut(String)) {
             CallStatus::Failed(error) if error.code == ToolErrorCode::Internal => {
                 say(format!("call {}: {}", call.binding.sequence, error.message));
             }
-            _ => {}
+            CallStatus::Failed(_)
+            | CallStatus::Succeeded(_)
+            | CallStatus::Denied(_)
+            | CallStatus::Unknown => {}
         }
     }
 }

@@ -6,6 +6,11 @@
 //! What must hold is in `judge.rs`. That it can fail is shown in
 //! `docs/decisions/0020-simulation.md`. It times nothing and touches no network and no file.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a test without the usual harness says itself what it found"
+)]
+
 mod clock;
 mod judge;
 mod life;
@@ -18,7 +23,7 @@ mod world;
 use life::Ended;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use world::World;
 
@@ -88,13 +93,14 @@ fn play_all(from: u64, count: u64) -> ExitCode {
                     arrivals.fetch_add(played.arrivals as u64, Ordering::Relaxed);
                     if !played.wrong.is_empty() {
                         failed.store(true, Ordering::Relaxed);
-                        *worst.lock().unwrap() = Some(played);
+                        *locked(&worst) = Some(played);
                     }
                 }
             });
         }
     });
-    if let Some(played) = worst.into_inner().unwrap() {
+    let worst = locked(&worst).take();
+    if let Some(played) = worst {
         println!("{}", played.trace.join("\n"));
         return report(&played);
     }
@@ -189,7 +195,7 @@ fn in_runtime<F: Future>(world: &World, make: impl FnOnce() -> F) -> F::Output {
                 } else if beats.fetch_add(1, Ordering::Relaxed) > BEATS_MAX {
                     panic!("nobody waits for anything that time could bring");
                 }
-                if let Some(waker) = pulse.lock().unwrap().take() {
+                if let Some(waker) = locked(&pulse).take() {
                     waker.wake();
                 }
             })
@@ -198,11 +204,15 @@ fn in_runtime<F: Future>(world: &World, make: impl FnOnce() -> F) -> F::Output {
     };
     // Whoever is woken may have nothing to do; then the thread would sleep, and real time would count.
     runtime.spawn(std::future::poll_fn(move |context| {
-        *pulse.lock().unwrap() = Some(context.waker().clone());
+        *locked(&pulse) = Some(context.waker().clone());
         Poll::<()>::Pending
     }));
     let made = make();
     runtime.block_on(made)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the command line asks for. The words of the usual test harness are passed over.

@@ -254,7 +254,7 @@ impl Storm {
                     assert!(sent <= 1, "{write} was sent {sent} times: {state:#}");
                 }
                 Some("approval_denied") => assert_eq!(sent, 0, "{write} was denied: {state:#}"),
-                _ => {
+                Some(_) | None => {
                     assert_eq!(outcome, write, "{state:#}");
                     assert_eq!(sent, 1, "{write} was sent {sent} times: {state:#}");
                 }
