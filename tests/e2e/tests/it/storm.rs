@@ -121,7 +121,7 @@ impl Storm {
             "effect": "allow",
             "match": {
                 "tools": ["ledger.items.createItem"],
-                "conditions": [{ "path": "amount", "operator": "<", "value": 100 }],
+                "conditions": ["amount < 100"],
             },
         });
         server.post("/policies", rule).await;
