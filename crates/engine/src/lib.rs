@@ -5,6 +5,7 @@
 //! rebuilt from the journal at any instant. Modules stand in suggested reading order.
 
 mod approvals;
+mod aside;
 mod audit;
 mod builtin;
 mod catalog;
@@ -48,6 +49,8 @@ pub use audit::{AuditQuery, AuditVerification};
 pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
+#[cfg(debug_assertions)]
+pub use entropy::seed_entropy;
 pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};

@@ -32,6 +32,7 @@ use domain::call::{Call, CallStatus};
 use domain::canonical::canonical;
 use domain::limits::HOLD_WINDOW_MS;
 use domain::task::{Lease, Outcome, Task, TaskError};
+pub(crate) use end::cancel_at_rest;
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -446,6 +447,7 @@ impl<'e> Run<'e> {
 
     async fn on_events(&mut self, first: Event) -> Result<(), Error> {
         let mut wanted: Vec<Wanted> = Vec::new();
+        let mut done = None;
         let mut event = Some(first);
         while let Some(current) = event {
             match current {
@@ -477,7 +479,7 @@ impl<'e> Run<'e> {
                 }
                 Event::Done { result, .. } => {
                     self.turns_open = 0;
-                    self.ended = Some(self.completed(result));
+                    done = Some(result);
                 }
                 Event::Failed(failure) if self.restoring => {
                     tracing::warn!(
@@ -499,7 +501,7 @@ impl<'e> Run<'e> {
                     return Ok(());
                 }
             }
-            event = if self.ended.is_some() {
+            event = if self.ended.is_some() || done.is_some() {
                 None
             } else {
                 self.session.next().now_or_never()
@@ -511,7 +513,12 @@ impl<'e> Run<'e> {
         }
         // A call made just before the end is the program's last will only if nobody must be asked:
         // it goes through the gate like any other.
-        self.make_calls(wanted).await
+        self.make_calls(wanted).await?;
+        // Only now: a recorded call may be made again in the very turn that ends the program.
+        if let (Some(result), None) = (done, &self.ended) {
+            self.ended = Some(self.completed(result));
+        }
+        Ok(())
     }
 
     fn completed(&self, result: String) -> Outcome {

@@ -9,7 +9,7 @@ use domain::access::{Caller, Permission, Scope, System};
 use domain::approval::Approval;
 use domain::call::Call;
 use domain::event::{Event, EventKind};
-use domain::task::{Outcome, Task};
+use domain::task::Task;
 use domain::tenancy::{Account, Organization, Workspace};
 use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
@@ -190,6 +190,7 @@ impl Engine {
                 // Another server may run it, and its notice be lost: looking again is the floor.
                 let look_again = deadline.min(tokio::time::Instant::now() + Duration::from_secs(1));
                 tokio::select! {
+                    biased;
                     changed = tokio::time::timeout_at(look_again, watch.changed()) => drop(changed),
                     () = self.inner.worker.parted.cancelled() => {}
                 }
@@ -213,6 +214,7 @@ impl Engine {
                 Doing::Busy | Doing::Waiting(_) => {}
             }
             tokio::select! {
+                biased;
                 changed = tokio::time::timeout_at(deadline, doing.changed()) => match changed {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) | Err(_) => return None,
@@ -280,17 +282,14 @@ impl Engine {
             let scope = caller.scope(Permission::RunTasks)?;
             let now = self.inner.clock.now();
             self.commit(&scope, {
-                let (scope, id, by) = (scope.clone(), id.clone(), caller.account_id.clone());
+                let (scope, by) = (scope.clone(), caller.account_id.clone());
+                let (task, owner) = (view.task, self.inner.worker.owner().to_owned());
                 move |tx| {
-                    if store::tasks::finish_unclaimed(tx, &scope, &id, &Outcome::Canceled, now)? {
-                        for approval in store::approvals::withdraw_pending(tx, &scope, &id)? {
-                            crate::gate::approval_event(tx, &scope, &approval, now)?;
-                        }
-                        task_event(tx, &scope, &id, "canceled", now)
-                    } else {
-                        store::tasks::request_cancel(tx, &scope, &id, &by)?;
-                        Ok(())
+                    if crate::run::cancel_at_rest(tx, &scope, &task, &owner, now)? {
+                        return Ok(());
                     }
+                    store::tasks::request_cancel(tx, &scope, &task.id, &by)?;
+                    Ok(())
                 }
             })
             .await?;

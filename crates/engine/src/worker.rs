@@ -181,6 +181,7 @@ impl Engine {
                 Err(error) => tracing::warn!("could not look for queued tasks: {error}"),
             }
             tokio::select! {
+                biased;
                 () = worker.stop.cancelled() => return,
                 () = worker.kick.notified() => {}
                 () = self.inner.clock.sleep(LOOK_MS) => {}
@@ -368,6 +369,7 @@ impl Engine {
     async fn expiry_loop(self) {
         loop {
             tokio::select! {
+                biased;
                 () = self.inner.worker.stop.cancelled() => return,
                 () = self.inner.clock.sleep(LOOK_MS) => {}
             }

@@ -12,7 +12,7 @@ pub use yeses::add_yes;
 
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, keep};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Reader, Tx, points};
 use domain::access::{Channel, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question};
 use domain::call::Binding;
@@ -25,6 +25,7 @@ use whole::whole;
 /// # Errors
 /// Those of the database.
 pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(), Error> {
+    points::reached("approval.asked");
     let binding = &approval.binding;
     let answered = approval.status.answered();
     let edited = approval.edited.as_ref();
@@ -307,6 +308,7 @@ pub fn resolve(
     id: &ApprovalId,
     status: &ApprovalStatus,
 ) -> Result<bool, Error> {
+    points::reached("approval.answered");
     let answered = status.answered();
     let happened = match status {
         ApprovalStatus::Happened(_, value) => Some(value),
@@ -464,6 +466,7 @@ pub fn expire_due(
     system: System,
     now: Timestamp,
 ) -> Result<Vec<(Scope, Approval)>, Error> {
+    points::reached("approval.expired");
     let expired = tx.all(
         &format!(
             "update approvals

@@ -11,7 +11,7 @@ mod chain;
 use crate::db::{Row, json, params};
 use crate::tasks;
 use crate::values::{self, Whole};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Reader, Tx, points};
 use chain::{chain, genesis, outcome_hash, verify};
 use domain::access::Scope;
 use domain::call::{Binding, Call, CallStatus, Delivery};
@@ -25,6 +25,10 @@ use domain::{TaskId, Timestamp};
 /// [`Error::LostLease`]; [`Error::Conflict`] if the call is there, or the one before is not; those
 /// of the database.
 pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Result<(), Error> {
+    points::reached("call.recorded");
+    if call.sent_at.is_some() {
+        points::reached("call.sent");
+    }
     let binding = &call.binding;
     let (header, before) = tasks::check_chain(tx, lease, binding.sequence.saturating_sub(1))?;
     let before = match before {
@@ -94,6 +98,7 @@ pub fn mark_sent(
     sequence: u32,
     at: Timestamp,
 ) -> Result<bool, Error> {
+    points::reached("call.sent");
     tasks::check(tx, lease)?;
     let marked = tx.execute(
         "update calls
@@ -111,6 +116,7 @@ pub fn mark_sent(
 /// # Errors
 /// [`Error::LostLease`]; those of the database.
 pub fn mark_unknown(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<bool, Error> {
+    points::reached("call.unknown");
     tasks::check(tx, lease)?;
     let marked = tx.execute(
         "update calls
@@ -160,6 +166,7 @@ pub fn record_outcome(
     finished_at: Timestamp,
     delivery: Option<Delivery>,
 ) -> Result<(), Error> {
+    points::reached("outcome.recorded");
     tasks::check(tx, lease)?;
     let conflict = || Error::Conflict("calls_outcome_once".to_owned());
     let Journaled { call, chain, .. } = tx

@@ -9,11 +9,13 @@ mod lease;
 
 pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
 pub(crate) use lease::check_chain;
-pub use lease::{abandon, abandon_all, cancel_requested, check, release, renew, suspend, wake};
+pub use lease::{
+    abandon, abandon_all, cancel_requested, check, release, renew, suspend, take_over, wake,
+};
 
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, Whole};
-use crate::{Error, Notice, Reader, Tx};
+use crate::{Error, Notice, Reader, Tx, points};
 use domain::access::{Channel, Scope};
 use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
@@ -54,6 +56,7 @@ fn insert_row(
     task: &Task,
     claim: Option<(&str, Timestamp)>,
 ) -> Result<(), Error> {
+    points::reached("task.submitted");
     let begun = u32::from(claim.is_some());
     tx.execute(
         "insert into tasks
@@ -337,6 +340,7 @@ pub fn finish(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<(), Error> {
+    points::reached("task.finished");
     let (result, error) = columns_of(outcome)?;
     let result = result
         .map(|text| values::keep(tx, &lease.task_id, text, now))
@@ -373,6 +377,7 @@ pub fn finish_unclaimed(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    points::reached("task.finished");
     let (result, error) = columns_of(outcome)?;
     let finished = tx.execute(
         "update tasks
