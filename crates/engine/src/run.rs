@@ -136,6 +136,8 @@ struct Run<'e> {
     /// Turns that the sandbox has been given and not ended.
     turns_open: u32,
     next_timer_ms: Option<u64>,
+    /// Processor time that the program has used, as its sandbox said last.
+    compute_ms: u64,
     logs: Logs,
     /// How many sandboxes it has had since it last got on, which was at this delivery.
     sandboxes: u32,
@@ -219,6 +221,7 @@ impl<'e> Run<'e> {
             outbox: VecDeque::new(),
             turns_open: 1,
             next_timer_ms: None,
+            compute_ms: 0,
             logs: Logs::default(),
             sandboxes: 1,
             lost_at: 0,
@@ -317,8 +320,11 @@ impl<'e> Run<'e> {
             return self.settle_ended().await;
         }
         self.show_waiting();
-        let held_for = self.waiting_since.map_or(0, |since| now.since(since));
-        if self.waiting_since.is_some() && held_for >= HOLD_WINDOW_MS && self.suspend().await? {
+        // A place that others wait for is not held for an answer that may be long in coming.
+        let held_enough = self.waiting_since.is_some_and(|since| {
+            now.since(since) >= HOLD_WINDOW_MS || self.engine.inner.worker.is_full()
+        });
+        if held_enough && self.suspend().await? {
             return Ok(Some(End::Suspended));
         }
         Ok(None)
@@ -461,8 +467,10 @@ impl<'e> Run<'e> {
                 Event::Log { level, text } => self.on_log(level, text),
                 Event::TurnEnd {
                     next_timer_elapsed_ms,
+                    compute_ms,
                     ..
                 } => {
+                    self.compute_ms = compute_ms;
                     self.restoring = false;
                     self.turns_open = self.turns_open.saturating_sub(1);
                     self.next_timer_ms = next_timer_elapsed_ms;

@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use store::values::Part;
 use submit::Look;
 
 /// A program to run.
@@ -331,7 +332,8 @@ impl Engine {
         })
     }
 
-    /// The calls of a task in their order.
+    /// The calls of a task in their order. In the place of a large value stands how long it is and
+    /// how it begins; [`Engine::task_call`] has it whole.
     ///
     /// # Errors
     /// `not_found`.
@@ -346,8 +348,30 @@ impl Engine {
             let scope = caller.scope(Permission::RunTasks)?;
             self.inner
                 .store
-                .read(move |r| Ok(store::calls::list(r, &scope, &id)?))
+                .read(move |r| Ok(store::calls::outline(r, &scope, &id)?))
                 .await
+        })
+    }
+
+    /// One call of a task, whole.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn task_call(
+        &self,
+        caller: &Caller,
+        id: &TaskId,
+        sequence: u32,
+    ) -> BoxFuture<'_, Result<Call, Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            self.task(&caller, &id).await?;
+            let scope = caller.scope(Permission::RunTasks)?;
+            self.inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::calls::get(r, &scope, &id, sequence)?))
+                .await?
+                .ok_or_else(|| Error::not_found("call", sequence))
         })
     }
 
@@ -373,8 +397,8 @@ impl Engine {
         })
     }
 
-    /// A part of a value that was too large to be carried: the text from byte `offset`, at most
-    /// `length` bytes, cut between characters; and how long the whole is.
+    /// A part of a value that was too large to be carried, from byte `offset` and at most `length`
+    /// bytes, cut between characters. Whoever may see the task that it belongs to may read it.
     ///
     /// # Errors
     /// `not_found`.
@@ -384,29 +408,28 @@ impl Engine {
         id: &HandleId,
         offset: u64,
         length: u64,
-    ) -> BoxFuture<'_, Result<(String, u64), Error>> {
+    ) -> BoxFuture<'_, Result<Part, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            self.handle_part(&scope, &id, offset, length).await
+            self.inner
+                .store
+                .read({
+                    let (id, caller) = (id.clone(), caller.clone());
+                    move |r| {
+                        let Some(owner) = store::handles::owner(r, &scope, &id)? else {
+                            return Ok(None);
+                        };
+                        let own = owner == caller.account_id;
+                        if !own && !sees_all_tasks(r, &scope, &caller)? {
+                            return Ok(None);
+                        }
+                        Ok::<_, Error>(store::handles::read(r, &scope, &id, offset, length)?)
+                    }
+                })
+                .await?
+                .ok_or_else(|| Error::not_found("handle", &id))
         })
-    }
-
-    pub(crate) async fn handle_part(
-        &self,
-        scope: &Scope,
-        id: &HandleId,
-        offset: u64,
-        length: u64,
-    ) -> Result<(String, u64), Error> {
-        let (scope, handle) = (scope.clone(), id.clone());
-        self.inner
-            .store
-            .read(move |r| {
-                Ok::<_, Error>(store::handles::read(r, &scope, &handle, offset, length)?)
-            })
-            .await?
-            .ok_or_else(|| Error::not_found("handle", id))
     }
 }
 

@@ -27,6 +27,7 @@ pub mod meta;
 pub mod policies;
 pub mod quotas;
 pub mod recorded;
+pub mod retention;
 pub mod rounds;
 pub mod servers;
 pub mod sessions;
@@ -34,6 +35,7 @@ pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;
+pub mod values;
 pub mod webhooks;
 
 pub use db::{Reader, Tx};

@@ -124,7 +124,7 @@ impl LastWord {
     fn write(&self, tx: &mut store::Tx<'_>) -> Result<Vec<Approval>, Error> {
         let (scope, id) = (&self.scope, &self.lease.task_id);
         if let Some((handle, text)) = &self.large {
-            store::handles::insert(tx, scope, handle, id, text)?;
+            store::handles::insert(tx, scope, handle, id, text, self.at)?;
         }
         for approval in store::approvals::withdraw_pending(tx, scope, id)? {
             gate::approval_event(tx, scope, &approval, self.at)?;

@@ -46,6 +46,7 @@ mod floods;
 mod gate;
 mod hostile;
 mod http;
+mod keeping;
 mod keys;
 mod kills;
 mod people;
