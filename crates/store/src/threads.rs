@@ -7,6 +7,7 @@
 use crate::db::{Connection, Control, Reader, Tx, postgres::Postgres, sqlite::Sqlite};
 use crate::notices::Outlet;
 use crate::{Error, Location, migrate};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -231,12 +232,12 @@ fn together(
     outlet: &Outlet,
 ) -> Result<Vec<usize>, Error> {
     let connection = link.begin(Control::BeginWrite)?;
-    let ran = parts(connection, group);
+    let ran = parts(connection, group, outlet);
     if ran.is_err() {
         // The error that led here is the one to tell; a rollback that fails ends with the connection.
         let _ = connection.control(Control::Rollback);
+        connection.take_notices();
     }
-    tell(connection, ran.is_ok(), outlet);
     let again = connection.take_retryable();
     match ran {
         // The commit itself lost against another server: nothing happened, all may run again.
@@ -245,20 +246,29 @@ fn together(
     }
 }
 
-fn parts(connection: &mut Connection, group: &mut [Box<dyn Work>]) -> Result<Vec<usize>, Error> {
+fn parts(
+    connection: &mut Connection,
+    group: &mut [Box<dyn Work>],
+    outlet: &Outlet,
+) -> Result<Vec<usize>, Error> {
     let mut again = Vec::new();
+    let mut notices = BTreeSet::new();
     connection.control(Control::Savepoint)?;
     for (i, work) in group.iter_mut().enumerate() {
         if work.write(&mut Tx::new(connection)) {
             connection.control(Control::NextSavepoint)?;
+            notices.append(&mut connection.take_notices());
         } else {
             connection.control(Control::RollbackToSavepoint)?;
+            // What an undone part wanted told goes with it.
+            connection.take_notices();
             if connection.take_retryable() {
                 again.push(i);
             }
         }
     }
     connection.control(Control::Commit)?;
+    outlet.tell(notices);
     Ok(again)
 }
 
