@@ -7,6 +7,7 @@
 use crate::db::{Connection, Control, Reader, Tx, postgres::Postgres, sqlite::Sqlite};
 use crate::notices::Outlet;
 use crate::{Error, Location, migrate, points};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -236,12 +237,12 @@ fn together(
     outlet: &Outlet,
 ) -> Result<Vec<usize>, Error> {
     let connection = link.begin(Control::BeginWrite)?;
-    let ran = parts(connection, group);
+    let ran = parts(connection, group, outlet);
     if ran.is_err() {
         // The error that led here is the one to tell; a rollback that fails ends with the connection.
         let _ = connection.control(Control::Rollback);
+        connection.take_notices();
     }
-    tell(connection, ran.is_ok(), outlet);
     let again = connection.take_retryable();
     match ran {
         // The commit itself lost against another server: nothing happened, all may run again.
@@ -250,17 +251,25 @@ fn together(
     }
 }
 
-fn parts(connection: &mut Connection, group: &mut [Box<dyn Work>]) -> Result<Vec<usize>, Error> {
+fn parts(
+    connection: &mut Connection,
+    group: &mut [Box<dyn Work>],
+    outlet: &Outlet,
+) -> Result<Vec<usize>, Error> {
     let mut again = Vec::new();
+    let mut notices = BTreeSet::new();
     points::undo_to(0);
     connection.control(Control::Savepoint)?;
     for (i, work) in group.iter_mut().enumerate() {
         let points = points::count();
         if work.write(&mut Tx::new(connection)) {
             connection.control(Control::NextSavepoint)?;
+            notices.append(&mut connection.take_notices());
         } else {
             points::undo_to(points);
             connection.control(Control::RollbackToSavepoint)?;
+            // What an undone part wanted told goes with it.
+            connection.take_notices();
             if connection.take_retryable() {
                 again.push(i);
             }
@@ -269,6 +278,7 @@ fn parts(connection: &mut Connection, group: &mut [Box<dyn Work>]) -> Result<Vec
     points::before_commit();
     connection.control(Control::Commit)?;
     points::after_commit();
+    outlet.tell(notices);
     Ok(again)
 }
 
