@@ -15,6 +15,7 @@ mod peers;
 mod postgres;
 mod process;
 mod sandbox;
+mod servers;
 mod upstream;
 
 use crate::project;
@@ -56,6 +57,8 @@ enum Subject {
     Sandbox,
     /// Waiting tasks by the hundred thousand: memory, database, and how soon one goes on.
     Durable,
+    /// Two servers on one PostgreSQL beside one.
+    Servers,
 }
 
 /// A measured figure and the most (or least) it may be.
@@ -122,6 +125,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Subject::Product => product(options, &program)?,
         Subject::Sandbox => sandbox::run(options, &program)?,
         Subject::Durable => durable::run(options, &program)?,
+        Subject::Servers => {
+            machine();
+            report("several servers", &servers::measure(&program)?)
+        }
     };
     match missed {
         0 => println!("\nbench: every budget is met"),

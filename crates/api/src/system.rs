@@ -69,6 +69,27 @@ pub struct Check {
     pub next_step: Option<String>,
 }
 
+/// One of the servers that share the database.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Server {
+    /// Its name, another at each start.
+    pub id: String,
+    /// `running`, `draining` (it takes no more tasks and is about to end), `stopped`, or `lost`: it
+    /// has been silent for longer than its leases last.
+    pub status: String,
+    /// Whether it is the one that answers.
+    pub is_this: bool,
+    /// The program's version.
+    pub version: String,
+    /// Digests of the engines whose tasks it can run.
+    pub engines: Vec<String>,
+    /// When it began.
+    pub started_at: String,
+    /// When it was last heard of, by the database's clock.
+    pub last_seen_at: String,
+}
+
 /// A one-time link that signs a browser in.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

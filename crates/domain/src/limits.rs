@@ -102,3 +102,6 @@ pub const MEMBERS_MAX: usize = 10_000;
 
 /// Workspaces of one organization.
 pub const WORKSPACES_MAX: usize = 1_000;
+
+/// How long a server that is asked to end may take to leave its tasks to others.
+pub const DRAIN_MS: u64 = 10_000;

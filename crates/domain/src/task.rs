@@ -193,7 +193,7 @@ impl Task {
 
 /// A server's right to write about a task: the number rises each time the task changes hands, and
 /// a write with an older number is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The task.
     pub task_id: TaskId,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use domain::access::{Caller, Channel, System};
 use domain::task::{Outcome, TaskState};
-use engine::{Engine, NewSource, NewTask, Parts, Runtimes, SystemClock, Types, Until};
+use engine::{Engine, NewSource, NewTask, Parts, Runtimes, Sharing, SystemClock, Types, Until};
 use serde_json::json;
 
 /// Why a measurement was not taken.
@@ -61,6 +61,7 @@ async fn measure() -> Result<(), Failed> {
         system: System::mint(),
         public_url: "http://127.0.0.1:4788".into(),
         server_id: "figures".into(),
+        sharing: Sharing::default(),
     })
     .await?;
     let caller = engine.local_caller(Channel::Api, "figures".into());

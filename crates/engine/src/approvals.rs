@@ -149,10 +149,11 @@ impl Engine {
                 answered: Answered {
                     by: caller.account_id.clone(),
                     channel: caller.channel,
-                    at: self.inner.clock.now(),
+                    at: self.shared_now().await?,
                     reason,
                 },
             };
+            let attempt = (answering.id.clone(), answering.answered.clone());
             let answered = self
                 .commit(&scope, move |tx| {
                     let answered = answering.write(tx)?;
@@ -162,10 +163,35 @@ impl Engine {
                     }
                     Ok(answered)
                 })
-                .await?;
+                .await;
+            let answered = match answered {
+                Err(Error::Conflict { code, message }) => {
+                    self.note_refused(&scope, attempt, code).await?;
+                    return Err(Error::Conflict { code, message });
+                }
+                answered => answered?,
+            };
             self.tell_answered(&answered);
             Ok(answered)
         })
+    }
+}
+
+impl Engine {
+    /// An answer that did not count is known afterwards too: who else tried, and why it came to
+    /// nothing.
+    async fn note_refused(
+        &self,
+        scope: &Scope,
+        (id, answered): (ApprovalId, Answered),
+        code: &'static str,
+    ) -> Result<(), Error> {
+        let detail = json!({ "code": code, "reason": answered.reason });
+        self.commit(scope, {
+            let scope = scope.clone();
+            move |tx| audit(tx, &scope, (&id, "approval.refused"), &answered, &detail)
+        })
+        .await
     }
 }
 

@@ -23,6 +23,17 @@ impl Feed {
         }
     }
 
+    /// Tells every watcher of every workspace to look again.
+    pub(crate) fn wake_all(&self) {
+        let watched: Vec<WorkspaceId> = {
+            let workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
+            workspaces.keys().cloned().collect()
+        };
+        for workspace in watched {
+            self.wake(&workspace);
+        }
+    }
+
     /// Watches a workspace from now on.
     pub(crate) fn watch(&self, workspace: &WorkspaceId) -> watch::Receiver<u64> {
         let mut workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());

@@ -28,6 +28,7 @@ mod retention;
 mod rounds;
 mod run;
 mod runtimes;
+mod servers;
 mod settings;
 mod sign_in;
 mod sources;
@@ -61,6 +62,7 @@ pub use policies::remember::{Lasting, Suggestion};
 pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
+pub use servers::{ServerView, Sharing};
 pub use settings::SettingsChange;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
 pub use store::values::Part as ResultPart;
@@ -101,9 +103,10 @@ pub struct Parts {
     pub system: System,
     /// What links to approvals begin with.
     pub public_url: String,
-    /// The server's name in leases: the same at each start on the same data directory, unlike that
-    /// of any other server.
+    /// The server's name in leases: another at each start.
     pub server_id: String,
+    /// How it behaves among others on the same database.
+    pub sharing: Sharing,
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -161,22 +164,26 @@ impl Engine {
                 rates: rates::Rates::default(),
                 quotas: quotas::Quotas::default(),
                 outbox: webhooks::Outbox::default(),
-                worker: worker::Worker::new(parts.server_id),
+                worker: worker::Worker::new(parts.server_id, parts.sharing),
             };
             let engine = Self {
                 inner: Arc::new(inner),
             };
             engine.recover().await?;
-            engine.start_workers(parts.incidents);
+            engine.start_workers(parts.incidents)?;
             Ok(engine)
         })
     }
 
-    /// Stops claiming, releases every sandbox and closes the database. Live tasks stay as they are
-    /// recorded and are rebuilt by the next server.
+    /// Drains the server if that was not done, ends every duty and closes the database. Live tasks
+    /// go on at other servers, or at the next start.
     pub fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if !self.is_draining() {
+                self.drain().await;
+            }
             self.stop_workers().await;
+            self.leave_word().await;
             self.inner.store.close().await;
         })
     }

@@ -2,8 +2,9 @@
 
 use crate::tasks::TaskView;
 use domain::TaskId;
+use domain::task::Lease;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::watch;
 
 /// What a live task is doing, as waiters see it.
@@ -24,8 +25,10 @@ pub(crate) enum Doing {
 pub(crate) struct Signals {
     /// It is to end.
     pub(crate) cancel: bool,
-    /// The server is going down: leave everything as it is recorded.
+    /// The server is going down: come to rest and leave it to others.
     pub(crate) shutdown: bool,
+    /// Another server has it: nothing may be written or sent any more.
+    pub(crate) lost: bool,
     /// Rises when an approval of it was answered.
     pub(crate) answers: u64,
 }
@@ -34,6 +37,16 @@ pub(crate) struct Signals {
 pub(crate) struct Live {
     pub(crate) doing: watch::Sender<Doing>,
     pub(crate) signals: watch::Sender<Signals>,
+    /// The lease under which it runs, once there is one.
+    lease: OnceLock<Lease>,
+}
+
+impl Live {
+    /// It runs under this lease.
+    pub(crate) fn has(&self, lease: &Lease) {
+        // A run has one lease: a task that is claimed again is another live task.
+        let _first = self.lease.set(lease.clone());
+    }
 }
 
 /// All live tasks of this server.
@@ -43,13 +56,18 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Enters a task. It stays until the guard is dropped.
+    /// Enters a task. It stays until it is left.
     pub(crate) fn enter(&self, id: &TaskId) -> Arc<Live> {
         let live = Arc::new(Live {
             doing: watch::channel(Doing::Busy).0,
             signals: watch::channel(Signals::default()).0,
+            lease: OnceLock::new(),
         });
-        self.lock().insert(id.clone(), Arc::clone(&live));
+        let before = self.lock().insert(id.clone(), Arc::clone(&live));
+        if let Some(before) = before {
+            // Whoever runs it anew can only do so because the run before has lost it.
+            before.signals.send_modify(|s| s.lost = true);
+        }
         live
     }
 
@@ -69,8 +87,18 @@ impl Registry {
         self.lock().values().cloned().collect()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// The live tasks that run under a lease, with it.
+    pub(crate) fn held(&self) -> Vec<(Lease, Arc<Live>)> {
+        let tasks = self.lock();
+        let held = tasks.values().filter_map(|live| {
+            let lease = live.lease.get()?.clone();
+            Some((lease, Arc::clone(live)))
+        });
+        held.collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {

@@ -135,7 +135,7 @@ impl Engine {
                 .open_text(&scope, &binding, &sealed)
                 .ok_or_else(no_round)?;
             let round: Round = serde_json::from_str(opened.expose()).map_err(|_| no_round())?;
-            let now = self.inner.clock.now();
+            let now = self.shared_now().await?;
             if now >= round.expires_at {
                 return Err(no_round());
             }

@@ -4,13 +4,14 @@
 //! The order of writes is in ARCHITECTURE.md. A task that was run before is rebuilt by the same
 //! loop: its program runs again and the journal answers. Calls are in `run/calls.rs`, what was
 //! recorded in `run/journal.rs`, a suspended program in `run/rest.rs`, the task's own time in
-//! `run/task_clock.rs`.
+//! `run/task_clock.rs`, how it is left to another server in `run/leave.rs`.
 
 mod answers;
 mod begin;
 mod calls;
 mod end;
 mod journal;
+mod leave;
 mod logs;
 mod record;
 mod rest;
@@ -72,7 +73,11 @@ pub(crate) async fn run(
     let doing = match Run::begin(engine, scope, task, lease.clone(), live, started).await {
         Ok(doing) => doing,
         Err(Error::LostLease) => {
-            tracing::info!(task.id = %id, "another server runs the task now");
+            tracing::warn!(
+                task.id = %id,
+                "the lease of the task was lost and another server has it now; nothing more of it \
+                 is written or sent here"
+            );
             Doing::Released
         }
         Err(error) => {
@@ -92,7 +97,7 @@ async fn give_back(engine: &Engine, lease: Lease) {
         let released: Result<(), Error> = engine
             .inner
             .store
-            .write(move |tx| Ok(store::tasks::release(tx, &lease)?))
+            .write(move |tx| Ok(store::tasks::release(tx, &lease, None)?))
             .await;
         if !matches!(released, Err(Error::Unavailable { .. })) || engine.is_stopping() {
             return;
@@ -141,6 +146,10 @@ struct Run<'e> {
     restoring: bool,
     waiting_since: Option<Timestamp>,
     shown_waiting: bool,
+    /// Since when the task is being left to another server.
+    leaving_since: Option<Timestamp>,
+    /// The program has said things since that were not heeded: what it is now is not recorded.
+    unheeded: bool,
     ended: Option<Outcome>,
 }
 
@@ -219,6 +228,8 @@ impl<'e> Run<'e> {
             restoring: false,
             waiting_since: None,
             shown_waiting: false,
+            leaving_since: None,
+            unheeded: false,
             ended: None,
         };
         if let Some(rest) = rest {
@@ -235,6 +246,8 @@ impl<'e> Run<'e> {
 
     async fn drive(&mut self) -> Result<End, Error> {
         let mut signals = self.live.signals.subscribe();
+        // What was said before this run listened is heard first.
+        signals.mark_changed();
         let mut answers_seen = 0;
         loop {
             if let Some(end) = self.settle().await? {
@@ -245,8 +258,11 @@ impl<'e> Run<'e> {
                 biased;
                 _ = signals.changed() => {
                     let said = *signals.borrow_and_update();
+                    if said.lost {
+                        return Err(Error::LostLease);
+                    }
                     if said.shutdown {
-                        return Ok(End::LeftAsRecorded);
+                        self.begin_to_leave();
                     }
                     if said.cancel && self.ended.is_none() {
                         self.ended = Some(Outcome::Canceled);
@@ -278,6 +294,9 @@ impl<'e> Run<'e> {
             return self.settle_ended().await;
         }
         self.send_commands();
+        if let Some(since) = self.leaving_since {
+            return Ok(self.settle_leaving(since));
+        }
         self.replay_next();
         if !self.journal.is_replaying() && self.ended.is_none() {
             self.after_replay().await?;
@@ -417,7 +436,7 @@ impl<'e> Run<'e> {
         if self.has_pending_approval() {
             wake = wake.min(LOOK_AGAIN_MS);
         }
-        if self.ended.is_some() {
+        if self.ended.is_some() || self.leaving_since.is_some() {
             wake = wake.min(LOOK_AGAIN_MS);
         } else if let Some(since) = self.waiting_since {
             wake = wake.min(HOLD_WINDOW_MS.saturating_sub(now.since(since)));
@@ -485,6 +504,10 @@ impl<'e> Run<'e> {
             } else {
                 self.session.next().now_or_never()
             };
+        }
+        if self.leaving_since.is_some() && (self.unheeded || !wanted.is_empty()) {
+            self.leave_unmade();
+            return Ok(());
         }
         // A call made just before the end is the program's last will only if nobody must be asked:
         // it goes through the gate like any other.

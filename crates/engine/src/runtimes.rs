@@ -8,6 +8,7 @@ use crate::{Engine, Error};
 use domain::task::TaskError;
 use futures_util::future::BoxFuture;
 use sandbox::{CloudflareWorker, ExchangeRefused, Sandbox};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What makes each runtime of the product available, for whoever asks for one that is not.
@@ -65,6 +66,13 @@ impl Runtimes {
     /// The identifiers, the default first.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.all().map(|runtime| runtime.name()).collect()
+    }
+
+    /// Digests of all engines whose tasks can be run here.
+    pub(crate) fn engines(&self) -> Vec<String> {
+        let engines = self.all().flat_map(|runtime| runtime.engines());
+        let engines: BTreeSet<String> = engines.map(str::to_owned).collect();
+        engines.into_iter().collect()
     }
 
     /// Why the default runs no program here.

@@ -30,9 +30,9 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             caller.scope(Permission::DecideApprovals)?;
-            let until = self.inner.clock.now().plus_ms(LINK_MS);
             let token = token();
-            self.keep(&token, &caller.account_id, Kind::Link, until)
+            let until = self
+                .keep(&token, &caller.account_id, Kind::Link, LINK_MS)
                 .await?;
             Ok((token, until))
         })
@@ -45,11 +45,12 @@ impl Engine {
     pub fn redeem_sign_in_link(&self, link: &str) -> BoxFuture<'_, Result<String, Error>> {
         let digest = sha256_hex(link.as_bytes());
         Box::pin(async move {
-            let (system, now) = (self.inner.system, self.inner.clock.now());
+            let (system, local) = (self.inner.system, self.inner.clock.now());
             let account = self
                 .inner
                 .store
                 .write(move |tx| {
+                    let now = tx.now(local)?;
                     store::sessions::remove_expired(tx, system, now)?;
                     Ok::<_, Error>(store::sessions::take_link(tx, system, &digest, now)?)
                 })
@@ -62,7 +63,7 @@ impl Engine {
                     )
                 })?;
             let session = token();
-            self.keep(&session, &account, Kind::Session, now.plus_ms(SESSION_MS))
+            self.keep(&session, &account, Kind::Session, SESSION_MS)
                 .await?;
             Ok(session)
         })
@@ -73,18 +74,24 @@ impl Engine {
         token: &str,
         account: &domain::AccountId,
         kind: Kind,
-        until: Timestamp,
-    ) -> Result<(), Error> {
-        let system = self.inner.system;
-        let session = NewSession {
-            token_sha256: sha256_hex(token.as_bytes()),
-            account_id: account.clone(),
-            kind,
-            expires_at: until,
-        };
+        lasts_ms: i64,
+    ) -> Result<Timestamp, Error> {
+        let (system, local) = (self.inner.system, self.inner.clock.now());
+        let (token_sha256, account_id) = (sha256_hex(token.as_bytes()), account.clone());
         self.inner
             .store
-            .write(move |tx| Ok(store::sessions::insert(tx, system, &session)?))
+            .write(move |tx| {
+                // Another server may judge it: by the clock that all share.
+                let expires_at = tx.now(local)?.plus_ms(lasts_ms);
+                let session = NewSession {
+                    token_sha256: token_sha256.clone(),
+                    account_id: account_id.clone(),
+                    kind,
+                    expires_at,
+                };
+                store::sessions::insert(tx, system, &session)?;
+                Ok(expires_at)
+            })
             .await
     }
 
@@ -100,13 +107,14 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
         let digest = sha256_hex(session.as_bytes());
         Box::pin(async move {
-            let (system, now) = (self.inner.system, self.inner.clock.now());
+            let (system, local_now) = (self.inner.system, self.inner.clock.now());
             let local = self.local_caller(channel, client);
             let organization = local.organization_id.clone();
             let found = self
                 .inner
                 .store
                 .read(move |r| {
+                    let now = r.now(local_now)?;
                     let Some(account) = store::sessions::find(r, system, &digest, now)? else {
                         return Ok(None);
                     };

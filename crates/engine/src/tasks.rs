@@ -148,7 +148,7 @@ impl Engine {
         })
     }
 
-    /// Waits for a task, at most `timeout`, and gives it as it is then.
+    /// Waits for a task, at most `timeout` and until this server ends, and gives it as it is then.
     ///
     /// # Errors
     /// `not_found`.
@@ -182,13 +182,17 @@ impl Engine {
                 }
                 let view = self.task(&caller, &id).await?;
                 let enough = view.task.state.is_finished()
-                    || (until == Until::FinishedOrWaiting && view.task.shown_status() == "waiting");
+                    || (until == Until::FinishedOrWaiting && view.task.shown_status() == "waiting")
+                    || self.inner.worker.parted.is_cancelled();
                 if enough || tokio::time::Instant::now() >= deadline {
                     return Ok(view);
                 }
-                // Another server may run it: then no notice comes, and looking again is the floor.
+                // Another server may run it, and its notice be lost: looking again is the floor.
                 let look_again = deadline.min(tokio::time::Instant::now() + Duration::from_secs(1));
-                drop(tokio::time::timeout_at(look_again, watch.changed()).await);
+                tokio::select! {
+                    changed = tokio::time::timeout_at(look_again, watch.changed()) => drop(changed),
+                    () = self.inner.worker.parted.cancelled() => {}
+                }
             }
         })
     }
@@ -208,9 +212,12 @@ impl Engine {
                 Doing::Released => return None,
                 Doing::Busy | Doing::Waiting(_) => {}
             }
-            match tokio::time::timeout_at(deadline, doing.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return None,
+            tokio::select! {
+                changed = tokio::time::timeout_at(deadline, doing.changed()) => match changed {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => return None,
+                },
+                () = self.inner.worker.parted.cancelled() => return None,
             }
         }
     }

@@ -1,30 +1,36 @@
-//! The task worker: claims what is queued, renews leases, expires approvals, takes back what a
-//! server that is gone has left.
+//! The task worker: claims what is queued, takes over what lost servers have left, expires approvals.
 //!
-//! Every duty is a loop that looks at the database; notices only make it look sooner.
+//! Every duty is a loop that looks at the database; notices only make it look sooner. How this server
+//! stands among others is in `servers.rs`.
 
 use crate::gate;
 use crate::live::Live;
 use crate::run::Started;
+use crate::servers::Sharing;
 use crate::{Engine, Error, entropy};
 use domain::access::Scope;
 use domain::approval::Approval;
 use domain::audit::AuditDraft;
-use domain::limits::LEASE_MS;
 use domain::task::{Lease, Task};
-use domain::{AuditId, Timestamp};
+use domain::{AuditId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use sandbox::Incident;
 use serde_json::json;
-use std::sync::Arc;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use store::tasks::{Claim, Claimed};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Tasks that one server runs at once; more are queued.
 const TASKS_AT_ONCE: usize = 256;
+/// Tasks that one server claims at once: others on the same database want some, too.
+const CLAIMS_AT_ONCE: u32 = 16;
 /// How often a server looks for work that nobody told it of.
-const LOOK_MS: u64 = 1_000;
+pub(crate) const LOOK_MS: u64 = 1_000;
 
 /// A task on its first run, before it is recorded.
 pub(crate) struct FirstRun {
@@ -37,21 +43,67 @@ pub(crate) struct FirstRun {
 /// What the worker's loops share.
 pub(crate) struct Worker {
     owner: String,
+    pub(crate) sharing: Sharing,
+    pub(crate) started_at: OnceLock<Timestamp>,
     permits: Arc<Semaphore>,
     kick: Notify,
-    stop: CancellationToken,
-    tracker: TaskTracker,
+    /// More is queued than there are places: new tasks queue behind it.
+    behind: AtomicBool,
+    /// The workspace that was given a place last.
+    turn: Mutex<Option<WorkspaceId>>,
+    /// When the renewal of leases began that succeeded last.
+    pub(crate) renewed: watch::Sender<Instant>,
+    /// What the last renewal found to be this server's and running nowhere.
+    forgotten: Mutex<HashSet<Lease>>,
+    /// No more tasks are taken, and those that run come to rest.
+    pub(crate) stop: CancellationToken,
+    /// Nobody waits for tasks any longer.
+    pub(crate) parted: CancellationToken,
+    /// All duties end.
+    pub(crate) over: CancellationToken,
+    pub(crate) runs: TaskTracker,
+    duties: TaskTracker,
 }
 
 impl Worker {
-    pub(crate) fn new(owner: String) -> Self {
+    pub(crate) fn new(owner: String, sharing: Sharing) -> Self {
         Self {
             owner,
+            sharing,
+            started_at: OnceLock::new(),
             permits: Arc::new(Semaphore::new(TASKS_AT_ONCE)),
             kick: Notify::new(),
+            behind: AtomicBool::new(false),
+            turn: Mutex::default(),
+            renewed: watch::Sender::new(Instant::now()),
+            forgotten: Mutex::default(),
             stop: CancellationToken::new(),
-            tracker: TaskTracker::new(),
+            parted: CancellationToken::new(),
+            over: CancellationToken::new(),
+            runs: TaskTracker::new(),
+            duties: TaskTracker::new(),
         }
+    }
+
+    /// The right to run a task that is just being submitted, as [`Worker::try_permit`], unless
+    /// others were there before it.
+    pub(crate) fn try_permit_at_once(&self) -> Option<OwnedSemaphorePermit> {
+        if self.behind.load(Ordering::Relaxed) {
+            return None;
+        }
+        let permit = self.try_permit();
+        self.behind.store(permit.is_none(), Ordering::Relaxed);
+        permit
+    }
+
+    pub(crate) fn forgotten(&self) -> MutexGuard<'_, HashSet<Lease>> {
+        self.forgotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<WorkspaceId>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The name under which this server holds leases.
@@ -79,47 +131,36 @@ impl Worker {
 }
 
 impl Engine {
-    /// Takes back the tasks of this server's predecessor on the same data directory, whose lock
-    /// proves that it is gone. Of other servers their leases tell.
-    pub(crate) async fn recover(&self) -> Result<(), Error> {
-        let system = self.inner.system;
-        let owner = self.inner.worker.owner.clone();
-        let taken = self
-            .inner
-            .store
-            .write(move |tx| Ok::<_, Error>(store::tasks::abandon(tx, system, &owner)?))
-            .await?;
-        if taken > 0 {
-            tracing::info!(
-                tasks = taken,
-                "taking back the tasks of the server before this one"
-            );
+    pub(crate) fn start_workers(&self, incidents: mpsc::Receiver<Incident>) -> Result<(), Error> {
+        let worker = &self.inner.worker;
+        let duties = &worker.duties;
+        duties.spawn(self.clone().incident_loop(incidents));
+        duties.spawn(self.clone().claim_loop());
+        duties.spawn(self.clone().lease_loop());
+        duties.spawn(self.clone().expiry_loop());
+        duties.spawn(self.clone().retention_loop());
+        duties.spawn(self.clone().webhook_loop());
+        if self.inner.store.is_shared() {
+            duties.spawn(self.clone().cancel_loop());
+            if worker.sharing.notices {
+                let notices = self.inner.store.listen()?;
+                duties.spawn(self.clone().listen_loop(notices));
+            }
         }
         Ok(())
     }
 
-    pub(crate) fn start_workers(&self, incidents: mpsc::Receiver<Incident>) {
-        let tracker = &self.inner.worker.tracker;
-        tracker.spawn(self.clone().incident_loop(incidents));
-        tracker.spawn(self.clone().claim_loop());
-        tracker.spawn(self.clone().lease_loop());
-        tracker.spawn(self.clone().expiry_loop());
-        tracker.spawn(self.clone().retention_loop());
-        tracker.spawn(self.clone().webhook_loop());
-    }
-
     pub(crate) async fn stop_workers(&self) {
-        self.inner.worker.stop.cancel();
-        for live in self.inner.live.all() {
-            live.signals.send_modify(|s| s.shutdown = true);
-        }
-        self.inner.worker.tracker.close();
-        self.inner.worker.tracker.wait().await;
+        let worker = &self.inner.worker;
+        worker.stop.cancel();
+        worker.over.cancel();
+        worker.duties.close();
+        worker.duties.wait().await;
     }
 
     /// Starts something that the server waits for when it goes down; it ends by itself then.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.inner.worker.tracker.spawn(work);
+        self.inner.worker.duties.spawn(work);
     }
 
     /// Returns when the server is going down.
@@ -152,35 +193,90 @@ impl Engine {
             // Left as recorded: another server, or this one on a better machine, runs them.
             return Ok(());
         }
+        let worker = &self.inner.worker;
         loop {
-            let Some(permit) = self.inner.worker.try_permit() else {
-                return Ok(());
-            };
-            let (system, owner) = (self.inner.system, self.inner.worker.owner.clone());
-            let now = self.inner.clock.now();
-            let claimable = self
-                .inner
-                .store
-                .read(move |r| Ok::<_, Error>(store::tasks::claimable(r, system, now)?))
-                .await?;
+            let claimable = self.look_for_tasks().await?;
+            worker.behind.store(claimable, Ordering::Relaxed);
             if !claimable {
                 return Ok(());
             }
-            let claimed = self
+            let mut permits = Vec::new();
+            while permits.len() < CLAIMS_AT_ONCE as usize {
+                let Some(permit) = worker.try_permit() else {
+                    break;
+                };
+                permits.push(permit);
+            }
+            let wanted = u32::try_from(permits.len()).unwrap_or(CLAIMS_AT_ONCE);
+            if wanted == 0 {
+                return Ok(());
+            }
+            let claimed = self.claim_up_to(wanted).await?;
+            *worker.turn() = claimed.last;
+            if claimed.tasks.is_empty() {
+                // Another server was faster.
+                return Ok(());
+            }
+            for ((task, lease), permit) in claimed.tasks.into_iter().zip(permits) {
+                tracing::debug!(task.id = %task.id, attempt = task.attempts, "task claimed");
+                let live = self.inner.live.enter(&task.id);
+                self.spawn_run(task, lease, live, permit);
+            }
+        }
+    }
+
+    /// Whether there is something to claim; takes back first what lost servers have left.
+    async fn look_for_tasks(&self) -> Result<bool, Error> {
+        let (system, owner) = (self.inner.system, self.inner.worker.owner.clone());
+        let local = self.inner.clock.now();
+        let (lapsed, claimable) = self
+            .inner
+            .store
+            .read(move |r| {
+                let now = r.now(local)?;
+                let lapsed = store::tasks::lapsed(r, system, now)?;
+                let claimable = lapsed || store::tasks::claimable(r, system, &owner, now)?;
+                Ok::<_, Error>((lapsed, claimable))
+            })
+            .await?;
+        if lapsed {
+            let taken = self
                 .inner
                 .store
                 .write(move |tx| {
-                    let until = now.plus_ms(LEASE_MS);
-                    Ok::<_, Error>(store::tasks::claim_next(tx, system, &owner, now, until)?)
+                    let now = tx.now(local)?;
+                    Ok::<_, Error>(store::tasks::lapse(tx, system, now)?)
                 })
                 .await?;
-            let Some((task, lease)) = claimed else {
-                return Ok(());
-            };
-            tracing::debug!(task.id = %task.id, attempt = task.attempts, "task claimed");
-            let live = self.inner.live.enter(&task.id);
-            self.spawn_run(task, lease, live, permit);
+            if taken > 0 {
+                tracing::warn!(
+                    tasks = taken,
+                    "the server that ran them has let its leases run out; others take them over"
+                );
+            }
         }
+        Ok(claimable)
+    }
+
+    async fn claim_up_to(&self, limit: u32) -> Result<Claimed, Error> {
+        let worker = &self.inner.worker;
+        let (system, local) = (self.inner.system, self.inner.clock.now());
+        let (owner, after) = (worker.owner.clone(), worker.turn().clone());
+        let lease_ms = worker.sharing.lease_ms;
+        self.inner
+            .store
+            .write(move |tx| {
+                let now = tx.now(local)?;
+                let claim = Claim {
+                    owner: &owner,
+                    now,
+                    lease_until: now.plus_ms(lease_ms),
+                    after: after.as_ref(),
+                    limit,
+                };
+                Ok(store::tasks::claim(tx, system, &claim)?)
+            })
+            .await
     }
 
     /// Runs a task that is just being recorded. Whoever submits it may hang up in between: what is
@@ -192,7 +288,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let (recorded, told) = oneshot::channel();
         let engine = self.clone();
-        self.inner.worker.tracker.spawn(async move {
+        self.inner.worker.runs.spawn(async move {
             let FirstRun {
                 task,
                 live,
@@ -234,7 +330,7 @@ impl Engine {
         permit: OwnedSemaphorePermit,
     ) {
         let engine = self.clone();
-        self.inner.worker.tracker.spawn(async move {
+        self.inner.worker.runs.spawn(async move {
             engine.run_to_end(task, lease, live, None, permit).await;
         });
     }
@@ -247,57 +343,26 @@ impl Engine {
         started: Option<Started>,
         permit: OwnedSemaphorePermit,
     ) {
-        let id = task.id.clone();
+        live.has(&lease);
+        if self.is_stopping() {
+            // It began between the word that all are to come to rest and the last look.
+            live.signals.send_modify(|s| s.shutdown = true);
+        }
+        // Left however the run ends: a task that stays here after its run would never be given back.
+        let entered = Entered {
+            engine: self,
+            live: &live,
+            task: task.id.clone(),
+        };
         crate::run::run(self, task, lease, &live, started).await;
-        self.inner.live.leave(&id, &live);
-        let was_full = self.inner.worker.is_full();
-        drop(permit);
-        if was_full {
-            // A place is free: whatever was queued for want of one may begin.
-            self.inner.worker.kick();
-        }
-    }
-
-    async fn lease_loop(self) {
+        drop(entered);
         let worker = &self.inner.worker;
-        loop {
-            tokio::select! {
-                () = worker.stop.cancelled() => return,
-                () = self.inner.clock.sleep(LEASE_MS.unsigned_abs() / 5) => {}
-            }
-            if self.inner.live.len() == 0 {
-                continue;
-            }
-            let (system, owner) = (self.inner.system, worker.owner.clone());
-            let until = self.inner.clock.now().plus_ms(LEASE_MS);
-            let renewed: Result<u64, Error> = self
-                .inner
-                .store
-                .write(move |tx| Ok(store::tasks::renew(tx, system, &owner, until)?))
-                .await;
-            if let Err(error) = renewed {
-                tracing::warn!("leases could not be renewed: {error}");
-            }
-            if let Err(error) = self.pass_on_cancels().await {
-                tracing::warn!("could not look for canceled tasks: {error}");
-            }
+        let was_full = worker.is_full();
+        drop(permit);
+        if was_full || worker.behind.load(Ordering::Relaxed) {
+            // A place is free: whatever was queued for want of one may begin.
+            worker.kick();
         }
-    }
-
-    /// Cancels that another server recorded reach the task here.
-    async fn pass_on_cancels(&self) -> Result<(), Error> {
-        let (system, owner) = (self.inner.system, self.inner.worker.owner.clone());
-        let ids = self
-            .inner
-            .store
-            .read(move |r| Ok::<_, Error>(store::tasks::cancel_requested(r, system, &owner)?))
-            .await?;
-        for id in ids {
-            if let Some(live) = self.inner.live.get(&id) {
-                live.signals.send_modify(|s| s.cancel = true);
-            }
-        }
-        Ok(())
     }
 
     async fn expiry_loop(self) {
@@ -319,19 +384,25 @@ impl Engine {
 
     /// Expires as many as go into one transaction; whether there may be more.
     async fn expire_some(&self) -> Result<bool, Error> {
-        let (system, now) = (self.inner.system, self.inner.clock.now());
-        let next = self
+        let (system, local) = (self.inner.system, self.inner.clock.now());
+        let due = self
             .inner
             .store
-            .read(move |r| Ok::<_, Error>(store::approvals::next_expiry(r, system)?))
+            .read(move |r| {
+                let Some(next) = store::approvals::next_expiry(r, system)? else {
+                    return Ok(false);
+                };
+                Ok::<_, Error>(next <= r.now(local)?)
+            })
             .await?;
-        if next.is_none_or(|at| at > now) {
+        if !due {
             return Ok(false);
         }
         let expired = self
             .inner
             .store
             .write(move |tx| {
+                let now = tx.now(local)?;
                 let expired = store::approvals::expire_due(tx, system, now)?;
                 for (scope, approval) in &expired {
                     expire(tx, scope, approval, now)?;
@@ -353,6 +424,19 @@ impl Engine {
             Some(live) => live.signals.send_modify(|s| s.answers += 1),
             None => self.inner.worker.kick(),
         }
+    }
+}
+
+/// A task's place among the live ones, while its run goes on.
+struct Entered<'e> {
+    engine: &'e Engine,
+    live: &'e Arc<Live>,
+    task: domain::TaskId,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.engine.inner.live.leave(&self.task, self.live);
     }
 }
 

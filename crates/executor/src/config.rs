@@ -11,7 +11,7 @@ use domain::credential::Secret;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use values::Value;
+use values::{Milliseconds, Value};
 
 /// Name of the configuration file in the data directory.
 pub(crate) const FILE_NAME: &str = "executor.toml";
@@ -121,6 +121,12 @@ keys! {
     allowed_hosts: Vec<String> = "", "EXECUTOR_ALLOWED_HOSTS", Plain;
     /// PostgreSQL to keep everything in; an embedded file in the data directory by default.
     database_url: Option<String> = "", "EXECUTOR_DATABASE_URL", Address;
+    /// How long this server may be silent before others on the same PostgreSQL take over its tasks, in milliseconds.
+    lease_ms: Milliseconds = "15000", "EXECUTOR_LEASE_MS", Plain;
+    /// How long ending may take at most when asked to, in milliseconds: tasks are left to other servers meanwhile.
+    drain_ms: Milliseconds = "10000", "EXECUTOR_DRAIN_MS", Plain;
+    /// Tells other servers on the same PostgreSQL of changes at once; without, they look every second. Off for a pooler that cannot LISTEN.
+    notices: bool = "true", "EXECUTOR_NOTICES", Plain;
     /// Key that protects credentials, 32 bytes in base64; made on first start by default.
     master_key: Option<Secret> = "", "EXECUTOR_MASTER_KEY", Secret;
     /// File that holds the master key.

@@ -7,12 +7,12 @@ use crate::failure::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "executor.lock";
 const NOTICE: &str = "server.json";
-const SERVER_ID: &str = "server-id";
+const NAMES: &str = "server-names";
 
 /// Where the server of a directory answers, as written into `server.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +27,15 @@ pub(crate) struct Notice {
     /// Where its bundled example API answers, unless switched off.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) example: Option<String>,
+}
+
+/// What the servers of a directory are called, each start by another name.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// This start.
+    pub(crate) own: String,
+    /// Starts before it that are certainly gone.
+    pub(crate) gone: Vec<String>,
 }
 
 /// The right to serve a directory, held until dropped.
@@ -70,25 +79,61 @@ impl Held {
         }
     }
 
-    /// The name of the directory's server, made on first start. A server that finds tasks under its
-    /// own name knows that the process which ran them is gone.
+    /// A name for this start, and those of starts before it which are certainly gone.
+    ///
+    /// The lock proves that whoever held this directory before is gone. It proves nothing of the
+    /// holder of a copy, in which the same names are written: so they count only where they were
+    /// written on this machine since it started, beside this very lock file.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub(crate) fn server_id(&self) -> Result<String> {
-        let path = self.home.join(SERVER_ID);
-        match std::fs::read_to_string(&path) {
-            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+    pub(crate) fn names(&self) -> Result<Names> {
+        let path = self.home.join(NAMES);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(e) => return Err(cannot("read", &path, &e)),
-        }
+        };
+        let place = self.place();
+        let mut lines = text.lines();
+        let here = place.is_some() && lines.next() == place.as_deref();
+        let gone = if here {
+            lines.map(str::to_owned).collect()
+        } else {
+            Vec::new()
+        };
         let mut bits = [0u8; 16];
         getrandom::fill(&mut bits)
             .map_err(|e| Failure::failed("system", format!("no random bytes could be had: {e}")))?;
-        let id = format!("server_{:032x}", u128::from_be_bytes(bits));
-        replace(&path, id.as_bytes())?;
-        Ok(id)
+        let names = Names {
+            own: format!("server_{:032x}", u128::from_be_bytes(bits)),
+            gone,
+        };
+        // Before the name is used: whatever happens from here on, the next start knows of it.
+        let all = names.gone.iter().chain([&names.own]);
+        self.write_names(all.map(String::as_str))?;
+        Ok(names)
+    }
+
+    /// The tasks of those that are gone have been taken back: only this start is to be remembered.
+    pub(crate) fn forget_gone(&self, names: &Names) -> Result<()> {
+        self.write_names([names.own.as_str()].into_iter())
+    }
+
+    fn write_names<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<()> {
+        let mut text = self.place().unwrap_or_default();
+        for name in names {
+            text.push('\n');
+            text.push_str(name);
+        }
+        replace(&self.home.join(NAMES), text.as_bytes())
+    }
+
+    /// What no copy of the directory shares with it; none where the system does not tell.
+    fn place(&self) -> Option<String> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let file = self.lock.metadata().ok()?;
+        Some(format!("{} {} {}", boot.trim(), file.dev(), file.ino()))
     }
 
     /// Tells others who holds the directory and where it answers.
@@ -169,4 +214,37 @@ fn cannot(what: &str, path: &Path, e: &std::io::Error) -> Failure {
         "file_error",
         format!("cannot {what} {}: {e}", path.display()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_held_this_very_directory_is_known_to_be_gone() {
+        let place = tempfile::tempdir().unwrap();
+        let (home, copy) = (place.path().join("home"), place.path().join("copy"));
+        let start = |home: &Path| Held::take(home).unwrap().names().unwrap();
+        let first = start(&home);
+        assert_eq!(first.gone, [] as [String; 0]);
+        let second = start(&home);
+        assert_ne!(first.own, second.own);
+        assert_eq!(second.gone, [first.own.clone()]);
+        // Its tasks were not taken back before it ended: both are still to be.
+        let held = Held::take(&home).unwrap();
+        let third = held.names().unwrap();
+        assert_eq!(third.gone, [first.own, second.own]);
+        held.forget_gone(&third).unwrap();
+        drop(held);
+        prepare(&copy).unwrap();
+        for name in [LOCK, NAMES] {
+            std::fs::copy(home.join(name), copy.join(name)).unwrap();
+        }
+        assert_eq!(
+            start(&copy).gone,
+            [] as [String; 0],
+            "the original may live"
+        );
+        assert_eq!(start(&home).gone, [third.own]);
+    }
 }

@@ -12,10 +12,11 @@ use crate::master_key;
 use crate::runtimes;
 use crate::tsc;
 use domain::access::System;
-use engine::{Engine, Parts, SystemClock};
+use engine::{Engine, Parts, Sharing, SystemClock};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Location, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -35,6 +36,7 @@ pub(crate) struct Running {
     serving: JoinHandle<std::result::Result<(), server::Error>>,
     example: Option<JoinHandle<()>>,
     engine: Engine,
+    drain: Duration,
     _held: Held,
 }
 
@@ -55,9 +57,20 @@ impl Running {
         }
     }
 
-    /// Ends it in order: no new requests, streams end, live tasks are left to be rebuilt, the
-    /// database is written out.
+    /// Ends it in order, within `drain_ms`: tasks come to rest and are left to other servers or the
+    /// next start while requests are still answered; then waits and streams end, no request is
+    /// taken any more, and the database is written out.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        if let Ok(ended) = tokio::time::timeout(self.drain, self.stop_in_order()).await {
+            return ended;
+        }
+        // Nothing is lost by it: what is left is as recorded, and others take it over.
+        tracing::warn!("ending took longer than drain_ms; ending at once");
+        Ok(())
+    }
+
+    async fn stop_in_order(&mut self) -> Result<()> {
+        self.engine.drain().await;
         self.stop.send_replace(true);
         let ended = self.ended().await;
         if let Some(example) = self.example.take() {
@@ -88,7 +101,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         runtimes::start(config, workers, &public_url, incidents)
     );
     let (store, runtimes) = (store?, runtimes?);
-    let server_id = held.server_id()?;
+    let names = held.names()?;
     let system = System::mint();
     let vault = Vault::new(master_key::take_or_make(key, &store, system).await?);
     let parts = Parts {
@@ -101,9 +114,17 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         clock: Arc::new(SystemClock),
         system,
         public_url,
-        server_id,
+        server_id: names.own.clone(),
+        sharing: Sharing {
+            gone: names.gone.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            lease_ms: config.lease_ms.0.into(),
+            drain_ms: config.drain_ms.0.into(),
+            notices: config.notices,
+        },
     };
     let engine = Engine::start(parts).await.map_err(cannot_start)?;
+    held.forget_gone(&names)?;
     let (stop, stopped) = watch::channel(false);
     let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
         let _closed = stopped.wait_for(|s| *s).await;
@@ -139,6 +160,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         serving,
         example,
         engine,
+        drain: Duration::from_millis(config.drain_ms.0.into()),
         _held: held,
     })
 }

@@ -8,6 +8,7 @@
 //! packed), `lockdown` (what a worker gives up), `settings` (what the machine code was
 //! made with).
 
+mod compatible;
 mod guest;
 mod incident;
 mod judge;
@@ -167,6 +168,10 @@ impl Sandbox for Isolate {
 
     fn engine_digest(&self) -> &str {
         engine_digest()
+    }
+
+    fn engines(&self) -> Vec<&str> {
+        compatible::with_older(engine_digest(), compatible::REVIEWED)
     }
 
     /// As found when the first workers started.

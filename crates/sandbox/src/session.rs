@@ -20,6 +20,11 @@ pub trait Sandbox: Send + Sync {
     /// Digest of what a replay depends on besides the program: a journal recorded
     /// under another is not resumed. Lower-case hexadecimal SHA-256.
     fn engine_digest(&self) -> &str;
+    /// Digests of all engines whose journals this one replays to the byte: its own, and those of
+    /// older versions that it has been shown to be compatible with.
+    fn engines(&self) -> Vec<&str> {
+        vec![self.engine_digest()]
+    }
     /// The protections around programs, and which of them hold.
     fn layers(&self) -> Vec<Layer>;
     /// Why no program may run here: a required layer that does not hold.

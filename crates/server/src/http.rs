@@ -138,6 +138,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(system::me))
         .routes(routes!(system::workspaces, system::create_workspace))
         .routes(routes!(system::health))
+        .routes(routes!(system::servers))
         .routes(routes!(system::sign_in_link))
 }
 

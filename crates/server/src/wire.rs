@@ -270,6 +270,19 @@ pub(crate) fn workspace(w: &domain::tenancy::Workspace) -> system::Workspace {
     }
 }
 
+pub(crate) fn server(view: &engine::ServerView) -> system::Server {
+    let server = &view.server;
+    system::Server {
+        id: server.id.clone(),
+        status: view.state.to_owned(),
+        is_this: view.is_this,
+        version: server.version.clone(),
+        engines: server.engines.clone(),
+        started_at: server.started_at.to_rfc3339(),
+        last_seen_at: server.seen_at.to_rfc3339(),
+    }
+}
+
 pub(crate) fn health(checks: &[engine::Check], version: &str) -> system::Health {
     system::Health {
         ready: is_ready(checks),

@@ -5,8 +5,9 @@
 //! connection. PostgreSQL wants rows locked that a decision rests on (`for update`); SQLite has one
 //! writer, so its half leaves those words out.
 
-use crate::Error;
+use crate::{Error, Notice};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 pub(crate) mod postgres;
 mod select;
@@ -231,6 +232,14 @@ impl Connection {
         }
     }
 
+    /// Takes what the transaction wants others to look at again.
+    pub(crate) fn take_notices(&mut self) -> BTreeSet<Notice> {
+        match self {
+            Self::Sqlite(_) => BTreeSet::new(),
+            Self::Postgres(c) => std::mem::take(&mut c.notices),
+        }
+    }
+
     /// Whether the connection is gone and another must be made.
     pub(crate) fn is_lost(&self) -> bool {
         match self {
@@ -313,6 +322,16 @@ impl<'c> Reader<'c> {
         }
     }
 
+    /// The time that servers which share this database agree on: the database's own where there may
+    /// be several, and `local`, the server's, where there is one. Nothing that one server writes and
+    /// another compares is measured by any other clock.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn now(&mut self, local: domain::Timestamp) -> Result<domain::Timestamp, Error> {
+        Ok(self.clock()?.unwrap_or(local))
+    }
+
     /// Table, column and type of everything in the schema, in order.
     pub(crate) fn columns(&mut self) -> Result<Vec<(String, String, String)>, Error> {
         let sql = match self.connection {
@@ -342,6 +361,16 @@ impl<'c> Tx<'c> {
     pub(crate) fn new(connection: &'c mut Connection) -> Self {
         Self {
             reader: Reader::new(connection),
+        }
+    }
+
+    /// Tells the other servers to look again, once this is durable; see `notices`.
+    pub fn notify(&mut self, notice: Notice) {
+        match self.reader.connection {
+            Connection::Sqlite(_) => {}
+            Connection::Postgres(c) => {
+                c.notices.insert(notice);
+            }
         }
     }
 

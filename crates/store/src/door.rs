@@ -3,10 +3,12 @@
 //! Statements are synchronous and run on the store's own threads (`threads.rs`): a transaction
 //! never waits for anything but the database.
 
+use crate::notices::{self, Outlet};
 use crate::threads::{self, Item, Look, Message, Work};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Notice, Reader, Tx};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,7 +35,8 @@ const READERS: usize = 4;
 /// An open database. Cloning it is cheap; all clones share its connections.
 #[derive(Clone)]
 pub struct Store {
-    kind: &'static str,
+    location: Arc<Location>,
+    outlet: Arc<Outlet>,
     writes: mpsc::Sender<Message<dyn Work>>,
     /// None where only the writing connection sees the database: in memory.
     reads: Option<mpsc::Sender<Message<dyn Look>>>,
@@ -47,18 +50,20 @@ impl Store {
     #[must_use]
     pub fn open(location: Location) -> BoxFuture<'static, Result<Self, Error>> {
         async move {
-            let kind = match location {
-                Location::File(_) | Location::Memory => "sqlite",
-                Location::Postgres(_) => "postgres",
-            };
+            let outlet = Arc::new(Outlet::new());
             let location = Arc::new(location);
             let (writes, write_queue) = mpsc::channel(WRITES_QUEUED_MAX);
             let (ready, opened) = oneshot::channel();
-            let place = Arc::clone(&location);
+            let (place, told) = (Arc::clone(&location), Arc::clone(&outlet));
             thread("store-writer", move || {
-                threads::writer(place, write_queue, ready)
+                threads::writer(place, write_queue, ready, &told);
+                told.close();
             })?;
             opened.await.map_err(|_| Error::Closed)??;
+            if matches!(*location, Location::Postgres(_)) {
+                let (place, told) = (Arc::clone(&location), Arc::clone(&outlet));
+                thread("store-teller", move || notices::teller(&place, &told))?;
+            }
             let reads = if matches!(*location, Location::Memory) {
                 None
             } else {
@@ -71,7 +76,8 @@ impl Store {
                 Some(reads)
             };
             Ok(Self {
-                kind,
+                location,
+                outlet,
                 writes,
                 reads,
             })
@@ -129,7 +135,36 @@ impl Store {
     /// `sqlite` or `postgres`, to show.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.kind
+        match *self.location {
+            Location::File(_) | Location::Memory => "sqlite",
+            Location::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Whether other servers may be at work on the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(*self.location, Location::Postgres(_))
+    }
+
+    /// Begins to hear what other servers tell to look at again, from now on: first of all to look at
+    /// everything. Nothing is heard where there can be no other.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn listen(&self) -> Result<mpsc::Receiver<Notice>, Error> {
+        notices::listen(Arc::clone(&self.location), Arc::clone(&self.outlet))
+    }
+
+    /// Whether what other servers tell reaches this one now.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.outlet.listening.load(Ordering::Relaxed)
+    }
+
+    /// Says how many other servers are to be told what is written here. At first nobody is.
+    pub fn tell_others(&self, count: u64) {
+        self.outlet.set_others(count);
     }
 
     /// Finishes everything queued and closes every connection. Whatever comes later is refused with
@@ -167,7 +202,7 @@ fn submit<Q: ?Sized + Send + 'static, T: Send + 'static, E: From<Error> + Send +
     .boxed()
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+pub(crate) fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)

@@ -4,7 +4,7 @@
 //! seen a number has seen every lower one.
 
 use crate::db::{Row, json, params};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Notice, Reader, Tx};
 use domain::access::Scope;
 use domain::event::{Event, EventKind};
 use domain::{TaskId, Timestamp};
@@ -54,6 +54,7 @@ pub fn append(
             json(kind)?,
         ],
     )?;
+    tx.notify(Notice::Workspace(scope.workspace_id().clone()));
     Ok(sequence)
 }
 

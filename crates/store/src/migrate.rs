@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0003_keys_settings.sql"),
     include_str!("../migrations/0004_policy_versions.sql"),
     include_str!("../migrations/0005_approvals.sql"),
+    include_str!("../migrations/0006_servers.sql"),
     include_str!("../migrations/0007_mcp.sql"),
     include_str!("../migrations/0008_webhooks.sql"),
     include_str!("../migrations/0009_keys.sql"),

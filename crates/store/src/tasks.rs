@@ -4,16 +4,16 @@
 //! against its lease with the row locked, so a server that lost a task cannot write about it.
 //! `waiting` is not stored: it is counted from approvals and calls when a task is read.
 
+mod claim;
 mod lease;
 
+pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
 pub(crate) use lease::check_chain;
-pub use lease::{
-    abandon, cancel_requested, check, claim_next, claimable, release, renew, suspend, wake,
-};
+pub use lease::{abandon, abandon_all, cancel_requested, check, release, renew, suspend, wake};
 
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, Whole};
-use crate::{Error, Reader, Tx};
+use crate::{Error, Notice, Reader, Tx};
 use domain::access::{Channel, Scope};
 use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
@@ -25,7 +25,9 @@ use domain::{AccountId, TaskId, Timestamp};
 /// # Errors
 /// Those of the database.
 pub fn insert(tx: &mut Tx<'_>, scope: &Scope, task: &Task) -> Result<(), Error> {
-    insert_row(tx, scope, task, None)
+    insert_row(tx, scope, task, None)?;
+    tx.notify(Notice::Queue);
+    Ok(())
 }
 
 /// Records a task that this server begins at once: queued and claimed in one write.
@@ -57,9 +59,9 @@ fn insert_row(
         "insert into tasks
              (id, organization_id, workspace_id, account_id, role, channel, client, key_id, code,
               runtime_id, metadata, limits, seed, pins, state, log_lines, attempts, fence, owner, lease_until,
-              created_at, started_at)
+              created_at, started_at, engine)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $16, $17,
-                 $18, $19, $20)",
+                 $18, $19, $20, $21)",
         &params![
             &task.id,
             scope.organization_id(),
@@ -81,6 +83,7 @@ fn insert_row(
             claim.map(|(_, until)| until),
             task.created_at,
             claim.map(|_| task.created_at),
+            &task.pins.engine,
         ],
     )?;
     Ok(())
@@ -411,6 +414,7 @@ pub fn request_cancel(
          where id = $1 and workspace_id = $2 and state in ('queued', 'running', 'suspended')",
         &params![id, scope.workspace_id(), by],
     )?;
+    tx.notify(Notice::Task(id.clone()));
     Ok(live == 1)
 }
 

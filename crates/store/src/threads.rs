@@ -5,6 +5,7 @@
 //! that part alone. No answer leaves before its commit is durable.
 
 use crate::db::{Connection, Control, Reader, Tx, postgres::Postgres, sqlite::Sqlite};
+use crate::notices::Outlet;
 use crate::{Error, Location, migrate};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -169,6 +170,7 @@ pub(crate) fn writer(
     location: Arc<Location>,
     mut queue: mpsc::Receiver<Message<dyn Work>>,
     ready: oneshot::Sender<Result<(), Error>>,
+    outlet: &Outlet,
 ) {
     let mut link = Link::new(location, true);
     let opened = link.connect().and_then(|mut connection| {
@@ -199,18 +201,18 @@ pub(crate) fn writer(
                 None
             };
         }
-        write_group(&mut link, group);
+        write_group(&mut link, group, outlet);
     }
 }
 
-fn write_group(link: &mut Link, mut group: Vec<Box<dyn Work>>) {
+fn write_group(link: &mut Link, mut group: Vec<Box<dyn Work>>, outlet: &Outlet) {
     if group.len() == 1 {
-        write_alone(link, &mut group[0]);
+        write_alone(link, &mut group[0], outlet);
     } else if !group.is_empty() {
-        match together(link, &mut group) {
+        match together(link, &mut group, outlet) {
             Ok(again) => again
                 .into_iter()
-                .for_each(|i| write_alone(link, &mut group[i])),
+                .for_each(|i| write_alone(link, &mut group[i], outlet)),
             Err(error) => {
                 for work in group.iter_mut().filter(|w| !w.has_failed()) {
                     work.fail(error.clone());
@@ -223,13 +225,18 @@ fn write_group(link: &mut Link, mut group: Vec<Box<dyn Work>>) {
 
 /// Runs a group in one transaction; answers which of it must be run again alone. An error means
 /// that nothing of the group happened, unless the connection broke during the commit.
-fn together(link: &mut Link, group: &mut [Box<dyn Work>]) -> Result<Vec<usize>, Error> {
+fn together(
+    link: &mut Link,
+    group: &mut [Box<dyn Work>],
+    outlet: &Outlet,
+) -> Result<Vec<usize>, Error> {
     let connection = link.begin(Control::BeginWrite)?;
     let ran = parts(connection, group);
     if ran.is_err() {
         // The error that led here is the one to tell; a rollback that fails ends with the connection.
         let _ = connection.control(Control::Rollback);
     }
+    tell(connection, ran.is_ok(), outlet);
     let again = connection.take_retryable();
     match ran {
         // The commit itself lost against another server: nothing happened, all may run again.
@@ -255,7 +262,15 @@ fn parts(connection: &mut Connection, group: &mut [Box<dyn Work>]) -> Result<Vec
     Ok(again)
 }
 
-fn write_alone(link: &mut Link, work: &mut Box<dyn Work>) {
+/// Tells others what a transaction noted, if it is durable.
+fn tell(connection: &mut Connection, durable: bool, outlet: &Outlet) {
+    let notices = connection.take_notices();
+    if durable && !notices.is_empty() {
+        outlet.tell(notices);
+    }
+}
+
+fn write_alone(link: &mut Link, work: &mut Box<dyn Work>, outlet: &Outlet) {
     for _ in 0..ATTEMPTS_MAX {
         let connection = match link.begin(Control::BeginWrite) {
             Ok(connection) => connection,
@@ -270,6 +285,7 @@ fn write_alone(link: &mut Link, work: &mut Box<dyn Work>) {
         if !wanted || committed.is_err() {
             let _ = connection.control(Control::Rollback);
         }
+        tell(connection, wanted && committed.is_ok(), outlet);
         if let Err(error) = committed {
             work.fail(error);
         }

@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options, program: &Program) -> Result<usize> {
 fn all(options: &Options, program: &Program, database: &Database) -> Result<Vec<Figure>> {
     let home = Home::new(database)?;
     let (writes, arrived) = channel();
-    let upstream = upstream::start_noting(Some(writes))?;
+    let upstream = upstream::start_noting(writes)?;
     let server = Server::start(program, &home)?;
     connect(server.address, upstream)?;
     let empty = look(&home, None)?;

@@ -11,6 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Name of the master key's file in a data directory.
+const MASTER_KEY: &str = "master.key";
+
 /// The binary.
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
@@ -31,6 +34,18 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// Another directory for one more server on the same database, with the same master key.
+    pub(crate) fn beside(&self) -> Result<Self> {
+        let folder = Folder::new("home")?;
+        let key = self.folder.path.join(MASTER_KEY);
+        std::fs::copy(&key, folder.path.join(MASTER_KEY))
+            .with_context(|| format!("cannot copy {}", key.display()))?;
+        Ok(Self {
+            folder,
+            database_url: self.database_url.clone(),
+        })
+    }
+
     /// An empty one.
     pub(crate) fn new(database: &Database) -> Result<Self> {
         thread_local!(static NEXT: Cell<u32> = const { Cell::new(0) });

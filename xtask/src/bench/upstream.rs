@@ -7,15 +7,24 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Starts it; it lives until the process ends.
 pub(crate) fn start() -> Result<SocketAddr> {
-    start_noting(None)
+    start_with(Duration::ZERO, None)
+}
+
+/// Starts one that takes its time for each answer.
+pub(crate) fn start_slow(latency: Duration) -> Result<SocketAddr> {
+    start_with(latency, None)
 }
 
 /// Starts one that tells of each call that writes, by the instant of its arrival.
-pub(crate) fn start_noting(writes: Option<Sender<Instant>>) -> Result<SocketAddr> {
+pub(crate) fn start_noting(writes: Sender<Instant>) -> Result<SocketAddr> {
+    start_with(Duration::ZERO, Some(writes))
+}
+
+fn start_with(latency: Duration, writes: Option<Sender<Instant>>) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let answers = serde_json::json!({ "200": {
@@ -49,13 +58,18 @@ pub(crate) fn start_noting(writes: Option<Sender<Instant>>) -> Result<SocketAddr
         for stream in listener.incoming().flatten() {
             let (description, writes) = (description.clone(), writes.clone());
             // A connection that breaks is the client's affair; it will open another.
-            thread::spawn(move || drop(serve(stream, &description, writes.as_ref())));
+            thread::spawn(move || drop(serve(stream, &description, latency, writes.as_ref())));
         }
     });
     Ok(address)
 }
 
-fn serve(stream: TcpStream, description: &str, writes: Option<&Sender<Instant>>) -> Result<()> {
+fn serve(
+    stream: TcpStream,
+    description: &str,
+    latency: Duration,
+    writes: Option<&Sender<Instant>>,
+) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     loop {
@@ -84,7 +98,10 @@ fn serve(stream: TcpStream, description: &str, writes: Option<&Sender<Instant>>)
         std::io::copy(&mut reader.by_ref().take(body_bytes), &mut std::io::sink())?;
         let body = match path.as_deref() {
             Some("/openapi.json") => description,
-            Some(_) | None => r#"{"ok":true}"#,
+            Some(_) | None => {
+                thread::sleep(latency);
+                r#"{"ok":true}"#
+            }
         };
         let length = body.len();
         let answer = format!(

@@ -67,7 +67,7 @@ impl Engine {
             let by = Answered {
                 by: caller.account_id.clone(),
                 channel: caller.channel,
-                at: self.inner.clock.now(),
+                at: self.shared_now().await?,
                 reason: String::new(),
             };
             self.inner

@@ -38,7 +38,7 @@ impl Engine {
             let by = Answered {
                 by: caller.account_id.clone(),
                 channel: caller.channel,
-                at: self.inner.clock.now(),
+                at: self.shared_now().await?,
                 reason,
             };
             let system = self.inner.system;

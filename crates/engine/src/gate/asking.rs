@@ -78,7 +78,10 @@ pub(super) fn ask_person(
         status: ApprovalStatus::Pending,
         yeses: Vec::new(),
         created_at,
-        expires_at: now.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
+        // Any server may find that it has run out, so it runs on the clock that all share.
+        expires_at: tx
+            .now(now)?
+            .plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
     };
     store::approvals::insert(tx, scope, &approval)?;
     approval_event(tx, scope, &approval, now)?;

@@ -71,11 +71,13 @@ pub(super) fn rebuild_program(
     task: &Task,
 ) -> Result<Arc<sandbox::Program>, TaskError> {
     let runtime = engine.inner.runtimes.of_task(&task.runtime_id)?;
-    if task.pins.engine != runtime.engine_digest() {
+    if !runtime.engines().contains(&task.pins.engine.as_str()) {
         return Err(TaskError::new(
             "engine_changed",
-            "the task began under another version of the engine and cannot be rebuilt under this \
-             one; run it again",
+            "the task began under another version of the engine, no server that has it was seen \
+             for a minute, and this version cannot rebuild it. What it did is in its journal; run it \
+             again, or start a server of the version it began under on the same database and run \
+             the rest of such tasks there before it is retired",
         ));
     }
     let program = engine

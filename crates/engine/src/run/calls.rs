@@ -7,6 +7,7 @@ use super::journal::outcome_of;
 use super::{Run, answers};
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Checked, Consuming, Target, Verdict, Wanted};
+use crate::live::Live;
 use crate::{Engine, Error};
 use domain::AccountId;
 use domain::access::Scope;
@@ -16,6 +17,7 @@ use domain::canonical::canonical;
 use domain::task::{Outcome, Task};
 use domain::tool::{ToolError, ToolErrorCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Answers larger than this many times the limit on a tool's result are not kept at all.
 const KEPT_RESULTS: u64 = 4;
@@ -172,6 +174,7 @@ impl Run<'_> {
                 .is_some_and(|c| answers::wants_meta(&c.options)),
             edited: self.edited_arguments(sequence, &target),
             bytes_max: self.task.limits.tool_result_bytes * KEPT_RESULTS,
+            live: Arc::clone(&self.live),
         };
         self.in_flight.push(Box::pin(async move {
             (sequence, sending.run(admission, target).await)
@@ -292,6 +295,7 @@ struct Sending {
     /// What a reviewer put in the place of the program's arguments.
     edited: Option<Value>,
     bytes_max: u64,
+    live: Arc<Live>,
 }
 
 impl Sending {
@@ -314,6 +318,7 @@ impl Sending {
             .attachments(&self.scope, &source.source.id, &self.account_id)
             .await
             .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
+        self.engine.still_ours(&self.live).await;
         let answer = self
             .engine
             .inner

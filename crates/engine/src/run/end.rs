@@ -13,7 +13,6 @@ use domain::limits::{Limit, Limits};
 use domain::task::{Activity, Lease, Outcome, Task, TaskError, TaskState};
 use domain::tool::{ToolError, ToolErrorCode};
 use domain::{HandleId, Timestamp};
-use futures_util::StreamExt;
 use sandbox::{Failure, FailureCode};
 use std::sync::Arc;
 
@@ -42,29 +41,13 @@ impl Run<'_> {
         Ok(Some(End::Outcome(outcome)))
     }
 
-    /// Gives calls that are under way a little time to be answered.
-    async fn take_last_answers(&mut self) {
-        let patience = self.engine.inner.clock.sleep(LAST_ANSWERS_MS);
-        tokio::pin!(patience);
-        while !self.in_flight.is_empty() {
-            tokio::select! {
-                Some(done) = self.in_flight.next() => self.ready.push(done),
-                () = &mut patience => return,
-            }
-        }
-    }
-
     /// Writes the end of the run.
     pub(super) async fn close(mut self, end: End) -> Result<Doing, Error> {
         let outcome = match end {
             End::Outcome(outcome) => outcome,
             End::Suspended => return Ok(Doing::Released),
             End::LeftAsRecorded => {
-                self.take_last_answers().await;
-                self.settle_undelivered();
-                let lease = self.lease.clone();
-                self.commit(move |tx| Ok(store::tasks::release(tx, &lease)?))
-                    .await?;
+                self.leave().await?;
                 return Ok(Doing::Released);
             }
         };

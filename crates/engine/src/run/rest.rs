@@ -111,12 +111,11 @@ impl Run<'_> {
 
     /// Releases the sandbox while a person is asked, unless an answer has come in between.
     pub(super) async fn suspend(&mut self) -> Result<bool, Error> {
-        let rest = if self.is_costly_to_replay() {
-            self.rest().await
+        let kept = if self.is_costly_to_replay() {
+            self.kept().await
         } else {
             None
         };
-        let kept = rest.and_then(|rest| serde_json::to_string(&rest).ok());
         let lease = self.lease.clone();
         self.commit(move |tx| Ok(store::tasks::suspend(tx, &lease, kept.as_deref())?))
             .await
@@ -126,6 +125,12 @@ impl Run<'_> {
     fn is_costly_to_replay(&self) -> bool {
         let calls = self.made.keys().max().copied().unwrap_or(0);
         self.compute_ms > REPLAY_COMPUTE_MS || calls > REPLAY_CALLS
+    }
+
+    /// The program as it rests, as text to keep.
+    pub(super) async fn kept(&mut self) -> Option<String> {
+        let rest = self.rest().await?;
+        serde_json::to_string(&rest).ok()
     }
 
     /// The program as it rests; nothing where its runtime does not put programs away.

@@ -8,7 +8,7 @@ use crate::{Engine, Error, entropy};
 use domain::TaskId;
 use domain::access::{Caller, Permission, Scope};
 use domain::canonical::sha256_hex;
-use domain::limits::{LEASE_MS, Limit, Limits, TIMEOUT_MS_MAX};
+use domain::limits::{Limit, Limits, TIMEOUT_MS_MAX};
 use domain::settings::Settings;
 use domain::task::{Activity, Outcome, Pins, Task, TaskError, TaskState};
 use futures_util::future::BoxFuture;
@@ -72,7 +72,7 @@ impl Engine {
                     .submit_failed(&scope, &settings, task, error, remember)
                     .await;
             }
-            let Some(permit) = self.inner.worker.try_permit() else {
+            let Some(permit) = self.inner.worker.try_permit_at_once() else {
                 let queued = task.clone();
                 self.commit(&scope, {
                     let scope = scope.clone();
@@ -102,8 +102,9 @@ impl Engine {
             let claim = {
                 let (scope, task) = (scope.clone(), running.clone());
                 let owner = self.inner.worker.owner().to_owned();
+                let lease_ms = self.inner.worker.sharing.lease_ms;
                 self.commit(&scope.clone(), move |tx| {
-                    let until = now.plus_ms(LEASE_MS);
+                    let until = tx.now(now)?.plus_ms(lease_ms);
                     let lease = store::tasks::insert_claimed(tx, &scope, &task, &owner, until)?;
                     count_into_day(tx, &scope, &task, &settings)?;
                     submitted(tx, &scope, &task, remember.as_ref())?;

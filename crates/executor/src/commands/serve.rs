@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Runs the server, in the foreground
 #[derive(clap::Args)]
 #[command(
-    after_help = "Ctrl-C ends it after running calls are recorded; a second one at once. Nothing is lost\neither way: live tasks go on at the next start.\n\nExamples:\n  executor serve\n  executor serve --port 6000 --data-dir ./data\n  executor serve --database-url postgres://executor@localhost/executor"
+    after_help = "Ctrl-C or SIGTERM ends it within drain_ms, after running calls are recorded; a second one at\nonce. Nothing is lost either way: live tasks go on at other servers of the same PostgreSQL,\nor at the next start.\n\nExamples:\n  executor serve\n  executor serve --port 6000 --data-dir ./data\n  executor serve --database-url postgres://executor@localhost/executor"
 )]
 pub(crate) struct Arguments {
     /// Address to listen on [env: EXECUTOR_HOST] [default: 127.0.0.1]

@@ -46,6 +46,21 @@ macro_rules! numbers {
 }
 numbers!(u16, usize);
 
+/// A span of time of which both a moment and an hour would be a mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Milliseconds(pub(crate) u32);
+
+impl Value for Milliseconds {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        let span = text
+            .parse()
+            .ok()
+            .filter(|ms| (1_000..=600_000).contains(ms));
+        span.map(Self)
+            .ok_or_else(|| "is no number of milliseconds from 1000 to 600000".to_owned())
+    }
+}
+
 impl Value for IpAddr {
     fn read(text: &str) -> std::result::Result<Self, String> {
         match text {

@@ -6,7 +6,7 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::system::{Health, Me, NewWorkspace, SignInLink, Workspace};
+use api::system::{Health, Me, NewWorkspace, Server, SignInLink, Workspace};
 use axum::Json;
 use axum::extract::State;
 use engine::CheckStatus;
@@ -64,6 +64,22 @@ pub(crate) async fn health(State(app): State<App>, Who(_caller): Who) -> Json<He
     Json(wire::health(&app.engine.health().await, app.version))
 }
 
+/// Lists the servers that share the database, the youngest first.
+#[utoipa::path(
+    get, path = "/api/v1/servers", operation_id = "listServers", tag = "system",
+    responses((status = 200, description = "All servers of which something is known", body = Page<Server>), Problems)
+)]
+pub(crate) async fn servers(
+    State(app): State<App>,
+    Who(caller): Who,
+) -> Result<Json<Page<Server>>, Failure> {
+    let servers = app.engine.servers(&caller).await?;
+    Ok(Json(Page {
+        items: servers.iter().map(wire::server).collect(),
+        next_cursor: None,
+    }))
+}
+
 /// Makes a link that signs a browser in, once.
 #[utoipa::path(
     post, path = "/api/v1/sign-in-links", operation_id = "createSignInLink", tag = "system",
@@ -94,7 +110,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Readiness {
         of_status.map(|check| check.name.clone()).collect()
     };
     Readiness {
-        ready: wire::is_ready(&checks) && !app.closing.is_cancelled(),
+        ready: wire::is_ready(&checks) && !app.engine.is_draining() && !app.closing.is_cancelled(),
         failing: named(CheckStatus::Problem),
         warning: named(CheckStatus::Warning),
         runtimes: app.engine.runtimes(),

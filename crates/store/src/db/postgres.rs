@@ -1,11 +1,12 @@
 //! PostgreSQL, through its synchronous driver on a thread of the store's own.
 
 use super::{Columns, Control, Param, Row};
-use crate::Error;
+use crate::{Error, Notice};
 use postgres::config::SslMode;
 use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub(crate) struct Postgres {
     client: postgres::Client,
     prepared: HashMap<String, postgres::Statement>,
     retryable: bool,
+    /// What the open transaction wants others to look at again.
+    pub(super) notices: BTreeSet<Notice>,
 }
 
 /// How long a connection may take to be made.
@@ -48,10 +51,11 @@ impl Postgres {
             client,
             prepared: HashMap::new(),
             retryable: false,
+            notices: BTreeSet::new(),
         })
     }
 
-    pub(super) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.client.is_closed()
     }
 
@@ -71,7 +75,31 @@ impl Postgres {
         })
     }
 
-    pub(super) fn script(&mut self, sql: &str) -> Result<(), Error> {
+    /// The number of the database's process that serves this connection.
+    pub(crate) fn process(&mut self) -> Result<i32, Error> {
+        let row = self.client.query_one("select pg_backend_pid()", &[]);
+        row.and_then(|row| row.try_get(0))
+            .map_err(|e| self.note(&e))
+    }
+
+    /// Everything that was notified since the last look, and by which process, waiting at most `patience` for the first.
+    /// None once the connection is gone.
+    pub(crate) fn heard(&mut self, patience: Duration) -> Option<Vec<(i32, String)>> {
+        let mut heard = Vec::new();
+        let mut notifications = self.client.notifications();
+        if let Ok(Some(first)) = notifications.timeout_iter(patience).next() {
+            heard.push((first.process_id(), first.payload().to_owned()));
+        }
+        let mut more = notifications.iter();
+        while let Ok(Some(next)) = more.next() {
+            heard.push((next.process_id(), next.payload().to_owned()));
+        }
+        drop(more);
+        drop(notifications);
+        (!self.is_lost()).then_some(heard)
+    }
+
+    pub(crate) fn script(&mut self, sql: &str) -> Result<(), Error> {
         self.client.batch_execute(sql).map_err(|e| self.note(&e))
     }
 

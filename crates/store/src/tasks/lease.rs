@@ -1,68 +1,15 @@
-//! How a task changes hands: claimed, kept, let go, queued again.
+//! How a server keeps a task and lets it go: renewed, suspended, given back, queued again.
 //!
-//! Decides nothing about what a task does; see the rest of `tasks` for its row.
+//! Decides nothing about what a task does; how one is handed out is in `claim.rs`.
 
-use super::{COLUMNS, Header, read};
+use super::Header;
 use crate::db::params;
-use crate::{Error, Reader, Tx};
+use crate::{Error, Notice, Reader, Tx};
 use domain::access::System;
-use domain::task::{Lease, Task};
+use domain::task::Lease;
 use domain::{TaskId, Timestamp};
 
-/// Hands the oldest task that nobody runs to a server: one that is queued, or whose server has let
-/// its lease run out.
-///
-/// # Errors
-/// Those of the database.
-pub fn claim_next(
-    tx: &mut Tx<'_>,
-    _: System,
-    owner: &str,
-    now: Timestamp,
-    lease_until: Timestamp,
-) -> Result<Option<(Task, Lease)>, Error> {
-    tx.one(
-        &format!(
-            "update tasks
-             set state = 'running', owner = $1, lease_until = $3, fence = fence + 1,
-                 attempts = attempts + 1, started_at = coalesce(started_at, $2)
-             where id = (select id from tasks
-                         where state in ('queued', 'running')
-                           and (state = 'queued' or lease_until <= $2)
-                         order by created_at, id
-                         limit 1
-                         for update skip locked)
-             returning {COLUMNS}, tasks.fence"
-        ),
-        &params![owner, now, lease_until],
-        |r| {
-            let task = read(r)?;
-            let lease = Lease {
-                task_id: task.id.clone(),
-                fence: r.int()?,
-            };
-            Ok((task, lease))
-        },
-    )
-}
-
-/// Whether [`claim_next`] would find a task: a look that keeps idle servers from writing.
-///
-/// # Errors
-/// Those of the database.
-pub fn claimable(conn: &mut Reader<'_>, _: System, now: Timestamp) -> Result<bool, Error> {
-    conn.one(
-        "select id
-         from tasks
-         where state in ('queued', 'running') and (state = 'queued' or lease_until <= $1)
-         limit 1",
-        &params![now],
-        |r| r.text(),
-    )
-    .map(|found| found.is_some())
-}
-
-/// Keeps everything that a server runs; answers how many tasks that is.
+/// Keeps everything that a server runs; answers what that is, with the fences it has there.
 ///
 /// # Errors
 /// Those of the database.
@@ -71,26 +18,51 @@ pub fn renew(
     _: System,
     owner: &str,
     lease_until: Timestamp,
-) -> Result<u64, Error> {
-    tx.execute(
+) -> Result<Vec<Lease>, Error> {
+    tx.all(
         "update tasks
          set lease_until = $2
-         where state in ('queued', 'running') and state = 'running' and owner = $1",
+         where owner = $1
+         returning id, fence",
         &params![owner, lease_until],
+        |r| {
+            Ok(Lease {
+                task_id: r.id()?,
+                fence: r.int()?,
+            })
+        },
     )
 }
 
-/// Puts the running tasks of one owner back in the queue. Only for a start at which it is certain
-/// that the owner is gone: it was the last server of the data directory that is locked now.
+/// Puts the running tasks of one owner back in the queue; answers how many. Only for a start at
+/// which it is certain that the owner is gone: it held the data directory that is locked now.
 ///
 /// # Errors
 /// Those of the database.
 pub fn abandon(tx: &mut Tx<'_>, _: System, owner: &str) -> Result<u64, Error> {
+    let freed = tx.execute(
+        "update tasks
+         set state = 'queued', owner = null, lease_until = null
+         where owner = $1",
+        &params![owner],
+    )?;
+    if freed > 0 {
+        tx.notify(Notice::Queue);
+    }
+    Ok(freed)
+}
+
+/// Puts everything that runs back in the queue; answers how much. Only for a start of the one
+/// server of its database.
+///
+/// # Errors
+/// Those of the database.
+pub fn abandon_all(tx: &mut Tx<'_>, _: System) -> Result<u64, Error> {
     tx.execute(
         "update tasks
          set state = 'queued', owner = null, lease_until = null
-         where state in ('queued', 'running') and state = 'running' and owner = $1",
-        &params![owner],
+         where owner is not null",
+        &[],
     )
 }
 
@@ -160,18 +132,21 @@ pub fn suspend(tx: &mut Tx<'_>, lease: &Lease, snapshot: Option<&str>) -> Result
     Ok(suspended == 1)
 }
 
-/// Gives a task back as it is recorded: whoever claims it next rebuilds it.
+/// Gives a task back as it is recorded: whoever claims it next rebuilds it, from `snapshot` where
+/// that fits. Without one, what was kept before stays.
 ///
 /// # Errors
 /// [`Error::LostLease`]; those of the database.
-pub fn release(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), Error> {
+pub fn release(tx: &mut Tx<'_>, lease: &Lease, snapshot: Option<&str>) -> Result<(), Error> {
     let released = tx.execute(
         "update tasks
-         set state = 'queued', owner = null, lease_until = null
+         set state = 'queued', owner = null, lease_until = null,
+             snapshot = coalesce($3, snapshot)
          where id = $1 and fence = $2 and state = 'running'",
-        &params![&lease.task_id, lease.fence],
+        &params![&lease.task_id, lease.fence, snapshot],
     )?;
     if released == 1 {
+        tx.notify(Notice::Queue);
         Ok(())
     } else {
         Err(Error::LostLease(lease.task_id.clone()))
@@ -194,6 +169,12 @@ pub fn wake(tx: &mut Tx<'_>, _: System, id: &TaskId) -> Result<bool, Error> {
         "update tasks set state = 'queued' where id = $1 and state = 'suspended'",
         &params![id],
     )?;
+    // Whoever runs it looks at its answers; whoever has a place claims it.
+    tx.notify(if woken == 1 {
+        Notice::Queue
+    } else {
+        Notice::Task(id.clone())
+    });
     Ok(woken == 1)
 }
 
@@ -209,8 +190,7 @@ pub fn cancel_requested(
     conn.all(
         "select id
          from tasks
-         where state in ('queued', 'running') and state = 'running'
-           and owner = $1 and cancel_by is not null",
+         where owner = $1 and cancel_by is not null",
         &params![owner],
         |r| r.id(),
     )

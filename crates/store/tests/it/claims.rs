@@ -3,10 +3,12 @@
 use crate::samples::{answered, at, call, delivery, task};
 use crate::tasks::{asking, begun, get};
 use crate::world::World;
+use domain::access::System;
 use domain::approval::ApprovalStatus;
 use domain::call::CallStatus;
 use domain::task::{Lease, Outcome, Task, TaskState};
 use std::collections::HashSet;
+use store::tasks::Claim;
 use store::{Error, Store, approvals, calls, tasks};
 
 on_each!(
@@ -27,8 +29,31 @@ async fn claim(
     now_ms: i64,
 ) -> Option<(Task, Lease)> {
     let system = w.system;
+    claim_up_to(store, system, owner, now_ms, 1).await.pop()
+}
+
+/// Takes back what has lapsed, then claims.
+async fn claim_up_to(
+    store: &Store,
+    system: System,
+    owner: &'static str,
+    now_ms: i64,
+    limit: u32,
+) -> Vec<(Task, Lease)> {
     let claimed: Result<_, Error> = store
-        .write(move |tx| tasks::claim_next(tx, system, owner, at(now_ms), at(now_ms + 100)))
+        .write(move |tx| {
+            if tasks::lapsed(tx, system, at(now_ms))? {
+                tasks::lapse(tx, system, at(now_ms))?;
+            }
+            let claim = Claim {
+                owner,
+                now: at(now_ms),
+                lease_until: at(now_ms + 100),
+                after: None,
+                limit,
+            };
+            Ok(tasks::claim(tx, system, &claim)?.tasks)
+        })
         .await;
     claimed.unwrap()
 }
@@ -43,7 +68,8 @@ async fn queued(w: &World, created_ms: i64) -> Task {
 async fn the_oldest_is_claimed_first(w: World) {
     let (young, old) = (queued(&w, 5).await, queued(&w, 1).await);
     let system = w.system;
-    assert!(w.read(move |r| tasks::claimable(r, system, at(10))).await);
+    let looks = move |r: &mut store::Reader<'_>, ms| tasks::claimable(r, system, "one", at(ms));
+    assert!(w.read(move |r| looks(r, 10)).await);
     let (first, lease) = claim(&w.store, &w, "one", 10).await.unwrap();
     let expected = Task {
         state: TaskState::Running,
@@ -54,8 +80,9 @@ async fn the_oldest_is_claimed_first(w: World) {
     assert_eq!((first, lease.fence), (expected, 1));
     assert_eq!(claim(&w.store, &w, "one", 10).await.unwrap().0.id, young.id);
     assert_eq!(claim(&w.store, &w, "one", 10).await, None);
-    assert!(!w.read(move |r| tasks::claimable(r, system, at(10))).await);
-    assert!(w.read(move |r| tasks::claimable(r, system, at(110))).await);
+    assert!(!w.read(move |r| looks(r, 110)).await);
+    assert!(!w.read(move |r| tasks::lapsed(r, system, at(109))).await);
+    assert!(w.read(move |r| tasks::lapsed(r, system, at(110))).await);
 }
 
 async fn many_claimers_share_without_doubles(w: World) {
@@ -116,14 +143,16 @@ async fn an_expired_lease_is_taken_over_and_the_old_one_refused(w: World) {
 }
 
 async fn renewed_leases_hold(w: World) {
-    begun(&w, "one", 0).await;
-    begun(&w, "one", 0).await;
+    let (_, first) = begun(&w, "one", 0).await;
+    let (_, second) = begun(&w, "one", 0).await;
     let (other, _) = begun(&w, "two", 0).await;
     let system = w.system;
     assert_eq!(
         w.write(move |tx| tasks::renew(tx, system, "one", at(900)))
-            .await,
-        2
+            .await
+            .into_iter()
+            .collect::<HashSet<_>>(),
+        HashSet::from([first, second])
     );
     assert_eq!(
         claim(&w.store, &w, "three", 200).await.unwrap().0.id,
@@ -154,9 +183,9 @@ async fn abandoned_tasks_are_queued_again(w: World) {
 async fn a_task_given_back_is_queued_again(w: World) {
     let (task, lease) = begun(&w, "one", 0).await;
     let held = lease.clone();
-    w.write(move |tx| tasks::release(tx, &held)).await;
+    w.write(move |tx| tasks::release(tx, &held, None)).await;
     assert_eq!(get(&w, &task).await.state, TaskState::Queued);
-    let error = w.refused(move |tx| tasks::release(tx, &lease)).await;
+    let error = w.refused(move |tx| tasks::release(tx, &lease, None)).await;
     assert_eq!(error, Error::LostLease(task.id.clone()));
     assert_eq!(claim(&w.store, &w, "two", 1).await.unwrap().1.fence, 2);
 }

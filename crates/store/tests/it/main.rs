@@ -38,6 +38,7 @@ mod people;
 mod policies;
 mod retention;
 mod samples;
+mod servers;
 mod small;
 mod tasks;
 mod values;

@@ -16,6 +16,7 @@ on_each!(
     a_link_signs_in_once,
     handles_are_read_in_parts,
     a_key_is_answered_once,
+    a_round_is_used_once,
     facts_are_kept,
     the_database_tells_its_health,
     a_nul_character_is_refused,
@@ -231,6 +232,28 @@ async fn a_key_is_answered_once(w: World) {
         w.write(move |tx| idempotency::forget_before(tx, system, at(6)))
             .await,
         2
+    );
+}
+
+async fn a_round_is_used_once(w: World) {
+    let uses = |store: &store::Store, scope: &domain::access::Scope, now: i64| {
+        let scope = scope.clone();
+        store.write(move |tx| store::rounds::use_up(tx, &scope, "r", at(10), at(now)))
+    };
+    // Many at once, on two servers: one of them is first.
+    let attempts = (0..20).map(|n| {
+        let store = if n % 2 == 0 { &w.store } else { &w.other };
+        uses(store, &w.a, 5)
+    });
+    let first = join_all(attempts).await;
+    let first = first.into_iter().filter(|used| *used == Ok(true)).count();
+    assert_eq!(first, 1);
+    assert_eq!(uses(&w.store, &w.b, 5).await, Ok(true), "another workspace");
+    assert_eq!(uses(&w.other, &w.a, 9).await, Ok(false));
+    assert_eq!(
+        uses(&w.store, &w.a, 10).await,
+        Ok(true),
+        "its age refuses it now"
     );
 }
 

@@ -15,6 +15,7 @@ mod failures;
 mod fixture;
 mod naming;
 mod reach;
+mod repeating;
 mod unfinished;
 mod upstream;
 mod wire;

@@ -102,6 +102,7 @@ async fn two_people_must_say_yes(database: Database) {
     );
     assert_eq!(first["answers"][0]["by"], asked["requestedBy"], "{first:#}");
     refused(&server, &asked, "approve", json!({}), "answered_before").await;
+    assert_eq!(audited(&server, "approval.refused").await, 1);
     let shown = server
         .cli(&["approvals", "show", id(&asked)])
         .await
@@ -232,7 +233,7 @@ async fn edited_arguments_are_what_is_sent(database: Database) {
 
 async fn an_edit_gets_past_no_rule(database: Database) {
     let (server, upstream) = Upstream::connected(database).await;
-    let when = |condition: &str| json!({ "tools": ["ledger.items.*"], "conditions": [condition] });
+    let when = |condition: &str| json!({ "tools": ["ledger.items.createItem"], "conditions": [condition] });
     rule(&server, json!({ "mayEdit": true })).await;
     let two = json!({ "effect": "ask", "match": when("amount > 50"), "ask": { "count": 2 } });
     server.post("/policies", two).await;
@@ -314,7 +315,9 @@ async fn a_thousand_answers_at_once_count_once(database: Database) {
     assert_eq!(upstream.writes(), usize::from(approved), "{now:#}");
     let answered = audited(&server, "approval.approved").await;
     let denied = audited(&server, "approval.denied").await;
-    assert_eq!(answered + denied, 1);
+    let refused = audited(&server, "approval.refused").await;
+    // The newest page of the audit holds 200 entries; nearly all of them are of these attempts.
+    assert!(answered + denied <= 1 && refused > 150, "{refused}");
 }
 
 async fn too_many_questions_are_not_asked(database: Database) {

@@ -7,10 +7,9 @@
 
 use crate::binary;
 use crate::database::Database;
-use crate::record::database_file;
 use crate::server::Server;
 use crate::upstream::Upstream;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -35,7 +34,7 @@ type Found = BTreeMap<String, BTreeMap<String, bool>>;
 
 async fn conforms(revision: &str) {
     let (server, _upstream) = Upstream::connected(Database::sqlite()).await;
-    allow_answers_in_clients(&server);
+    allow_answers_in_clients(&server).await;
     let (_adapter, url) = adapter(&server).await;
     let results = server.scratch("results");
     let mut command = binary::command(&node(), &server.scratch(""));
@@ -86,11 +85,12 @@ async fn adapter(server: &Server) -> (Child, String) {
 }
 
 /// The suite answers questions in the client, which a workspace has to allow.
-fn allow_answers_in_clients(server: &Server) {
-    let file = rusqlite::Connection::open(database_file(server)).expect("the file opens");
-    let settings = r#"{"inClientDecisions":true}"#;
-    let set = file.execute("update workspaces set settings = ?1", [settings]);
-    assert_eq!(set.expect("the table is there"), 1);
+async fn allow_answers_in_clients(server: &Server) {
+    let change = json!({ "inClientDecisions": true });
+    let changed = server
+        .send("PATCH", "/workspace/settings", Some(&change))
+        .await;
+    assert_eq!(changed.status, 200, "{changed:#?}");
 }
 
 /// What ran, and what came of each check. A scenario that broke off before it wrote anything down has
@@ -182,7 +182,7 @@ fn excused<'a>(checks: &'a BTreeMap<String, bool>, entry: Option<&'a Value>) -> 
 
 #[test]
 fn the_list_excuses_what_it_names_and_nothing_else() {
-    let found: Found = serde_json::from_value(serde_json::json!({
+    let found: Found = serde_json::from_value(json!({
         "good": { "a": true, WIRE: true },
         "bad": { "a": false },
         "listed": { "a": false, "b": true },
@@ -193,7 +193,7 @@ fn the_list_excuses_what_it_names_and_nothing_else() {
         "empty and listed": {},
     }))
     .expect("a map of maps");
-    let listed = serde_json::json!({
+    let listed = json!({
         "listed": "a reason", "stale": "a reason", "malformed": "a reason", "gone": "a reason",
         "empty and listed": "a reason",
         "named": { "a": "a reason", "c": "a reason", "d": "a reason" },

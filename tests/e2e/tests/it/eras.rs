@@ -4,6 +4,7 @@
 
 use crate::database::Database;
 use crate::doors::Mcp;
+use crate::people::Person;
 use crate::server::{PATIENCE, Server, client};
 use crate::upstream::Upstream;
 use reqwest::Response;
@@ -27,35 +28,35 @@ const WRITE: &str =
     "return (await tools.ledger.items.createItem({ name: 'by a round', amount: 1 })).name;";
 
 /// Lets forms of clients decide in the only workspace.
-pub(crate) fn let_forms_decide(server: &Server) {
-    let statement = r#"update workspaces set settings = '{"inClientDecisions":true}'"#;
-    match server.database.url.clone() {
-        Some(url) => std::thread::spawn(move || {
-            let mut connection = postgres::Client::connect(&url, postgres::NoTls)
-                .expect("the database can be reached");
-            connection.batch_execute(statement).expect("it is set");
-        })
-        .join()
-        .expect("it is set"),
-        None => {
-            let file = crate::record::database_file(server);
-            let file = rusqlite::Connection::open(file).expect("the file opens");
-            file.busy_timeout(PATIENCE).expect("it waits for its turn");
-            file.execute_batch(statement).expect("it is set");
-        }
-    }
+pub(crate) async fn let_forms_decide(server: &Server) {
+    let allowed = json!({ "inClientDecisions": true });
+    let set = server.send("PATCH", "/workspace/settings", Some(&allowed));
+    assert_eq!(set.await.body["inClientDecisions"], true);
 }
 
 /// A client of 2026 in plain messages.
-struct Plain {
+pub(crate) struct Plain {
     url: String,
     capabilities: Value,
+    key: Option<String>,
 }
 
 impl Plain {
-    fn new(server: &Server, capabilities: Value) -> Self {
+    pub(crate) fn new(server: &Server, capabilities: Value) -> Self {
         let url = format!("{}/mcp", server.url());
-        Self { url, capabilities }
+        Self {
+            url,
+            capabilities,
+            key: None,
+        }
+    }
+
+    /// The same client with a person's key.
+    pub(crate) fn of(server: &Server, capabilities: Value, person: &Person) -> Self {
+        Self {
+            key: Some(format!("Bearer {}", person.key)),
+            ..Self::new(server, capabilities)
+        }
     }
 
     fn message(&self, method: &str, mut params: Value) -> Value {
@@ -74,15 +75,16 @@ impl Plain {
         };
         let mut headers = vec![("mcp-protocol-version", VERSION), ("mcp-method", method)];
         headers.extend(name.map(|name| ("mcp-name", name)));
+        headers.extend(self.key.as_deref().map(|key| ("authorization", key)));
         post(&self.url, &headers, message.to_string()).await
     }
 
     /// The answer to a request: the last message.
-    async fn ask(&self, method: &str, params: Value) -> Value {
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Value {
         answer(self.send(method, params).await).await
     }
 
-    async fn call(&self, params: Value) -> Value {
+    pub(crate) async fn call(&self, params: Value) -> Value {
         self.ask("tools/call", params).await
     }
 }
@@ -104,21 +106,21 @@ async fn answer(response: Response) -> Value {
     serde_json::from_str(last.unwrap_or(&text)).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
-fn form() -> Value {
+pub(crate) fn form() -> Value {
     json!({ "elicitation": { "form": {} } })
 }
 
-fn execute(code: &str) -> Value {
+pub(crate) fn execute(code: &str) -> Value {
     json!({ "name": "execute", "arguments": { "code": code } })
 }
 
-fn only_key(requests: &Value) -> String {
+pub(crate) fn only_key(requests: &Value) -> String {
     let requests = requests.as_object().expect("questions");
     assert_eq!(requests.len(), 1, "{requests:?}");
     requests.keys().next().expect("one").clone()
 }
 
-fn answered(key: &str, decision: &str) -> Value {
+pub(crate) fn answered(key: &str, decision: &str) -> Value {
     json!({ key: { "action": "accept", "content": { "decision": decision, "reason": "as seen" } } })
 }
 
@@ -271,7 +273,7 @@ async fn messages_with_two_readings_run_nothing(database: Database) {
 
 async fn a_round_is_taken_once_and_only_as_given(database: Database) {
     let (mut server, upstream) = Upstream::connected(database).await;
-    let_forms_decide(&server);
+    let_forms_decide(&server).await;
     let plain = Plain::new(&server, form());
     let asked = plain.call(execute(WRITE)).await["result"].clone();
     assert_eq!(asked["resultType"], "input_required", "{asked:#}");
@@ -408,7 +410,7 @@ async fn where_forms_decide_nothing_the_page_does(database: Database) {
         "only what the page let through"
     );
     // Who closes the form has decided nothing.
-    let_forms_decide(&server);
+    let_forms_decide(&server).await;
     let plain = Plain::new(&server, form());
     let asked = plain.call(execute(WRITE)).await["result"].clone();
     let key = only_key(&asked["inputRequests"]);
@@ -422,7 +424,7 @@ async fn where_forms_decide_nothing_the_page_does(database: Database) {
 
 async fn a_task_is_a_task_of_the_protocol(database: Database) {
     let (server, upstream) = Upstream::connected(database).await;
-    let_forms_decide(&server);
+    let_forms_decide(&server).await;
     let mut capabilities = form();
     capabilities["extensions"] = json!({ "io.modelcontextprotocol/tasks": {} });
     let plain = Plain::new(&server, capabilities);

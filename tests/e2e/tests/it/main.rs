@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 mod api;
 mod binary;
 mod database;
+mod fleet;
 mod ledger;
 mod receiver;
 mod server;
@@ -58,8 +59,10 @@ mod roles;
 mod rules;
 mod runtimes;
 mod secrets;
+mod servers;
 mod start;
 mod storage;
+mod strangers;
 mod uncertain;
 mod waiting;
 mod ways;

@@ -49,7 +49,7 @@ async fn talk(server: &Server, way: (&str, &str, &str), code: &str, answers: &[&
 
 async fn asked_twice(database: Database, way: (&str, &str, &str), protocol: &str) {
     let (server, upstream) = Upstream::connected(database).await;
-    let_forms_decide(&server);
+    let_forms_decide(&server).await;
     let told = talk(&server, way, TWICE, &["approve", "approve"]).await;
     if way.0 == "python" {
         assert_eq!(told["protocol"], protocol, "{told:#}");
@@ -102,7 +102,7 @@ async fn typescript_asked_over_stdio(database: Database) {
 
 async fn who_denies_is_heard_and_who_closes_the_form_is_not(database: Database) {
     let (server, upstream) = Upstream::connected(database).await;
-    let_forms_decide(&server);
+    let_forms_decide(&server).await;
     for (n, way) in [("python", "http", "auto"), ("typescript", "http", "legacy")]
         .into_iter()
         .enumerate()

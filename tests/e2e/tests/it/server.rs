@@ -169,7 +169,7 @@ impl Server {
 
     /// SIGTERM, and waits until it has ended by itself.
     pub(crate) async fn stop(&mut self) {
-        let mut child = self.child.take().expect("the server runs");
+        let child = self.child.take().expect("the server runs");
         let pid = child.id().expect("the server runs").to_string();
         // The shell's own: a bare machine has no program of that name.
         let sent = Command::new("sh")
@@ -178,15 +178,27 @@ impl Server {
             .await
             .expect("kill runs");
         assert!(sent.success(), "SIGTERM could not be sent");
-        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
-        let status = ended
-            .expect("the server ends when asked")
-            .expect("it can be waited for");
+        self.child = Some(child);
+        self.ended().await;
+    }
+
+    /// Waits until it has ended in order, having been asked to.
+    pub(crate) async fn ended(&mut self) {
+        let status = self.ended_somehow().await;
         assert!(
             status.success(),
             "asked to end, the server ended with {status}:\n{}",
             self.log()
         );
+    }
+
+    /// Waits until it has ended, however it does.
+    pub(crate) async fn ended_somehow(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("the server runs");
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        ended
+            .expect("the server ends when asked")
+            .expect("it can be waited for")
     }
 
     /// What it wrote to stdout and stderr so far.

@@ -71,7 +71,6 @@ async fn a_person_says_that_it_happened(database: Database) {
     assert_eq!(upstream.created("once"), 1, "it is not sent again");
     assert_eq!(server.calls(&task).await[0]["status"], "succeeded");
     // Of a call that was never sent nobody can say that.
-    server.send("DELETE", "/policies/none", None).await;
     rule(
         &server,
         json!({ "effect": "ask", "match": { "tools": ["ledger.items.createItem"] } }),
