@@ -358,7 +358,7 @@ impl Engine {
         crate::run::run(self, task, lease, &live, started).await;
         drop(entered);
         let worker = &self.inner.worker;
-        let was_full = worker.permits.available_permits() == 0;
+        let was_full = worker.is_full();
         drop(permit);
         if was_full || worker.behind.load(Ordering::Relaxed) {
             // A place is free: whatever was queued for want of one may begin.
