@@ -32,6 +32,7 @@ impl Engine {
         let (mut wait_ms, mut looks) = (FIRST_LOOK_MS, 0);
         loop {
             tokio::select! {
+                biased;
                 () = self.stopping() => return,
                 () = self.inner.clock.sleep(wait_ms) => {}
             }

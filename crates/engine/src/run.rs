@@ -31,7 +31,7 @@ use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Call, CallStatus};
 use domain::canonical::canonical;
 use domain::limits::HOLD_WINDOW_MS;
-use domain::task::{Lease, Outcome, Task, TaskError};
+use domain::task::{Lease, Outcome, Task};
 pub(crate) use end::cancel_at_rest;
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -315,7 +315,7 @@ impl<'e> Run<'e> {
         self.flush_logs_if_due().await?;
         let now = self.now();
         if self.ended.is_none() && self.clock.elapsed_ms(now) >= self.task.limits.wall_ms {
-            self.ended = Some(Outcome::TimedOut(wall_limit(self.task.limits.wall_ms)));
+            self.ended = Some(Outcome::TimedOut(end::wall_limit(self.task.limits.wall_ms)));
         }
         if self.ended.is_some() {
             return self.settle_ended().await;
@@ -573,17 +573,6 @@ impl<'e> Run<'e> {
             approvals: self.approvals.clone(),
         }
     }
-}
-
-fn wall_limit(wall_ms: u64) -> TaskError {
-    TaskError::new(
-        "wall_limit",
-        format!(
-            "the task ran longer than its limit wall of {wall_ms} ms (the time a person is asked \
-             does not count); give timeoutMs, or --timeout, up to {} ms",
-            domain::limits::TIMEOUT_MS_MAX
-        ),
-    )
 }
 
 fn canonical_text(json: &str) -> String {

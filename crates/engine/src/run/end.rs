@@ -183,6 +183,18 @@ fn passed(code: &str, name: &str, value: String, limit: Limit, instead: &str) ->
     )
 }
 
+/// The error of a task that ran out of time.
+pub(super) fn wall_limit(wall_ms: u64) -> TaskError {
+    TaskError::new(
+        "wall_limit",
+        format!(
+            "the task ran longer than its limit wall of {wall_ms} ms (the time a person is asked \
+             does not count); give timeoutMs, or --timeout, up to {} ms",
+            domain::limits::TIMEOUT_MS_MAX
+        ),
+    )
+}
+
 /// What a failure of the program means for the task.
 pub(super) fn failed(failure: Failure, limits: &Limits) -> Outcome {
     let tool_error = failure
