@@ -298,7 +298,8 @@ impl<'e> Run<'e> {
         if !self.journal.is_replaying() && self.ended.is_none() {
             self.after_replay().await?;
             // An answer may be there before the program has made its call again.
-            if !self.journal.owes_calls() {
+            // Nor does a program take one that has not yet said that it could go on where it rested.
+            if !self.journal.owes_calls() && !self.restoring {
                 self.deliver_ready().await?;
             }
             self.keep_time();
