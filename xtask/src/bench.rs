@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: the release binary on a data directory of its own, measured from outside
-//! against the budgets; `bench sandbox` measures the sandbox and the engine, beside other runtimes.
+//! against the budgets; `bench sandbox` measures the sandbox and the engine, beside other runtimes;
+//! `bench durable` what waiting costs and how soon a task goes on.
 //! It warms up, repeats and prints medians; it judges only with `--strict`, because a busy machine
 //! is no defect of the program.
-//! Next: `bench/measure.rs` for how each figure is taken, `bench/sandbox.rs` for the sandbox's.
+//! Next: `bench/measure.rs` for how each figure is taken, `bench/sandbox.rs` for the sandbox's,
+//! `bench/durable.rs` for those of waiting tasks.
 
+mod durable;
 mod hostile;
 mod http;
 mod mcp;
@@ -18,6 +21,7 @@ mod upstream;
 use crate::project;
 use anyhow::{Context, Result, bail};
 use process::{Database, Program};
+use std::path::PathBuf;
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -37,6 +41,12 @@ pub(crate) struct Options {
     /// Takes what is in target/release as it is.
     #[arg(long)]
     no_build: bool,
+    /// Measures this program instead of the release build.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// How many tasks wait at once (`durable`).
+    #[arg(long, default_value_t = 100_000)]
+    tasks: usize,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -47,6 +57,8 @@ enum Subject {
     Sandbox,
     /// Two servers on one PostgreSQL beside one.
     Servers,
+    /// Waiting tasks by the hundred thousand: memory, database, and how soon one goes on.
+    Durable,
 }
 
 /// A measured figure and the most (or least) it may be.
@@ -99,12 +111,15 @@ impl Figure {
 
 /// Builds, measures, prints.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if !options.no_build {
+    if !options.no_build && options.program.is_none() {
         project::run(project::cargo().args(["build", "--release", "--package", "executor"]))?;
     }
-    let path = project::root().join("target/release/executor");
+    let path = match &options.program {
+        Some(path) => path.clone(),
+        None => project::root().join("target/release/executor"),
+    };
     path.metadata()
-        .context("target/release/executor is missing")?;
+        .with_context(|| format!("{} is missing", path.display()))?;
     let program = Program { path };
     let missed = match options.subject {
         Subject::Product => product(options, &program)?,
@@ -113,6 +128,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             machine();
             report("several servers", &servers::measure(&program)?)
         }
+        Subject::Durable => durable::run(options, &program)?,
     };
     match missed {
         0 => println!("\nbench: every budget is met"),

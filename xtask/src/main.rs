@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod dev;
 mod project;
+mod proof;
 mod setup;
 mod tidy;
 
@@ -47,6 +48,12 @@ enum Command {
     Setup,
     /// Runs a development server from source on port 4312 and rebuilds it when a file changes.
     Dev,
+    /// Plays the simulation: the engine under kills, failures and people, by seeds.
+    Sim(proof::Sim),
+    /// Kills the built binary at random instants and looks whether anything is lost or doubled.
+    Kills(proof::Kills),
+    /// Makes up programs, rebuilds them at every pause and looks whether they see the same.
+    Generated(proof::Generated),
     /// Builds the release binary and measures it against the budgets.
     Bench(bench::Options),
 }
@@ -58,6 +65,9 @@ fn main() -> ExitCode {
         Command::Test { filter } => ci::test(filter.as_deref()),
         Command::Setup => setup::run(),
         Command::Dev => dev::run(),
+        Command::Sim(options) => proof::sim(&options),
+        Command::Kills(options) => proof::kills(&options),
+        Command::Generated(options) => proof::generated(&options),
         Command::Bench(options) => bench::run(&options),
     };
     match outcome {

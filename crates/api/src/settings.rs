@@ -15,6 +15,9 @@ pub struct Settings {
     /// Whether a reviewer may change the arguments of any call that is asked about; a rule may say
     /// so for its own.
     pub approvers_may_edit: bool,
+    /// Days after its end at which a task is removed, with its calls, approvals, logs and large
+    /// values; 0 keeps them for ever. The audit log is always kept.
+    pub retention_days: u32,
     /// Every limit, with what it is here.
     pub limits: Vec<Limit>,
 }
@@ -50,6 +53,9 @@ pub struct SettingsChange {
     /// Whether a reviewer may change the arguments of any call that is asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvers_may_edit: Option<bool>,
+    /// Days after its end at which a task is removed, 1 to 3650; 0 keeps it for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
     /// New values of limits by their names; null puts one back to its default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Option<u64>>,

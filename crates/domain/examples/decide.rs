@@ -3,6 +3,8 @@
 //! `cargo run --release -p executor-domain --example decide` prints nanoseconds per decision for a
 //! call that every rule is tried on, with its arguments. Measures; promises nothing.
 
+#![expect(clippy::print_stdout)]
+
 use domain::access::Channel;
 use domain::policy::{Condition, Effect, Level, Match, Pattern, Policy, Request, Rule, decide};
 use domain::tenancy::Role;

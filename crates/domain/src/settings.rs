@@ -4,6 +4,12 @@
 use crate::limits::Limit;
 use std::collections::BTreeMap;
 
+/// Days for which an ended task is kept unless a workspace says otherwise.
+pub const RETENTION_DAYS: u32 = 90;
+
+/// Most days that a workspace may set: ten years. Zero keeps everything.
+pub const RETENTION_DAYS_MAX: u32 = 3_650;
+
 /// The settings of one workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -12,6 +18,10 @@ pub struct Settings {
     /// set: the server cannot see who fills in the form.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub in_client_decisions: bool,
+    /// Days after its end at which a task is removed, with its calls, approvals, logs and large
+    /// values; zero keeps them for ever. The audit log is always kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
     /// Whether a reviewer may change the arguments of any call that is asked about; a rule may say
     /// so for its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -32,5 +42,30 @@ impl Settings {
         self.limits
             .get(&limit)
             .map_or_else(|| limit.default_value(), |v| (*v).clamp(lowest, highest))
+    }
+
+    /// Days for which an ended task is kept; none keeps it for ever.
+    #[must_use]
+    pub fn kept_days(&self) -> Option<u32> {
+        Some(self.retention_days.unwrap_or(RETENTION_DAYS)).filter(|days| *days > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RETENTION_DAYS, Settings};
+
+    #[test]
+    fn zero_days_keep_for_ever_and_nothing_set_is_the_default() {
+        let kept = |days| {
+            Settings {
+                retention_days: days,
+                ..Settings::default()
+            }
+            .kept_days()
+        };
+        assert_eq!(kept(None), Some(RETENTION_DAYS));
+        assert_eq!(kept(Some(0)), None);
+        assert_eq!(kept(Some(7)), Some(7));
     }
 }

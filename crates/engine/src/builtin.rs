@@ -10,7 +10,7 @@
 
 use crate::gate::{Checked, Target, Wanted, denied_by_policy, forecast};
 use crate::{Engine, Error};
-use domain::access::{Caller, Scope};
+use domain::access::Caller;
 use domain::call::CallStatus;
 use domain::canonical::sha256_parts;
 use domain::partial::{Part, Partial};
@@ -37,7 +37,6 @@ const PART: [&str; 3] = ["handle", "offset", "length"];
 /// Everything that a look-up depends on, taken once for a batch of calls.
 pub(crate) struct View<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) scope: &'a Scope,
     pub(crate) caller: &'a Caller,
     pub(crate) catalog: &'a Catalog,
     pub(crate) policy: &'a Policy,
@@ -247,9 +246,9 @@ impl View<'_> {
         only(path, arguments, &PART)?;
         let handle = handle(path, arguments)?;
         let (offset, length) = part(path, arguments)?;
-        let (text, bytes) = self
+        let part = self
             .engine
-            .handle_part(self.scope, &handle, offset, length)
+            .read_handle(self.caller, &handle, offset, length)
             .await
             .map_err(|e| {
                 if matches!(e, Error::NotFound { .. }) {
@@ -258,9 +257,9 @@ impl View<'_> {
                     ToolError::new(ToolErrorCode::Internal, path, e.to_string())
                 }
             })?;
-        let end = offset + text.len() as u64;
-        let mut out = json!({ "text": text, "offset": offset, "bytes": bytes });
-        if end < bytes {
+        let end = part.offset + part.text.len() as u64;
+        let mut out = json!({ "text": part.text, "offset": part.offset, "bytes": part.bytes });
+        if end < part.bytes {
             out["nextOffset"] = end.into();
         }
         Ok(out)

@@ -1,6 +1,6 @@
 //! The catalog of each workspace, kept in memory until its version in the database changes.
 
-use crate::{Engine, Error};
+use crate::{Engine, Error, aside};
 use domain::access::Scope;
 use domain::policy::Policy;
 use domain::{AccountId, WorkspaceId};
@@ -74,7 +74,7 @@ impl Engine {
                 Ok::<_, Error>((version, store::sources::catalog(r, &wanted)?))
             })
             .await?;
-        let catalog = tokio::task::spawn_blocking(move || {
+        let catalog = aside::run(move || {
             let sources = sources
                 .into_iter()
                 .map(|(source, definitions, tools)| {
@@ -88,8 +88,7 @@ impl Engine {
                 .collect::<Result<Vec<_>, serde_json::Error>>()?;
             Ok::<_, serde_json::Error>(Catalog::new(sources))
         })
-        .await
-        .map_err(|e| Error::internal(&e))?
+        .await?
         .map_err(|e| Error::internal(&e))?;
         self.inner
             .catalogs

@@ -141,7 +141,6 @@ impl Engine {
             let (catalog, policy) = self.catalog_and_policy(&scope, &caller.account_id).await?;
             let view = View {
                 engine: self,
-                scope: &scope,
                 caller: &caller,
                 catalog: &catalog,
                 policy: &policy,
@@ -214,7 +213,6 @@ impl Engine {
         let (catalog, policy) = self.catalog_and_policy(scope, &caller.account_id).await?;
         let view = View {
             engine: self,
-            scope,
             caller,
             catalog: &catalog,
             policy: &policy,

@@ -87,6 +87,22 @@ impl Engine {
         })
     }
 
+    /// The highest number of an event of the workspace that has outlived its time and was removed:
+    /// a stream cannot be resumed before it. 0 if none was.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn removed_events(&self, caller: &Caller) -> BoxFuture<'_, Result<i64, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(Permission::RunTasks)?;
+            self.inner
+                .store
+                .read(move |r| Ok(store::retention::removed_events(r, &scope)?))
+                .await
+        })
+    }
+
     /// The number of the workspace's last event.
     ///
     /// # Errors

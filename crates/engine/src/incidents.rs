@@ -24,6 +24,7 @@ impl Engine {
     pub(crate) async fn incident_loop(self, mut incidents: mpsc::Receiver<Incident>) {
         loop {
             let incident = tokio::select! {
+                biased;
                 incident = incidents.recv() => incident,
                 () = self.stopping() => None,
             };

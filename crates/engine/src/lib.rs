@@ -5,6 +5,7 @@
 //! rebuilt from the journal at any instant. Modules stand in suggested reading order.
 
 mod approvals;
+mod aside;
 mod audit;
 mod builtin;
 mod catalog;
@@ -24,6 +25,7 @@ mod members;
 mod policies;
 mod quotas;
 mod rates;
+mod retention;
 mod rounds;
 mod run;
 mod runtimes;
@@ -47,6 +49,8 @@ pub use audit::{AuditQuery, AuditVerification};
 pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
+#[cfg(debug_assertions)]
+pub use entropy::seed_entropy;
 pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
@@ -64,6 +68,7 @@ pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use servers::{ServerView, Sharing};
 pub use settings::SettingsChange;
 pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
+pub use store::values::Part as ResultPart;
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};

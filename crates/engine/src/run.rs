@@ -32,6 +32,7 @@ use domain::call::{Call, CallStatus};
 use domain::canonical::canonical;
 use domain::limits::HOLD_WINDOW_MS;
 use domain::task::{Lease, Outcome, Task, TaskError};
+pub(crate) use end::cancel_at_rest;
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -136,6 +137,8 @@ struct Run<'e> {
     /// Turns that the sandbox has been given and not ended.
     turns_open: u32,
     next_timer_ms: Option<u64>,
+    /// Processor time that the program has used, as its sandbox said last.
+    compute_ms: u64,
     logs: Logs,
     /// How many sandboxes it has had since it last got on, which was at this delivery.
     sandboxes: u32,
@@ -219,6 +222,7 @@ impl<'e> Run<'e> {
             outbox: VecDeque::new(),
             turns_open: 1,
             next_timer_ms: None,
+            compute_ms: 0,
             logs: Logs::default(),
             sandboxes: 1,
             lost_at: 0,
@@ -318,8 +322,11 @@ impl<'e> Run<'e> {
             return self.settle_ended().await;
         }
         self.show_waiting();
-        let held_for = self.waiting_since.map_or(0, |since| now.since(since));
-        if self.waiting_since.is_some() && held_for >= HOLD_WINDOW_MS && self.suspend().await? {
+        // A place that others wait for is not held for an answer that may be long in coming.
+        let held_enough = self.waiting_since.is_some_and(|since| {
+            now.since(since) >= HOLD_WINDOW_MS || self.engine.inner.worker.is_full()
+        });
+        if held_enough && self.suspend().await? {
             return Ok(Some(End::Suspended));
         }
         Ok(None)
@@ -441,6 +448,7 @@ impl<'e> Run<'e> {
 
     async fn on_events(&mut self, first: Event) -> Result<(), Error> {
         let mut wanted: Vec<Wanted> = Vec::new();
+        let mut done = None;
         let mut event = Some(first);
         while let Some(current) = event {
             match current {
@@ -462,15 +470,17 @@ impl<'e> Run<'e> {
                 Event::Log { level, text } => self.on_log(level, text),
                 Event::TurnEnd {
                     next_timer_elapsed_ms,
+                    compute_ms,
                     ..
                 } => {
+                    self.compute_ms = compute_ms;
                     self.restoring = false;
                     self.turns_open = self.turns_open.saturating_sub(1);
                     self.next_timer_ms = next_timer_elapsed_ms;
                 }
                 Event::Done { result, .. } => {
                     self.turns_open = 0;
-                    self.ended = Some(self.completed(result));
+                    done = Some(result);
                 }
                 Event::Failed(failure) if self.restoring => {
                     tracing::warn!(
@@ -492,7 +502,7 @@ impl<'e> Run<'e> {
                     return Ok(());
                 }
             }
-            event = if self.ended.is_some() {
+            event = if self.ended.is_some() || done.is_some() {
                 None
             } else {
                 self.session.next().now_or_never()
@@ -504,7 +514,12 @@ impl<'e> Run<'e> {
         }
         // A call made just before the end is the program's last will only if nobody must be asked:
         // it goes through the gate like any other.
-        self.make_calls(wanted).await
+        self.make_calls(wanted).await?;
+        // Only now: a recorded call may be made again in the very turn that ends the program.
+        if let (Some(result), None) = (done, &self.ended) {
+            self.ended = Some(self.completed(result));
+        }
+        Ok(())
     }
 
     fn completed(&self, result: String) -> Outcome {

@@ -195,6 +195,7 @@ impl Engine {
         let every_ms = worker.sharing.lease_ms.unsigned_abs() / 5;
         loop {
             tokio::select! {
+                biased;
                 () = worker.over.cancelled() => return,
                 () = self.inner.clock.sleep(every_ms) => {}
             }
@@ -212,6 +213,7 @@ impl Engine {
     pub(crate) async fn cancel_loop(self) {
         loop {
             tokio::select! {
+                biased;
                 () = self.inner.worker.over.cancelled() => return,
                 () = self.inner.clock.sleep(LOOK_MS) => {}
             }
@@ -243,6 +245,7 @@ impl Engine {
     pub(crate) async fn listen_loop(self, mut notices: mpsc::Receiver<Notice>) {
         loop {
             let notice = tokio::select! {
+                biased;
                 () = self.inner.worker.over.cancelled() => return,
                 notice = notices.recv() => notice,
             };
@@ -303,6 +306,7 @@ impl Engine {
                 return;
             }
             tokio::select! {
+                biased;
                 _ = renewed.changed() => {}
                 _ = signals.changed() => {}
             }

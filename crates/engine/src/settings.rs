@@ -5,7 +5,7 @@ use crate::{Engine, Error};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
 use domain::limits::Limit;
-use domain::settings::Settings;
+use domain::settings::{RETENTION_DAYS, RETENTION_DAYS_MAX, Settings};
 use domain::tenancy::Role;
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -19,6 +19,8 @@ pub struct SettingsChange {
     pub members_see_all_tasks: Option<bool>,
     /// Whether a reviewer may change the arguments of any call that is asked about.
     pub approvers_may_edit: Option<bool>,
+    /// Days for which an ended task is kept; zero keeps it for ever.
+    pub retention_days: Option<u32>,
     /// Limits to set, or with none to put back to their defaults.
     pub limits: Vec<(Limit, Option<u64>)>,
 }
@@ -43,7 +45,7 @@ impl Engine {
     /// task; a task keeps the limits that it began with.
     ///
     /// # Errors
-    /// `forbidden`, `invalid_limit`.
+    /// `forbidden`, `invalid_limit`, `invalid_retention`.
     pub fn change_settings(
         &self,
         caller: &Caller,
@@ -55,6 +57,7 @@ impl Engine {
             for (limit, value) in &change.limits {
                 check(*limit, *value)?;
             }
+            check_retention(change.retention_days)?;
             let now = self.inner.clock.now();
             let workspace = scope.workspace_id().clone();
             let settings = self
@@ -106,6 +109,9 @@ fn changed(before: &Settings, change: &SettingsChange) -> Settings {
     if let Some(on) = change.approvers_may_edit {
         after.approvers_may_edit = on;
     }
+    if let Some(days) = change.retention_days {
+        after.retention_days = Some(days).filter(|days| *days != RETENTION_DAYS);
+    }
     for (limit, value) in &change.limits {
         match value {
             Some(value) if *value != limit.default_value() => {
@@ -117,6 +123,19 @@ fn changed(before: &Settings, change: &SettingsChange) -> Settings {
         }
     }
     after
+}
+
+fn check_retention(days: Option<u32>) -> Result<(), Error> {
+    match days {
+        Some(days) if days > RETENTION_DAYS_MAX => Err(Error::invalid(
+            "invalid_retention",
+            format!(
+                "ended tasks may be kept for 1 to {RETENTION_DAYS_MAX} days, or with 0 for ever, \
+                 not for {days} days"
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn check(limit: Limit, value: Option<u64>) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! Sources: add, refresh, switch, remove. A refresh that fails keeps the tools of the one before.
 
 use crate::audit::by_person;
-use crate::{Engine, Error, entropy};
+use crate::{Engine, Error, aside, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
 use domain::limits::Limit;
@@ -484,9 +484,9 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
     })
 }
 
-/// Imports on a thread of its own: a large description takes a while. Yields the source's name too.
+/// Imports aside: a large description takes a while. Yields the source's name too.
 async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error> {
-    tokio::task::spawn_blocking(move || {
+    aside::run(move || {
         let (location, shown) = match &incoming.origin {
             Origin::Url(url) => (Some(url.as_str()), url),
             Origin::Upload(file) => (None, file),
@@ -516,8 +516,7 @@ async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error>
         let import = parsed.import(&options).map_err(refused)?;
         Ok((incoming, name, import))
     })
-    .await
-    .map_err(|e| Error::internal(&e))?
+    .await?
 }
 
 fn require_base_url(import: &Import) -> Result<(), Error> {

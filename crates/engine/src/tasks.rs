@@ -9,13 +9,14 @@ use domain::access::{Caller, Permission, Scope, System};
 use domain::approval::Approval;
 use domain::call::Call;
 use domain::event::{Event, EventKind};
-use domain::task::{Outcome, Task};
+use domain::task::Task;
 use domain::tenancy::{Account, Organization, Workspace};
 use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use store::values::Part;
 use submit::Look;
 
 /// A program to run.
@@ -189,6 +190,7 @@ impl Engine {
                 // Another server may run it, and its notice be lost: looking again is the floor.
                 let look_again = deadline.min(tokio::time::Instant::now() + Duration::from_secs(1));
                 tokio::select! {
+                    biased;
                     changed = tokio::time::timeout_at(look_again, watch.changed()) => drop(changed),
                     () = self.inner.worker.parted.cancelled() => {}
                 }
@@ -212,6 +214,7 @@ impl Engine {
                 Doing::Busy | Doing::Waiting(_) => {}
             }
             tokio::select! {
+                biased;
                 changed = tokio::time::timeout_at(deadline, doing.changed()) => match changed {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) | Err(_) => return None,
@@ -279,17 +282,14 @@ impl Engine {
             let scope = caller.scope(Permission::RunTasks)?;
             let now = self.inner.clock.now();
             self.commit(&scope, {
-                let (scope, id, by) = (scope.clone(), id.clone(), caller.account_id.clone());
+                let (scope, by) = (scope.clone(), caller.account_id.clone());
+                let (task, owner) = (view.task, self.inner.worker.owner().to_owned());
                 move |tx| {
-                    if store::tasks::finish_unclaimed(tx, &scope, &id, &Outcome::Canceled, now)? {
-                        for approval in store::approvals::withdraw_pending(tx, &scope, &id)? {
-                            crate::gate::approval_event(tx, &scope, &approval, now)?;
-                        }
-                        task_event(tx, &scope, &id, "canceled", now)
-                    } else {
-                        store::tasks::request_cancel(tx, &scope, &id, &by)?;
-                        Ok(())
+                    if crate::run::cancel_at_rest(tx, &scope, &task, &owner, now)? {
+                        return Ok(());
                     }
+                    store::tasks::request_cancel(tx, &scope, &task.id, &by)?;
+                    Ok(())
                 }
             })
             .await?;
@@ -331,7 +331,8 @@ impl Engine {
         })
     }
 
-    /// The calls of a task in their order.
+    /// The calls of a task in their order. In the place of a large value stands how long it is and
+    /// how it begins; [`Engine::task_call`] has it whole.
     ///
     /// # Errors
     /// `not_found`.
@@ -346,8 +347,30 @@ impl Engine {
             let scope = caller.scope(Permission::RunTasks)?;
             self.inner
                 .store
-                .read(move |r| Ok(store::calls::list(r, &scope, &id)?))
+                .read(move |r| Ok(store::calls::outline(r, &scope, &id)?))
                 .await
+        })
+    }
+
+    /// One call of a task, whole.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn task_call(
+        &self,
+        caller: &Caller,
+        id: &TaskId,
+        sequence: u32,
+    ) -> BoxFuture<'_, Result<Call, Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            self.task(&caller, &id).await?;
+            let scope = caller.scope(Permission::RunTasks)?;
+            self.inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::calls::get(r, &scope, &id, sequence)?))
+                .await?
+                .ok_or_else(|| Error::not_found("call", sequence))
         })
     }
 
@@ -373,8 +396,8 @@ impl Engine {
         })
     }
 
-    /// A part of a value that was too large to be carried: the text from byte `offset`, at most
-    /// `length` bytes, cut between characters; and how long the whole is.
+    /// A part of a value that was too large to be carried, from byte `offset` and at most `length`
+    /// bytes, cut between characters. Whoever may see the task that it belongs to may read it.
     ///
     /// # Errors
     /// `not_found`.
@@ -384,29 +407,28 @@ impl Engine {
         id: &HandleId,
         offset: u64,
         length: u64,
-    ) -> BoxFuture<'_, Result<(String, u64), Error>> {
+    ) -> BoxFuture<'_, Result<Part, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            self.handle_part(&scope, &id, offset, length).await
+            self.inner
+                .store
+                .read({
+                    let (id, caller) = (id.clone(), caller.clone());
+                    move |r| {
+                        let Some(owner) = store::handles::owner(r, &scope, &id)? else {
+                            return Ok(None);
+                        };
+                        let own = owner == caller.account_id;
+                        if !own && !sees_all_tasks(r, &scope, &caller)? {
+                            return Ok(None);
+                        }
+                        Ok::<_, Error>(store::handles::read(r, &scope, &id, offset, length)?)
+                    }
+                })
+                .await?
+                .ok_or_else(|| Error::not_found("handle", &id))
         })
-    }
-
-    pub(crate) async fn handle_part(
-        &self,
-        scope: &Scope,
-        id: &HandleId,
-        offset: u64,
-        length: u64,
-    ) -> Result<(String, u64), Error> {
-        let (scope, handle) = (scope.clone(), id.clone());
-        self.inner
-            .store
-            .read(move |r| {
-                Ok::<_, Error>(store::handles::read(r, &scope, &handle, offset, length)?)
-            })
-            .await?
-            .ok_or_else(|| Error::not_found("handle", id))
     }
 }
 

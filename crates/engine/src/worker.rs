@@ -119,6 +119,11 @@ impl Worker {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
+    /// Whether as many tasks run as may: another can begin only when one makes room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0
+    }
+
     /// Something was queued: look now.
     pub(crate) fn kick(&self) {
         self.kick.notify_one();
@@ -133,6 +138,7 @@ impl Engine {
         duties.spawn(self.clone().claim_loop());
         duties.spawn(self.clone().lease_loop());
         duties.spawn(self.clone().expiry_loop());
+        duties.spawn(self.clone().retention_loop());
         duties.spawn(self.clone().webhook_loop());
         if self.inner.store.is_shared() {
             duties.spawn(self.clone().cancel_loop());
@@ -175,6 +181,7 @@ impl Engine {
                 Err(error) => tracing::warn!("could not look for queued tasks: {error}"),
             }
             tokio::select! {
+                biased;
                 () = worker.stop.cancelled() => return,
                 () = worker.kick.notified() => {}
                 () = self.inner.clock.sleep(LOOK_MS) => {}
@@ -351,7 +358,7 @@ impl Engine {
         crate::run::run(self, task, lease, &live, started).await;
         drop(entered);
         let worker = &self.inner.worker;
-        let was_full = worker.permits.available_permits() == 0;
+        let was_full = worker.is_full();
         drop(permit);
         if was_full || worker.behind.load(Ordering::Relaxed) {
             // A place is free: whatever was queued for want of one may begin.
@@ -362,6 +369,7 @@ impl Engine {
     async fn expiry_loop(self) {
         loop {
             tokio::select! {
+                biased;
                 () = self.inner.worker.stop.cancelled() => return,
                 () = self.inner.clock.sleep(LOOK_MS) => {}
             }
@@ -372,6 +380,12 @@ impl Engine {
     }
 
     async fn expire_due(&self) -> Result<(), Error> {
+        while !self.is_stopping() && self.expire_some().await? {}
+        Ok(())
+    }
+
+    /// Expires as many as go into one transaction; whether there may be more.
+    async fn expire_some(&self) -> Result<bool, Error> {
         let (system, local) = (self.inner.system, self.inner.clock.now());
         let due = self
             .inner
@@ -384,7 +398,7 @@ impl Engine {
             })
             .await?;
         if !due {
-            return Ok(());
+            return Ok(false);
         }
         let expired = self
             .inner
@@ -403,7 +417,7 @@ impl Engine {
             self.inner.feed.wake(scope.workspace_id());
             self.tell_answered(&approval);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// An approval was resolved: its task goes on, here or wherever it is claimed next.

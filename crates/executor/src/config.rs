@@ -204,6 +204,12 @@ pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
 }
 
+/// Where a development build is to die: `EXECUTOR_FAULT=call.sent:before:1`. No release reads this.
+#[cfg(debug_assertions)]
+pub(crate) fn fault() -> Option<String> {
+    std::env::var("EXECUTOR_FAULT").ok()
+}
+
 /// Where a program is: the path itself, or the first on the search path by that name.
 pub(crate) fn program(name: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

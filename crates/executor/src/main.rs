@@ -18,6 +18,7 @@ mod master_key;
 mod output;
 mod program;
 mod reconnect;
+mod result;
 mod runtimes;
 mod serve;
 mod show;

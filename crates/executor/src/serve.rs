@@ -81,8 +81,21 @@ impl Running {
     }
 }
 
+/// In a development build the process can be told to die at a named write point.
+#[cfg(debug_assertions)]
+fn arm_fault() -> Result<()> {
+    match crate::config::fault() {
+        Some(fault) => {
+            store::points::arm(&fault).map_err(|e| Failure::usage(format!("EXECUTOR_FAULT: {e}")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Starts a server as configured; returns once it answers.
 pub(crate) async fn start(config: &Config) -> Result<Running> {
+    #[cfg(debug_assertions)]
+    arm_fault()?;
     let mut held = Held::take(&config.home)?;
     let listener = bind(config)?;
     let address = listener

@@ -25,6 +25,12 @@ pub(crate) fn conclude(output: &Output, task: &Task, logs: &[LogLine]) -> Exit {
     } else if task.status == "completed" {
         output.document(&task.result.clone().unwrap_or(Value::Null));
     }
+    if let Some((_, bytes)) = task.result.as_ref().and_then(crate::result::handle) {
+        output.note(&format!(
+            "the result has {bytes} bytes; read it whole with `executor tasks result {}`",
+            task.id
+        ));
+    }
     if let Some(error) = &task.error {
         let head = format!("{} ({})", task.status.replace('_', " "), error.code);
         output.err(&format!(

@@ -185,6 +185,18 @@ impl Failure {
         .next("Send `initialize` again, then `resume` with the task's id.")
     }
 
+    /// A stream cannot go on from where it ended: events after that were removed, up to a number.
+    pub(crate) fn events_removed(up_to: i64) -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "events_removed",
+            format!("events up to number {up_to} have outlived their time and were removed"),
+        )
+        .next(format!(
+            "Read anew what there is, then follow the stream from now, or from event {up_to}."
+        ))
+    }
+
     /// A part of the server failed in a way nobody foresaw; the log names it by the request's id.
     pub(crate) fn internal() -> Self {
         Self::new(

@@ -88,6 +88,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(tasks::cancel))
         .routes(routes!(tasks::rerun))
         .routes(routes!(tasks::calls))
+        .routes(routes!(tasks::call))
         .routes(routes!(tasks::logs))
         .routes(routes!(tasks::result_part))
         .routes(routes!(stream::task_events))

@@ -1,36 +1,52 @@
 //! Questions to people, and their one answer each.
 //!
 //! An approval leaves `pending` by a compare-and-swap, exactly once, whoever tries and however many.
-//! Where several people must say yes, each yes is a row of its own, in `approvals/yeses.rs`.
+//! Arguments that are those of its call stand in the call's row alone, and large values apart
+//! (`approvals/whole.rs`). Where several people must say yes, each yes is a row of its own, in
+//! `approvals/yeses.rs`.
 
+mod whole;
 mod yeses;
 
 pub use yeses::add_yes;
 
 use crate::db::{Row, Select, json, params};
-use crate::{Error, Reader, Tx};
+use crate::values::{self, keep};
+use crate::{Error, Reader, Tx, points};
 use domain::access::{Channel, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question};
 use domain::call::Binding;
 use domain::tool::Risk;
 use domain::{AccountId, ApprovalId, TaskId, Timestamp};
+use whole::whole;
 
 /// Records a question, in the transaction that records its call.
 ///
 /// # Errors
 /// Those of the database.
 pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(), Error> {
+    points::reached("approval.asked");
     let binding = &approval.binding;
     let answered = approval.status.answered();
     let edited = approval.edited.as_ref();
+    let (task_id, at) = (&binding.task_id, approval.created_at);
+    let arguments = keep(tx, task_id, &approval.arguments, at)?;
+    let request = keep(tx, task_id, &approval.request, at)?;
+    let original = edited
+        .map(|e| keep(tx, task_id, &e.original, at))
+        .transpose()?;
     tx.execute(
         "insert into approvals
              (id, organization_id, workspace_id, task_id, sequence, call_id, tool, definition_digest,
               arguments_digest, policy_version, question, arguments, request, risk, rule_id, why,
               ask, requested_by, status, answered_by, answered_via, answered_at, reason, created_at,
               expires_at, original_arguments, edited_by, edited_via, edited_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                 $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                 case when exists (select 1 from calls
+                                   where calls.task_id = $4 and calls.sequence = $5
+                                     and calls.arguments = $12)
+                      then '' else $12 end,
+                 $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
         &params![
             &approval.id,
             scope.organization_id(),
@@ -40,11 +56,11 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             &approval.call_id,
             &binding.tool,
             &binding.definition_digest,
-            &binding.arguments_digest,
+            values::own_digest(&arguments, &binding.arguments_digest),
             binding.policy_version,
             approval.question.as_str(),
-            &approval.arguments,
-            &approval.request,
+            &*arguments,
+            &*request,
             approval.risk.as_str(),
             approval.rule_id.as_ref(),
             &approval.why,
@@ -57,7 +73,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             answered.map(|a| &a.reason),
             approval.created_at,
             approval.expires_at,
-            edited.map(|e| &e.original),
+            original.as_deref(),
             edited.map(|e| &e.by),
             edited.map(|e| e.channel.as_str()),
             edited.map(|e| e.at),
@@ -67,7 +83,12 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
 }
 
 const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, arguments_digest, \
-     policy_version, question, arguments, request, risk, rule_id, why, ask, requested_by, \
+     policy_version, question, \
+     case when approvals.arguments <> '' then approvals.arguments \
+          else (select calls.arguments from calls \
+                where calls.task_id = approvals.task_id \
+                  and calls.sequence = approvals.sequence) end, \
+     request, risk, rule_id, why, ask, requested_by, \
      original_arguments, edited_by, edited_via, edited_at, status, answered_by, answered_via, \
      answered_at, reason, happened, withdrawn_by, withdrawn_via, withdrawn_at, withdrawn_reason, \
      created_at, expires_at";
@@ -161,12 +182,12 @@ pub fn get(
     scope: &Scope,
     id: &ApprovalId,
 ) -> Result<Option<Approval>, Error> {
-    let found = conn.one(
+    let found = conn.all(
         &format!("select {COLUMNS} from approvals where id = $1 and workspace_id = $2"),
         &params![id, scope.workspace_id()],
         read,
     )?;
-    yeses::with_one(conn, scope, found)
+    Ok(whole(conn, scope, found)?.pop())
 }
 
 /// An approval of the workspace, which nobody else can answer, use or withdraw until the
@@ -175,12 +196,12 @@ pub fn get(
 /// # Errors
 /// Those of the database.
 pub fn hold(tx: &mut Tx<'_>, scope: &Scope, id: &ApprovalId) -> Result<Option<Approval>, Error> {
-    let found = tx.one(
+    let found = tx.all(
         &format!("select {COLUMNS} from approvals where id = $1 and workspace_id = $2 for update"),
         &params![id, scope.workspace_id()],
         read,
     )?;
-    yeses::with_one(tx, scope, found)
+    Ok(whole(tx, scope, found)?.pop())
 }
 
 /// Which approvals to list.
@@ -229,13 +250,9 @@ pub fn list(
     if let Some((at, id)) = &filter.before {
         select = select.and("(created_at, id) < (?, ?)", params![*at, id]);
     }
-    let found = select.all(
-        conn,
-        "order by created_at desc, id desc",
-        filter.limit,
-        read,
-    )?;
-    yeses::with_all(conn, scope, found)
+    let order = "order by created_at desc, id desc";
+    let found = select.all(conn, order, filter.limit, read)?;
+    whole(conn, scope, found)
 }
 
 /// The approvals of a task, in the order of its calls, the oldest of each call first.
@@ -256,7 +273,7 @@ pub fn for_task(
         &params![task_id, scope.workspace_id()],
         read,
     )?;
-    yeses::with_all(conn, scope, found)
+    whole(conn, scope, found)
 }
 
 /// The approvals about one call, the oldest first.
@@ -278,7 +295,7 @@ pub fn for_call(
         &params![task_id, sequence, scope.workspace_id()],
         read,
     )?;
-    yeses::with_all(conn, scope, found)
+    whole(conn, scope, found)
 }
 
 /// Takes an approval out of `pending`. False if somebody was first: then nothing is changed.
@@ -291,6 +308,7 @@ pub fn resolve(
     id: &ApprovalId,
     status: &ApprovalStatus,
 ) -> Result<bool, Error> {
+    points::reached("approval.answered");
     let answered = status.answered();
     let happened = match status {
         ApprovalStatus::Happened(_, value) => Some(value),
@@ -326,6 +344,13 @@ pub fn resolve(
 /// Those of the database.
 pub fn edit(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<bool, Error> {
     let edited = approval.edited.as_ref();
+    let task_id = &approval.binding.task_id;
+    let at = edited.map_or(approval.created_at, |e| e.at);
+    let arguments = keep(tx, task_id, &approval.arguments, at)?;
+    let request = keep(tx, task_id, &approval.request, at)?;
+    let original = edited
+        .map(|e| keep(tx, task_id, &e.original, at))
+        .transpose()?;
     let changed = tx.execute(
         "update approvals
          set arguments = $3, arguments_digest = $4, request = $5, original_arguments = $6,
@@ -335,10 +360,10 @@ pub fn edit(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<bool,
         &params![
             &approval.id,
             scope.workspace_id(),
-            &approval.arguments,
+            &*arguments,
             &approval.binding.arguments_digest,
-            &approval.request,
-            edited.map(|e| &e.original),
+            &*request,
+            original.as_deref(),
             edited.map(|e| &e.by),
             edited.map(|e| e.channel.as_str()),
             edited.map(|e| e.at),
@@ -428,7 +453,11 @@ pub fn asked_by(
     Ok(counts.unwrap_or_default())
 }
 
-/// Expires everything that nobody answered in time; answers what, and where it belongs.
+/// Approvals that expire in one transaction: as many as may be written without holding up others.
+const EXPIRED_AT_ONCE: u32 = 100;
+
+/// Expires what nobody answered in time, the longest overdue first, so many at once; answers what,
+/// and where it belongs.
 ///
 /// # Errors
 /// Those of the database.
@@ -437,19 +466,34 @@ pub fn expire_due(
     system: System,
     now: Timestamp,
 ) -> Result<Vec<(Scope, Approval)>, Error> {
-    tx.all(
+    points::reached("approval.expired");
+    let expired = tx.all(
         &format!(
             "update approvals
              set status = 'expired'
-             where status = 'pending' and expires_at <= $1
+             where id in (select id from approvals
+                          where status = 'pending' and expires_at <= $1
+                          order by expires_at
+                          limit $2)
+               and status = 'pending'
              returning {COLUMNS}, organization_id, workspace_id"
         ),
-        &params![now],
+        &params![now, EXPIRED_AT_ONCE],
         |r| {
             let approval = read(r)?;
             Ok((system.scope(r.id()?, r.id()?), approval))
         },
-    )
+    )?;
+    expired
+        .into_iter()
+        .map(|(scope, approval)| {
+            let mut approval = whole(tx, &scope, vec![approval])?;
+            let approval = approval.pop().ok_or_else(|| {
+                Error::Internal("an approval was lost while it was read".to_owned())
+            })?;
+            Ok((scope, approval))
+        })
+        .collect()
 }
 
 /// Withdraws what is still asked about a task, because the task ends; answers what.
@@ -461,7 +505,7 @@ pub fn withdraw_pending(
     scope: &Scope,
     task_id: &TaskId,
 ) -> Result<Vec<Approval>, Error> {
-    tx.all(
+    let withdrawn = tx.all(
         &format!(
             "update approvals
              set status = 'withdrawn'
@@ -470,7 +514,8 @@ pub fn withdraw_pending(
         ),
         &params![task_id, scope.workspace_id()],
         read,
-    )
+    )?;
+    whole(tx, scope, withdrawn)
 }
 
 /// When the next approval expires unless it is answered.

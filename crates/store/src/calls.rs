@@ -3,13 +3,15 @@
 //! It is chained by hashes. A call's hash covers the one before and what the program did: it never
 //! changes; the first is chained to what replay must find unchanged. An outcome's hash covers that,
 //! what was decided, what came of it, and its place and time among the deliveries. So whatever was
-//! edited shows when the journal is read.
+//! edited shows when the journal is read. Of a large value they cover the digest, and the value is
+//! checked against it (`values`).
 
 mod chain;
 
 use crate::db::{Row, json, params};
 use crate::tasks;
-use crate::{Error, Reader, Tx};
+use crate::values::{self, Whole};
+use crate::{Error, Reader, Tx, points};
 use chain::{chain, genesis, outcome_hash, verify};
 use domain::access::Scope;
 use domain::call::{Binding, Call, CallStatus, Delivery};
@@ -23,6 +25,10 @@ use domain::{TaskId, Timestamp};
 /// [`Error::LostLease`]; [`Error::Conflict`] if the call is there, or the one before is not; those
 /// of the database.
 pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Result<(), Error> {
+    points::reached("call.recorded");
+    if call.sent_at.is_some() {
+        points::reached("call.sent");
+    }
     let binding = &call.binding;
     let (header, before) = tasks::check_chain(tx, lease, binding.sequence.saturating_sub(1))?;
     let before = match before {
@@ -30,40 +36,44 @@ pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Res
         None if binding.sequence == 1 => genesis(&lease.task_id, &header),
         None => return Err(Error::Conflict("calls_in_order".to_owned())),
     };
-    let chain = chain(&before, call);
+    let task_id = &lease.task_id;
+    let arguments = values::keep(tx, task_id, &call.arguments, call.started_at)?;
+    let chain = chain(&before, call, &arguments);
     let outcome = outcome(&call.status)?;
+    let at = call.finished_at.unwrap_or(call.started_at);
+    let outcome = keep_outcome(tx, task_id, outcome.as_deref(), at)?;
     let delivery = call.delivery.as_ref();
+    let status = call.status.as_str();
     let outcome_hash = call
         .finished_at
-        .map(|_| outcome_hash(&chain, call, outcome.as_deref(), delivery));
+        .map(|_| outcome_hash(&chain, call, status, outcome.as_deref(), delivery));
     tx.execute(
         "insert into calls
-             (task_id, sequence, organization_id, workspace_id, id, tool, definition_digest,
+             (task_id, sequence, workspace_id, id, tool, definition_digest,
               arguments_digest, policy_version, source_id, arguments, options, risk, decision,
               rule_id, line, position, status, outcome, started_at, sent_at, finished_at,
               delivery_order, delivery_now, delivery_elapsed_ms, chain, outcome_hash)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                 $20, $21, $22, $23, $24, $25, $26, $27)",
+                 $20, $21, $22, $23, $24, $25, $26)",
         &params![
             &lease.task_id,
             binding.sequence,
-            scope.organization_id(),
             scope.workspace_id(),
             &call.id,
             &binding.tool,
             &binding.definition_digest,
-            &binding.arguments_digest,
+            values::own_digest(&arguments, &binding.arguments_digest),
             binding.policy_version,
             call.source_id.as_ref(),
-            &call.arguments,
+            &*arguments,
             &call.options,
             call.risk.as_str(),
             call.decision,
             call.rule_id.as_ref(),
             call.position.map(|(line, _)| line),
             call.position.map(|(_, column)| column),
-            call.status.as_str(),
-            outcome,
+            status,
+            outcome.as_deref(),
             call.started_at,
             call.sent_at,
             call.finished_at,
@@ -88,6 +98,7 @@ pub fn mark_sent(
     sequence: u32,
     at: Timestamp,
 ) -> Result<bool, Error> {
+    points::reached("call.sent");
     tasks::check(tx, lease)?;
     let marked = tx.execute(
         "update calls
@@ -105,6 +116,7 @@ pub fn mark_sent(
 /// # Errors
 /// [`Error::LostLease`]; those of the database.
 pub fn mark_unknown(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<bool, Error> {
+    points::reached("call.unknown");
     tasks::check(tx, lease)?;
     let marked = tx.execute(
         "update calls
@@ -154,6 +166,7 @@ pub fn record_outcome(
     finished_at: Timestamp,
     delivery: Option<Delivery>,
 ) -> Result<(), Error> {
+    points::reached("outcome.recorded");
     tasks::check(tx, lease)?;
     let conflict = || Error::Conflict("calls_outcome_once".to_owned());
     let Journaled { call, chain, .. } = tx
@@ -163,11 +176,9 @@ pub fn record_outcome(
             read,
         )?
         .ok_or_else(conflict)?;
-    let call = Call {
-        status: status.clone(),
-        ..call
-    };
     let outcome = outcome(status)?;
+    let outcome = keep_outcome(tx, &lease.task_id, outcome.as_deref(), finished_at)?;
+    let status = status.as_str();
     let recorded = tx.execute(
         "update calls
          set status = $3, outcome = $4, finished_at = coalesce(finished_at, $5),
@@ -177,13 +188,13 @@ pub fn record_outcome(
         &params![
             &lease.task_id,
             sequence,
-            status.as_str(),
+            status,
             outcome.as_deref(),
             finished_at,
             delivery.map(|d| d.order),
             delivery.map(|d| d.now),
             delivery.map(|d| d.elapsed_ms),
-            outcome_hash(&chain, &call, outcome.as_deref(), delivery.as_ref()),
+            outcome_hash(&chain, &call, status, outcome.as_deref(), delivery.as_ref()),
         ],
     )?;
     if recorded == 1 {
@@ -193,12 +204,36 @@ pub fn record_outcome(
     }
 }
 
-/// The journal of a task of the workspace, in order, with every hash verified. Empty for a task
-/// that made no call, or is none of the workspace's.
+/// The journal of a task of the workspace, in order, with every hash and every value verified.
+/// Empty for a task that made no call, or is none of the workspace's.
 ///
 /// # Errors
 /// [`Error::JournalBroken`], naming the first call that does not fit; those of the database.
 pub fn list(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result<Vec<Call>, Error> {
+    let rows = verified(conn, scope, task_id)?;
+    let mut whole = Whole::of(scope.workspace_id());
+    rows.into_iter()
+        .map(|row| row.with_values(conn, &mut whole))
+        .collect()
+}
+
+/// The same to look at: in the place of a large value stands how long it is and how it begins.
+///
+/// # Errors
+/// As [`list`].
+pub fn outline(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result<Vec<Call>, Error> {
+    let rows = verified(conn, scope, task_id)?;
+    let mut whole = Whole::of(scope.workspace_id());
+    rows.into_iter()
+        .map(|row| row.with_previews(conn, scope, &mut whole))
+        .collect()
+}
+
+fn verified(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    task_id: &TaskId,
+) -> Result<Vec<Journaled>, Error> {
     let Some(header) = tasks::header(conn, scope, task_id)? else {
         return Ok(Vec::new());
     };
@@ -212,28 +247,29 @@ pub fn list(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result<Ve
         read,
     )?;
     verify(task_id, &header, &rows)?;
-    Ok(rows.into_iter().map(|row| row.call).collect())
+    Ok(rows)
 }
 
 /// One call of a task of the workspace.
 ///
 /// # Errors
-/// Those of the database.
+/// [`Error::JournalBroken`] if one of its values is not what was written; those of the database.
 pub fn get(
     conn: &mut Reader<'_>,
     scope: &Scope,
     task_id: &TaskId,
     sequence: u32,
 ) -> Result<Option<Call>, Error> {
-    conn.one(
+    let row = conn.one(
         &format!(
             "select {COLUMNS} from calls
              where task_id = $1 and workspace_id = $2 and sequence = $3"
         ),
         &params![task_id, scope.workspace_id(), sequence],
         read,
-    )
-    .map(|row| row.map(|row| row.call))
+    )?;
+    row.map(|row| row.with_values(conn, &mut Whole::of(scope.workspace_id())))
+        .transpose()
 }
 
 const COLUMNS: &str = "id, task_id, sequence, tool, definition_digest, arguments_digest, \
@@ -241,12 +277,64 @@ const COLUMNS: &str = "id, task_id, sequence, tool, definition_digest, arguments
      outcome, started_at, sent_at, finished_at, delivery_order, delivery_now, delivery_elapsed_ms, \
      chain, outcome_hash";
 
-/// A call with what proves it.
+/// A call as its row has it, with what proves it. Arguments and outcome may be references; until
+/// they are resolved the call has no outcome in its status.
 struct Journaled {
     call: Call,
+    status: String,
     outcome: Option<String>,
     chain: String,
     outcome_hash: Option<String>,
+}
+
+impl Journaled {
+    fn with_values(self, conn: &mut Reader<'_>, whole: &mut Whole<'_>) -> Result<Call, Error> {
+        let Self {
+            call,
+            status,
+            outcome,
+            ..
+        } = self;
+        let lost = |binding: &Binding| Error::JournalBroken {
+            task_id: binding.task_id.clone(),
+            sequence: binding.sequence,
+            what: "a large value was changed after it was written, or is gone",
+        };
+        let arguments = whole
+            .value(conn, call.arguments)?
+            .ok_or_else(|| lost(&call.binding))?;
+        let outcome = match outcome {
+            None => None,
+            Some(stored) => Some(
+                whole
+                    .value(conn, stored)?
+                    .ok_or_else(|| lost(&call.binding))?,
+            ),
+        };
+        Ok(Call {
+            status: parse_status(&status, outcome.as_deref())?,
+            arguments,
+            ..call
+        })
+    }
+
+    fn with_previews(
+        self,
+        conn: &mut Reader<'_>,
+        scope: &Scope,
+        whole: &mut Whole<'_>,
+    ) -> Result<Call, Error> {
+        let mut row = self;
+        row.call.arguments = values::left_out(conn, scope.workspace_id(), row.call.arguments)?;
+        // An error is wanted as an error, and is never long by itself.
+        if row.status == "succeeded" {
+            row.outcome = row
+                .outcome
+                .map(|stored| values::left_out(conn, scope.workspace_id(), stored))
+                .transpose()?;
+        }
+        row.with_values(conn, whole)
+    }
 }
 
 fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
@@ -260,6 +348,10 @@ fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
         policy_version: r.int()?,
     };
     let (source_id, arguments, options) = (r.opt_id()?, r.text()?, r.text()?);
+    let binding = Binding {
+        arguments_digest: values::digest(&arguments, binding.arguments_digest),
+        ..binding
+    };
     let (risk, decision, rule_id) = (r.named(Risk::parse)?, r.named(parse_decision)?, r.opt_id()?);
     let position = match (r.opt_int()?, r.opt_int()?) {
         (Some(line), Some(column)) => u32::try_from(line).ok().zip(u32::try_from(column).ok()),
@@ -287,7 +379,7 @@ fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
         decision,
         rule_id,
         position,
-        status: parse_status(&status, outcome.as_deref())?,
+        status: CallStatus::Waiting,
         started_at,
         sent_at,
         finished_at,
@@ -295,6 +387,7 @@ fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
     };
     Ok(Journaled {
         call,
+        status,
         outcome,
         chain: r.text()?,
         outcome_hash: r.opt_text()?,
@@ -325,6 +418,17 @@ fn parse_status(status: &str, outcome: Option<&str>) -> Result<CallStatus, Error
             )));
         }
     })
+}
+
+fn keep_outcome(
+    tx: &mut Tx<'_>,
+    task_id: &TaskId,
+    outcome: Option<&str>,
+    at: Timestamp,
+) -> Result<Option<String>, Error> {
+    outcome
+        .map(|text| values::keep(tx, task_id, text, at).map(std::borrow::Cow::into_owned))
+        .transpose()
 }
 
 fn outcome(status: &CallStatus) -> Result<Option<String>, Error> {

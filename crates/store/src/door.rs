@@ -3,6 +3,7 @@
 //! Statements are synchronous and run on the store's own threads (`threads.rs`): a transaction
 //! never waits for anything but the database.
 
+use crate::inline::{For, Inline, Watcher};
 use crate::notices::{self, Outlet};
 use crate::threads::{self, Item, Look, Message, Work};
 use crate::{Error, Notice, Reader, Tx};
@@ -37,6 +38,20 @@ const READERS: usize = 4;
 pub struct Store {
     location: Arc<Location>,
     outlet: Arc<Outlet>,
+    way: Way,
+}
+
+/// How its transactions are run.
+#[derive(Clone)]
+enum Way {
+    /// On threads of its own.
+    Threads(Queues),
+    /// On the thread that asks.
+    Inline(Inline),
+}
+
+#[derive(Clone)]
+struct Queues {
     writes: mpsc::Sender<Message<dyn Work>>,
     /// None where only the writing connection sees the database: in memory.
     reads: Option<mpsc::Sender<Message<dyn Look>>>,
@@ -78,11 +93,35 @@ impl Store {
             Ok(Self {
                 location,
                 outlet,
-                writes,
-                reads,
+                way: Way::Threads(Queues { writes, reads }),
             })
         }
         .boxed()
+    }
+
+    /// A new database in memory, used on the thread that asks; see [`Watcher`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn inline(watcher: Watcher) -> Result<Self, Error> {
+        let outlet = Arc::new(Outlet::new());
+        Ok(Self {
+            location: Arc::new(Location::Memory),
+            way: Way::Inline(Inline::open(watcher, Arc::clone(&outlet))?),
+            outlet,
+        })
+    }
+
+    /// The same database under another watcher, if it is one that is used inline.
+    #[must_use]
+    pub fn inline_again(&self, watcher: Watcher) -> Option<Self> {
+        match &self.way {
+            Way::Threads(_) => None,
+            Way::Inline(inline) => Some(Self {
+                way: Way::Inline(inline.watched_by(watcher)),
+                ..self.clone()
+            }),
+        }
     }
 
     /// Runs a function in a transaction that may write, and answers once it is durable. If the
@@ -99,13 +138,17 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let queues = match &self.way {
+            Way::Threads(queues) => queues,
+            Way::Inline(inline) => return inline.run(For::Writing, run),
+        };
         let (reply, answer) = oneshot::channel();
         let work: Box<dyn Work> = Box::new(Item {
             run,
             result: None,
             reply,
         });
-        submit(self.writes.clone(), work, answer)
+        submit(queues.writes.clone(), work, answer)
     }
 
     /// Runs a function that reads one state of the database, everything committed before included.
@@ -120,7 +163,11 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let Some(reads) = &self.reads else {
+        let queues = match &self.way {
+            Way::Threads(queues) => queues,
+            Way::Inline(inline) => return inline.run(For::Reading, move |tx| run(tx)),
+        };
+        let Some(reads) = &queues.reads else {
             return self.write(move |tx| run(tx));
         };
         let (reply, answer) = oneshot::channel();
@@ -171,8 +218,11 @@ impl Store {
     /// [`Error::Closed`].
     #[must_use]
     pub fn close(&self) -> BoxFuture<'static, ()> {
-        let Self { writes, reads, .. } = self.clone();
+        let way = self.way.clone();
         async move {
+            let Way::Threads(Queues { writes, reads }) = way else {
+                return;
+            };
             if let Some(reads) = reads {
                 for _ in 0..READERS {
                     // An error says that the readers have gone, which is what was wanted.

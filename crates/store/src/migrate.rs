@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0007_mcp.sql"),
     include_str!("../migrations/0008_webhooks.sql"),
     include_str!("../migrations/0009_keys.sql"),
+    include_str!("../migrations/0010_values.sql"),
     include_str!("../migrations/0011_quotas.sql"),
 ];
 

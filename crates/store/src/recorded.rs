@@ -2,6 +2,7 @@
 //! at: what a changed policy is tried on. Their outcomes are not read.
 
 use crate::db::{Row, Select, params};
+use crate::values::{self, Whole};
 use crate::{Error, Reader};
 use domain::access::{Channel, Scope};
 use domain::tenancy::Role;
@@ -111,10 +112,17 @@ pub fn calls(
                 params![*at, id, *sequence],
             );
     }
-    select.all(
-        conn,
-        "order by tasks.created_at desc, tasks.id desc, calls.sequence",
-        filter.limit,
-        read,
-    )
+    let order = "order by tasks.created_at desc, tasks.id desc, calls.sequence";
+    let found = select.all(conn, order, filter.limit, read)?;
+    let mut large = Whole::of(scope.workspace_id());
+    found
+        .into_iter()
+        .map(|call| {
+            Ok(Recorded {
+                arguments_digest: values::digest(&call.arguments, call.arguments_digest),
+                arguments: large.sound(conn, call.arguments)?,
+                ..call
+            })
+        })
+        .collect()
 }

@@ -9,11 +9,15 @@ mod lease;
 
 pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
 pub(crate) use lease::check_chain;
-pub use lease::{abandon, abandon_all, cancel_requested, check, release, renew, suspend, wake};
+pub use lease::{
+    abandon, abandon_all, cancel_requested, check, release, renew, suspend, take_over, wake,
+};
 
 use crate::db::{Row, Select, json, params};
-use crate::{Error, Notice, Reader, Tx};
+use crate::values::{self, Whole};
+use crate::{Error, Notice, Reader, Tx, points};
 use domain::access::{Channel, Scope};
+use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
 use domain::tenancy::Role;
 use domain::{AccountId, TaskId, Timestamp};
@@ -52,6 +56,7 @@ fn insert_row(
     task: &Task,
     claim: Option<(&str, Timestamp)>,
 ) -> Result<(), Error> {
+    points::reached("task.submitted");
     let begun = u32::from(claim.is_some());
     tx.execute(
         "insert into tasks
@@ -72,7 +77,7 @@ fn insert_row(
             &task.code,
             &task.runtime_id,
             &task.metadata,
-            json(&task.limits)?,
+            limits_text(&task.limits)?,
             &task.seed,
             json(&task.pins)?,
             if claim.is_some() { "running" } else { "queued" },
@@ -85,6 +90,17 @@ fn insert_row(
         ],
     )?;
     Ok(())
+}
+
+/// The limits that are not the default ones: most tasks have none, and there are many tasks.
+fn limits_text(limits: &Limits) -> Result<String, Error> {
+    let text = |e: serde_json::Error| Error::Internal(e.to_string());
+    let mut own = serde_json::to_value(limits).map_err(text)?;
+    let defaults = serde_json::to_value(Limits::default()).map_err(text)?;
+    if let Some(fields) = own.as_object_mut() {
+        fields.retain(|name, value| defaults.get(name) != Some(value));
+    }
+    Ok(own.to_string())
 }
 
 /// The columns of a task, with its activity counted. The conditions on status are literal, so that
@@ -155,10 +171,41 @@ fn read_state(r: &mut Row<'_>) -> Result<TaskState, Error> {
 /// # Errors
 /// Those of the database.
 pub fn get(conn: &mut Reader<'_>, scope: &Scope, id: &TaskId) -> Result<Option<Task>, Error> {
-    conn.one(
+    let found = conn.one(
         &format!("select {COLUMNS} from tasks where id = $1 and workspace_id = $2"),
         &params![id, scope.workspace_id()],
         read,
+    )?;
+    let mut whole = Whole::of(scope.workspace_id());
+    found
+        .map(|task| with_result(task, |stored| whole.sound(conn, stored)))
+        .transpose()
+}
+
+/// A task whose result, as its row has it, is replaced by what is made of it.
+fn with_result(
+    mut task: Task,
+    make: impl FnOnce(String) -> Result<String, Error>,
+) -> Result<Task, Error> {
+    if let TaskState::Finished(Outcome::Completed(stored)) = task.state {
+        task.state = TaskState::Finished(Outcome::Completed(make(stored)?));
+    }
+    Ok(task)
+}
+
+/// Whose task it is.
+///
+/// # Errors
+/// Those of the database.
+pub fn owner(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    id: &TaskId,
+) -> Result<Option<AccountId>, Error> {
+    conn.one(
+        "select account_id from tasks where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+        |r| r.id(),
     )
 }
 
@@ -182,7 +229,8 @@ const WAITING: &str = "tasks.state in ('running', 'suspended') \
      and not exists (select 1 from calls \
                      where calls.task_id = tasks.id and calls.status = 'running')";
 
-/// The tasks of the workspace that fit a filter, the newest first.
+/// The tasks of the workspace that fit a filter, the newest first. In the place of a large result
+/// stands how long it is and how it begins.
 ///
 /// # Errors
 /// Those of the database.
@@ -208,12 +256,16 @@ pub fn list(conn: &mut Reader<'_>, scope: &Scope, filter: &TaskFilter) -> Result
     if let Some((at, id)) = &filter.before {
         select = select.and("(tasks.created_at, tasks.id) < (?, ?)", params![*at, id]);
     }
-    select.all(
-        conn,
-        "order by tasks.created_at desc, tasks.id desc",
-        filter.limit,
-        read,
-    )
+    let order = "order by tasks.created_at desc, tasks.id desc";
+    let found = select.all(conn, order, filter.limit, read)?;
+    found
+        .into_iter()
+        .map(|task| {
+            with_result(task, |stored| {
+                values::left_out(conn, scope.workspace_id(), stored)
+            })
+        })
+        .collect()
 }
 
 /// How many tasks of the workspace have each status that people see; those with none are left out.
@@ -288,7 +340,11 @@ pub fn finish(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<(), Error> {
+    points::reached("task.finished");
     let (result, error) = columns_of(outcome)?;
+    let result = result
+        .map(|text| values::keep(tx, &lease.task_id, text, now))
+        .transpose()?;
     let finished = tx.execute(
         "update tasks
          set state = $3, result = $4, error = $5, finished_at = $6, owner = null, lease_until = null,
@@ -298,7 +354,7 @@ pub fn finish(
             &lease.task_id,
             lease.fence,
             outcome.as_str(),
-            result,
+            result.as_deref(),
             error,
             now
         ],
@@ -321,6 +377,7 @@ pub fn finish_unclaimed(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    points::reached("task.finished");
     let (result, error) = columns_of(outcome)?;
     let finished = tx.execute(
         "update tasks

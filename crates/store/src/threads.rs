@@ -6,7 +6,7 @@
 
 use crate::db::{Connection, Control, Reader, Tx, postgres::Postgres, sqlite::Sqlite};
 use crate::notices::Outlet;
-use crate::{Error, Location, migrate};
+use crate::{Error, Location, migrate, points};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,7 +106,7 @@ where
 }
 
 /// A connection that is made when it is first wanted, and again when it was lost.
-struct Link {
+pub(crate) struct Link {
     location: Arc<Location>,
     writes: bool,
     connection: Option<Connection>,
@@ -114,7 +114,7 @@ struct Link {
 }
 
 impl Link {
-    fn new(location: Arc<Location>, writes: bool) -> Self {
+    pub(crate) fn new(location: Arc<Location>, writes: bool) -> Self {
         Self {
             location,
             writes,
@@ -123,7 +123,12 @@ impl Link {
         }
     }
 
-    fn connect(&self) -> Result<Connection, Error> {
+    /// Takes a connection that is ready.
+    pub(crate) fn keep(&mut self, connection: Connection) {
+        self.connection = Some(connection);
+    }
+
+    pub(crate) fn connect(&self) -> Result<Connection, Error> {
         Ok(match (&*self.location, self.writes) {
             (Location::File(path), true) => Connection::Sqlite(Sqlite::writer(path)?),
             (Location::File(path), false) => Connection::Sqlite(Sqlite::reader(path)?),
@@ -176,7 +181,7 @@ pub(crate) fn writer(
     let mut link = Link::new(location, true);
     let opened = link.connect().and_then(|mut connection| {
         migrate::migrate(&mut connection)?;
-        link.connection = Some(connection);
+        link.keep(connection);
         Ok(())
     });
     let failed = opened.is_err();
@@ -253,12 +258,15 @@ fn parts(
 ) -> Result<Vec<usize>, Error> {
     let mut again = Vec::new();
     let mut notices = BTreeSet::new();
+    points::undo_to(0);
     connection.control(Control::Savepoint)?;
     for (i, work) in group.iter_mut().enumerate() {
+        let points = points::count();
         if work.write(&mut Tx::new(connection)) {
             connection.control(Control::NextSavepoint)?;
             notices.append(&mut connection.take_notices());
         } else {
+            points::undo_to(points);
             connection.control(Control::RollbackToSavepoint)?;
             // What an undone part wanted told goes with it.
             connection.take_notices();
@@ -267,7 +275,9 @@ fn parts(
             }
         }
     }
+    points::before_commit();
     connection.control(Control::Commit)?;
+    points::after_commit();
     outlet.tell(notices);
     Ok(again)
 }
@@ -280,18 +290,24 @@ fn tell(connection: &mut Connection, durable: bool, outlet: &Outlet) {
     }
 }
 
-fn write_alone(link: &mut Link, work: &mut Box<dyn Work>, outlet: &Outlet) {
+/// Runs one writer in a transaction of its own.
+pub(crate) fn write_alone(link: &mut Link, work: &mut Box<dyn Work>, outlet: &Outlet) {
     for _ in 0..ATTEMPTS_MAX {
         let connection = match link.begin(Control::BeginWrite) {
             Ok(connection) => connection,
             Err(error) => return work.fail(error),
         };
+        points::undo_to(0);
         let wanted = work.write(&mut Tx::new(connection));
         let committed = if wanted {
+            points::before_commit();
             connection.control(Control::Commit)
         } else {
             Ok(())
         };
+        if wanted && committed.is_ok() {
+            points::after_commit();
+        }
         if !wanted || committed.is_err() {
             let _ = connection.control(Control::Rollback);
         }

@@ -9,6 +9,7 @@
 mod address;
 mod arriving;
 mod cause;
+mod played;
 mod webhook;
 
 use crate::error::FetchError;
@@ -16,6 +17,7 @@ use address::Verdict;
 pub(crate) use arriving::Arriving;
 use cause::{NoName, Refused};
 use futures_util::future::BoxFuture;
+pub use played::{Played, PlayedAnswer, PlayedRequest};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
@@ -73,6 +75,8 @@ struct Inner {
     /// Made on first use: reading the system's certificates takes longer than a start may.
     public: OnceLock<Client>,
     private: Mutex<HashMap<(String, u16), Client>>,
+    /// Whoever answers in place of the network.
+    played: Option<Played>,
 }
 
 /// Who may be reached besides public addresses: one host and port, or nobody.
@@ -113,10 +117,22 @@ impl Egress {
     /// A client with these limits. Nothing is opened yet.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
+        Self::over(config, None)
+    }
+
+    /// A client whose requests are judged like any other and then answered by `played` inside this
+    /// process: nothing reaches the network.
+    #[must_use]
+    pub fn played(config: EgressConfig, played: Played) -> Self {
+        Self::over(config, Some(played))
+    }
+
+    fn over(config: EgressConfig, played: Option<Played>) -> Self {
         Self(Arc::new(Inner {
             config,
             public: OnceLock::new(),
             private: Mutex::default(),
+            played,
         }))
     }
 
@@ -226,13 +242,20 @@ impl Egress {
         let config = &self.0.config;
         let host = host_of(&outgoing.url);
         let secure = outgoing.url.scheme() == "https";
-        let client = self.client_for(&outgoing.url, reach)?;
-        let request = request(outgoing, &host)?;
+        let granted = judge(&outgoing.url, reach)?;
+        let carried = async {
+            if let Some(played) = &self.0.played {
+                return played::carry(played, outgoing, &host).await;
+            }
+            let client = self.client_for(reach, granted);
+            let sent = client.execute(request(outgoing, &host)?).await;
+            sent.map_err(|error| cause::of(&error, host.clone(), secure, config.connect_ms))
+        };
         let header_limit = Duration::from_millis(config.header_ms);
         let within = deadline.min(Instant::now() + header_limit);
-        match tokio::time::timeout_at(within, client.execute(request)).await {
+        match tokio::time::timeout_at(within, carried).await {
             Ok(Ok(response)) => Ok(Arriving::new(response, host, deadline, config.clone())),
-            Ok(Err(error)) => Err(cause::of(&error, host, secure, config.connect_ms)),
+            Ok(Err(error)) => Err(error),
             Err(_) if within == deadline => Err(FetchError::Timeout {
                 host,
                 phase: "finish its answer",
@@ -246,21 +269,9 @@ impl Egress {
         }
     }
 
-    /// Judges a literal address at once; names are judged by the client's resolver when dialed.
-    fn client_for(&self, url: &Url, reach: &Reach) -> Result<Client, FetchError> {
-        let granted = reach.covers(url);
-        let verdict = match url.host() {
-            Some(Host::Ipv4(ip)) => address::judge(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => address::judge(IpAddr::V6(ip)),
-            // RFC 6761: these mean this machine, whatever a resolver makes of them.
-            Some(Host::Domain(name)) if is_local(name) => Verdict::Private,
-            Some(Host::Domain(_)) | None => Verdict::Public,
-        };
-        if !verdict.passes(granted) {
-            return Err(FetchError::Refused);
-        }
+    fn client_for(&self, reach: &Reach, granted: Granted) -> Client {
         match (&reach.0, granted) {
-            (Some(key), true) => {
+            (Some(key), Granted::Yes) => {
                 let mut kept = self
                     .0
                     .private
@@ -269,18 +280,40 @@ impl Egress {
                 if kept.len() >= PRIVATE_CLIENTS_MAX && !kept.contains_key(key) {
                     kept.clear();
                 }
-                Ok(kept
-                    .entry(key.clone())
+                kept.entry(key.clone())
                     .or_insert_with(|| client(&self.0.config, Some(key.0.clone())))
-                    .clone())
+                    .clone()
             }
-            _ => Ok(self
+            _ => self
                 .0
                 .public
                 .get_or_init(|| client(&self.0.config, None))
-                .clone()),
+                .clone(),
         }
     }
+}
+
+/// Whether an owner allowed the very host and port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Granted {
+    Yes,
+    No,
+}
+
+/// Judges a literal address at once; names are judged by the client's resolver when dialed.
+fn judge(url: &Url, reach: &Reach) -> Result<Granted, FetchError> {
+    let granted = reach.covers(url);
+    let verdict = match url.host() {
+        Some(Host::Ipv4(ip)) => address::judge(IpAddr::V4(ip)),
+        Some(Host::Ipv6(ip)) => address::judge(IpAddr::V6(ip)),
+        // RFC 6761: these mean this machine, whatever a resolver makes of them.
+        Some(Host::Domain(name)) if is_local(name) => Verdict::Private,
+        Some(Host::Domain(_)) | None => Verdict::Public,
+    };
+    if !verdict.passes(granted) {
+        return Err(FetchError::Refused);
+    }
+    Ok(if granted { Granted::Yes } else { Granted::No })
 }
 
 /// Judges every address of a name. `granted` is the one name whose private addresses pass.

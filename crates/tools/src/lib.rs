@@ -26,7 +26,7 @@ mod typings;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
-pub use egress::{Egress, EgressConfig, Taken};
+pub use egress::{Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Taken};
 pub use error::{FetchError, ImportError};
 pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};

@@ -63,6 +63,14 @@ impl Home {
     }
 }
 
+impl Home {
+    /// Where its database is: a file or an address.
+    pub(crate) fn database(&self) -> String {
+        let file = || self.folder.path.join("executor.db").display().to_string();
+        self.database_url.clone().unwrap_or_else(file)
+    }
+}
+
 /// A running server; dropping it ends it.
 pub(crate) struct Server {
     child: Child,

@@ -71,7 +71,7 @@ adjustable! {
     /// Questions of a task.
     ApprovalsPerMinute, "approvalsPerMinute", 240, 1, 100_000, "approvals that a task may ask for within a minute";
     /// Tasks under way.
-    TasksActive, "tasksActive", 10_000, 1, 1_000_000, "tasks of the workspace that are queued or running at once";
+    TasksActive, "tasksActive", 200_000, 1, 1_000_000, "tasks of the workspace that are queued or running at once";
     /// Tasks that wait for people.
     TasksWaiting, "tasksWaiting", 250_000, 1, 10_000_000, "tasks of the workspace that wait for people at once";
     /// Tasks of a day.
@@ -83,13 +83,13 @@ adjustable! {
     /// Sources.
     Sources, "sources", 500, 1, 10_000, "sources of the workspace";
     /// Requests to a workspace.
-    RequestsPerSecond, "requestsPerSecond", 5_000, 1, 1_000_000, "requests to the workspace each second, on each server";
+    RequestsPerSecond, "requestsPerSecond", 20_000, 1, 1_000_000, "requests to the workspace each second, on each server";
     /// Requests to a workspace at a stroke.
-    RequestBurst, "requestBurst", 20_000, 1, 1_000_000, "requests to the workspace at a stroke, on each server";
+    RequestBurst, "requestBurst", 100_000, 1, 1_000_000, "requests to the workspace at a stroke, on each server";
     /// Requests of a person or key.
-    RequestsPerSecondEach, "requestsPerSecondEach", 2_000, 1, 1_000_000, "requests of one key, or of one person without a key, each second, on each server";
+    RequestsPerSecondEach, "requestsPerSecondEach", 10_000, 1, 1_000_000, "requests of one key, or of one person without a key, each second, on each server";
     /// Requests of a person or key at a stroke.
-    RequestBurstEach, "requestBurstEach", 10_000, 1, 1_000_000, "requests of one key, or of one person without a key, at a stroke, on each server";
+    RequestBurstEach, "requestBurstEach", 50_000, 1, 1_000_000, "requests of one key, or of one person without a key, at a stroke, on each server";
 }
 
 impl Limit {

@@ -96,7 +96,6 @@ impl Engine {
         let now: Timestamp = self.inner.clock.now();
         let view = View {
             engine: self,
-            scope,
             caller: &caller,
             catalog: &catalog,
             policy: &policy,

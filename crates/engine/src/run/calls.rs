@@ -124,7 +124,6 @@ impl Run<'_> {
         let caller = caller_of(&self.task);
         let view = View {
             engine: self.engine,
-            scope: &self.scope,
             caller: &caller,
             catalog: &catalog,
             policy: &policy,

@@ -89,6 +89,38 @@ pub(super) async fn finish_without_run(
     Ok(last.view(task, approvals))
 }
 
+/// Cancels a task that no server runs: what is open of it is settled as at any other end. False if
+/// a server runs it or it has ended.
+pub(crate) fn cancel_at_rest(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    task: &Task,
+    owner: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let Some(lease) = store::tasks::take_over(tx, scope, &task.id, owner)? else {
+        return Ok(false);
+    };
+    for call in store::calls::list(tx, scope, &task.id)? {
+        let status = match call.status {
+            CallStatus::Waiting => CallStatus::Denied(withdrawn(task, &call.binding.tool)),
+            CallStatus::Running | CallStatus::Unknown if call.finished_at.is_none() => {
+                CallStatus::Unknown
+            }
+            CallStatus::Running
+            | CallStatus::Unknown
+            | CallStatus::Succeeded(_)
+            | CallStatus::Failed(_)
+            | CallStatus::Denied(_) => continue,
+        };
+        let sequence = call.binding.sequence;
+        store::calls::record_outcome(tx, &lease, sequence, &status, now, None)?;
+        gate::call_event(tx, scope, &call, status.as_str(), now)?;
+    }
+    LastWord::new(scope, task, &lease, Outcome::Canceled, now).write(tx)?;
+    Ok(true)
+}
+
 /// The end of a task, to be written once.
 #[derive(Clone)]
 struct LastWord {
@@ -124,7 +156,7 @@ impl LastWord {
     fn write(&self, tx: &mut store::Tx<'_>) -> Result<Vec<Approval>, Error> {
         let (scope, id) = (&self.scope, &self.lease.task_id);
         if let Some((handle, text)) = &self.large {
-            store::handles::insert(tx, scope, handle, id, text)?;
+            store::handles::insert(tx, scope, handle, id, text, self.at)?;
         }
         for approval in store::approvals::withdraw_pending(tx, scope, id)? {
             gate::approval_event(tx, scope, &approval, self.at)?;

@@ -4,12 +4,12 @@
 use domain::call::{Call, CallStatus, Delivery};
 use domain::canonical::sha256_hex;
 use domain::task::TaskError;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::gate::Wanted;
 
 pub(super) struct Journal {
-    calls: HashMap<u32, Call>,
+    calls: BTreeMap<u32, Call>,
     deliveries: VecDeque<(Delivery, u32)>,
     /// Calls that the program has made again.
     seen: u32,
@@ -40,7 +40,7 @@ impl Journal {
         self.calls.len()
     }
 
-    /// The recorded calls that were not answered to the program.
+    /// The recorded calls that were not answered to the program, in their order.
     pub(super) fn undelivered(&self) -> impl Iterator<Item = &Call> {
         self.calls.values().filter(|call| call.delivery.is_none())
     }

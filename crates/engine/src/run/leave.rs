@@ -57,6 +57,7 @@ impl Run<'_> {
         tokio::pin!(patience);
         while !self.in_flight.is_empty() {
             tokio::select! {
+                biased;
                 Some(done) = self.in_flight.next() => self.ready.push(done),
                 () = &mut patience => return,
             }

@@ -134,7 +134,7 @@ fn write_outcome(
         at,
     } = outcome;
     if let Some((handle, text)) = large {
-        store::handles::insert(tx, scope, handle, &lease.task_id, text)?;
+        store::handles::insert(tx, scope, handle, &lease.task_id, text, *at)?;
     }
     store::calls::record_outcome(tx, lease, call.binding.sequence, status, *at, *delivery)?;
     gate::call_event(tx, scope, call, status.as_str(), *at)

@@ -1,8 +1,8 @@
 //! A suspended program as it rests: kept when its sandbox is released, gone on with when its
 //! answer comes.
 //!
-//! A cache beside the journal. It is used only where the journal has not grown since, and
-//! whatever is wrong with it, the task is rebuilt by replay instead.
+//! A cache beside the journal, made only where replay would take long. It is used only where the
+//! journal has not grown since, and whatever is wrong with it, the task is rebuilt by replay instead.
 
 use super::Run;
 use super::begin::start_session;
@@ -18,6 +18,12 @@ use sandbox::{Command, Event, Session, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Computing, in milliseconds, that replay may do again rather than that the program is kept.
+const REPLAY_COMPUTE_MS: u64 = 25;
+
+/// Calls that replay may answer again rather than that the program is kept.
+const REPLAY_CALLS: u32 = 250;
 
 /// What is kept of a suspended task, and where in its journal it stands.
 #[derive(Serialize, Deserialize)]
@@ -105,7 +111,11 @@ impl Run<'_> {
 
     /// Releases the sandbox while a person is asked, unless an answer has come in between.
     pub(super) async fn suspend(&mut self) -> Result<bool, Error> {
-        let kept = self.kept().await;
+        let kept = if self.is_costly_to_replay() {
+            self.kept().await
+        } else {
+            None
+        };
         let lease = self.lease.clone();
         self.commit(move |tx| Ok(store::tasks::suspend(tx, &lease, kept.as_deref())?))
             .await
@@ -115,6 +125,12 @@ impl Run<'_> {
     pub(super) async fn kept(&mut self) -> Option<String> {
         let rest = self.rest().await?;
         serde_json::to_string(&rest).ok()
+    }
+
+    /// A program as it rests is many times the size of all else that a waiting task keeps.
+    fn is_costly_to_replay(&self) -> bool {
+        let calls = self.made.keys().max().copied().unwrap_or(0);
+        self.compute_ms > REPLAY_COMPUTE_MS || calls > REPLAY_CALLS
     }
 
     /// The program as it rests; nothing where its runtime does not put programs away.

@@ -134,6 +134,7 @@ impl Engine {
                 }
             }
             tokio::select! {
+                biased;
                 () = self.stopping() => return,
                 () = self.inner.outbox.kick.notified() => {}
                 () = self.inner.clock.sleep(LOOK_MS) => {}
@@ -180,6 +181,7 @@ impl Engine {
             // A server that goes down does not wait for a receiver: the claim runs out, and another
             // server, or this one's successor, tells again.
             tokio::select! {
+                biased;
                 () = engine.stopping() => {}
                 told = engine.tell(&scope, delivery) => {
                     if let Err(error) = told {

@@ -2,18 +2,21 @@
 
 use crate::commands::run::{detached, to_the_end};
 use crate::context::Context;
-use crate::failure::{Exit, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::follow::Asked;
 use crate::output::{brief, fields, plain, table};
 use crate::reconnect::Source;
+use crate::result::{handle, unwritable, write_whole};
 use api::tasks::{Call, LogLine, Task};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Shows, cancels and repeats tasks
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  executor tasks list --status waiting\n  executor tasks logs task_… -f"
+    after_help = "Examples:\n  executor tasks list --status waiting\n  executor tasks logs task_… -f\n  executor tasks result task_… --out result.json"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -40,6 +43,15 @@ enum Command {
     Show {
         /// The task's id
         id: String,
+    },
+    /// Prints the whole result of a task, however large
+    #[command(after_help = "Example:\n  executor tasks result task_… --out result.json")]
+    Result {
+        /// The task's id, or the handle that stands in the place of a large value
+        id: String,
+        /// Write it to this file instead
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Prints what a task logged
     #[command(after_help = "Example:\n  executor tasks logs task_… -f")]
@@ -111,6 +123,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 .output
                 .show(&TaskWithCalls { task, calls }, |t| shown(context, t));
         }
+        Command::Result { id, out } => result(context, &id, out.as_deref()).await?,
         Command::Logs { id, follow: false } => {
             let lines: Vec<LogLine> = client
                 .list(&["tasks", &id, "logs"], &[], usize::MAX)
@@ -147,6 +160,47 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+/// Prints a result whole, or writes it to a file. It is JSON, so that `--json` changes nothing.
+async fn result(context: &Context, id: &str, out: Option<&Path>) -> Result<()> {
+    let client = context.client()?;
+    let value = if id.starts_with("task_") {
+        let task: Task = client.get(&["tasks", id], &[]).await?;
+        if task.status != "completed" {
+            let message = format!("task {id} has no result: it is {}", task.status);
+            return Err(Failure::failed("no_result", message)
+                .next(format!("see why with `executor tasks show {id}`")));
+        }
+        task.result.unwrap_or(Value::Null)
+    } else {
+        json!({ "$handle": id, "bytes": 0 })
+    };
+    let mut sink: Box<dyn Write + Send> = match out {
+        Some(path) => {
+            let file = std::fs::File::create(path).map_err(|e| {
+                Failure::failed("output", format!("cannot write {}: {e}", path.display()))
+            })?;
+            Box::new(std::io::BufWriter::new(file))
+        }
+        None => Box::new(std::io::stdout()),
+    };
+    let bytes = match handle(&value) {
+        Some((handle, _)) => write_whole(&client, handle, &mut sink).await?,
+        None => {
+            let text = value.to_string();
+            sink.write_all(text.as_bytes())
+                .map_err(|e| unwritable(&e))?;
+            text.len() as u64
+        }
+    };
+    match out {
+        Some(path) => context
+            .output
+            .note(&format!("{bytes} bytes written to {}", path.display())),
+        None => sink.write_all(b"\n").map_err(|e| unwritable(&e))?,
+    }
+    sink.flush().map_err(|e| unwritable(&e))
 }
 
 /// Prints lines as they come, on stdout, until the task has ended; a restart of the server in between

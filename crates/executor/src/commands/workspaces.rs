@@ -45,6 +45,9 @@ enum Command {
         /// Whether a reviewer may change the arguments of any call that is asked about
         #[arg(long, value_name = "on|off", value_parser = switch)]
         approvers_may_edit: Option<bool>,
+        /// Days after its end at which a task is removed; 0 keeps it for ever
+        #[arg(long, value_name = "DAYS")]
+        retention_days: Option<u32>,
         /// A limit and its new value, or `default`
         #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
         limits: Vec<(String, Option<u64>)>,
@@ -68,6 +71,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             in_client_decisions,
             members_see_all_tasks,
             approvers_may_edit,
+            retention_days,
             limits,
         } => {
             let path = ["workspace", "settings"];
@@ -75,6 +79,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 in_client_decisions,
                 members_see_all_tasks,
                 approvers_may_edit,
+                retention_days,
                 ..SettingsChange::default()
             };
             for (name, value) in limits {
@@ -85,6 +90,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let asks = in_client_decisions.is_none()
                 && members_see_all_tasks.is_none()
                 && approvers_may_edit.is_none()
+                && retention_days.is_none()
                 && change.limits.is_empty();
             let settings: Settings = if asks {
                 client.get(&path, &[]).await?
@@ -144,6 +150,12 @@ fn shown(settings: &Settings) -> String {
             word(false),
             "whether a reviewer may change the arguments of any call that is asked about"
                 .to_owned(),
+        ],
+        vec![
+            "retention-days".to_owned(),
+            settings.retention_days.to_string(),
+            "90".to_owned(),
+            "days after its end at which a task is removed; 0 keeps it for ever".to_owned(),
         ],
     ];
     rows.extend(settings.limits.iter().map(|limit| {

@@ -41,6 +41,7 @@ pub(crate) async fn change(
         in_client_decisions: change.in_client_decisions,
         members_see_all_tasks: change.members_see_all_tasks,
         approvers_may_edit: change.approvers_may_edit,
+        retention_days: change.retention_days,
         limits: limits.collect::<Result<_, Failure>>()?,
     };
     let settings = app.engine.change_settings(&caller, change).await?;
@@ -63,6 +64,7 @@ fn shown(settings: &Settings) -> Shown {
         in_client_decisions: settings.in_client_decisions,
         members_see_all_tasks: settings.members_see_all_tasks,
         approvers_may_edit: settings.approvers_may_edit,
+        retention_days: settings.kept_days().unwrap_or(0),
         limits: Limit::ALL.iter().map(limit).collect(),
     }
 }

@@ -86,7 +86,8 @@ pub(crate) async fn task_events(
     Ok(feed.into_response())
 }
 
-/// Streams what happens in a workspace, from now or from `Last-Event-ID`.
+/// Streams what happens in a workspace, from now or from `Last-Event-ID`. Where events after that
+/// one have outlived the days the workspace keeps them, the answer is a 410.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/events", operation_id = "streamWorkspaceEvents",
     tag = "events",
@@ -103,7 +104,13 @@ pub(crate) async fn workspace_events(
 ) -> Result<Response, Failure> {
     here(&app, &caller, &workspace).await?;
     let after = match position(&headers, query.after)? {
-        Some(after) => after,
+        Some(after) => {
+            let removed = app.engine.removed_events(&caller).await?;
+            if after < removed {
+                return Err(Failure::events_removed(removed));
+            }
+            after
+        }
         None => app.engine.last_event(&caller).await?,
     };
     let watch = app.engine.watch(&caller)?;

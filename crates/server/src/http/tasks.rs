@@ -84,7 +84,8 @@ pub(crate) struct TaskList {
     limit: Option<u32>,
 }
 
-/// Lists tasks, the newest first.
+/// Lists tasks, the newest first. In the place of a result over 4 KiB stands
+/// `{ $leftOut, bytes, preview }`; one task has it whole.
 #[utoipa::path(
     get, path = "/api/v1/tasks", operation_id = "listTasks", tag = "tasks", params(TaskList),
     responses((status = 200, description = "A page of tasks", body = Page<Task>), Problems)
@@ -164,7 +165,8 @@ pub(crate) async fn rerun(
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 
-/// Lists the calls of a task in the order in which the program made them.
+/// Lists the calls of a task in the order in which the program made them. In the place of
+/// arguments or a result over 4 KiB stands `{ $leftOut, bytes, preview }`; one call has them whole.
 #[utoipa::path(
     get, path = "/api/v1/tasks/{id}/calls", operation_id = "listTaskCalls", tag = "tasks",
     params(("id" = String, Path, description = "The task")),
@@ -183,6 +185,26 @@ pub(crate) async fn calls(
         items: calls.iter().map(wire::call).collect(),
         next_cursor: None,
     }))
+}
+
+/// Shows one call of a task with its arguments and its result whole.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{id}/calls/{sequence}", operation_id = "getTaskCall", tag = "tasks",
+    params(("id" = String, Path, description = "The task"),
+        ("sequence" = u32, Path, description = "The call's place in the task, from 1")),
+    responses((status = 200, description = "The call", body = Call), Problems)
+)]
+pub(crate) async fn call(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path((task, sequence)): Path<(String, String)>,
+) -> Result<Json<Call>, Failure> {
+    let task = id::<TaskId>("task", &task)?;
+    let number = sequence
+        .parse()
+        .map_err(|_| Failure::not_found("call", &sequence))?;
+    let call = app.engine.task_call(&caller, &task, number).await?;
+    Ok(Json(wire::call(&call)))
 }
 
 /// Which lines to read.
@@ -246,16 +268,15 @@ pub(crate) async fn result_part(
 ) -> Result<Json<ResultPart>, Failure> {
     let length = query.length.unwrap_or(PART_BYTES).clamp(1, PART_BYTES_MAX);
     let handle = id::<HandleId>("handle", &handle)?;
-    let (text, bytes) = app
+    let part = app
         .engine
         .read_handle(&caller, &handle, query.offset, length)
         .await?;
-    let end = query.offset.saturating_add(text.len() as u64);
-    let next_offset = (!text.is_empty() && end < bytes).then_some(end);
+    let end = part.offset + part.text.len() as u64;
     Ok(Json(ResultPart {
-        text,
-        offset: query.offset,
-        bytes,
-        next_offset,
+        text: part.text,
+        offset: part.offset,
+        bytes: part.bytes,
+        next_offset: (end < part.bytes).then_some(end),
     }))
 }

@@ -30,6 +30,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/tasks",
     "get /api/v1/tasks/{id}",
     "get /api/v1/tasks/{id}/calls",
+    "get /api/v1/tasks/{id}/calls/{sequence}",
     "get /api/v1/tasks/{id}/events",
     "get /api/v1/tasks/{id}/logs",
     "get /api/v1/tools",

@@ -36,6 +36,7 @@ pub(super) fn task(view: &TaskView, logs: &[Event], public_url: &str) -> CallToo
         TaskState::Finished(Outcome::Completed(result)) => {
             let result = wire::json(result);
             text.result(&result);
+            text.handle(&result);
             structured["result"] = result;
         }
         TaskState::Finished(Outcome::Canceled) => failed = true,
@@ -178,6 +179,20 @@ impl Text {
         self.cut(
             &shown,
             "return less, or read parts of it in the structured result",
+        );
+    }
+
+    /// A result over its limit is only shown how it begins.
+    fn handle(&mut self, result: &Value) {
+        let (Some(id), Some(bytes)) = (result["$handle"].as_str(), result["bytes"].as_u64()) else {
+            return;
+        };
+        self.truncated = true;
+        let _ = write!(
+            self.text,
+            "\n\nThe result has {bytes} bytes; this is how it begins. Read on in a program: \
+             `await tools.results.read({{ handle: {id:?}, offset, length }})` gives \
+             `{{ text, offset, bytes, nextOffset? }}`. Better: return less."
         );
     }
 

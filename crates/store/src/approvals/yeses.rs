@@ -38,14 +38,6 @@ pub fn add_yes(tx: &mut Tx<'_>, scope: &Scope, id: &ApprovalId, yes: &Yes) -> Re
     Ok(added == 1)
 }
 
-pub(super) fn with_one(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    approval: Option<Approval>,
-) -> Result<Option<Approval>, Error> {
-    Ok(with_all(conn, scope, approval.into_iter().collect())?.pop())
-}
-
 /// Adds to each approval that needs several people every yes it has.
 pub(super) fn with_all(
     conn: &mut Reader<'_>,

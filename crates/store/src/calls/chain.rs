@@ -1,14 +1,25 @@
-//! The hashes of the journal: what they cover, and the check of a whole journal.
+//! The hashes of the journal: what they cover, and the check of a whole journal. They are written in
+//! base 64: there are two to each call.
 
 use super::Journaled;
 use crate::Error;
 use crate::tasks::Header;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use domain::call::{Call, Delivery};
-use domain::canonical::sha256_parts;
 use domain::{RuleId, SourceId, TaskId};
 
+fn hash(parts: &[&[u8]]) -> String {
+    let hexadecimal = domain::canonical::sha256_parts(parts);
+    let digits = hexadecimal.as_bytes().chunks(2);
+    let bytes: Vec<u8> = digits
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    STANDARD_NO_PAD.encode(bytes)
+}
+
 pub(super) fn genesis(task_id: &TaskId, header: &Header) -> String {
-    sha256_parts(&[
+    hash(&[
         b"executor-journal-1",
         task_id.as_str().as_bytes(),
         header.seed.as_bytes(),
@@ -18,17 +29,17 @@ pub(super) fn genesis(task_id: &TaskId, header: &Header) -> String {
     ])
 }
 
-/// What the program did: replay must find it again.
-pub(super) fn chain(before: &str, call: &Call) -> String {
+/// What the program did: replay must find it again. The arguments are taken as their row has them.
+pub(super) fn chain(before: &str, call: &Call, arguments: &str) -> String {
     let (line, column) = call.position.unwrap_or_default();
-    sha256_parts(&[
+    hash(&[
         b"executor-call-1",
         before.as_bytes(),
         call.id.as_str().as_bytes(),
         &call.binding.sequence.to_be_bytes(),
         call.binding.tool.as_bytes(),
         call.binding.arguments_digest.as_bytes(),
-        call.arguments.as_bytes(),
+        arguments.as_bytes(),
         call.options.as_bytes(),
         &line.to_be_bytes(),
         &column.to_be_bytes(),
@@ -36,15 +47,16 @@ pub(super) fn chain(before: &str, call: &Call) -> String {
     ])
 }
 
-/// What was decided about it, what came of it, and when the program was told.
+/// What was decided about it, what came of it, as its row has it, and when the program was told.
 pub(super) fn outcome_hash(
     chain: &str,
     call: &Call,
+    status: &str,
     outcome: Option<&str>,
     delivery: Option<&Delivery>,
 ) -> String {
     let (order, now, elapsed_ms) = delivery.map_or((0, 0, 0), |d| (d.order, d.now.0, d.elapsed_ms));
-    sha256_parts(&[
+    hash(&[
         b"executor-outcome-1",
         chain.as_bytes(),
         call.binding.definition_digest.as_bytes(),
@@ -56,7 +68,7 @@ pub(super) fn outcome_hash(
         call.risk.as_str().as_bytes(),
         call.decision.as_bytes(),
         call.rule_id.as_ref().map_or("", RuleId::as_str).as_bytes(),
-        call.status.as_str().as_bytes(),
+        status.as_bytes(),
         outcome.unwrap_or_default().as_bytes(),
         &order.to_be_bytes(),
         &now.to_be_bytes(),
@@ -78,16 +90,17 @@ pub(super) fn verify(task_id: &TaskId, header: &Header, rows: &[Journaled]) -> R
         if row.call.binding.sequence != expected {
             return broken("the call is missing");
         }
-        if chain(&before, &row.call) != row.chain {
+        if chain(&before, &row.call, &row.call.arguments) != row.chain {
             return broken("the call, or one before it, was changed after it was written");
         }
         let delivery = row.call.delivery.as_ref();
         orders.extend(delivery.map(|d| d.order));
-        let hash = row
+        let outcome = row.outcome.as_deref();
+        let found = row
             .call
             .finished_at
-            .map(|_| outcome_hash(&row.chain, &row.call, row.outcome.as_deref(), delivery));
-        if hash != row.outcome_hash || (delivery.is_some() && hash.is_none()) {
+            .map(|_| outcome_hash(&row.chain, &row.call, &row.status, outcome, delivery));
+        if found != row.outcome_hash || (delivery.is_some() && found.is_none()) {
             return broken("its decision, outcome or delivery was changed after it was written");
         }
         before.clone_from(&row.chain);

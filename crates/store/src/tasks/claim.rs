@@ -5,7 +5,7 @@
 
 use super::{COLUMNS, read};
 use crate::db::params;
-use crate::{Error, Notice, Reader, Tx};
+use crate::{Error, Notice, Reader, Tx, points};
 use domain::access::System;
 use domain::task::{Lease, Task};
 use domain::{Timestamp, WorkspaceId};
@@ -54,6 +54,7 @@ pub struct Claimed {
 /// # Errors
 /// Those of the database.
 pub fn claim(tx: &mut Tx<'_>, _: System, claim: &Claim<'_>) -> Result<Claimed, Error> {
+    points::reached("task.claimed");
     let mut claimed = Claimed {
         tasks: Vec::new(),
         last: claim.after.cloned(),

@@ -4,8 +4,8 @@
 
 use super::Header;
 use crate::db::params;
-use crate::{Error, Notice, Reader, Tx};
-use domain::access::System;
+use crate::{Error, Notice, Reader, Tx, points};
+use domain::access::{Scope, System};
 use domain::task::Lease;
 use domain::{TaskId, Timestamp};
 
@@ -113,6 +113,7 @@ pub(crate) fn check_chain(
 /// # Errors
 /// [`Error::LostLease`]; those of the database.
 pub fn suspend(tx: &mut Tx<'_>, lease: &Lease, snapshot: Option<&str>) -> Result<bool, Error> {
+    points::reached("task.suspended");
     // With the row locked: whoever answers wakes the task after the answer, and `wake` locks it too.
     check(tx, lease)?;
     let suspended = tx.execute(
@@ -130,6 +131,32 @@ pub fn suspend(tx: &mut Tx<'_>, lease: &Lease, snapshot: Option<&str>) -> Result
         &params![&lease.task_id, lease.fence, snapshot],
     )?;
     Ok(suspended == 1)
+}
+
+/// Hands a task that no server runs, queued or suspended, to this one, so that it can be ended.
+/// None if a server runs it or it has ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn take_over(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &TaskId,
+    owner: &str,
+) -> Result<Option<Lease>, Error> {
+    tx.one(
+        "update tasks
+         set state = 'running', owner = $3, fence = fence + 1
+         where id = $1 and workspace_id = $2 and state in ('queued', 'suspended')
+         returning fence",
+        &params![id, scope.workspace_id(), owner],
+        |r| {
+            Ok(Lease {
+                task_id: id.clone(),
+                fence: r.int()?,
+            })
+        },
+    )
 }
 
 /// Gives a task back as it is recorded: whoever claims it next rebuilds it, from `snapshot` where

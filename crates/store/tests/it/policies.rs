@@ -58,10 +58,12 @@ async fn insert(w: &World, scope: &Scope, rule: &Rule) -> i64 {
 }
 
 async fn a_policy_reads_back_for_whom_it_binds(w: World) {
+    // Rules of one place come in the order of their identifiers.
+    let organization = rule(Level::Organization, 1);
     let mut deny = rule(Level::Workspace, 1);
     deny.effect = Effect::Deny;
     deny.until = None;
-    let (organization, personal) = (rule(Level::Organization, 1), rule(Level::Personal, 1));
+    let personal = rule(Level::Personal, 1);
     for one in [&deny, &organization, &personal] {
         insert(&w, &w.a, one).await;
     }

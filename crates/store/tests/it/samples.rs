@@ -17,6 +17,8 @@ use domain::{
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
+const ARGUMENTS: &str = "{\"title\":\"\\u0000 x\"}";
+
 /// Bits that nobody else has.
 pub(crate) fn bits() -> [u8; 16] {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -99,11 +101,11 @@ pub(crate) fn call(task_id: &TaskId, sequence: u32, status: CallStatus) -> Call 
             sequence,
             tool: "github.issues.create".into(),
             definition_digest: "d".into(),
-            arguments_digest: "a".into(),
+            arguments_digest: domain::canonical::sha256_hex(ARGUMENTS.as_bytes()),
             policy_version: 3,
         },
         source_id: Some(SourceId::from_bits(bits())),
-        arguments: "{\"title\":\"\\u0000 x\"}".into(),
+        arguments: ARGUMENTS.into(),
         options: "{}".into(),
         risk: Risk::Write,
         decision: "ask",

@@ -7,6 +7,7 @@ use domain::tenancy::Role;
 use futures_util::future::join_all;
 use store::sessions::{Kind as TokenKind, NewSession};
 use store::tenancy::{self, NewLocal};
+use store::values::Part;
 use store::{Error, accounts, handles, health, idempotency, meta, sessions, tasks};
 
 on_each!(
@@ -170,17 +171,30 @@ async fn handles_are_read_in_parts(w: World) {
     let handle = id.clone();
     w.write(move |tx| {
         tasks::insert(tx, &scope, &owner)?;
-        handles::insert(tx, &scope, &handle, &owner.id, "a€😀 end")
+        handles::insert(tx, &scope, &handle, &owner.id, "a€😀 end", at(1))
     })
     .await;
     let part = |scope: &domain::access::Scope, offset, length| {
         let (scope, id) = (scope.clone(), id.clone());
         w.read(move |r| handles::read(r, &scope, &id, offset, length))
     };
-    assert_eq!(part(&w.a, 0, 4).await, Some(("a€".to_owned(), 12)));
-    assert_eq!(part(&w.a, 4, 100).await, Some(("😀 end".to_owned(), 12)));
-    assert_eq!(part(&w.a, 12, 100).await, Some((String::new(), 12)));
+    let expected = |text: &str, offset| {
+        Some(Part {
+            text: text.to_owned(),
+            offset,
+            bytes: 12,
+        })
+    };
+    assert_eq!(part(&w.a, 0, 4).await, expected("a€", 0));
+    assert_eq!(part(&w.a, 4, 100).await, expected("😀 end", 4));
+    assert_eq!(part(&w.a, 12, 100).await, expected("", 12));
     assert_eq!(part(&w.b, 0, 4).await, None);
+    let whose = |scope: &domain::access::Scope| {
+        let (scope, id) = (scope.clone(), id.clone());
+        w.read(move |r| handles::owner(r, &scope, &id))
+    };
+    assert_eq!(whose(&w.a).await, Some(crate::samples::account_id()));
+    assert_eq!(whose(&w.b).await, None);
 }
 
 async fn a_key_is_answered_once(w: World) {

@@ -4,7 +4,7 @@
 //! A receiver is no more trusted than any other address: it may redirect inward, never end, or quote
 //! what it was sent. None of that reaches further than the bounds here.
 
-use super::{Egress, Outgoing, Reach, parse};
+use super::{Egress, Outgoing, Reach, judge, parse};
 use crate::error::FetchError;
 use crate::invoke::Attachment;
 use crate::masking::Masks;
@@ -39,8 +39,7 @@ impl Egress {
     /// [`FetchError::BadUrl`], [`FetchError::Refused`].
     pub fn check_webhook(&self, url: &str, allow_private: bool) -> Result<(), FetchError> {
         let url = webhook_url(url, allow_private)?;
-        self.client_for(&url, &reach(&url, allow_private))
-            .map(|_| ())
+        judge(&url, &reach(&url, allow_private)).map(|_| ())
     }
 
     /// Sends JSON to a webhook once. `secrets` are masked in what comes back.

@@ -32,32 +32,37 @@ const WIRE: &str = "wire-schema-valid";
 /// passed each time.
 type Found = BTreeMap<String, BTreeMap<String, bool>>;
 
+/// How often the suite is run before it is believed that something fails: it gives some answers half a
+/// second, which a machine with other work to do may miss. What is wrong is wrong each time.
+const RUNS_MAX: usize = 3;
+
 async fn conforms(revision: &str) {
     let (server, _upstream) = Upstream::connected(Database::sqlite()).await;
     allow_answers_in_clients(&server).await;
     let (_adapter, url) = adapter(&server).await;
-    let results = server.scratch("results");
-    let mut command = binary::command(&node(), &server.scratch(""));
-    command
-        .arg(folder().join("node_modules/@modelcontextprotocol/conformance/dist/index.js"))
-        .args(["server", "--url", &format!("{url}/mcp")])
-        .args(["--requirements", revision, "--output-dir"])
-        .arg(&results);
-    let ran = binary::finish(command, None).await;
-    let found = read(&results, &ran.out);
     let listed = std::fs::read_to_string(folder().join("does-not-apply.json")).expect("the list");
     let listed: Value = serde_json::from_str(&listed).expect("the list is JSON");
     let listed = listed[revision].as_object().expect("a list per revision");
-    let problems = judge(&found, listed);
-    assert!(
-        problems.is_empty(),
-        "{revision}:\n{}\n\n{}\n{}",
-        problems.join("\n"),
-        ran.out,
-        server.log()
-    );
-    let passed = found.values().flat_map(BTreeMap::values).filter(|p| **p);
-    assert!(passed.count() > 20, "most of it ran: {}", ran.out);
+    let mut told = String::new();
+    for run in 1..=RUNS_MAX {
+        let results = server.scratch(&format!("results-{run}"));
+        let mut command = binary::command(&node(), &server.scratch(""));
+        command
+            .arg(folder().join("node_modules/@modelcontextprotocol/conformance/dist/index.js"))
+            .args(["server", "--url", &format!("{url}/mcp")])
+            .args(["--requirements", revision, "--output-dir"])
+            .arg(&results);
+        let ran = binary::finish(command, None).await;
+        let found = read(&results, &ran.out);
+        let problems = judge(&found, listed);
+        if problems.is_empty() {
+            let passed = found.values().flat_map(BTreeMap::values).filter(|p| **p);
+            assert!(passed.count() > 20, "most of it ran: {}", ran.out);
+            return;
+        }
+        told = format!("{told}run {run}:\n{}\n{}\n", problems.join("\n"), ran.out);
+    }
+    panic!("{revision}:\n{told}\n{}", server.log());
 }
 
 fn folder() -> PathBuf {

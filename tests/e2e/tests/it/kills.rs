@@ -102,8 +102,12 @@ impl Random {
     pub(crate) fn seeded() -> Self {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).expect("the system has randomness");
-        let random = Self(u64::from_le_bytes(seed) | 1);
-        eprintln!("seed {:#x}", random.0);
+        Self::from_seed(u64::from_le_bytes(seed))
+    }
+
+    pub(crate) fn from_seed(seed: u64) -> Self {
+        let random = Self(seed | 1);
+        eprintln!("seed {}", random.0);
         random
     }
 

@@ -270,7 +270,11 @@ async fn a_removed_members_stream_ends(database: Database) {
     server
         .send("DELETE", &format!("/members/{}", ada.id), None)
         .await;
-    let ended = tokio::time::timeout(PATIENCE, async { while stream.next().await.is_some() {} });
+    let ended = tokio::time::timeout(PATIENCE, async {
+        while let Some(part) = stream.next().await {
+            part.expect("the server ends the stream, not the client's patience");
+        }
+    });
     ended.await.expect("the stream ends though its task waits");
     assert_eq!(server.task(&task).await["status"], "waiting");
 }

@@ -162,10 +162,20 @@ async fn every_change_is_kept_and_can_be_had_back(database: Database) {
     }
     assert_eq!(paged, listed);
 
-    let number = |at: usize| listed[at]["version"].as_i64().expect("a number");
-    let edited = server
-        .get(&format!("/policies/versions/{}", number(2)))
-        .await;
+    let number = listed[2]["version"].as_i64().expect("a number");
+    one_version_shows_the_difference(&server, number, [&narrow, &wide]).await;
+    let listed = server.cli(&["policies", "history"]).await.exits(0);
+    listed.says(&["removed", "moved", "edited", "added"]);
+    let missing = server.send("GET", "/policies/versions/999999", None).await;
+    assert_eq!(missing.status, 404);
+}
+
+async fn one_version_shows_the_difference(
+    server: &Server,
+    number: i64,
+    [narrow, wide]: [&String; 2],
+) {
+    let edited = server.get(&format!("/policies/versions/{number}")).await;
     let fields: Vec<&str> = edited["difference"]
         .as_array()
         .expect("a difference")
@@ -188,13 +198,9 @@ async fn every_change_is_kept_and_can_be_had_back(database: Database) {
             (json!(wide), json!("ask"), json!(2))
         ]
     );
-    let shown = number(2).to_string();
+    let shown = number.to_string();
     let shown = server.cli(&["policies", "history", &shown]).await.exits(0);
     shown.says(&["- effect: allow", "+ effect: deny", "+ note: for now"]);
-    let listed = server.cli(&["policies", "history"]).await.exits(0);
-    listed.says(&["removed", "moved", "edited", "added"]);
-    let missing = server.send("GET", "/policies/versions/999999", None).await;
-    assert_eq!(missing.status, 404);
 }
 
 async fn a_call_is_explained_by_the_rules_of_its_time(database: Database) {

@@ -167,6 +167,15 @@ impl Server {
         child.kill().await.expect("the server can be killed");
     }
 
+    /// Waits until it has ended by itself, in whatever way.
+    pub(crate) async fn died(&mut self) {
+        let mut child = self.child.take().expect("the server ran");
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        ended
+            .expect("the server ends by itself")
+            .expect("it can be waited for");
+    }
+
     /// SIGTERM, and waits until it has ended by itself.
     pub(crate) async fn stop(&mut self) {
         let child = self.child.take().expect("the server runs");

@@ -86,7 +86,13 @@ impl Door {
             // The first run and the second.
             Self::Rerun | Self::CliRerun => 2,
             Self::Check | Self::Search | Self::Describe => 0,
-            _ => 1,
+            Self::Submit(_)
+            | Self::Guarded
+            | Self::CallTool(_)
+            | Self::CliRun
+            | Self::Execute(_)
+            | Self::Detached
+            | Self::Direct => 1,
         }
     }
 
@@ -136,30 +142,9 @@ impl Door {
                 server.cli(&["tasks", "rerun", &id, "--detach"]).await;
                 everything_rests(server).await;
             }
-            Self::Execute(path) => {
-                let (mcp, _) = Mcp::connect_at(server, path, "2025-11-25").await;
-                let code = program(PLAIN, name);
-                let execute = json!({ "code": code, "resultTimeoutMs": 10_000 });
-                let done = mcp.call("execute", execute).await;
-                // A model that is told to wait asks again: that is no answer.
-                let id = done["structuredContent"]["taskId"].clone();
-                mcp.call("resume", json!({ "taskId": id, "waitMs": 100 }))
-                    .await;
-            }
-            Self::Detached => {
-                let (mcp, _) = Mcp::connect(server, "2025-06-18").await;
-                let code = program(PLAIN, name);
-                mcp.call("execute", json!({ "code": code, "waitForResult": false }))
-                    .await;
-                everything_rests(server).await;
-            }
-            Self::Direct => {
-                let at = "/mcp?tools=direct";
-                let (mcp, _) = Mcp::connect_at(server, at, "2025-11-25").await;
-                let arguments = json!({ "name": name, "amount": 1 });
-                mcp.call("ledger_items_createItem", arguments).await;
-                everything_rests(server).await;
-            }
+            Self::Execute(path) => execute(server, path, name).await,
+            Self::Detached => detached(server, name).await,
+            Self::Direct => direct(server, name).await,
             Self::Check => {
                 let code = json!({ "code": program(PLAIN, name) });
                 server.post("/workspaces/local/check", code).await;
@@ -176,6 +161,31 @@ impl Door {
             }
         }
     }
+}
+
+async fn execute(server: &Server, path: &str, name: &str) {
+    let (mcp, _) = Mcp::connect_at(server, path, "2025-11-25").await;
+    let execute = json!({ "code": program(PLAIN, name), "resultTimeoutMs": 10_000 });
+    let done = mcp.call("execute", execute).await;
+    // A model that is told to wait asks again: that is no answer.
+    let id = done["structuredContent"]["taskId"].clone();
+    mcp.call("resume", json!({ "taskId": id, "waitMs": 100 }))
+        .await;
+}
+
+async fn detached(server: &Server, name: &str) {
+    let (mcp, _) = Mcp::connect(server, "2025-06-18").await;
+    let code = program(PLAIN, name);
+    mcp.call("execute", json!({ "code": code, "waitForResult": false }))
+        .await;
+    everything_rests(server).await;
+}
+
+async fn direct(server: &Server, name: &str) {
+    let (mcp, _) = Mcp::connect_at(server, "/mcp?tools=direct", "2025-11-25").await;
+    let arguments = json!({ "name": name, "amount": 1 });
+    mcp.call("ledger_items_createItem", arguments).await;
+    everything_rests(server).await;
 }
 
 /// Submits a program and waits until it has ended or a person is asked.

@@ -57,6 +57,25 @@ fn text_of(result: &CallToolResult) -> String {
 }
 
 #[test]
+fn a_result_behind_a_handle_says_how_to_read_on() {
+    let id = "handle_00000000000000000000000001";
+    let stored = json!({ "$handle": id, "bytes": 2_000_002, "preview": "\"xxx" }).to_string();
+    let state = TaskState::Finished(Outcome::Completed(stored));
+    let result = task(&view(state), &[], "http://here");
+    let text = text_of(&result);
+    assert!(
+        text.contains("2000002 bytes") && text.contains("tools.results.read"),
+        "{text}"
+    );
+    assert!(text.contains(id), "{text}");
+    let structured = result.structured_content.unwrap();
+    assert_eq!(structured["truncated"], true, "{structured:#}");
+    let small = TaskState::Finished(Outcome::Completed("{\"bytes\":1}".into()));
+    let structured = task(&view(small), &[], "http://here").structured_content;
+    assert_eq!(structured.unwrap().get("truncated"), None);
+}
+
+#[test]
 fn only_what_is_over_and_did_not_complete_is_an_error() {
     let error = || TaskError {
         line: Some(3),

@@ -1,0 +1,544 @@
+//! One engine from its start until it is killed, stops, or everything has ended; and the people
+//! around it: they submit, answer, forget, answer twice or late, cancel, change rules and tools.
+
+use crate::player::Player;
+use crate::script::{Script, Tool};
+use crate::upstream::{self, BASE};
+use crate::world::{Action, CANARY, Change, Planned, Says, World};
+use domain::access::{Caller, Channel, System};
+use domain::approval::{Approval, Question, Verdict};
+use domain::canonical::sha256_hex;
+use domain::credential::{CredentialScope, Secret};
+use domain::policy::{Ask, Effect, Level, Match, Pattern};
+use domain::tenancy::Role;
+use domain::{AccountId, ApprovalId, OrganizationId, TaskId, WorkspaceId};
+use engine::{ApprovalQuery, Clock as _, DryRun, Engine, Error, NewCredential, NewSource, NewTask};
+use engine::{Parts, RuleDraft, Runtimes, Sharing};
+use std::sync::Arc;
+use store::{Moment, Store, Watcher};
+
+/// No simulation goes on for longer, in milliseconds of its own time.
+const LONGEST_MS: i64 = 1_200_000;
+/// How often people look.
+const LOOK_MS: u64 = 700;
+
+/// How a life ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Killed,
+    Stopped,
+    Done,
+    Stuck,
+}
+
+/// Watches the database for the engine of a life.
+pub(crate) fn watcher(world: &World, life: u32) -> Watcher {
+    let world = world.clone();
+    Arc::new(move |moment| {
+        let world = world.clone();
+        Box::pin(async move {
+            match moment {
+                Moment::Before => world.instant(life, "before a transaction").await,
+                Moment::Read => {}
+                Moment::Committed(points) => {
+                    if !points.is_empty() {
+                        world.trace(format!("commit: {}", points.join(", ")));
+                    }
+                    let what = format!("between commit and reply ({})", points.join(", "));
+                    world.instant(life, &what).await;
+                }
+            }
+        })
+    })
+}
+
+pub(crate) async fn start(world: &World, store: Store, life: u32) -> Result<Engine, Error> {
+    let player = Player {
+        world: world.clone(),
+        life,
+    };
+    let egress = tools::EgressConfig::default();
+    Engine::start(Parts {
+        store,
+        vault: vault::Vault::new(vault::MasterKey::from_bytes([7; 32])),
+        runtimes: Runtimes::new(Arc::new(player), Vec::new()),
+        type_checker: None,
+        incidents: tokio::sync::mpsc::channel(1).1,
+        egress: tools::Egress::played(egress, upstream::played(world, life)),
+        clock: Arc::new(world.clock().clone()),
+        system: System::mint(),
+        public_url: "http://127.0.0.1:5312".to_owned(),
+        server_id: format!("sim-{life}"),
+        sharing: Sharing {
+            // A kill is certain: nobody waits for the lease of an engine before.
+            gone: (1..life).map(|life| format!("sim-{life}")).collect(),
+            ..Sharing::default()
+        },
+    })
+    .await
+}
+
+pub(crate) async fn live(world: World, store: Store, life: u32) -> Ended {
+    tokio::select! {
+        biased;
+        () = world.killed() => Ended::Killed,
+        ended = act(&world, store, life) => ended,
+    }
+}
+
+async fn act(world: &World, store: Store, life: u32) -> Ended {
+    let engine = match start(world, store, life).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            world.wrong(format!("the engine does not start: {error}"));
+            return Ended::Stuck;
+        }
+    };
+    let people = People {
+        world: world.clone(),
+        owner: engine.local_caller(Channel::Dashboard, "people".to_owned()),
+        engine,
+    };
+    if !world.state().furnished {
+        if let Err(error) = people.furnish().await {
+            world.wrong(format!("the workspace cannot be furnished: {error}"));
+            return Ended::Stuck;
+        }
+        people.plan();
+        world.state().furnished = true;
+    }
+    let begun_ms = world.now_ms();
+    loop {
+        people.begin_what_is_due();
+        if let Err(error) = people.look().await {
+            world.wrong(format!("approvals cannot be listed: {error}"));
+        }
+        if people.all_ended().await {
+            // Reads that nobody awaits have their ends written too.
+            people.engine.shutdown().await;
+            return Ended::Done;
+        }
+        if world.now_ms() - begun_ms > LONGEST_MS {
+            return Ended::Stuck;
+        }
+        if people.naps() {
+            people.engine.shutdown().await;
+            return Ended::Stopped;
+        }
+        let next = world.state().actions.keys().next().map(|(due, _)| *due);
+        let pause = next.map_or(LOOK_MS, |due| {
+            u64::try_from(due - world.now_ms())
+                .unwrap_or(0)
+                .clamp(1, LOOK_MS)
+        });
+        world.clock().sleep(pause).await;
+    }
+}
+
+#[derive(Clone)]
+struct People {
+    world: World,
+    engine: Engine,
+    owner: Caller,
+}
+
+impl People {
+    async fn furnish(&self) -> Result<(), Error> {
+        let source = NewSource {
+            url: Some(format!("{BASE}/openapi.json")),
+            name: Some("up".to_owned()),
+            ..NewSource::default()
+        };
+        self.engine.add_source(&self.owner, source).await?;
+        let credential = NewCredential {
+            source: "up".to_owned(),
+            value: Secret::new(CANARY.to_owned()),
+            scope: CredentialScope::Workspace,
+            auth: None,
+        };
+        self.engine.set_credential(&self.owner, credential).await?;
+        for tool in Tool::ALL {
+            let says = {
+                let mut state = self.world.state();
+                let choices: &[Says] = match tool {
+                    Tool::List => &[Says::Allow, Says::Allow, Says::Ask],
+                    Tool::Create => &[Says::Allow, Says::Ask],
+                    Tool::Pay => &[Says::Allow, Says::Ask, Says::Ask],
+                    Tool::Drop => &[Says::Allow, Says::Ask, Says::Deny],
+                };
+                state.dice.pick(choices)
+            };
+            self.engine
+                .add_rule(&self.owner, self.draft(tool, says))
+                .await?;
+            let now_ms = self.world.now_ms();
+            let change = Change {
+                to: says,
+                begun_ms: now_ms,
+                done_ms: Some(now_ms),
+            };
+            self.world.state().rules.insert(tool, vec![change]);
+            self.world.trace(format!("{} is {says:?}", tool.path()));
+        }
+        Ok(())
+    }
+
+    fn draft(&self, tool: Tool, says: Says) -> RuleDraft {
+        let wait_ms = 3_000 + self.world.state().dice.below(20_000);
+        RuleDraft {
+            level: Level::Workspace,
+            matches: Match {
+                tools: vec![Pattern::parse(tool.path()).expect("a path is a pattern")],
+                ..Match::default()
+            },
+            effect: match says {
+                Says::Allow => Effect::Allow,
+                Says::Deny => Effect::Deny,
+                Says::Ask => Effect::Ask(Ask {
+                    wait_ms: Some(wait_ms),
+                    ..Ask::default()
+                }),
+            },
+            until: None,
+            note: String::new(),
+        }
+    }
+
+    fn plan(&self) {
+        let mut dice = {
+            let mut state = self.world.state();
+            crate::random::Random::new(state.dice.next())
+        };
+        for i in 0..=usize::try_from(dice.below(4)).unwrap_or_default() {
+            let script = Script::random(format!("t{i}"), &mut dice);
+            self.world
+                .trace(format!("{} is {:?}", script.name, script.steps));
+            let digest = sha256_hex(script.code().as_bytes());
+            let mut state = self.world.state();
+            state.scripts.insert(digest, script.clone());
+            let timeout_ms = dice.one_in(8).then(|| 1 + dice.below(9_000));
+            state.tasks.push(Planned {
+                script,
+                timeout_ms,
+                id: None,
+            });
+            drop(state);
+            let at = dice.below(5_000);
+            self.world.schedule(at, Action::Submit(i));
+            if dice.one_in(9) {
+                self.world
+                    .schedule(at + dice.below(15_000), Action::Cancel(i));
+            }
+        }
+        if dice.one_in(3) {
+            let tool = dice.pick(&Tool::ALL);
+            let to = dice.pick(&[Says::Allow, Says::Ask, Says::Deny]);
+            self.plan_rule(tool, to, dice.below(12_000));
+        }
+        if dice.one_in(3) {
+            let at = dice.below(12_000);
+            self.world.schedule(at, Action::Refresh(2));
+        }
+    }
+
+    fn plan_rule(&self, tool: Tool, to: Says, in_ms: u64) {
+        let place = {
+            let mut state = self.world.state();
+            let changes = state.rules.entry(tool).or_default();
+            changes.push(Change {
+                to,
+                begun_ms: i64::MAX,
+                done_ms: None,
+            });
+            changes.len() - 1
+        };
+        self.world.schedule(in_ms, Action::Rule(tool, place));
+    }
+
+    fn begin_what_is_due(&self) {
+        loop {
+            let now_ms = self.world.now_ms();
+            let due = {
+                let mut state = self.world.state();
+                let first = state.actions.first_entry().filter(|e| e.key().0 <= now_ms);
+                first.map(|entry| {
+                    let (place, action) = entry.remove_entry();
+                    (place.1, action)
+                })
+            };
+            let Some((number, action)) = due else {
+                return;
+            };
+            self.world.state().under_way.insert(number, action.clone());
+            let people = self.clone();
+            tokio::spawn(async move {
+                people.take(&action).await;
+                people.world.state().under_way.remove(&number);
+            });
+        }
+    }
+
+    async fn take(&self, action: &Action) {
+        self.world.trace(format!("{action:?}"));
+        match action {
+            Action::Submit(task) => self.submit(*task).await,
+            Action::Answer(id, verdict) => self.answer(id, verdict.clone()).await,
+            Action::Intrude(id) => self.intrude(id).await,
+            Action::Cancel(task) => {
+                let id = self.world.state().tasks[*task].id.clone();
+                if let Some(id) = id {
+                    self.cancel(&id).await;
+                }
+            }
+            Action::Rule(tool, place) => self.change_rule(*tool, *place).await,
+            Action::Refresh(revision) => self.refresh(*revision).await,
+        }
+    }
+
+    /// Asks for the end of a task and waits a little for it.
+    async fn cancel(&self, id: &TaskId) {
+        let patience = self.world.clock().sleep(3_000);
+        tokio::select! {
+            biased;
+            canceled = self.engine.cancel_task(&self.owner, id) => {
+                if let Err(error) = canceled {
+                    self.world.wrong(format!("a task cannot be canceled: {error}"));
+                }
+            }
+            () = patience => {}
+        }
+    }
+
+    async fn submit(&self, task: usize) {
+        let planned = self.world.state().tasks[task].clone();
+        let new = NewTask {
+            code: planned.script.code(),
+            timeout_ms: planned.timeout_ms,
+            idempotency_key: Some(planned.script.name.clone()),
+            ..NewTask::default()
+        };
+        match self.engine.submit_task(&self.owner, new).await {
+            Ok(view) => self.world.state().tasks[task].id = Some(view.task.id),
+            Err(error) => self.world.wrong(format!("a task is not taken: {error}")),
+        }
+    }
+
+    async fn answer(&self, id: &ApprovalId, verdict: Verdict) {
+        let reason = "because".to_owned();
+        let answered = self
+            .engine
+            .answer_approval(&self.owner, id, verdict.clone(), reason, None)
+            .await;
+        match answered {
+            Ok(_) => {
+                self.world.trace(format!("acknowledged {id} {verdict:?}"));
+                let acknowledged = (id.clone(), verdict);
+                self.world.state().acknowledged.push(acknowledged);
+            }
+            Err(error) if error.code() == "already_resolved" => {
+                self.world.trace(format!("too late for {id}"));
+            }
+            Err(error) => self.world.wrong(format!("an answer is not taken: {error}")),
+        }
+    }
+
+    /// Nobody of another organization, and no model, answers.
+    async fn intrude(&self, id: &ApprovalId) {
+        let stranger = Caller {
+            organization_id: OrganizationId::from_bits([9; 16]),
+            workspace_id: WorkspaceId::from_bits([9; 16]),
+            account_id: AccountId::from_bits([9; 16]),
+            role: Role::Owner,
+            ..self.owner.clone()
+        };
+        let model = Caller {
+            channel: Channel::Mcp,
+            ..self.owner.clone()
+        };
+        for caller in [stranger, model] {
+            let answered = self
+                .engine
+                .answer_approval(&caller, id, Verdict::Approve, String::new(), None)
+                .await;
+            let code = answered.map(|_| ()).map_err(|e| e.code().to_owned());
+            let code = code.err();
+            let refused = matches!(code.as_deref(), Some("not_found" | "forbidden"));
+            if !refused {
+                self.world
+                    .wrong(format!("an intruder was told {code:?} about {id}"));
+            }
+        }
+    }
+
+    async fn change_rule(&self, tool: Tool, place: usize) {
+        let says = {
+            let now_ms = self.world.now_ms();
+            let mut state = self.world.state();
+            let change = &mut state.rules.get_mut(&tool).expect("every tool has a rule")[place];
+            change.begun_ms = change.begun_ms.min(now_ms);
+            change.to
+        };
+        let changed = async {
+            let policy = self.engine.policy(&self.owner).await?;
+            let wanted = Pattern::parse(tool.path()).expect("a path is a pattern");
+            let rule = policy
+                .rules
+                .iter()
+                .find(|r| r.matches.tools == [wanted.clone()]);
+            let id = rule.expect("every tool has a rule").id.clone();
+            self.engine
+                .edit_rule(&self.owner, &id, self.draft(tool, says))
+                .await
+        };
+        match changed.await {
+            Ok(_) => {
+                self.world.trace(format!("{} is {says:?}", tool.path()));
+                let now_ms = self.world.now_ms();
+                let mut state = self.world.state();
+                if let Some(changes) = state.rules.get_mut(&tool) {
+                    changes[place].done_ms = Some(now_ms);
+                }
+            }
+            Err(error) => self
+                .world
+                .wrong(format!("a rule cannot be changed: {error}")),
+        }
+    }
+
+    async fn refresh(&self, revision: usize) {
+        let now_ms = self.world.now_ms();
+        {
+            let mut state = self.world.state();
+            if !state.revisions.iter().any(|r| r.to == revision) {
+                state.revisions.push(Change {
+                    to: revision,
+                    begun_ms: now_ms,
+                    done_ms: None,
+                });
+            }
+        }
+        match self
+            .engine
+            .refresh_source(&self.owner, "up", DryRun::No)
+            .await
+        {
+            Ok(_) => {
+                let now_ms = self.world.now_ms();
+                self.world
+                    .trace(format!("the source is at revision {revision}"));
+                let mut state = self.world.state();
+                let found = state.revisions.iter_mut().find(|r| r.to == revision);
+                if let Some(change) = found {
+                    change.done_ms = change.done_ms.or(Some(now_ms));
+                }
+            }
+            Err(error) => self
+                .world
+                .wrong(format!("the source cannot be refreshed: {error}")),
+        }
+    }
+
+    /// Reviewers look at what is pending and make up their minds, each once.
+    async fn look(&self) -> Result<(), Error> {
+        let query = ApprovalQuery {
+            status: Some("pending".to_owned()),
+            limit: 100,
+            ..ApprovalQuery::default()
+        };
+        let mut pending = self.engine.approvals(&self.owner, query).await?;
+        pending.reverse();
+        for approval in pending {
+            let is_new = self.world.state().seen.insert(approval.id.clone());
+            if is_new {
+                self.make_up_mind(&approval);
+            }
+        }
+        Ok(())
+    }
+
+    fn make_up_mind(&self, approval: &Approval) {
+        let mut dice = {
+            let mut state = self.world.state();
+            crate::random::Random::new(state.dice.next())
+        };
+        let id = &approval.id;
+        let verdict = |dice: &mut crate::random::Random| {
+            if dice.one_in(4) {
+                Verdict::Deny
+            } else {
+                Verdict::Approve
+            }
+        };
+        if dice.one_in(12) {
+            self.world
+                .schedule(dice.below(3_000), Action::Intrude(id.clone()));
+        }
+        let forgets = approval.question == Question::Send && dice.one_in(6);
+        if forgets {
+            if dice.one_in(2) {
+                // At the very end, or just after it.
+                let left = approval.expires_at.since(self.world.clock().now());
+                let late = (left + dice.below(1_500)).saturating_sub(700);
+                self.world
+                    .schedule(late, Action::Answer(id.clone(), Verdict::Approve));
+            }
+            return;
+        }
+        let in_ms = if dice.one_in(3) {
+            dice.below(14_000)
+        } else {
+            dice.below(900)
+        };
+        let first = verdict(&mut dice);
+        self.world
+            .schedule(in_ms, Action::Answer(id.clone(), first));
+        if dice.one_in(4) {
+            let (second, apart) = (verdict(&mut dice), dice.below(3));
+            self.world
+                .schedule(in_ms + apart, Action::Answer(id.clone(), second));
+        }
+        if dice.one_in(8) {
+            let tool = dice.pick(&Tool::ALL);
+            let to = dice.pick(&[Says::Allow, Says::Ask, Says::Deny]);
+            self.plan_rule(tool, to, dice.below(4_000));
+        }
+    }
+
+    /// Whether every task has been submitted and has ended.
+    async fn all_ended(&self) -> bool {
+        let tasks = self.world.state().tasks.clone();
+        for task in tasks {
+            let Some(id) = task.id else {
+                return false;
+            };
+            match self.engine.task(&self.owner, &id).await {
+                Ok(view) if view.task.state.is_finished() => {}
+                Ok(_) => return false,
+                Err(error) => {
+                    self.world.wrong(format!("a task is lost: {error}"));
+                    return true;
+                }
+            }
+        }
+        self.world.state().under_way.is_empty()
+    }
+
+    /// The machine sleeps now and then; true if the server is asked to stop in order.
+    fn naps(&self) -> bool {
+        let (jump, stop) = {
+            let mut state = self.world.state();
+            (state.dice.one_in(400), state.dice.one_in(250))
+        };
+        if jump {
+            let ms = self.world.state().dice.below(40_000);
+            self.world.trace(format!("the machine sleeps for {ms} ms"));
+            self.world
+                .clock()
+                .jump(i64::try_from(ms).unwrap_or_default());
+        }
+        if stop {
+            self.world.trace("the server is asked to stop");
+        }
+        stop
+    }
+}
