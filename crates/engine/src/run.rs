@@ -14,6 +14,7 @@ mod journal;
 mod leave;
 mod logs;
 mod record;
+mod replay;
 mod rest;
 mod task_clock;
 mod uncertain;
@@ -302,7 +303,8 @@ impl<'e> Run<'e> {
         if !self.journal.is_replaying() && self.ended.is_none() {
             self.after_replay().await?;
             // An answer may be there before the program has made its call again.
-            if !self.journal.owes_calls() {
+            // Nor does a program take one that has not yet said that it could go on where it rested.
+            if !self.journal.owes_calls() && !self.restoring {
                 self.deliver_ready().await?;
             }
             self.keep_time();
@@ -329,36 +331,6 @@ impl<'e> Run<'e> {
             return Ok(Some(End::Suspended));
         }
         Ok(None)
-    }
-
-    /// Gives the next recorded answer again, once the program has come to rest.
-    fn replay_next(&mut self) {
-        while self.journal.is_replaying() && self.turns_open == 0 && self.ended.is_none() {
-            let timers = self.next_timer_ms.is_some();
-            let Some((delivery, call)) = self.journal.next() else {
-                break;
-            };
-            let sequence = call.binding.sequence;
-            if !self.calls.contains_key(&sequence) && !timers {
-                self.ended = Some(Outcome::Failed(self.journal.stopped_short()));
-                break;
-            }
-            let outcome = sandbox_outcome(&call.binding.tool, &call.status);
-            self.clock.replay_to(delivery.elapsed_ms, delivery.now);
-            let command = Command::Deliver {
-                seq: sequence,
-                now_ms: delivery.now.0,
-                elapsed_ms: delivery.elapsed_ms,
-                outcome,
-            };
-            self.calls.remove(&sequence);
-            self.command(command);
-        }
-        let at_rest = self.turns_open == 0 && !self.journal.is_replaying();
-        if at_rest && self.journal.owes_calls() && self.next_timer_ms.is_none() {
-            self.ended
-                .get_or_insert(Outcome::Failed(self.journal.stopped_short()));
-        }
     }
 
     /// Goes on where the record ends, once the program has come to rest there.

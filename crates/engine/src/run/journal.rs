@@ -56,6 +56,11 @@ impl Journal {
         !self.deliveries.is_empty()
     }
 
+    /// When the next answer to give again was given, and to which call.
+    pub(super) fn due(&self) -> Option<(Delivery, u32)> {
+        self.deliveries.front().copied()
+    }
+
     /// The next answer to give again.
     pub(super) fn next(&mut self) -> Option<(Delivery, &Call)> {
         let (delivery, sequence) = self.deliveries.pop_front()?;

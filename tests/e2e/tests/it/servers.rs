@@ -60,7 +60,7 @@ async fn begun_at_one_and_answered_at_another() {
         }
         let (created, upstream) = (["first", "second"], &fleet.upstream);
         assert_eq!(created.map(|name| upstream.created(name)), [1, 1]);
-        let ended = |e: &crate::stream::Event| e.data["status"] == "completed";
+        let ended = |e: &crate::stream::Event| e.data["data"]["status"] == "completed";
         let (seen_at_a, seen_at_b) = (at_a.until(ended).await, at_b.until(ended).await);
         assert_eq!(seen_at_a, seen_at_b, "the same events in the same order");
         let numbers: BTreeSet<i64> = seen_at_a.iter().map(|e| e.id).collect();
@@ -317,7 +317,7 @@ async fn a_task_of_another_engine_is_left_to_who_has_it() {
     let fleet = Fleet::start(1, &[]).await;
     let a = &fleet.servers[0];
     let older = async |result: &str| {
-        let task = a.run(&format!("return '{result}'")).await;
+        let task = a.run(&format!("return \"{result}\"")).await;
         let id = task["id"].as_str().expect("an id").to_owned();
         // As a server of an older version would have left it.
         fleet
