@@ -224,10 +224,14 @@ impl Answering {
         before
             .answer(&self.verdict, by.clone(), &roles)
             .map(|_| ())
-            .or_else(|refusal| match refusal {
+            .or_else(|refusal| {
+                let another = matches!(refusal, Refusal::AnsweredBefore(_));
                 // A yes to other arguments than those before is another yes.
-                Refusal::AnsweredBefore(_) if self.edit.is_some() => Ok(()),
-                refusal => Err(refused(refusal)),
+                if another && self.edit.is_some() {
+                    Ok(())
+                } else {
+                    Err(refused(refusal))
+                }
             })?;
         let current = match &self.edit {
             Some(edit) => edit.approval(tx, scope, &before, by)?,

@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(first.gone, [] as [String; 0]);
         let second = start(&home);
         assert_ne!(first.own, second.own);
-        assert_eq!(second.gone, [first.own.clone()]);
+        assert_eq!(second.gone, std::slice::from_ref(&first.own));
         // Its tasks were not taken back before it ended: both are still to be.
         let held = Held::take(&home).unwrap();
         let third = held.names().unwrap();

@@ -102,10 +102,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .local_addr()
         .map_err(|e| Failure::failed("system", format!("the port is not known: {e}")))?;
     let reachable = address_for_people(address);
-    let public_url = config
-        .public_url
-        .clone()
-        .unwrap_or_else(|| reachable.clone());
+    let public_url = config.public_url.as_ref().unwrap_or(&reachable).clone();
     let key = master_key::find(config)?;
     let workers = config.sandbox_workers.unwrap_or_else(cores).max(1);
     let (incidents, heard) = mpsc::channel(INCIDENTS_BEHIND_MAX);
@@ -142,13 +139,11 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
         let _closed = stopped.wait_for(|s| *s).await;
     };
-    let (example, example_address) = match example_listener(config, address) {
-        Some((listener, address)) => {
-            let serving = example_api::serve(listener, until_stopped(stopped.clone()));
-            (Some(tokio::spawn(serving)), Some(address))
-        }
-        None => (None, None),
-    };
+    let example = example_listener(config, address);
+    let example_address = example.as_ref().map(|(_, address)| address.clone());
+    let example = example.map(|(listener, _)| {
+        tokio::spawn(example_api::serve(listener, until_stopped(stopped.clone())))
+    });
     let serving = server::serve(
         server::ServeConfig {
             listener,

@@ -380,7 +380,11 @@ fn partly(arguments: &Value, hidden: u8) -> Partial {
                 items: items.iter().cloned().map(Partial::Scalar).collect(),
                 open: false,
             },
-            scalar => Partial::Scalar(scalar.clone()),
+            scalar @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Object(_)) => Partial::Scalar(scalar.clone()),
         };
         let place = Place { line: 1, column: 1 };
         entries.push(Entry {

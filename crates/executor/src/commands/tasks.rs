@@ -217,20 +217,15 @@ async fn follow_logs(context: &Context, id: &str) -> Result<()> {
     let mut last = None;
     let mut lines: Vec<Value> = Vec::new();
     'streams: while let Some(mut stream) = source.open(&mut client, last).await? {
-        loop {
-            match stream.next().await {
-                Ok(Some(event)) => {
-                    last = Some(event.sequence);
-                    if event.kind != "log" {
-                        continue;
-                    }
-                    if output.json {
-                        lines.push(event.data);
-                    } else if let Some(text) = event.data.get("text").and_then(Value::as_str) {
-                        output.line(&plain(text));
-                    }
-                }
-                Ok(None) | Err(_) => break,
+        while let Ok(Some(event)) = stream.next().await {
+            last = Some(event.sequence);
+            if event.kind != "log" {
+                continue;
+            }
+            if output.json {
+                lines.push(event.data);
+            } else if let Some(text) = event.data.get("text").and_then(Value::as_str) {
+                output.line(&plain(text));
             }
         }
         match client.get::<Task>(&["tasks", id], &[]).await {

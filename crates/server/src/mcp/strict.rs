@@ -151,11 +151,6 @@ mod tests {
                 "id",
             ),
             (
-                r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
-                INVALID_REQUEST,
-                "id",
-            ),
-            (
                 r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
                 INVALID_REQUEST,
                 "jsonrpc",

@@ -373,11 +373,11 @@ async fn either_used_or_withdrawn(w: World) {
         let (scope, id) = (w.a.clone(), asked.id.clone());
         let used = w
             .store
-            .write(move |tx| Ok::<_, Error>(approvals::use_up(tx, &scope, &id, at(30))?));
+            .write(move |tx| approvals::use_up(tx, &scope, &id, at(30)));
         let (scope, id) = (w.a.clone(), asked.id.clone());
         let withdrawn = w
             .other
-            .write(move |tx| Ok::<_, Error>(approvals::withdraw(tx, &scope, &id, &answered(""))?));
+            .write(move |tx| approvals::withdraw(tx, &scope, &id, &answered("")));
         let (used, withdrawn) = futures_util::future::join(used, withdrawn).await;
         assert_ne!(used.unwrap(), withdrawn.unwrap());
     }

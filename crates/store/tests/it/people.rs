@@ -185,7 +185,11 @@ async fn one_owner_is_left(w: World) {
     // All leave at once, each unless it would be the last.
     let leave = owners.iter().enumerate().map(|(n, owner)| {
         let (scope, id) = (w.a.clone(), owner.id.clone());
-        let store = if n % 2 == 0 { &w.store } else { &w.other };
+        let store = if n.is_multiple_of(2) {
+            &w.store
+        } else {
+            &w.other
+        };
         store.write(move |tx| {
             if tenancy::owners(tx, &scope)? <= 1 {
                 return Ok(false);
@@ -240,7 +244,11 @@ async fn a_day_is_counted_exactly(w: World) {
     let key = KeyId::from_bits(bits());
     let count = |n: usize, scope: &Scope, day, key: Option<KeyId>| {
         let scope = scope.clone();
-        let store = if n % 2 == 0 { &w.store } else { &w.other };
+        let store = if n.is_multiple_of(2) {
+            &w.store
+        } else {
+            &w.other
+        };
         store.write(move |tx| quotas::count_task(tx, &scope, day, key.as_ref()))
     };
     let all = join_all((0..20).map(|n| count(n, &w.a, 7, None))).await;

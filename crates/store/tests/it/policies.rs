@@ -131,7 +131,10 @@ async fn every_change_is_a_version_wherever_it_bears(w: World) {
     });
     assert_eq!(made.await, start[1] + 2);
     assert_eq!(numbers().await, [start[0] + 4, start[1] + 2, start[2]]);
-    assert_eq!(policy(&w, &w.a, None).await.rules, [edited.clone()]);
+    assert_eq!(
+        policy(&w, &w.a, None).await.rules,
+        std::slice::from_ref(&edited)
+    );
 
     let told = |versions: &[Version]| -> Vec<(i64, &'static str)> {
         let one = |v: &Version| (v.number, v.change.as_str());

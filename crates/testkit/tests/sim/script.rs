@@ -30,10 +30,6 @@ impl Tool {
             Self::Drop => "up.box.drop",
         }
     }
-
-    pub(crate) fn reads(self) -> bool {
-        self == Self::List
-    }
 }
 
 /// Whether a program catches the error of a call.

@@ -102,7 +102,10 @@ async fn post(url: &str, headers: &[(&str, &str)], body: String) -> Response {
 
 async fn answer(response: Response) -> Value {
     let text = response.text().await.expect("a whole answer");
-    let last = text.lines().filter_map(|l| l.strip_prefix("data: ")).last();
+    let last = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("data: "))
+        .next_back();
     serde_json::from_str(last.unwrap_or(&text)).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
@@ -348,10 +351,7 @@ async fn a_round_is_taken_once_and_only_as_given(database: Database) {
         Some(1)
     );
     let audit = server.get("/audit").await.to_string();
-    assert!(
-        audit.contains(r#""via":"client""#),
-        "the channel is on record: {audit}"
-    );
+    assert!(audit.contains(r#""via":"client""#), "on record: {audit}");
 }
 
 async fn where_forms_decide_nothing_the_page_does(database: Database) {

@@ -570,19 +570,10 @@ async fn the_command_line_writes_every_part_of_a_rule(database: Database) {
     let wait = ["policies", "add", "deny", "ledger.**", "--approvers", &me];
     server.cli(&wait).await.exits(2).says(&["--approvers"]);
     let id = stored["id"].as_str().expect("an id");
-    let edit = [
-        "policies",
-        "edit",
-        id,
-        "--key",
-        "key_00000000000000000000000008",
-        "--json",
-    ];
+    let other = "key_00000000000000000000000008";
+    let edit = ["policies", "edit", id, "--key", other, "--json"];
     let edited = server.cli(&edit).await.exits(0).json();
-    assert_eq!(
-        edited["match"]["keys"],
-        json!(["key_00000000000000000000000008"])
-    );
+    assert_eq!(edited["match"]["keys"], json!([other]));
     assert_eq!(
         edited["match"]["clients"],
         json!(["robot"]),

@@ -268,7 +268,7 @@ mod tests {
             &["--wait", "1m"],
         ] {
             let refused = over(new(Effect::Deny, "a".to_owned()), line);
-            let refused = refused.err().expect("refused").message;
+            let refused = refused.expect_err("refused").message;
             assert!(refused.contains(line[0]), "{refused}");
         }
     }
