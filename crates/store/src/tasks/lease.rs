@@ -133,8 +133,9 @@ pub fn suspend(tx: &mut Tx<'_>, lease: &Lease, snapshot: Option<&str>) -> Result
     Ok(suspended == 1)
 }
 
-/// Hands a task that no server runs, queued or suspended, to this one, so that it can be ended.
-/// None if a server runs it or it has ended.
+/// Hands a task that no server runs, queued or suspended, to this one, so that it can be ended in
+/// the same transaction: the lease has run out as soon as that is over. None if a server runs it or
+/// it has ended.
 ///
 /// # Errors
 /// Those of the database.
@@ -146,7 +147,7 @@ pub fn take_over(
 ) -> Result<Option<Lease>, Error> {
     tx.one(
         "update tasks
-         set state = 'running', owner = $3, fence = fence + 1
+         set state = 'running', owner = $3, lease_until = 0, fence = fence + 1
          where id = $1 and workspace_id = $2 and state in ('queued', 'suspended')
          returning fence",
         &params![id, scope.workspace_id(), owner],

@@ -191,7 +191,9 @@ fn judge_approvals(record: &Record, audit: &[AuditEntry], say: &mut impl FnMut(S
             say(format!("{} was resolved other than once", approval.id));
         }
         let written = audit.iter().filter(|entry| {
-            entry.draft.subject == approval.id.as_str() && entry.draft.action != "approval.asked"
+            let asked_or_refused = ["approval.asked", "approval.refused"];
+            entry.draft.subject == approval.id.as_str()
+                && !asked_or_refused.contains(&entry.draft.action.as_str())
         });
         let expected = usize::from(!matches!(approval.status, ApprovalStatus::Withdrawn(None)));
         if written.count() != expected {
