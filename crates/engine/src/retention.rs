@@ -33,7 +33,7 @@ impl Engine {
         loop {
             tokio::select! {
                 biased;
-                () = self.stopping() => return,
+                () = self.stopping() => break,
                 () = self.inner.clock.sleep(wait_ms) => {}
             }
             wait_ms = LOOK_MS;
@@ -41,6 +41,14 @@ impl Engine {
                 tracing::warn!("what has outlived its time could not be removed: {error}");
             }
             looks += 1;
+        }
+        let (system, owner) = (self.inner.system, self.inner.worker.owner().to_owned());
+        let let_go = self
+            .inner
+            .store
+            .write(move |tx| Ok::<_, Error>(store::retention::let_go(tx, system, &owner)?));
+        if let Err(error) = let_go.await {
+            tracing::info!("the next server waits until the right to remove runs out: {error}");
         }
     }
 
@@ -85,11 +93,12 @@ impl Engine {
         if self.is_stopping() {
             return Ok(false);
         }
-        let (system, now) = (self.inner.system, self.inner.clock.now());
+        let (system, local) = (self.inner.system, self.inner.clock.now());
         let owner = self.inner.worker.owner().to_owned();
         self.inner
             .store
             .write(move |tx| {
+                let now = tx.now(local)?;
                 let until = now.plus_ms(LEASE_MS);
                 Ok(store::retention::claim(tx, system, &owner, now, until)?)
             })

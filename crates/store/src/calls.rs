@@ -229,6 +229,40 @@ pub fn outline(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result
         .collect()
 }
 
+/// A call without an outcome.
+pub struct Open {
+    /// Its place in the task.
+    pub sequence: u32,
+    /// Its identifier.
+    pub id: domain::CallId,
+    /// The path it went to.
+    pub tool: String,
+    /// Whether it was only asked about: nothing of it can have left.
+    pub is_waiting: bool,
+}
+
+/// The calls of a task that have no outcome, in order, without a look at the rest of the journal.
+///
+/// # Errors
+/// Those of the database.
+pub fn open(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result<Vec<Open>, Error> {
+    conn.all(
+        "select sequence, id, tool, status
+         from calls
+         where task_id = $1 and workspace_id = $2 and finished_at is null
+         order by sequence",
+        &params![task_id, scope.workspace_id()],
+        |r| {
+            Ok(Open {
+                sequence: r.u32()?,
+                id: r.id()?,
+                tool: r.text()?,
+                is_waiting: r.text()? == "waiting",
+            })
+        },
+    )
+}
+
 fn verified(
     conn: &mut Reader<'_>,
     scope: &Scope,

@@ -61,6 +61,18 @@ pub fn claim(
     Ok(claimed == 1)
 }
 
+/// Lets go of the right to remove, if it is held, so that the next server need not wait for its end.
+///
+/// # Errors
+/// Those of the database.
+pub fn let_go(tx: &mut Tx<'_>, _: System, owner: &str) -> Result<(), Error> {
+    tx.execute(
+        "delete from meta where name = $1 and substr(value, length(value) - length($2) + 1) = $2",
+        &params![LEASE, owner],
+    )?;
+    Ok(())
+}
+
 /// Every workspace with what is set in it.
 ///
 /// # Errors

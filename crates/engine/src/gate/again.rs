@@ -211,9 +211,10 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
     let tool = &*target.tool;
     let role = match standing(tx, u.scope, u.task)? {
         Standing::Member(role) => role,
-        Standing::Lost(why) if u.call.risk == Risk::Read => {
-            let denied = denied_to_caller(&tool.path, why);
-            return Ok(Verdict::Settled(CallStatus::Denied(denied)));
+        // It may have been sent when it was allowed, so it is not called denied; and of what was
+        // only read nobody needs to be asked.
+        Standing::Lost(_) if u.call.risk == Risk::Read => {
+            return Ok(Verdict::Settled(CallStatus::Unknown));
         }
         Standing::Lost(why) => {
             let why = format!("{UNCERTAIN}. It cannot be sent again, because {why}");
@@ -238,9 +239,7 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
         return u.repeat(tx, &decision, target);
     }
     match &decision.effect {
-        Effect::Deny if u.call.risk == Risk::Read => Ok(Verdict::Settled(CallStatus::Denied(
-            denied_by_policy(tool, &decision),
-        ))),
+        Effect::Deny if u.call.risk == Risk::Read => Ok(Verdict::Settled(CallStatus::Unknown)),
         Effect::Deny => {
             let why = format!("{UNCERTAIN}. Policy denies it today, so it cannot be sent again");
             u.ask(tx, None, &Ask::default(), why)

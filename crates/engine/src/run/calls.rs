@@ -9,13 +9,13 @@ use crate::builtin::{View, caller_of};
 use crate::gate::{self, Checked, Consuming, Target, Verdict, Wanted};
 use crate::live::Live;
 use crate::{Engine, Error};
-use domain::AccountId;
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Admission, Call, CallStatus};
 use domain::canonical::canonical;
-use domain::task::{Outcome, Task};
+use domain::task::Outcome;
 use domain::tool::{ToolError, ToolErrorCode};
+use domain::{AccountId, TaskId};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -349,13 +349,10 @@ impl Sending {
 }
 
 /// The error of a call that was still asked about when its task ended.
-pub(super) fn withdrawn(task: &Task, tool: &str) -> ToolError {
+pub(super) fn withdrawn(task: &TaskId, tool: &str) -> ToolError {
     ToolError::new(
         ToolErrorCode::ApprovalDenied,
         tool,
-        format!(
-            "task {} ended before anybody answered; nothing was sent",
-            task.id
-        ),
+        format!("task {task} ended before anybody answered; nothing was sent"),
     )
 }

@@ -9,6 +9,7 @@ use crate::{Engine, Error, gate};
 use domain::access::Scope;
 use domain::approval::Approval;
 use domain::call::CallStatus;
+use domain::event::EventKind;
 use domain::limits::{Limit, Limits};
 use domain::task::{Activity, Lease, Outcome, Task, TaskError, TaskState};
 use domain::tool::{ToolError, ToolErrorCode};
@@ -56,11 +57,14 @@ impl Run<'_> {
             .calls
             .iter()
             .filter_map(|(sequence, state)| {
-                let tool = &self.made.get(sequence)?.binding.tool;
+                let call = self.made.get(sequence)?;
                 Some(match state {
                     CallState::InFlight => (*sequence, CallStatus::Unknown),
+                    // Asked about because it may have happened.
+                    CallState::Asked if call.sent_at.is_some() => (*sequence, CallStatus::Unknown),
                     CallState::Asked => {
-                        (*sequence, CallStatus::Denied(withdrawn(&self.task, tool)))
+                        let error = withdrawn(&self.task.id, &call.binding.tool);
+                        (*sequence, CallStatus::Denied(error))
                     }
                     CallState::Ready | CallState::Recorded => return None,
                 })
@@ -83,7 +87,8 @@ pub(super) async fn finish_without_run(
     lease: &Lease,
     outcome: Outcome,
 ) -> Result<TaskView, Error> {
-    let last = LastWord::new(scope, &task, lease, outcome, engine.inner.clock.now());
+    let mut last = LastWord::new(scope, &task, lease, outcome, engine.inner.clock.now());
+    last.leaves_open = true;
     let written = last.clone();
     let approvals = engine.commit(scope, move |tx| written.write(tx)).await?;
     Ok(last.view(task, approvals))
@@ -101,23 +106,9 @@ pub(crate) fn cancel_at_rest(
     let Some(lease) = store::tasks::take_over(tx, scope, &task.id, owner)? else {
         return Ok(false);
     };
-    for call in store::calls::list(tx, scope, &task.id)? {
-        let status = match call.status {
-            CallStatus::Waiting => CallStatus::Denied(withdrawn(task, &call.binding.tool)),
-            CallStatus::Running | CallStatus::Unknown if call.finished_at.is_none() => {
-                CallStatus::Unknown
-            }
-            CallStatus::Running
-            | CallStatus::Unknown
-            | CallStatus::Succeeded(_)
-            | CallStatus::Failed(_)
-            | CallStatus::Denied(_) => continue,
-        };
-        let sequence = call.binding.sequence;
-        store::calls::record_outcome(tx, &lease, sequence, &status, now, None)?;
-        gate::call_event(tx, scope, &call, status.as_str(), now)?;
-    }
-    LastWord::new(scope, task, &lease, Outcome::Canceled, now).write(tx)?;
+    let mut last = LastWord::new(scope, task, &lease, Outcome::Canceled, now);
+    last.leaves_open = true;
+    last.write(tx)?;
     Ok(true)
 }
 
@@ -129,6 +120,8 @@ struct LastWord {
     outcome: Outcome,
     /// The whole result where the outcome is only a handle to it.
     large: Option<(HandleId, Arc<str>)>,
+    /// Whether calls may be open that no run has taken up: those of a server before.
+    leaves_open: bool,
     at: Timestamp,
 }
 
@@ -149,6 +142,7 @@ impl LastWord {
             lease: lease.clone(),
             outcome,
             large,
+            leaves_open: task.attempts > 1,
             at,
         }
     }
@@ -158,12 +152,36 @@ impl LastWord {
         if let Some((handle, text)) = &self.large {
             store::handles::insert(tx, scope, handle, id, text, self.at)?;
         }
+        if self.leaves_open {
+            self.settle_open(tx)?;
+        }
         for approval in store::approvals::withdraw_pending(tx, scope, id)? {
             gate::approval_event(tx, scope, &approval, self.at)?;
         }
         store::tasks::finish(tx, &self.lease, &self.outcome, self.at)?;
         task_event(tx, scope, id, self.outcome.as_str(), self.at)?;
         Ok(store::approvals::for_task(tx, scope, id)?)
+    }
+
+    /// What was asked is withdrawn; of what was under way nobody will know the outcome.
+    fn settle_open(&self, tx: &mut store::Tx<'_>) -> Result<(), Error> {
+        let (scope, id, at) = (&self.scope, &self.lease.task_id, self.at);
+        for call in store::calls::open(tx, scope, id)? {
+            let status = if call.is_waiting {
+                CallStatus::Denied(withdrawn(id, &call.tool))
+            } else {
+                CallStatus::Unknown
+            };
+            store::calls::record_outcome(tx, &self.lease, call.sequence, &status, at, None)?;
+            let kind = EventKind::Call {
+                call_id: call.id,
+                sequence: call.sequence,
+                tool: call.tool,
+                status: status.as_str().to_owned(),
+            };
+            store::events::append(tx, scope, Some(id), at, &kind)?;
+        }
+        Ok(())
     }
 
     fn view(self, mut task: Task, approvals: Vec<Approval>) -> TaskView {

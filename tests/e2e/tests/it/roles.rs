@@ -39,6 +39,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("listTasks", May::Member, "/tasks", ""),
     ("getTask", May::Member, "/tasks/{task}", ""),
     ("listTaskCalls", May::Member, "/tasks/{task}/calls", ""),
+    ("getTaskCall", May::Member, "/tasks/{asking}/calls/1", ""),
     ("listTaskLogs", May::Member, "/tasks/{task}/logs", ""),
     ("streamTaskEvents", May::Member, "/tasks/{task}/events", ""),
     ("readResult", May::Member, "/results/{handle}", ""),
