@@ -203,7 +203,7 @@ impl<'e> Run<'e> {
         let mut run = Self {
             engine,
             scope,
-            clock: TaskClock::standing(0, task.created_at),
+            clock: TaskClock::standing(0, (task.created_at, 0)),
             deliveries: journal.last_order(),
             task,
             lease,
@@ -368,7 +368,7 @@ impl<'e> Run<'e> {
         });
         if due.is_some() {
             self.next_timer_ms = None;
-            let now_ms = self.clock.show(now).0;
+            let now_ms = self.clock.timer_date(now).0;
             let elapsed_ms = self.clock.elapsed_ms(now);
             self.command(Command::Advance { now_ms, elapsed_ms });
         }

@@ -48,7 +48,7 @@ impl Run<'_> {
         let now = self.now();
         self.clock.stand(now);
         let elapsed = self.clock.elapsed_ms(now);
-        self.clock = TaskClock::standing(elapsed, self.task.created_at);
+        self.clock = TaskClock::standing(elapsed, (self.task.created_at, 0));
         self.logs.lines = 0;
         self.logs.buffer.clear();
         self.logs.since = None;

@@ -59,7 +59,7 @@ impl Run<'_> {
             return Ok(());
         }
         let now = self.now();
-        let shown = self.clock.show(now);
+        let shown = self.clock.delivery_date(now);
         let elapsed_ms = self.clock.elapsed_ms(now);
         let mut outcomes = self.take_ready();
         let mut commands = Vec::with_capacity(outcomes.len());

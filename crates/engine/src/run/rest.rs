@@ -31,7 +31,8 @@ pub(super) struct Rest {
     deliveries: u32,
     log_lines: u32,
     elapsed_ms: u64,
-    shown: Timestamp,
+    /// The date of the latest delivery, and the task's own time then.
+    delivered_at: (Timestamp, u64),
     program: String,
 }
 
@@ -70,7 +71,7 @@ impl Rest {
 
     /// The task's own time where it rests.
     fn clock(&self) -> TaskClock {
-        TaskClock::standing(self.elapsed_ms, self.shown)
+        TaskClock::standing(self.elapsed_ms, self.delivered_at)
     }
 }
 
@@ -145,7 +146,7 @@ impl Run<'_> {
             deliveries: self.deliveries,
             log_lines: self.task.log_lines,
             elapsed_ms: self.clock.elapsed_ms(now),
-            shown: self.clock.show(now),
+            delivered_at: self.clock.latest_delivery(),
             program: STANDARD.encode(snapshot.to_bytes()),
         })
     }

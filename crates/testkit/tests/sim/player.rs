@@ -27,16 +27,13 @@ impl Sandbox for Player {
 
     fn start(&self, start: Start) -> BoxFuture<'_, Result<Session, Error>> {
         Box::pin(async move {
-            let script = {
+            let (script, session) = {
                 let mut state = self.world.state();
                 let script = state.scripts.get(start.program.source_digest()).cloned();
                 let script = script.expect("every program was registered");
-                state
-                    .heard
-                    .entry(script.name.clone())
-                    .or_default()
-                    .push(Vec::new());
-                script
+                let lists = state.heard.entry(script.name.clone()).or_default();
+                lists.push(Vec::new());
+                (script, lists.len() - 1)
             };
             let (commands, orders) = mpsc::channel(8);
             let (says, events) = mpsc::channel(8);
@@ -45,6 +42,7 @@ impl Sandbox for Player {
                 world: self.world.clone(),
                 life: self.life,
                 name,
+                session,
                 says,
             };
             tokio::spawn(turns.play(Program::new(script, &start.seed), orders));
@@ -57,6 +55,8 @@ struct Turns {
     world: World,
     life: u32,
     name: String,
+    /// Which of the program's lives this is. An old one may go on for a moment beside a new one.
+    session: usize,
     says: mpsc::Sender<Event>,
 }
 
@@ -117,7 +117,7 @@ impl Turns {
         self.world.trace(line);
         let mut state = self.world.state();
         let lists = state.heard.get_mut(&self.name);
-        if let Some(list) = lists.and_then(|lists| lists.last_mut()) {
+        if let Some(list) = lists.and_then(|lists| lists.get_mut(self.session)) {
             list.push(heard.clone());
         }
     }
