@@ -195,10 +195,22 @@ async fn judge(server: &Server, upstream: &Upstream, task: &str, code: &str) {
     );
     for seen in &logged {
         let name = seen[1].as_str().unwrap_or_default();
-        match seen[0].as_str() {
-            Some("wrote") => assert_eq!(upstream.created(name), 1, "{name}:\n{code}"),
-            Some("refused") => assert_eq!(upstream.created(name), 0, "{name}:\n{code}"),
-            Some(_) | None => {}
-        }
+        // One more for each time that a person said, after a kill, to send it again.
+        let approvals = state["approvals"].as_array().expect("a list");
+        let yeses = approvals
+            .iter()
+            .filter(|a| a["arguments"]["name"] == name && a["status"] == "approved")
+            .count();
+        let (least, most) = match (seen[0].as_str(), seen[2].as_str()) {
+            (Some("wrote"), _) => (1, yeses),
+            (Some("refused"), Some("outcome_unknown")) => (0, yeses),
+            (Some("refused"), _) => (0, 0),
+            (_, _) => continue,
+        };
+        let created = upstream.created(name);
+        assert!(
+            (least..=most).contains(&created),
+            "{name} was sent {created} times, with {yeses} approvals:\n{code}\n{state:#}"
+        );
     }
 }
