@@ -266,7 +266,7 @@ pub fn default_effect(risk: Risk) -> Effect {
     }
 }
 
-/// Decides about one call. What it looked at on the way is told by [`trace`].
+/// Decides about one call. What it looked at on the way is told by [`trace()`].
 #[must_use]
 pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
     decide_watched(request, policy, |_, _| {})

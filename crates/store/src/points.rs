@@ -1,6 +1,6 @@
 //! The named points at which something becomes durable, and the faults that can be set at them.
 //!
-//! A function that writes names its point by [`reached`]; whoever commits takes the names. The
+//! A function that writes names its point by `reached`; whoever commits takes the names. The
 //! simulation shows them in its trace. In a development build [`arm`] makes the process end, as if
 //! it were killed, just before or just after the commit that holds a point. No release has faults.
 
