@@ -6,6 +6,7 @@ use crate::database::Database;
 use crate::record::database_file;
 use crate::server::Server;
 use crate::upstream::Upstream;
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -305,7 +306,11 @@ async fn a_thousand_answers_at_once_count_once(database: Database) {
         let server = &server;
         async move { server.send("POST", &path, Some(&json!({}))).await.status }
     });
-    let statuses = futures_util::future::join_all(answers).await;
+    // As many at once as keeps each within the patience of its client on a busy machine.
+    let statuses: Vec<u16> = futures_util::stream::iter(answers)
+        .buffer_unordered(250)
+        .collect()
+        .await;
     let won = statuses.iter().filter(|s| **s == 200).count();
     let told = statuses.iter().filter(|s| **s == 409).count();
     assert_eq!((won, told), (1, 999), "one counts and all others are told");
