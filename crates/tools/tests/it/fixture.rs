@@ -80,8 +80,8 @@ pub(crate) fn admission(tool: &Tool) -> Admission {
 pub(crate) fn limits() -> EgressConfig {
     EgressConfig {
         connect_ms: 2_000,
-        header_ms: 300,
-        idle_ms: 300,
+        header_ms: 1_500,
+        idle_ms: 1_500,
         total_ms: 5_000,
         ..EgressConfig::default()
     }
