@@ -16,6 +16,12 @@ pub(crate) struct Events {
     buffer: Vec<u8>,
 }
 
+/// A text in the data of an event; empty where there is none of that name.
+pub(crate) fn text_of<'e>(event: &'e Event, key: &str) -> &'e str {
+    let found = event.data.get(key).and_then(serde_json::Value::as_str);
+    found.unwrap_or_default()
+}
+
 impl Events {
     /// Reads the stream that a response carries.
     pub(crate) fn new(response: Response) -> Self {

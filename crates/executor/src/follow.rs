@@ -4,7 +4,7 @@
 //! decides nothing by itself: an answer comes from the person at the terminal, or from a flag.
 
 use crate::client::Client;
-use crate::events::Events;
+use crate::events::{Events, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, plain};
 use crate::reconnect::Source;
@@ -244,13 +244,7 @@ impl Following<'_> {
 
     /// Handles one event; true when the task has ended.
     async fn handle(&mut self, event: Event) -> Result<bool> {
-        let text = |key: &str| {
-            event
-                .data
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        let text = |key: &str| text_of(&event, key);
         match event.kind.as_str() {
             "task" => {
                 return Ok(matches!(

@@ -127,6 +127,25 @@ impl Upstream {
             .count()
     }
 
+    /// The upstream's word on what a program says became of its writes, by name: sent once where
+    /// they succeeded, at most once where nobody knows. Answers of how many nobody knows.
+    pub(crate) fn judge(&self, done: &Value, writes: usize) -> usize {
+        let outcomes = done["result"].as_object().expect("the outcomes");
+        assert_eq!(outcomes.len(), writes, "{done:#}");
+        let mut unknown = 0;
+        for (name, outcome) in outcomes {
+            let sent = self.created(name);
+            if outcome == "outcome_unknown" {
+                unknown += 1;
+                assert!(sent <= 1, "{name} was sent {sent} times");
+            } else {
+                assert_eq!(outcome, name, "{done:#}");
+                assert_eq!(sent, 1, "{name} succeeded and was sent {sent} times");
+            }
+        }
+        unknown
+    }
+
     /// How many writes arrived.
     pub(crate) fn writes(&self) -> usize {
         self.received().iter().filter(|r| r.method != "GET").count()

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::context::Context;
+use crate::events::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::follow::{answer, prompt, taken, typed};
 use crate::output::{Output, plain};
@@ -11,7 +12,6 @@ use crate::terminal::Lines;
 use api::approvals::Approval;
 use api::events::Event;
 use api::system::Me;
-use serde_json::Value;
 use std::collections::{HashSet, VecDeque};
 
 /// Most questions that are shown one after the other.
@@ -101,13 +101,7 @@ impl Watching<'_> {
     }
 
     async fn heard(&mut self, client: &Client, event: &Event) -> Result<()> {
-        let text = |key: &str| {
-            event
-                .data
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
+        let text = |key: &str| text_of(event, key);
         if event.kind != "approval" {
             return Ok(());
         }
