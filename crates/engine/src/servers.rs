@@ -75,6 +75,7 @@ impl Engine {
                     store::servers::forget(tx, system, now)?;
                     for owner in &gone {
                         taken += store::tasks::abandon(tx, system, owner)?;
+                        store::servers::succeed(tx, system, owner)?;
                     }
                 } else {
                     store::servers::forget_all(tx, system)?;

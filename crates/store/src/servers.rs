@@ -97,6 +97,19 @@ pub fn forget(tx: &mut Tx<'_>, system: System, now: Timestamp) -> Result<(), Err
     forget_before(tx, system, now.plus_ms(-KEPT_MS))
 }
 
+/// Removes the row of a server that is certainly gone and has a successor: no task waits for it.
+///
+/// # Errors
+/// Those of the database.
+pub fn succeed(tx: &mut Tx<'_>, _: System, id: &str) -> Result<(), Error> {
+    tx.execute(
+        "delete from server_engines where server_id = $1",
+        &params![id],
+    )?;
+    tx.execute("delete from servers where id = $1", &params![id])?;
+    Ok(())
+}
+
 /// Removes the rows of all servers: for the start of the one server of its database.
 ///
 /// # Errors

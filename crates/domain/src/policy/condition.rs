@@ -8,7 +8,7 @@
 use super::compare::{among, contains, equal, order};
 use super::pattern::in_order;
 use crate::partial::{Part, Partial};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -310,10 +310,20 @@ fn kind(value: &Value) -> &'static str {
 
 fn find<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(value, |value, part| match value {
-        Value::Object(map) => map.get(part),
+        Value::Object(map) => member(map, part),
         Value::Array(items) => part.parse::<usize>().ok().and_then(|i| items.get(i)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     })
+}
+
+/// Looking through a few names is quicker than hashing one, and every rule may ask.
+fn member<'v>(map: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    const FEW: usize = 8;
+    if map.len() > FEW {
+        return map.get(name);
+    }
+    let found = map.iter().find(|(key, _)| key.as_str() == name);
+    found.map(|(_, value)| value)
 }
 
 /// `*` stands for any characters, also none.

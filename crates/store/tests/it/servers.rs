@@ -97,6 +97,10 @@ async fn a_server_is_known_until_long_after_it_was_seen(w: World) {
             .await;
         assert_eq!(counted, others, "who has ended or is silent is not counted");
     }
+    beat(&w, server("before", 3_600_020, &["a"])).await;
+    w.write(move |tx| servers::succeed(tx, system, "before"))
+        .await;
+    assert_eq!(list(&w).await.len(), 2, "its successor needs no word of it");
     w.write(move |tx| servers::forget(tx, system, at(3_600_015)))
         .await;
     assert_eq!(list(&w).await, [ended]);
