@@ -279,18 +279,21 @@ fn decide_watched<'p>(
     mut watch: impl FnMut(&'p Rule, Option<Miss>),
 ) -> Decision {
     let path = Path::new(request.tool);
-    let mut strictest: Option<&Rule> = None;
-    for level in Level::ALL {
-        for rule in policy.rules.iter().filter(|r| r.level == level) {
+    let mut first: [Option<&Rule>; Level::ALL.len()] = [None; Level::ALL.len()];
+    for rule in &policy.rules {
+        let found = &mut first[rule.level as usize];
+        if found.is_none() {
             let miss = trace::miss(rule, request, &path);
             watch(rule, miss);
-            if miss.is_some() {
-                continue;
+            if miss.is_none() {
+                *found = Some(rule);
             }
-            if strictest.is_none_or(|s| rule.effect.strictness() > s.effect.strictness()) {
-                strictest = Some(rule);
-            }
-            break;
+        }
+    }
+    let mut strictest: Option<&Rule> = None;
+    for rule in first.into_iter().flatten() {
+        if strictest.is_none_or(|s| rule.effect.strictness() > s.effect.strictness()) {
+            strictest = Some(rule);
         }
     }
     Decision {

@@ -309,11 +309,18 @@ fn kind(value: &Value) -> &'static str {
 }
 
 fn find<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    path.split('.').try_fold(value, |value, part| match value {
+    if !path.as_bytes().contains(&b'.') {
+        return step(value, path);
+    }
+    path.split('.').try_fold(value, step)
+}
+
+fn step<'v>(value: &'v Value, part: &str) -> Option<&'v Value> {
+    match value {
         Value::Object(map) => member(map, part),
         Value::Array(items) => part.parse::<usize>().ok().and_then(|i| items.get(i)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    })
+    }
 }
 
 /// Looking through a few names is quicker than hashing one, and every rule may ask.

@@ -11,6 +11,8 @@ use crate::tool::fold_path;
 pub struct Pattern {
     text: String,
     segments: Vec<Segment>,
+    /// Whether `**` is among the segments: else a path has as many.
+    any_depth: bool,
 }
 
 /// What one segment of a path must be, folded once when the pattern is read.
@@ -18,8 +20,10 @@ pub struct Pattern {
 enum Segment {
     /// `**`
     Any,
-    /// Exactly this.
-    Exact(String),
+    /// `*`
+    One,
+    /// Exactly this, and its [`hash`].
+    Exact(String, u64),
     /// These parts in this order, with anything between them; the first begins the segment, the
     /// last ends it.
     Parts(Vec<String>),
@@ -29,8 +33,22 @@ enum Segment {
 #[derive(Debug, Clone)]
 pub struct Path {
     folded: String,
-    /// Where each segment ends.
-    ends: Vec<usize>,
+    segments: Vec<Cut>,
+}
+
+/// A segment of a path.
+#[derive(Debug, Clone)]
+struct Cut {
+    start: usize,
+    end: usize,
+    hash: u64,
+}
+
+/// Texts with different hashes are different (FNV-1a, 64 bits): most comparisons end here.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl Path {
@@ -38,18 +56,20 @@ impl Path {
     #[must_use]
     pub fn new(path: &str) -> Self {
         let folded = fold_path(path);
-        let mut ends: Vec<usize> = folded.match_indices('.').map(|(at, _)| at).collect();
-        ends.push(folded.len());
-        Self { folded, ends }
-    }
-
-    fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    fn segment(&self, at: usize) -> &str {
-        let start = at.checked_sub(1).map_or(0, |before| self.ends[before] + 1);
-        &self.folded[start..self.ends[at]]
+        let mut start = 0;
+        let segments = folded
+            .split('.')
+            .map(|segment| {
+                let cut = Cut {
+                    start,
+                    end: start + segment.len(),
+                    hash: hash(segment),
+                };
+                start = cut.end + 1;
+                cut
+            })
+            .collect();
+        Self { folded, segments }
     }
 }
 
@@ -98,9 +118,11 @@ impl Pattern {
                 return refuse("segments hold letters, digits, '_', '-', '$' and '*' only");
             }
         }
+        let segments: Vec<Segment> = text.split('.').map(Segment::new).collect();
         Ok(Self {
             text: text.to_owned(),
-            segments: text.split('.').map(Segment::new).collect(),
+            any_depth: segments.contains(&Segment::Any),
+            segments,
         })
     }
 
@@ -119,17 +141,25 @@ impl Pattern {
     /// Whether a path that was read before fits.
     #[must_use]
     pub fn fits(&self, path: &Path) -> bool {
+        if !self.any_depth {
+            return self.segments.len() == path.segments.len()
+                && self
+                    .segments
+                    .iter()
+                    .zip(&path.segments)
+                    .all(|(segment, cut)| segment.fits(path, cut));
+        }
         // Greedy, with one point to come back to: no pair of segments is compared twice.
         let (mut p, mut s) = (0, 0);
         let mut back: Option<(usize, usize)> = None;
-        while s < path.len() {
+        while let Some(cut) = path.segments.get(s) {
             match self.segments.get(p) {
                 Some(Segment::Any) => {
                     back = Some((p, s));
                     p += 1;
                     continue;
                 }
-                Some(segment) if segment.fits(path.segment(s)) => {
+                Some(segment) if segment.fits(path, cut) => {
                     p += 1;
                     s += 1;
                     continue;
@@ -152,8 +182,8 @@ impl Pattern {
             .iter()
             .map(|segment| match segment {
                 Segment::Any => 0,
-                Segment::Parts(_) => 10,
-                Segment::Exact(_) => 100,
+                Segment::One | Segment::Parts(_) => 10,
+                Segment::Exact(..) => 100,
             })
             .sum()
     }
@@ -163,18 +193,23 @@ impl Segment {
     fn new(text: &str) -> Self {
         if text == "**" {
             Self::Any
+        } else if text == "*" {
+            Self::One
         } else if text.contains('*') {
             Self::Parts(text.split('*').map(fold_path).collect())
         } else {
-            Self::Exact(fold_path(text))
+            let folded = fold_path(text);
+            let hash = hash(&folded);
+            Self::Exact(folded, hash)
         }
     }
 
-    fn fits(&self, segment: &str) -> bool {
+    fn fits(&self, path: &Path, cut: &Cut) -> bool {
+        let segment = || &path.folded[cut.start..cut.end];
         match self {
-            Self::Any => true,
-            Self::Exact(text) => text == segment,
-            Self::Parts(parts) => in_order(parts, segment),
+            Self::Any | Self::One => true,
+            Self::Exact(text, hash) => *hash == cut.hash && text == segment(),
+            Self::Parts(parts) => in_order(parts, segment()),
         }
     }
 }

@@ -75,6 +75,7 @@ pub fn trace(request: &Request<'_>, policy: &Policy) -> Trace {
             ),
         });
     });
+    looked_at.sort_by_key(|looked| looked.level);
     Trace {
         decision,
         looked_at,

@@ -2,9 +2,9 @@
 //! what the upstream received and what the programs heard.
 
 use crate::script::{Heard, Tool};
-use crate::world::{Arrival, CANARY, Planned, Says, World, possible};
+use crate::world::{Acknowledged, Arrival, CANARY, Planned, Says, World, possible};
 use domain::access::{Caller, Channel, Permission, Scope};
-use domain::approval::{Approval, ApprovalStatus, Verdict};
+use domain::approval::{Answered, Approval, ApprovalStatus, Verdict};
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
 use domain::event::{Event, EventKind};
@@ -13,6 +13,7 @@ use domain::tool::{Risk, ToolErrorCode};
 use domain::{AccountId, OrganizationId, TaskId, WorkspaceId};
 use engine::{Clock as _, Engine, TaskQuery};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use store::Store;
 
 /// Ends that no program of the simulation can bring about.
@@ -183,6 +184,15 @@ fn judge_approvals(record: &Record, audit: &[AuditEntry], say: &mut impl FnMut(S
         if approval.status == ApprovalStatus::Pending {
             say(format!("{} is left pending", approval.id));
         }
+        if let ApprovalStatus::Approved(last) = &approval.status {
+            let digest = approval.digest();
+            let yeses = approval.yeses.iter().filter(|yes| yes.digest == digest);
+            let mut people: BTreeSet<&AccountId> = yeses.map(|yes| &yes.answered.by).collect();
+            people.insert(&last.by);
+            if people.len() < approval.ask.needed() {
+                say(format!("{} was approved by {people:?} alone", approval.id));
+            }
+        }
         let told = record.events.iter().filter(|e| {
             matches!(&e.kind, EventKind::Approval { approval_id, status, .. }
                 if *approval_id == approval.id && status != "pending")
@@ -191,9 +201,14 @@ fn judge_approvals(record: &Record, audit: &[AuditEntry], say: &mut impl FnMut(S
             say(format!("{} was resolved other than once", approval.id));
         }
         let written = audit.iter().filter(|entry| {
-            let asked_or_refused = ["approval.asked", "approval.refused"];
+            let on_the_way = [
+                "approval.asked",
+                "approval.edited",
+                "approval.refused",
+                "approval.yes",
+            ];
             entry.draft.subject == approval.id.as_str()
-                && !asked_or_refused.contains(&entry.draft.action.as_str())
+                && !on_the_way.contains(&entry.draft.action.as_str())
         });
         let expected = usize::from(!matches!(approval.status, ApprovalStatus::Withdrawn(None)));
         if written.count() != expected {
@@ -242,7 +257,10 @@ fn judge_sent(sent: &Sent<'_>, say: &mut impl FnMut(String)) {
         if outright + granted.len() < needed {
             say(format!("call {sequence} left before it was approved"));
         }
-        if let Some(what) = differs(call, arrival) {
+        let as_granted = granted
+            .iter()
+            .any(|a| a.edited.is_some() && differs(&a.arguments, arrival).is_none());
+        if !as_granted && let Some(what) = differs(&call.arguments, arrival) {
             say(format!(
                 "call {sequence} left with other {what} than it was made with"
             ));
@@ -313,9 +331,9 @@ fn is_shown(approval: &Approval, arrival: &Arrival) -> bool {
         && shown["body"].as_str() == arrival.body.as_deref()
 }
 
-/// What of an arrival is not what the program asked for.
-fn differs(call: &Call, arrival: &Arrival) -> Option<&'static str> {
-    let wanted: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+/// What of an arrival is not what some arguments say.
+fn differs(arguments: &str, arrival: &Arrival) -> Option<&'static str> {
+    let wanted: Value = serde_json::from_str(arguments).unwrap_or_default();
     match &arrival.body {
         Some(body) => {
             let body: Value = serde_json::from_str(body).unwrap_or_default();
@@ -377,28 +395,42 @@ fn answer_of(call: &Call) -> Option<String> {
 
 async fn judge_acknowledged(world: &World, store: &Store, scope: &Scope, wrong: &mut Vec<String>) {
     let acknowledged = world.state().acknowledged.clone();
-    for (n, (id, verdict)) in acknowledged.iter().enumerate() {
-        let (wanted, scope) = (id.clone(), scope.clone());
+    for (n, told) in acknowledged.iter().enumerate() {
+        let (wanted, scope) = (told.id.clone(), scope.clone());
         let kept = store
             .read(move |r| store::approvals::get(r, &scope, &wanted))
             .await;
-        let stands = kept.is_ok_and(|approval| {
-            approval.is_some_and(|a| match verdict {
-                Verdict::Approve | Verdict::Edit(_) => {
-                    matches!(a.status, ApprovalStatus::Approved(_))
-                }
-                Verdict::Deny => matches!(a.status, ApprovalStatus::Denied(_)),
-                Verdict::Happened(_) => a.status != ApprovalStatus::Pending,
-            })
-        });
-        if !stands {
-            wrong.push(format!(
-                "the answer {verdict:?} to {id} was acknowledged and is lost"
-            ));
+        let kept = kept.ok().flatten();
+        if !kept.is_some_and(|approval| stands(told, &approval)) {
+            wrong.push(format!("{told:?} is lost"));
         }
-        if acknowledged[..n].iter().any(|(earlier, _)| earlier == id) {
-            wrong.push(format!("two answers to {id} were acknowledged"));
+        let before = acknowledged[..n].iter();
+        if told.resolved && before.filter(|t| t.resolved).any(|t| t.id == told.id) {
+            wrong.push(format!("two answers to {} were acknowledged", told.id));
         }
+    }
+}
+
+/// Whether an approval is what somebody was told that it is.
+fn stands(told: &Acknowledged, approval: &Approval) -> bool {
+    if !told.resolved {
+        return approval.yeses.iter().any(|y| y.answered.by == told.by);
+    }
+    let by = |answered: &Answered| answered.by == told.by;
+    match (&told.verdict, &approval.status) {
+        (Verdict::Approve, ApprovalStatus::Approved(last)) => by(last),
+        (Verdict::Edit(arguments), ApprovalStatus::Approved(last)) => {
+            by(last)
+                && serde_json::from_str::<Value>(&approval.arguments)
+                    .ok()
+                    .as_ref()
+                    == Some(arguments)
+        }
+        (Verdict::Deny, ApprovalStatus::Denied(last)) => by(last),
+        (Verdict::Happened(value), ApprovalStatus::Happened(last, kept)) => {
+            by(last) && serde_json::from_str::<Value>(kept).ok().as_ref() == Some(value)
+        }
+        (_, _) => false,
     }
 }
 

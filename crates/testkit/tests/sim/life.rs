@@ -5,14 +5,13 @@ use crate::player::Player;
 use crate::script::{Script, Tool};
 use crate::upstream::{self, BASE};
 use crate::world::{Action, CANARY, Change, Planned, Says, World};
+use domain::TaskId;
 use domain::access::{Caller, Channel, System};
-use domain::approval::{Approval, Question, Verdict};
 use domain::canonical::sha256_hex;
 use domain::credential::{CredentialScope, Secret};
 use domain::policy::{Ask, Effect, Level, Match, Pattern};
 use domain::tenancy::Role;
-use domain::{AccountId, ApprovalId, OrganizationId, TaskId, WorkspaceId};
-use engine::{ApprovalQuery, Clock as _, DryRun, Engine, Error, NewCredential, NewSource, NewTask};
+use engine::{Clock as _, DryRun, Engine, Error, NewCredential, NewSource, NewTask};
 use engine::{Parts, RuleDraft, Runtimes, Sharing};
 use std::sync::Arc;
 use store::{Moment, Store, Watcher};
@@ -136,10 +135,10 @@ async fn act(world: &World, store: Store, life: u32) -> Ended {
 }
 
 #[derive(Clone)]
-struct People {
-    world: World,
-    engine: Engine,
-    owner: Caller,
+pub(crate) struct People {
+    pub(crate) world: World,
+    pub(crate) engine: Engine,
+    pub(crate) owner: Caller,
 }
 
 impl People {
@@ -157,6 +156,11 @@ impl People {
             auth: None,
         };
         self.engine.set_credential(&self.owner, credential).await?;
+        let second = self
+            .engine
+            .add_member(&self.owner, "Second", Role::Admin)
+            .await?;
+        self.world.state().second = Some(second.account.id);
         for tool in Tool::ALL {
             let says = {
                 let mut state = self.world.state();
@@ -184,7 +188,15 @@ impl People {
     }
 
     fn draft(&self, tool: Tool, says: Says) -> RuleDraft {
-        let wait_ms = 3_000 + self.world.state().dice.below(20_000);
+        let ask = {
+            let mut state = self.world.state();
+            Ask {
+                wait_ms: Some(3_000 + state.dice.below(20_000)),
+                count: 1 + u32::from(state.dice.one_in(4)),
+                may_edit: state.dice.one_in(2),
+                ..Ask::default()
+            }
+        };
         RuleDraft {
             level: Level::Workspace,
             matches: Match {
@@ -194,10 +206,7 @@ impl People {
             effect: match says {
                 Says::Allow => Effect::Allow,
                 Says::Deny => Effect::Deny,
-                Says::Ask => Effect::Ask(Ask {
-                    wait_ms: Some(wait_ms),
-                    ..Ask::default()
-                }),
+                Says::Ask => Effect::Ask(ask),
             },
             until: None,
             note: String::new(),
@@ -241,7 +250,7 @@ impl People {
         }
     }
 
-    fn plan_rule(&self, tool: Tool, to: Says, in_ms: u64) {
+    pub(crate) fn plan_rule(&self, tool: Tool, to: Says, in_ms: u64) {
         let place = {
             let mut state = self.world.state();
             let changes = state.rules.entry(tool).or_default();
@@ -282,7 +291,7 @@ impl People {
         self.world.trace(format!("{action:?}"));
         match action {
             Action::Submit(task) => self.submit(*task).await,
-            Action::Answer(id, verdict) => self.answer(id, verdict.clone()).await,
+            Action::Answer(id, by, verdict) => self.answer(id, *by, verdict.clone()).await,
             Action::Intrude(id) => self.intrude(id).await,
             Action::Cancel(task) => {
                 let id = self.world.state().tasks[*task].id.clone();
@@ -320,53 +329,6 @@ impl People {
         match self.engine.submit_task(&self.owner, new).await {
             Ok(view) => self.world.state().tasks[task].id = Some(view.task.id),
             Err(error) => self.world.wrong(format!("a task is not taken: {error}")),
-        }
-    }
-
-    async fn answer(&self, id: &ApprovalId, verdict: Verdict) {
-        let reason = "because".to_owned();
-        let answered = self
-            .engine
-            .answer_approval(&self.owner, id, verdict.clone(), reason, None)
-            .await;
-        match answered {
-            Ok(_) => {
-                self.world.trace(format!("acknowledged {id} {verdict:?}"));
-                let acknowledged = (id.clone(), verdict);
-                self.world.state().acknowledged.push(acknowledged);
-            }
-            Err(error) if error.code() == "already_resolved" => {
-                self.world.trace(format!("too late for {id}"));
-            }
-            Err(error) => self.world.wrong(format!("an answer is not taken: {error}")),
-        }
-    }
-
-    /// Nobody of another organization, and no model, answers.
-    async fn intrude(&self, id: &ApprovalId) {
-        let stranger = Caller {
-            organization_id: OrganizationId::from_bits([9; 16]),
-            workspace_id: WorkspaceId::from_bits([9; 16]),
-            account_id: AccountId::from_bits([9; 16]),
-            role: Role::Owner,
-            ..self.owner.clone()
-        };
-        let model = Caller {
-            channel: Channel::Mcp,
-            ..self.owner.clone()
-        };
-        for caller in [stranger, model] {
-            let answered = self
-                .engine
-                .answer_approval(&caller, id, Verdict::Approve, String::new(), None)
-                .await;
-            let code = answered.map(|_| ()).map_err(|e| e.code().to_owned());
-            let code = code.err();
-            let refused = matches!(code.as_deref(), Some("not_found" | "forbidden"));
-            if !refused {
-                self.world
-                    .wrong(format!("an intruder was told {code:?} about {id}"));
-            }
         }
     }
 
@@ -435,72 +397,6 @@ impl People {
             Err(error) => self
                 .world
                 .wrong(format!("the source cannot be refreshed: {error}")),
-        }
-    }
-
-    /// Reviewers look at what is pending and make up their minds, each once.
-    async fn look(&self) -> Result<(), Error> {
-        let query = ApprovalQuery {
-            status: Some("pending".to_owned()),
-            limit: 100,
-            ..ApprovalQuery::default()
-        };
-        let mut pending = self.engine.approvals(&self.owner, query).await?;
-        pending.reverse();
-        for approval in pending {
-            let is_new = self.world.state().seen.insert(approval.id.clone());
-            if is_new {
-                self.make_up_mind(&approval);
-            }
-        }
-        Ok(())
-    }
-
-    fn make_up_mind(&self, approval: &Approval) {
-        let mut dice = {
-            let mut state = self.world.state();
-            crate::random::Random::new(state.dice.next())
-        };
-        let id = &approval.id;
-        let verdict = |dice: &mut crate::random::Random| {
-            if dice.one_in(4) {
-                Verdict::Deny
-            } else {
-                Verdict::Approve
-            }
-        };
-        if dice.one_in(12) {
-            self.world
-                .schedule(dice.below(3_000), Action::Intrude(id.clone()));
-        }
-        let forgets = approval.question == Question::Send && dice.one_in(6);
-        if forgets {
-            if dice.one_in(2) {
-                // At the very end, or just after it.
-                let left = approval.expires_at.since(self.world.clock().now());
-                let late = (left + dice.below(1_500)).saturating_sub(700);
-                self.world
-                    .schedule(late, Action::Answer(id.clone(), Verdict::Approve));
-            }
-            return;
-        }
-        let in_ms = if dice.one_in(3) {
-            dice.below(14_000)
-        } else {
-            dice.below(900)
-        };
-        let first = verdict(&mut dice);
-        self.world
-            .schedule(in_ms, Action::Answer(id.clone(), first));
-        if dice.one_in(4) {
-            let (second, apart) = (verdict(&mut dice), dice.below(3));
-            self.world
-                .schedule(in_ms + apart, Action::Answer(id.clone(), second));
-        }
-        if dice.one_in(8) {
-            let tool = dice.pick(&Tool::ALL);
-            let to = dice.pick(&[Says::Allow, Says::Ask, Says::Deny]);
-            self.plan_rule(tool, to, dice.below(4_000));
         }
     }
 

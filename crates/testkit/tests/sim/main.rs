@@ -1,7 +1,8 @@
 //! The simulation: the real engine on a database in memory, with played programs, a played API and
-//! people who approve, deny, forget, answer twice and late, cancel, and change rules and tools; and
-//! a kill at any instant between two writes. One seed is one course of events: it fails the same
-//! way again, anywhere. `cargo xtask sim` runs it; as a test it plays two thousand seeds.
+//! people who approve, deny, change arguments, say that a call happened, forget, answer twice, late
+//! or two together, cancel, and change rules and tools; and a kill at any instant between two
+//! writes. One seed is one course of events: it fails the same way again, anywhere. `cargo xtask sim`
+//! runs it; as a test it plays two thousand seeds.
 //!
 //! What must hold is in `judge.rs`. That it can fail is shown in
 //! `docs/decisions/0020-simulation.md`. It times nothing and touches no network and no file.
@@ -16,6 +17,7 @@ mod judge;
 mod life;
 mod player;
 mod random;
+mod reviewers;
 mod script;
 mod upstream;
 mod world;

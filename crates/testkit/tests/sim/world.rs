@@ -4,7 +4,7 @@
 use crate::clock::SimClock;
 use crate::random::Random;
 use crate::script::{Heard, Script, Tool};
-use domain::{ApprovalId, TaskId};
+use domain::{AccountId, ApprovalId, TaskId};
 use engine::Clock as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,12 +58,39 @@ pub(crate) struct Arrival {
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Submit(usize),
-    Answer(ApprovalId, domain::approval::Verdict),
+    Answer(ApprovalId, Reviewer, domain::approval::Verdict),
     /// By somebody of another organization, or through MCP: refused.
     Intrude(ApprovalId),
     Cancel(usize),
     Rule(Tool, usize),
     Refresh(usize),
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reviewer {
+    Owner,
+    /// An administrator besides.
+    Second,
+}
+
+impl Reviewer {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Owner => Self::Second,
+            Self::Second => Self::Owner,
+        }
+    }
+}
+
+/// An answer that was acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Acknowledged {
+    pub(crate) id: ApprovalId,
+    pub(crate) by: AccountId,
+    pub(crate) verdict: domain::approval::Verdict,
+    /// Whether it was the last that was needed.
+    pub(crate) resolved: bool,
 }
 
 /// A task of the simulation.
@@ -99,8 +126,9 @@ pub(crate) struct State {
     actions_made: u64,
     /// Approvals that reviewers have made up their minds about.
     pub(crate) seen: BTreeSet<ApprovalId>,
-    /// Answers that were acknowledged.
-    pub(crate) acknowledged: Vec<(ApprovalId, domain::approval::Verdict)>,
+    pub(crate) acknowledged: Vec<Acknowledged>,
+    /// The administrator who answers besides the owner.
+    pub(crate) second: Option<AccountId>,
     /// What was found wrong while it ran.
     pub(crate) wrong: Vec<String>,
 }
@@ -144,6 +172,7 @@ impl World {
             actions_made: 0,
             seen: BTreeSet::new(),
             acknowledged: Vec::new(),
+            second: None,
             wrong: Vec::new(),
             dice,
         };
