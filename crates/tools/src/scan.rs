@@ -16,7 +16,7 @@ mod walk;
 
 pub use names::KnownNames;
 
-pub(crate) use hidden::plain;
+pub(crate) use hidden::{escaped, plain};
 
 use crate::openapi::Import;
 use domain::source::{Finding, FindingKind, Place, Severity};
