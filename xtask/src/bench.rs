@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// How many tasks wait at once (`durable`).
     #[arg(long, default_value_t = 100_000)]
     tasks: usize,
+    /// A set of one's own, two files of JSON lines (`search`); the published sets by default.
+    #[arg(long, num_args = 2, value_names = ["TOOLS", "QUERIES"])]
+    set: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -59,6 +62,8 @@ enum Subject {
     Servers,
     /// Waiting tasks by the hundred thousand: memory, database, and how soon one goes on.
     Durable,
+    /// Search: golden sets, stuffed descriptions, and catalogs of many tools.
+    Search,
 }
 
 /// A measured figure and the most (or least) it may be.
@@ -111,6 +116,9 @@ impl Figure {
 
 /// Builds, measures, prints.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if matches!(options.subject, Subject::Search) {
+        return search(options);
+    }
     if !options.no_build && options.program.is_none() {
         project::run(project::cargo().args(["build", "--release", "--package", "executor"]))?;
     }
@@ -129,6 +137,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             report("several servers", &servers::measure(&program)?)
         }
         Subject::Durable => durable::run(options, &program)?,
+        Subject::Search => unreachable!("measured above, without the program"),
     };
     match missed {
         0 => println!("\nbench: every budget is met"),
@@ -136,6 +145,29 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         missed => println!("\nbench: {missed} budget(s) missed, marked above"),
     }
     Ok(())
+}
+
+/// Search needs no server: an example of the crate measures it.
+fn search(options: &Options) -> Result<()> {
+    machine();
+    let sets = match options.set.as_slice() {
+        [] => {
+            let shared = std::env::var_os("EXECUTOR_SHARED")
+                .map_or_else(|| project::root().join("../shared"), PathBuf::from);
+            vec![shared.join("data/search")]
+        }
+        given => given.to_vec(),
+    };
+    let run = [
+        "run",
+        "--release",
+        "--package",
+        "executor-tools",
+        "--example",
+        "search",
+        "--",
+    ];
+    project::run(project::cargo().args(run).args(sets))
 }
 
 fn machine() {

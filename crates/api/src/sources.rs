@@ -110,3 +110,26 @@ pub struct RefreshReport {
     /// Paths whose definition differs.
     pub changed: Vec<String>,
 }
+
+/// A service that is connected by its name.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Preset {
+    /// What it is added by, and the first segment of its tools' paths.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// What it is for.
+    pub summary: String,
+    /// The kind of source it becomes: `openapi`, `graphql` or `mcp`.
+    pub kind: String,
+    /// The address of its description or endpoint.
+    pub url: String,
+    /// Where its calls go, where that differs for each customer; `{…}` is for the person to fill in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// How it lets callers in: `oauth`, `bearer`, `basic` or `header:NAME`.
+    pub auth: String,
+    /// Where a person gets the credential, or reads how.
+    pub credential_url: String,
+}

@@ -17,6 +17,7 @@ pub mod key;
 pub mod limits;
 pub mod partial;
 pub mod policy;
+pub mod preset;
 pub mod server;
 pub mod settings;
 pub mod source;

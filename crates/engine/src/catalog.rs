@@ -23,6 +23,12 @@ impl Cache {
             .map(|(_, c)| c.clone())
     }
 
+    /// The catalog last made, whatever its version.
+    fn before(&self, workspace: &WorkspaceId) -> Option<Catalog> {
+        let workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
+        workspaces.get(workspace).map(|(_, c)| c.clone())
+    }
+
     fn put(&self, workspace: &WorkspaceId, version: i64, catalog: Catalog) {
         let mut workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
         workspaces.insert(workspace.clone(), (version, catalog));
@@ -74,6 +80,8 @@ impl Engine {
                 Ok::<_, Error>((version, store::sources::catalog(r, &wanted)?))
             })
             .await?;
+        // What has not changed since need not be indexed again.
+        let before = self.inner.catalogs.before(scope.workspace_id());
         let catalog = aside::run(move || {
             let sources = sources
                 .into_iter()
@@ -86,7 +94,7 @@ impl Engine {
                     }))
                 })
                 .collect::<Result<Vec<_>, serde_json::Error>>()?;
-            Ok::<_, serde_json::Error>(Catalog::new(sources))
+            Ok::<_, serde_json::Error>(Catalog::after(before.as_ref(), sources))
         })
         .await?
         .map_err(|e| Error::internal(&e))?;

@@ -108,6 +108,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(sources::add, sources::list))
         .routes(routes!(sources::show, sources::change, sources::remove))
         .routes(routes!(sources::refresh))
+        .routes(routes!(sources::presets))
         .routes(routes!(policies::add, policies::list))
         .routes(routes!(policies::edit, policies::remove))
         .routes(routes!(policies::reorder))

@@ -167,6 +167,19 @@ pub(crate) fn source(s: &Source) -> sources::Source {
     }
 }
 
+pub(crate) fn preset(p: &domain::preset::Preset) -> sources::Preset {
+    sources::Preset {
+        name: p.name.to_owned(),
+        title: p.title.to_owned(),
+        summary: p.summary.to_owned(),
+        kind: p.kind.to_owned(),
+        url: p.url.to_owned(),
+        base_url: p.base_url.map(str::to_owned),
+        auth: p.auth.to_owned(),
+        credential_url: p.credential_url.to_owned(),
+    }
+}
+
 fn auth_text(scheme: &AuthScheme) -> String {
     match scheme {
         AuthScheme::Bearer => "bearer".into(),

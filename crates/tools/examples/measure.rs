@@ -1,8 +1,7 @@
-//! Measures importing, searching and calling; prints one line per figure.
+//! Measures importing and calling; prints one line per figure. Search is in `search/main.rs`.
 //!
 //! `cargo run --release -p executor-tools --example measure [DATA]`, where DATA holds `openapi/`
-//! and `search/` (see `shared/data`). The search sets are for tuning: figures for publication must
-//! come from others.
+//! (see `shared/data`).
 
 #![expect(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -10,7 +9,7 @@ use domain::call::{Admission, Binding};
 use domain::credential::Secret;
 use domain::policy::{Decision, Effect};
 use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
-use domain::tool::{Risk, Tool};
+use domain::tool::Tool;
 use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,9 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tools::{
-    Attachment, Catalog, Egress, EgressConfig, ImportOptions, Invoker, Query, SourceTools,
-};
+use tools::{Attachment, Catalog, Egress, EgressConfig, ImportOptions, Invoker, SourceTools};
 
 fn main() {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned();
@@ -29,7 +26,6 @@ fn main() {
     for file in ["discord.json", "openai.yaml", "twilio_api_v2010.json"] {
         import(&data.join("openapi").join(file));
     }
-    search(&data.join("search"));
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -171,75 +167,5 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         source,
         definitions: Arc::new(definitions),
         tools: tools.into_iter().map(Arc::new).collect(),
-    }
-}
-
-fn search(data: &Path) {
-    let read = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
-    let described: Value = serde_json::from_str(&read("metatool_tools.json")).unwrap();
-    let tools = described
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, text)| tool(name, text))
-        .collect();
-    let catalog = Catalog::new(vec![Arc::new(source(tools, json!({})))]);
-    let queries = read("metatool_queries.csv");
-    let single: Vec<(String, Vec<String>)> = queries
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.rsplit_once(','))
-        .map(|(query, tool)| (query.trim_matches('"').to_owned(), vec![tool.to_owned()]))
-        .collect();
-    let golden: Value = serde_json::from_str(&read("metatool_multi_golden.json")).unwrap();
-    let several: Vec<(String, Vec<String>)> = golden
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| {
-            let tools = row["tool"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|t| t.as_str().unwrap().to_owned())
-                .collect();
-            (row["query"].as_str().unwrap().to_owned(), tools)
-        })
-        .collect();
-    for (set, rows) in [("MetaTool single", single), ("MetaTool two-tool", several)] {
-        let begun = Instant::now();
-        let mut recall = 0.0;
-        for (query, wanted) in &rows {
-            let query = Query {
-                text: query.clone(),
-                limit: 5,
-                ..Query::default()
-            };
-            let hits = catalog.search(&query, &|_| true).hits;
-            let found = wanted
-                .iter()
-                .filter(|w| hits.iter().any(|h| h.path == format!("s.{w}")))
-                .count();
-            recall += found as f64 / wanted.len() as f64;
-        }
-        let each = begun.elapsed().as_micros() as f64 / rows.len() as f64;
-        println!(
-            "{set}: R@5 {:.3} over {} queries, {each:.0} µs each",
-            recall / rows.len() as f64,
-            rows.len()
-        );
-    }
-}
-
-fn tool(name: &str, text: &Value) -> Tool {
-    Tool {
-        path: format!("s.{name}"),
-        source_id: SourceId::from_bits([1; 16]),
-        description: text.as_str().unwrap().to_owned(),
-        risk: Risk::Read,
-        input_schema: json!({ "type": "object" }),
-        output_schema: None,
-        binding: json!({}),
-        digest: String::new(),
     }
 }

@@ -1,18 +1,18 @@
-//! `executor sources`: connect APIs. `check` imports a description here, without any server.
+//! `executor sources`: connect APIs. `check` imports descriptions here, without any server.
+
+mod check;
+mod presets;
 
 use crate::client::Client;
 use crate::commands::credentials;
 use crate::commands::removed;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, fields, plain, table};
+use crate::output::{fields, plain, table};
 use api::sources::{Header, NewSource, RefreshReport, Source, SourceChange};
-use domain::SourceId;
 use reqwest::Method;
 use serde::Serialize;
-use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// Connects APIs: every operation becomes a tool
 #[derive(clap::Args)]
@@ -85,19 +85,24 @@ enum Command {
         /// Its name or id
         source: String,
     },
+    /// Lists services that can be added by name
+    #[command(after_help = "Examples:\n  executor sources presets\n  executor sources add github")]
+    Presets,
     /// Imports descriptions without saving or contacting anything
-    #[command(after_help = "Example:\n  executor sources check openapi.json twilio.json --json")]
+    #[command(
+        after_help = "Of a folder, every file below it that ends in .json, .yaml, .yml, .graphql or .gql.\n\nExamples:\n  executor sources check openapi.json twilio.json --json\n  executor sources check descriptions/"
+    )]
     Check {
-        /// The files
-        #[arg(required = true)]
+        /// The files, or folders of files
+        #[arg(required = true, value_name = "FILE|FOLDER")]
         files: Vec<PathBuf>,
     },
 }
 
 #[derive(clap::Args)]
 struct Add {
-    /// Address or file of the description, JSON or YAML
-    #[arg(value_name = "URL|FILE")]
+    /// Address or file of the description, JSON or YAML, or the name of a preset
+    #[arg(value_name = "URL|FILE|PRESET")]
     from: String,
     /// Name its tools begin with; made from the title by default
     #[arg(long)]
@@ -124,7 +129,7 @@ struct Add {
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
     if let Command::Check { files } = arguments.command {
-        return Ok(check(&context.output, &files));
+        return Ok(check::check(&context.output, &files));
     }
     let client = context.client()?;
     match arguments.command {
@@ -189,6 +194,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             client.delete(&["sources", &source]).await?;
             return Ok(removed(context, "source", &source));
         }
+        Command::Presets => presets::list(context, &client).await?,
         Command::Check { .. } => unreachable!("handled above, before a server is looked for"),
     }
     Ok(Exit::Done)
@@ -222,12 +228,15 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
         allow_private: add.allow_private,
         ..NewSource::default()
     };
-    if add.from.starts_with("http://") || add.from.starts_with("https://") {
+    let preset = presets::named(client, &add.from).await?;
+    if let Some(preset) = &preset {
+        presets::fill(preset, &mut new)?;
+    } else if add.from.starts_with("http://") || add.from.starts_with("https://") {
         new.url = Some(add.from);
     } else {
         let text = std::fs::read_to_string(&add.from).map_err(|e| {
             Failure::usage(format!("cannot read a description from {}: {e}", add.from)).next(
-                "give an address that begins with http:// or https://, or a file with JSON or YAML",
+                "give an address that begins with http:// or https://, a file with JSON or YAML, or a name from `executor sources presets`",
             )
         })?;
         new.document = Some(text);
@@ -236,6 +245,9 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
             .map(|n| n.to_string_lossy().into_owned());
     }
     let source: Source = client.send(Method::POST, &["sources"], &new).await?;
+    if let (Some(preset), None) = (&preset, &add.auth) {
+        context.output.note(&presets::advice(preset, &source.name));
+    }
     if let Some(auth) = add.auth {
         let set = credentials::set(
             context,
@@ -324,52 +336,6 @@ fn shown(source: &Source) -> String {
         ("added", source.created_at.clone()),
         ("refreshed", source.refreshed_at.clone()),
     ])
-}
-
-fn check(output: &Output, files: &[PathBuf]) -> Exit {
-    let mut documents = Vec::new();
-    let mut exit = Exit::Done;
-    for path in files {
-        let file = path.display().to_string();
-        let begun = Instant::now();
-        let found = std::fs::read(path)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| {
-                let name = path
-                    .file_stem()
-                    .map(|s| s.to_string_lossy().into_owned())
-                    .unwrap_or_default();
-                let name = tools::suggest_name(&name, None);
-                let options = tools::ImportOptions {
-                    source_id: SourceId::from_bits([0; 16]),
-                    name: &name,
-                    location: None,
-                    base_url: None,
-                };
-                tools::import(&bytes, &options).map_err(|e| e.to_string())
-            });
-        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        documents.push(match found {
-            Ok(import) => {
-                if !output.json {
-                    output.line(&format!("{}: {}, {} tools, {} warnings, {ms} ms", plain(&file), import.kind.as_str(), import.tools.len(), import.warnings.len()));
-                    for warning in &import.warnings {
-                        output.line(&format!("  left out: {}", plain(warning)));
-                    }
-                }
-                json!({ "file": file, "kind": import.kind.as_str(), "toolCount": import.tools.len(), "warnings": import.warnings, "ms": ms })
-            }
-            Err(why) => {
-                exit = Exit::Failed;
-                output.failure_line(&format!("{}: {}", file, why));
-                json!({ "file": file, "kind": null, "toolCount": 0, "warnings": [], "ms": ms, "error": why })
-            }
-        });
-    }
-    if output.json {
-        output.document(&documents);
-    }
-    exit
 }
 
 fn header(text: &str) -> std::result::Result<Header, String> {

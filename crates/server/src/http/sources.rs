@@ -6,7 +6,7 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::sources::{NewSource, RefreshReport, Source, SourceChange};
+use api::sources::{NewSource, Preset, RefreshReport, Source, SourceChange};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::policy::Pattern;
@@ -175,4 +175,16 @@ fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {
             .map_err(|e| Failure::invalid(&format!("idempotent[{at}]"), e.to_string()))
     })
     .collect()
+}
+
+/// Lists services that can be added by name; contacts none of them.
+#[utoipa::path(
+    get, path = "/api/v1/presets", operation_id = "listPresets", tag = "sources",
+    responses((status = 200, description = "All presets", body = Page<Preset>), Problems)
+)]
+pub(crate) async fn presets(Who(_caller): Who) -> Json<Page<Preset>> {
+    Json(Page {
+        items: domain::preset::PRESETS.iter().map(wire::preset).collect(),
+        next_cursor: None,
+    })
 }

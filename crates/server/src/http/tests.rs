@@ -28,6 +28,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/policies",
     "get /api/v1/policies/versions",
     "get /api/v1/policies/versions/{version}",
+    "get /api/v1/presets",
     "get /api/v1/results/{handle}",
     "get /api/v1/servers",
     "get /api/v1/sources",

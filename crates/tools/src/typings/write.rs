@@ -102,9 +102,9 @@ pub(crate) fn property_key(name: &str) -> String {
 }
 
 /// A string literal. JSON's is one, except for two line separators that older readers end lines at.
+/// Characters that nobody sees are written out.
 fn quoted(text: &str) -> String {
-    Value::String(text.to_owned())
-        .to_string()
+    crate::scan::escaped(&Value::String(text.to_owned()).to_string())
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")
 }
@@ -367,6 +367,7 @@ fn comment(schema: &Value) -> Option<String> {
         .get("default")
         .filter(|d| !d.is_object() && !d.is_array())
     {
+        let default = crate::scan::escaped(&default.to_string());
         text.push_str(&format!(" Default: {default}."));
     }
     let text = text.trim().replace("*/", "* /");

@@ -14,7 +14,7 @@ const DOCUMENTS: [(&str, &str); 3] = [
     ("twilio", "twilio_api_v2010.json"),
 ];
 
-fn shared() -> PathBuf {
+pub(crate) fn shared() -> PathBuf {
     let shared = std::env::var_os("EXECUTOR_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
         PathBuf::from,
@@ -32,7 +32,7 @@ fn bytes(file: &str) -> Vec<u8> {
     std::fs::read(shared().join(file)).unwrap()
 }
 
-fn imported(name: &str, file: &str) -> Import {
+pub(crate) fn imported(name: &str, file: &str) -> Import {
     let bytes = bytes(file);
     let begun = Instant::now();
     let import = tools::import(&bytes, &options(name)).unwrap();

@@ -108,6 +108,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("removeCredential", May::Admin, "/credentials/{credential}", ""),
     ("listSources", May::Member, "/sources", ""),
     ("getSource", May::Member, "/sources/ledger", ""),
+    ("listPresets", May::Member, "/presets", ""),
     ("addSource", May::Admin, "/sources", r#"{"url":"{upstream}/openapi.json","name":"second","allowPrivate":true}"#),
     ("changeSource", May::Admin, "/sources/ledger", r#"{"enabled":true}"#),
     ("refreshSource", May::Admin, "/sources/ledger/refresh", ""),
