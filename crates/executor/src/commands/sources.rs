@@ -1,5 +1,7 @@
 //! `executor sources`: connect APIs. `check` imports a description here, without any server.
 
+mod beside;
+
 use crate::client::Client;
 use crate::commands::credentials;
 use crate::commands::removed;
@@ -346,7 +348,8 @@ fn check(output: &Output, files: &[PathBuf]) -> Exit {
                     location: None,
                     base_url: None,
                 };
-                tools::import(&bytes, &options).map_err(|e| e.to_string())
+                let parsed = beside::parsed(path, &bytes).map_err(|e| e.to_string())?;
+                parsed.import(&options).map_err(|e| e.to_string())
             });
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         documents.push(match found {

@@ -1,4 +1,4 @@
-//! Their schemas to ours: OpenAPI 3.0 and 3.1 dialects to plain JSON Schema 2020-12.
+//! Their schemas to ours: the dialects of Swagger and OpenAPI to plain JSON Schema 2020-12.
 //!
 //! Only known keywords pass, and only with sensible values, so that what comes out always
 //! compiles: no `$id`, no remote reference, no pattern that needs backtracking. Shared schemas are
@@ -6,6 +6,7 @@
 //! `oneOf` becomes `anyOf`: descriptions in the wild overlap where they say they do not.
 
 use super::Warnings;
+use super::direction::{Direction, Directional};
 use super::document::Document;
 use super::keywords::{described, file_schema, nullable, numbers, types};
 use super::{cycles, names};
@@ -24,6 +25,16 @@ pub(crate) const FILE_TYPE: &str = "FileValue";
 
 const REF_PREFIX: &str = "#/$defs/";
 
+/// Ends the pointer of a schema that is wanted as input and differs from its output. No JSON
+/// pointer that is referred to holds it: see [`Schemas::end`].
+const AS_INPUT: char = '\u{1}';
+
+/// How far `allOf` is followed to see which properties a direction lacks.
+const ABSENT_DEPTH_MAX: usize = 8;
+
+/// The schema of what nothing is said of.
+pub(crate) static ANY: Value = Value::Bool(true);
+
 /// Shared schemas, gathered while operations are read.
 pub(crate) struct Schemas<'d> {
     document: &'d Document,
@@ -32,6 +43,12 @@ pub(crate) struct Schemas<'d> {
     queue: Vec<String>,
     /// The pointer of the schema being converted, for `$recursiveRef`.
     within: Option<String>,
+    /// Where chains of plain references end; none for those that go round in circles.
+    ends: HashMap<String, Option<String>>,
+    directional: Directional,
+    direction: Direction,
+    /// Properties that the parts of the `allOf` being converted lack in this direction.
+    absent: Vec<&'d str>,
     patterns: HashMap<String, bool>,
     notes: Warnings,
 }
@@ -66,6 +83,10 @@ impl<'d> Schemas<'d> {
             wanted: BTreeSet::new(),
             queue: Vec::new(),
             within: None,
+            ends: HashMap::new(),
+            directional: Directional::of(document),
+            direction: Direction::Input,
+            absent: Vec::new(),
             patterns: HashMap::new(),
             notes: Warnings::default(),
         }
@@ -75,6 +96,19 @@ impl<'d> Schemas<'d> {
         self.document
     }
 
+    /// Which way the values of what is converted next go.
+    pub(crate) fn going(&mut self, direction: Direction) {
+        self.direction = direction;
+    }
+
+    /// Whether a property does not go the way that is converted now.
+    pub(crate) fn lacks(&self, property: &'d Value) -> bool {
+        let key = self.direction.absent();
+        let marked = |p: &Value| p.get(key) == Some(&Value::Bool(true));
+        self.document.has_directions
+            && (marked(property) || self.document.resolve(property).is_ok_and(marked))
+    }
+
     /// Converts everything that was referred to and names it.
     pub(crate) fn finish(mut self, warnings: &mut Warnings) -> (Map<String, Value>, TypeNames) {
         let mut found: BTreeMap<String, Value> = BTreeMap::new();
@@ -82,13 +116,15 @@ impl<'d> Schemas<'d> {
             let schema = if pointer == FILE {
                 file_schema()
             } else {
+                let (plain, direction) = match pointer.strip_suffix(AS_INPUT) {
+                    Some(plain) => (plain, Direction::Input),
+                    None => (pointer.as_str(), Direction::Output),
+                };
+                self.direction = direction;
                 let document = self.document;
-                let source = document
-                    .root
-                    .pointer(&pointer)
-                    .unwrap_or(&Value::Bool(true));
+                let source = document.root.pointer(plain);
                 self.within = Some(pointer.clone());
-                self.convert(source)
+                self.convert(source.unwrap_or(&ANY))
             };
             found.insert(pointer, schema);
         }
@@ -122,7 +158,7 @@ impl<'d> Schemas<'d> {
     }
 
     /// One schema in our dialect. Whatever makes no sense is left out with a note.
-    pub(crate) fn convert(&mut self, schema: &Value) -> Value {
+    pub(crate) fn convert(&mut self, schema: &'d Value) -> Value {
         let map = match schema {
             Value::Object(map) => map,
             Value::Bool(false) => return json!({ "not": {} }),
@@ -134,8 +170,12 @@ impl<'d> Schemas<'d> {
             }
         };
         let mut out = Map::new();
+        let absent = self.absent.len();
+        if self.document.has_directions && map.contains_key("allOf") {
+            self.note_absent(schema, 0);
+        }
         self.references(map, &mut out);
-        let only_ref = self.document.is_3_0() && map.contains_key("$ref");
+        let only_ref = self.document.ignores_siblings() && map.contains_key("$ref");
         if !only_ref {
             types(map, &mut out);
             numbers(map, &mut out);
@@ -143,14 +183,38 @@ impl<'d> Schemas<'d> {
             self.members(map, &mut out);
             self.combinations(map, &mut out);
         }
+        self.absent.truncate(absent);
         self.annotations(map, &mut out);
-        if map.get("nullable") == Some(&Value::Bool(true)) {
+        if ["nullable", "x-nullable"]
+            .iter()
+            .any(|key| map.get(*key) == Some(&Value::Bool(true)))
+        {
             return nullable(out);
         }
         Value::Object(out)
     }
 
-    fn references(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    /// Remembers which properties the parts of an `allOf` lack in this direction: another part may
+    /// require them.
+    fn note_absent(&mut self, schema: &'d Value, depth: usize) {
+        let Ok(schema) = self.document.resolve(schema) else {
+            return;
+        };
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, property) in properties.into_iter().flatten() {
+            if self.lacks(property) {
+                self.absent.push(name);
+            }
+        }
+        let parts = schema.get("allOf").and_then(Value::as_array);
+        if depth < ABSENT_DEPTH_MAX {
+            for part in parts.into_iter().flatten() {
+                self.note_absent(part, depth + 1);
+            }
+        }
+    }
+
+    fn references(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
         let Some(reference) = map.get("$ref").and_then(Value::as_str) else {
             // Both forms of dynamic recursion mean "myself" in every document seen so far.
             let dynamic = map.contains_key("$recursiveRef") || map.contains_key("$dynamicRef");
@@ -159,19 +223,53 @@ impl<'d> Schemas<'d> {
             }
             return;
         };
-        match self.document.target(reference) {
-            Some((pointer, _)) => {
+        match self.end(reference) {
+            Ok(mut pointer) => {
+                if self.direction == Direction::Input && self.directional.contains(&pointer) {
+                    pointer.push(AS_INPUT);
+                }
                 if let Value::Object(reference) = self.reference(pointer) {
                     out.extend(reference);
                 }
             }
-            None => self.notes.add(format!(
-                "the reference `{reference}` leads nowhere; it accepts everything"
+            Err(problem) => self.notes.add(format!(
+                "the reference `{reference}` {problem}; it accepts everything"
             )),
         }
     }
 
-    fn values(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    /// The pointer of the schema that a reference means, through those that are nothing but a
+    /// reference themselves. Each is followed once, so chains may be as long as the document.
+    fn end(&mut self, reference: &str) -> Result<String, &'static str> {
+        const NOWHERE: &str = "leads nowhere";
+        const CIRCLE: &str = "leads round in circles";
+        let document = self.document;
+        let (mut pointer, mut at) = document
+            .target(reference)
+            .filter(|(pointer, _)| !pointer.contains(AS_INPUT))
+            .ok_or(NOWHERE)?;
+        let mut way = Vec::new();
+        let end = loop {
+            if let Some(known) = self.ends.get(&pointer) {
+                break known.clone();
+            }
+            let alone = at.as_object().filter(|map| map.len() == 1);
+            let next = alone.and_then(|map| document.target(map.get("$ref")?.as_str()?));
+            let Some(next) = next else {
+                break Some(pointer);
+            };
+            // Until the end is known, whoever comes by again is in a circle.
+            self.ends.insert(pointer.clone(), None);
+            way.push(pointer);
+            (pointer, at) = next;
+        };
+        for passed in way {
+            self.ends.insert(passed, end.clone());
+        }
+        end.ok_or(CIRCLE)
+    }
+
+    fn values(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
         if let Some(values) = map
             .get("enum")
             .and_then(Value::as_array)
@@ -225,16 +323,28 @@ impl<'d> Schemas<'d> {
         fine
     }
 
-    fn members(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    fn members(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
+        // What goes the other way only is no part of the value. What parts of an `allOf` lack, they
+        // lack at this place and not below it.
+        let around = std::mem::take(&mut self.absent);
+        let mut absent: Vec<&str> = around.clone();
         if let Some(properties) = map.get("properties").and_then(Value::as_object) {
-            let converted = properties
-                .iter()
-                .map(|(k, v)| (k.clone(), self.convert(v)))
-                .collect();
+            let mut converted = Map::new();
+            for (name, property) in properties {
+                if self.lacks(property) {
+                    absent.push(name);
+                } else {
+                    converted.insert(name.clone(), self.convert(property));
+                }
+            }
             out.insert("properties".to_owned(), Value::Object(converted));
         }
         if let Some(required) = map.get("required").and_then(Value::as_array) {
-            let names: BTreeSet<&str> = required.iter().filter_map(Value::as_str).collect();
+            let names: BTreeSet<&str> = required
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|name| !absent.contains(name))
+                .collect();
             if !names.is_empty() {
                 out.insert("required".to_owned(), json!(names));
             }
@@ -273,13 +383,14 @@ impl<'d> Schemas<'d> {
                 .filter(|p| !p.is_empty())
                 .map(|p| ("prefixItems".to_owned(), Value::Array(p))),
         );
+        self.absent = around;
     }
 
-    fn all(&mut self, schemas: &[Value]) -> Vec<Value> {
+    fn all(&mut self, schemas: &'d [Value]) -> Vec<Value> {
         schemas.iter().map(|s| self.convert(s)).collect()
     }
 
-    fn combinations(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    fn combinations(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
         let mut lists: Vec<Vec<Value>> = Vec::new();
         for key in ["anyOf", "oneOf"] {
             if let Some(branches) = map
@@ -321,10 +432,8 @@ impl<'d> Schemas<'d> {
         if let Some(format) = map.get("format").and_then(Value::as_str) {
             out.insert("format".to_owned(), format.into());
         }
-        for key in ["readOnly", "writeOnly", "deprecated"] {
-            if map.get(key) == Some(&Value::Bool(true)) {
-                out.insert(key.to_owned(), true.into());
-            }
+        if map.get("deprecated") == Some(&Value::Bool(true)) {
+            out.insert("deprecated".to_owned(), true.into());
         }
     }
 }
@@ -338,7 +447,10 @@ fn type_names<'a>(pointers: impl Iterator<Item = &'a String>) -> BTreeMap<String
             named.insert(pointer.clone(), FILE_TYPE.to_owned());
             continue;
         }
-        let plain = names::type_name(pointer);
+        let plain = match pointer.strip_suffix(AS_INPUT) {
+            Some(pointer) => format!("{}Input", names::type_name(pointer)),
+            None => names::type_name(pointer),
+        };
         let mut name = plain.clone();
         let mut count = 1;
         while !taken.insert(name.clone()) {
@@ -359,9 +471,11 @@ mod tests {
             "a.b": {"type": "object", "properties": {"self": {"$ref": "#/components/schemas/a.b"}}},
             "Self": {"$ref": "#/components/schemas/Self"},
             "Opt": {"anyOf": [{"$ref": "#/components/schemas/Opt"}, {"type": "null"}]}}}});
-        let document = Document::parse(document.to_string().as_bytes()).unwrap();
+        let mut document = Document::parse(document.to_string().as_bytes()).unwrap();
+        document.root["x"] = schema.clone();
+        document.has_directions = true;
         let mut schemas = Schemas::new(&document);
-        let mut out = schemas.convert(schema);
+        let mut out = schemas.convert(&document.root["x"]);
         let mut warnings = Warnings::default();
         let (definitions, names) = schemas.finish(&mut warnings);
         names.apply(&mut out);
@@ -427,7 +541,7 @@ mod tests {
             definitions["AB"]["properties"]["self"],
             json!({"$ref": "#/$defs/AB"})
         );
-        assert_eq!(definitions["Self"], json!({}));
+        assert_eq!(out["properties"]["s"], json!({}));
         assert_eq!(definitions["Opt"], json!({"anyOf": [{}, {"type": "null"}]}));
         assert_eq!(warnings.len(), 2, "{warnings:?}");
     }
