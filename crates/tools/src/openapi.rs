@@ -22,6 +22,8 @@ mod responses;
 mod schema;
 mod security;
 mod servers;
+mod shared;
+mod subtypes;
 mod swagger;
 
 /// What the content type of an answer means, at import and at a call alike.

@@ -81,9 +81,11 @@ fn text_of(data: &Path, document: &str) -> Vec<u8> {
 fn generated() -> Vec<u8> {
     const PATHS: usize = 5_500;
     const SCHEMAS: usize = 11_000;
-    let words = "returns the resource with all of its attributes and links as they are at this time ";
+    let words =
+        "returns the resource with all of its attributes and links as they are at this time ";
     let text = words.repeat(3);
-    let reference = |i: usize| json!({"$ref": format!("#/components/schemas/Resource{}", i % SCHEMAS)});
+    let reference =
+        |i: usize| json!({"$ref": format!("#/components/schemas/Resource{}", i % SCHEMAS)});
     let mut paths = Map::new();
     for i in 0..PATHS {
         let parameters = json!([
@@ -96,21 +98,34 @@ fn generated() -> Vec<u8> {
             let mut operation = json!({"operationId": format!("{method}Resource{i}"), "tags": [format!("group {}", i % 200)],
                 "summary": words.trim(), "description": text, "parameters": parameters, "responses": answer(reference(i))});
             if method.starts_with('p') {
-                operation["requestBody"] = json!({"content": {"application/json": {"schema": reference(i + PATHS)}}});
+                operation["requestBody"] =
+                    json!({"content": {"application/json": {"schema": reference(i + PATHS)}}});
             }
             item.insert(method.to_owned(), operation);
         }
-        paths.insert(format!("/group{}/resources{i}/{{id}}", i % 200), Value::Object(item));
+        paths.insert(
+            format!("/group{}/resources{i}/{{id}}", i % 200),
+            Value::Object(item),
+        );
     }
     let mut schemas = Map::new();
     for i in 0..SCHEMAS {
         let mut properties = Map::new();
         for p in 0..6 {
-            properties.insert(format!("property{p}"), json!({"type": "string", "description": words.trim()}));
+            properties.insert(
+                format!("property{p}"),
+                json!({"type": "string", "description": words.trim()}),
+            );
         }
         properties.insert("next".to_owned(), reference(i + 1));
-        properties.insert("related".to_owned(), json!({"type": "array", "items": reference(i * 7 + 3)}));
-        schemas.insert(format!("Resource{i}"), json!({"type": "object", "properties": properties, "required": ["property0"]}));
+        properties.insert(
+            "related".to_owned(),
+            json!({"type": "array", "items": reference(i * 7 + 3)}),
+        );
+        schemas.insert(
+            format!("Resource{i}"),
+            json!({"type": "object", "properties": properties, "required": ["property0"]}),
+        );
     }
     json!({"openapi": "3.1.0", "info": {"title": "Generated", "version": "1"},
         "servers": [{"url": "https://x.example"}], "paths": paths, "components": {"schemas": schemas}})

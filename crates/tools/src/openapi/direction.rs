@@ -5,6 +5,7 @@
 //! all others have one form and one name.
 
 use super::document::Document;
+use super::subtypes::Subtypes;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -32,7 +33,7 @@ impl Direction {
 pub(crate) struct Directional(HashSet<String>);
 
 impl Directional {
-    pub(crate) fn of(document: &Document) -> Self {
+    pub(crate) fn of(document: &Document, subtypes: &Subtypes) -> Self {
         if !document.has_directions {
             return Self::default();
         }
@@ -51,6 +52,19 @@ impl Directional {
             }
             if is_marked {
                 marked.push(pointer);
+            }
+        }
+        // Whoever refers to a base refers to its subtypes.
+        for (base, subtypes) in subtypes.iter() {
+            for subtype in subtypes {
+                referrers
+                    .entry(subtype.clone())
+                    .or_default()
+                    .push(base.clone());
+                let target = document.root.pointer(subtype);
+                if target.is_some_and(|target| look(target).0) {
+                    marked.push(subtype.clone());
+                }
             }
         }
         let mut found = HashSet::new();

@@ -6,28 +6,17 @@
 //! `oneOf` becomes `anyOf`: descriptions in the wild overlap where they say they do not.
 
 use super::Warnings;
+use super::cycles;
 use super::direction::{Direction, Directional};
 use super::document::Document;
 use super::keywords::{described, file_schema, nullable, numbers, types};
-use super::{cycles, names};
+use super::shared::{AS_ANY, AS_INPUT, FILE, REF_PREFIX, TypeNames};
+use super::subtypes::Subtypes;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Longest description kept on a schema, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 300;
-
-/// Where the shared schema of file values is kept among the pointers; no JSON pointer, so it
-/// cannot collide with one.
-const FILE: &str = "file";
-
-/// The type name of file values; no schema of a document gets it.
-pub(crate) const FILE_TYPE: &str = "FileValue";
-
-const REF_PREFIX: &str = "#/$defs/";
-
-/// Ends the pointer of a schema that is wanted as input and differs from its output. No JSON
-/// pointer that is referred to holds it: see [`Schemas::end`].
-const AS_INPUT: char = '\u{1}';
 
 /// How far `allOf` is followed to see which properties a direction lacks.
 const ABSENT_DEPTH_MAX: usize = 8;
@@ -47,45 +36,28 @@ pub(crate) struct Schemas<'d> {
     ends: HashMap<String, Option<String>>,
     directional: Directional,
     direction: Direction,
+    subtypes: Subtypes,
+    /// Whether what is converted next is part of an `allOf`, where a base means itself.
+    in_all_of: bool,
     /// Properties that the parts of the `allOf` being converted lack in this direction.
     absent: Vec<&'d str>,
     patterns: HashMap<String, bool>,
     notes: Warnings,
 }
 
-/// From the pointer of a shared schema to its type name.
-pub(crate) struct TypeNames(BTreeMap<String, String>);
-
-impl TypeNames {
-    /// Puts type names in the place of pointers, everywhere in a schema.
-    pub(crate) fn apply(&self, schema: &mut Value) {
-        match schema {
-            Value::Object(map) => {
-                if let Some(Value::String(reference)) = map.get_mut("$ref")
-                    && let Some(name) = reference
-                        .strip_prefix(REF_PREFIX)
-                        .and_then(|p| self.0.get(p))
-                {
-                    *reference = format!("{REF_PREFIX}{name}");
-                }
-                map.values_mut().for_each(|v| self.apply(v));
-            }
-            Value::Array(items) => items.iter_mut().for_each(|v| self.apply(v)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-}
-
 impl<'d> Schemas<'d> {
     pub(crate) fn new(document: &'d Document) -> Self {
+        let subtypes = Subtypes::of(document);
         Self {
             document,
             wanted: BTreeSet::new(),
             queue: Vec::new(),
             within: None,
             ends: HashMap::new(),
-            directional: Directional::of(document),
+            directional: Directional::of(document, &subtypes),
             direction: Direction::Input,
+            subtypes,
+            in_all_of: false,
             absent: Vec::new(),
             patterns: HashMap::new(),
             notes: Warnings::default(),
@@ -109,39 +81,65 @@ impl<'d> Schemas<'d> {
             && (marked(property) || self.document.resolve(property).is_ok_and(marked))
     }
 
+    /// Whether a schema is a reference to a base with subtypes: its fields are not all that a value
+    /// may have.
+    pub(crate) fn has_subtypes(&self, schema: &Value) -> bool {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let target = reference.and_then(|reference| self.document.target(reference));
+        target.is_some_and(|(pointer, _)| self.subtypes.get(&pointer).is_some())
+    }
+
     /// Converts everything that was referred to and names it.
     pub(crate) fn finish(mut self, warnings: &mut Warnings) -> (Map<String, Value>, TypeNames) {
         let mut found: BTreeMap<String, Value> = BTreeMap::new();
         while let Some(pointer) = self.queue.pop() {
-            let schema = if pointer == FILE {
-                file_schema()
-            } else {
-                let (plain, direction) = match pointer.strip_suffix(AS_INPUT) {
-                    Some(plain) => (plain, Direction::Input),
-                    None => (pointer.as_str(), Direction::Output),
-                };
-                self.direction = direction;
-                let document = self.document;
-                let source = document.root.pointer(plain);
-                self.within = Some(pointer.clone());
-                self.convert(source.unwrap_or(&ANY))
-            };
+            let schema = self.shared(&pointer);
             found.insert(pointer, schema);
         }
         cycles::break_senseless(&mut found, warnings);
         for note in self.notes.finish() {
             warnings.add(note);
         }
-        let names = TypeNames(type_names(found.keys()));
+        let names = TypeNames::of(found.keys());
         let mut definitions: Vec<(String, Value)> = found
             .into_iter()
             .map(|(pointer, mut schema)| {
                 names.apply(&mut schema);
-                (names.0[&pointer].clone(), schema)
+                (names.name(&pointer), schema)
             })
             .collect();
         definitions.sort_by(|a, b| a.0.cmp(&b.0));
         (definitions.into_iter().collect(), names)
+    }
+
+    /// The schema of what was referred to.
+    fn shared(&mut self, pointer: &str) -> Value {
+        if pointer == FILE {
+            return file_schema();
+        }
+        let (plain, direction) = match pointer.strip_suffix(AS_INPUT) {
+            Some(plain) => (plain, Direction::Input),
+            None => (pointer, Direction::Output),
+        };
+        self.direction = direction;
+        if let Some(base) = plain.strip_suffix(AS_ANY) {
+            let subtypes = self.subtypes.get(base).cloned().unwrap_or_default();
+            let all = subtypes.into_iter().chain(std::iter::once(base.to_owned()));
+            let all: Vec<Value> = all.map(|one| self.directed(one)).collect();
+            return json!({ "anyOf": all });
+        }
+        let document = self.document;
+        self.within = Some(pointer.to_owned());
+        self.convert(document.root.pointer(plain).unwrap_or(&ANY))
+    }
+
+    /// A reference to a shared schema as it is in the direction that is converted now.
+    fn directed(&mut self, mut pointer: String) -> Value {
+        let plain = pointer.trim_end_matches(AS_ANY);
+        if self.direction == Direction::Input && self.directional.contains(plain) {
+            pointer.push(AS_INPUT);
+        }
+        self.reference(pointer)
     }
 
     /// A reference to the shared schema of file values.
@@ -170,11 +168,12 @@ impl<'d> Schemas<'d> {
             }
         };
         let mut out = Map::new();
+        let in_all_of = std::mem::take(&mut self.in_all_of);
         let absent = self.absent.len();
         if self.document.has_directions && map.contains_key("allOf") {
             self.note_absent(schema, 0);
         }
-        self.references(map, &mut out);
+        self.references(map, in_all_of, &mut out);
         let only_ref = self.document.ignores_siblings() && map.contains_key("$ref");
         if !only_ref {
             types(map, &mut out);
@@ -214,7 +213,12 @@ impl<'d> Schemas<'d> {
         }
     }
 
-    fn references(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
+    fn references(
+        &mut self,
+        map: &'d Map<String, Value>,
+        in_all_of: bool,
+        out: &mut Map<String, Value>,
+    ) {
         let Some(reference) = map.get("$ref").and_then(Value::as_str) else {
             // Both forms of dynamic recursion mean "myself" in every document seen so far.
             let dynamic = map.contains_key("$recursiveRef") || map.contains_key("$dynamicRef");
@@ -225,10 +229,10 @@ impl<'d> Schemas<'d> {
         };
         match self.end(reference) {
             Ok(mut pointer) => {
-                if self.direction == Direction::Input && self.directional.contains(&pointer) {
-                    pointer.push(AS_INPUT);
+                if !in_all_of && self.subtypes.get(&pointer).is_some() {
+                    pointer.push(AS_ANY);
                 }
-                if let Value::Object(reference) = self.reference(pointer) {
+                if let Value::Object(reference) = self.directed(pointer) {
                     out.extend(reference);
                 }
             }
@@ -246,7 +250,7 @@ impl<'d> Schemas<'d> {
         let document = self.document;
         let (mut pointer, mut at) = document
             .target(reference)
-            .filter(|(pointer, _)| !pointer.contains(AS_INPUT))
+            .filter(|(pointer, _)| !pointer.contains([AS_INPUT, AS_ANY]))
             .ok_or(NOWHERE)?;
         let mut way = Vec::new();
         let end = loop {
@@ -402,7 +406,13 @@ impl<'d> Schemas<'d> {
             }
         }
         let mut all = match map.get("allOf").and_then(Value::as_array) {
-            Some(parts) => self.all(parts),
+            Some(parts) => {
+                let convert = |part| {
+                    self.in_all_of = true;
+                    self.convert(part)
+                };
+                parts.iter().map(convert).collect()
+            }
             None => Vec::new(),
         };
         if lists.len() == 2 {
@@ -436,30 +446,6 @@ impl<'d> Schemas<'d> {
             out.insert("deprecated".to_owned(), true.into());
         }
     }
-}
-
-/// Names in order of pointer, so that they do not depend on where a schema is first used.
-fn type_names<'a>(pointers: impl Iterator<Item = &'a String>) -> BTreeMap<String, String> {
-    let mut taken: BTreeSet<String> = [FILE_TYPE.to_owned()].into();
-    let mut named = BTreeMap::new();
-    for pointer in pointers {
-        if pointer == FILE {
-            named.insert(pointer.clone(), FILE_TYPE.to_owned());
-            continue;
-        }
-        let plain = match pointer.strip_suffix(AS_INPUT) {
-            Some(pointer) => format!("{}Input", names::type_name(pointer)),
-            None => names::type_name(pointer),
-        };
-        let mut name = plain.clone();
-        let mut count = 1;
-        while !taken.insert(name.clone()) {
-            count += 1;
-            name = format!("{plain}{count}");
-        }
-        named.insert(pointer.clone(), name);
-    }
-    named
 }
 
 #[cfg(test)]

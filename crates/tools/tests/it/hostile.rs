@@ -42,7 +42,10 @@ fn long_chains_of_references_end() {
     for i in 0..HOPS {
         let next = reference(&format!("S{}", i + 1));
         plain.insert(format!("S{i}"), next.clone());
-        parts.insert(format!("S{i}"), json!({"type": "object", "properties": {"next": next}}));
+        parts.insert(
+            format!("S{i}"),
+            json!({"type": "object", "properties": {"next": next}}),
+        );
         forms.insert(format!("S{i}"), json!({"anyOf": [next, {"type": "null"}]}));
     }
     for map in [&mut plain, &mut parts, &mut forms] {
@@ -61,14 +64,42 @@ fn long_chains_of_references_end() {
 fn circles_end() {
     for (schemas, value, fits) in [
         (json!({"A": reference("A")}), json!(1), true),
-        (json!({"A": reference("B"), "B": reference("C"), "C": reference("A")}), json!(1), true),
-        (json!({"A": {"allOf": [reference("A"), {"type": "string"}]}}), json!(1), false),
-        (json!({"A": {"anyOf": [reference("B")]}, "B": {"not": reference("A")}}), json!(1), true),
-        (json!({"A": {"type": "object", "properties": {"a": reference("A")}}}), json!({"a": {"a": 1}}), false),
-        (json!({"A": {"items": reference("B")}, "B": {"items": reference("A")}}), json!([[[]]]), true),
-        (json!({"A": {"additionalProperties": reference("A"), "type": "object"}}), json!({"x": {"y": {}}}), true),
+        (
+            json!({"A": reference("B"), "B": reference("C"), "C": reference("A")}),
+            json!(1),
+            true,
+        ),
+        (
+            json!({"A": {"allOf": [reference("A"), {"type": "string"}]}}),
+            json!(1),
+            false,
+        ),
+        (
+            json!({"A": {"anyOf": [reference("B")]}, "B": {"not": reference("A")}}),
+            json!(1),
+            true,
+        ),
+        (
+            json!({"A": {"type": "object", "properties": {"a": reference("A")}}}),
+            json!({"a": {"a": 1}}),
+            false,
+        ),
+        (
+            json!({"A": {"items": reference("B")}, "B": {"items": reference("A")}}),
+            json!([[[]]]),
+            true,
+        ),
+        (
+            json!({"A": {"additionalProperties": reference("A"), "type": "object"}}),
+            json!({"x": {"y": {}}}),
+            true,
+        ),
     ] {
-        assert_eq!(walked(&with_schemas(reference("A"), schemas.clone()), value), fits, "{schemas}");
+        assert_eq!(
+            walked(&with_schemas(reference("A"), schemas.clone()), value),
+            fits,
+            "{schemas}"
+        );
     }
 }
 
@@ -85,7 +116,16 @@ fn references_of_any_spelling_are_found() {
         assert!(walked(&made, json!(value)), "{value}");
     }
     assert!(!walked(&made, json!(6)));
-    for broken in ["#/components/schemas/%", "#/%zz", "#/components/schemas/a~2b", "##", "#x", "", "%%%", "http://["] {
+    for broken in [
+        "#/components/schemas/%",
+        "#/%zz",
+        "#/components/schemas/a~2b",
+        "##",
+        "#x",
+        "",
+        "%%%",
+        "http://[",
+    ] {
         let made = with_schemas(json!({"$ref": broken}), json!({}));
         assert!(walked(&made, json!(1)), "{broken}");
         let import = import("s", &made);
@@ -105,66 +145,139 @@ fn products_and_masses_stay_small() {
     }
     products.insert("P40".to_owned(), json!({"type": "object"}));
     let values: Vec<String> = (0..10_000).map(|i| format!("value {i}")).collect();
-    let properties: Map<String, Value> = (0..100_000).map(|i| (format!("p{i}"), json!({"type": "integer"}))).collect();
+    let properties: Map<String, Value> = (0..100_000)
+        .map(|i| (format!("p{i}"), json!({"type": "integer"})))
+        .collect();
     let mut deep = json!({"type": "string"});
     for _ in 0..50 {
         deep = json!({"type": "array", "items": deep});
     }
     for (schemas, value) in [
         (products, json!({})),
-        (json!({"P0": {"type": "string", "enum": values}}).as_object().unwrap().clone(), json!("value 9999")),
-        (json!({"P0": {"type": "object", "properties": properties}}).as_object().unwrap().clone(), json!({"p99999": 1})),
-        (json!({"P0": deep}).as_object().unwrap().clone(), json!([[]])),
+        (
+            json!({"P0": {"type": "string", "enum": values}})
+                .as_object()
+                .unwrap()
+                .clone(),
+            json!("value 9999"),
+        ),
+        (
+            json!({"P0": {"type": "object", "properties": properties}})
+                .as_object()
+                .unwrap()
+                .clone(),
+            json!({"p99999": 1}),
+        ),
+        (
+            json!({"P0": deep}).as_object().unwrap().clone(),
+            json!([[]]),
+        ),
     ] {
-        assert!(walked(&with_schemas(reference("P0"), Value::Object(schemas)), value));
+        assert!(walked(
+            &with_schemas(reference("P0"), Value::Object(schemas)),
+            value
+        ));
     }
     // Deeper than any reader follows.
-    let nested = format!("{}{}{}", "{\"items\":".repeat(1_000), "{}", "}".repeat(1_000));
-    let text = format!("{{\"openapi\":\"3.1.0\",\"paths\":{{\"/x\":{{\"get\":{{}}}}}},\"components\":{{\"schemas\":{{\"A\":{nested}}}}}}}");
+    let nested = format!(
+        "{}{}{}",
+        "{\"items\":".repeat(1_000),
+        "{}",
+        "}".repeat(1_000)
+    );
+    let text = format!(
+        "{{\"openapi\":\"3.1.0\",\"paths\":{{\"/x\":{{\"get\":{{}}}}}},\"components\":{{\"schemas\":{{\"A\":{nested}}}}}}}"
+    );
     let error = tools::import(text.as_bytes(), &options("s")).unwrap_err();
     assert!(error.to_string().contains("recursion limit"), "{error}");
     let mut bomb = "a: &a0 [x]\n".to_owned();
     for i in 0..40 {
         let _ = writeln!(bomb, "b{i}: &a{} [*a{i}, *a{i}, *a{i}]", i + 1);
     }
-    let error = tools::import(format!("openapi: 3.1.0\n{bomb}").as_bytes(), &options("s")).unwrap_err();
-    assert!(matches!(error, ImportError::Syntax { format: "YAML", .. }), "{error}");
+    let error =
+        tools::import(format!("openapi: 3.1.0\n{bomb}").as_bytes(), &options("s")).unwrap_err();
+    assert!(
+        matches!(error, ImportError::Syntax { format: "YAML", .. }),
+        "{error}"
+    );
 }
 
 #[test]
 fn names_of_any_kind_become_paths() {
     let long = "x".repeat(10_000);
-    let ids = ["same", "same", "Same", "s_a_m_e", "", "§§§", "——", &long, &long, "0", "then", "__proto__", "a.b/c:d", "日本語"];
+    let ids = [
+        "same",
+        "same",
+        "Same",
+        "s_a_m_e",
+        "",
+        "§§§",
+        "——",
+        &long,
+        &long,
+        "0",
+        "then",
+        "__proto__",
+        "a.b/c:d",
+        "日本語",
+    ];
     let paths: Map<String, Value> = ids
         .iter()
         .enumerate()
-        .map(|(i, id)| (format!("/p{i}"), json!({"get": {"operationId": id, "tags": [id]}})))
+        .map(|(i, id)| {
+            (
+                format!("/p{i}"),
+                json!({"get": {"operationId": id, "tags": [id]}}),
+            )
+        })
         .collect();
     let made = document("https://x.example", Value::Object(paths));
     let found = import("s", &made);
     assert_eq!(found.tools.len(), ids.len());
-    let mut folded: Vec<String> = found.tools.iter().map(|t| domain::tool::fold_path(&t.path)).collect();
+    let mut folded: Vec<String> = found
+        .tools
+        .iter()
+        .map(|t| domain::tool::fold_path(&t.path))
+        .collect();
     folded.sort();
     folded.dedup();
     assert_eq!(folded.len(), ids.len());
     for tool in &found.tools {
-        assert!(tool.path.split('.').all(|s| {
-            !s.is_empty() && s.len() <= 66 && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        }), "{}", tool.path);
+        assert!(
+            tool.path.split('.').all(|s| {
+                !s.is_empty()
+                    && s.len() <= 66
+                    && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            }),
+            "{}",
+            tool.path
+        );
     }
     // The other way round it is the same.
     let mut turned = made.clone();
-    let paths: Vec<(String, Value)> = made["paths"].as_object().unwrap().clone().into_iter().collect();
+    let paths: Vec<(String, Value)> = made["paths"]
+        .as_object()
+        .unwrap()
+        .clone()
+        .into_iter()
+        .collect();
     turned["paths"] = Value::Object(paths.into_iter().rev().collect());
     let again = import("s", &turned);
-    let names = |tools: &[domain::tool::Tool]| tools.iter().map(|t| (t.path.clone(), t.digest.clone())).collect::<Vec<_>>();
+    let names = |tools: &[domain::tool::Tool]| {
+        tools
+            .iter()
+            .map(|t| (t.path.clone(), t.digest.clone()))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names(&again.tools), names(&found.tools));
 }
 
 #[test]
 fn bytes_of_any_kind_have_a_meaning_or_an_error() {
     let text = |value: &str| {
-        format!("{{\"openapi\":\"3.1.0\",\"servers\":[{{\"url\":\"https://x.example\"}}],\"paths\":{{\"/x\":{{\"get\":{{\"parameters\":[{{\"name\":\"a\",\"in\":\"query\",\"schema\":{{\"default\":{value}}}}}]}}}}}}}}")
+        format!(
+            "{{\"openapi\":\"3.1.0\",\"servers\":[{{\"url\":\"https://x.example\"}}],\"paths\":{{\"/x\":{{\"get\":{{\"parameters\":[{{\"name\":\"a\",\"in\":\"query\",\"schema\":{{\"default\":{value}}}}}]}}}}}}}}"
+        )
     };
     let default = |bytes: &[u8]| {
         let import = tools::import(bytes, &options("s"))?;
@@ -172,13 +285,20 @@ fn bytes_of_any_kind_have_a_meaning_or_an_error() {
     };
     for (value, expected) in [
         ("1", json!(1)),
-        ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
+        (
+            "18446744073709551615",
+            json!(18_446_744_073_709_551_615_u64),
+        ),
         ("1e400", Value::Null),
         ("\"\\ud83d\\ude00\"", json!("😀")),
         ("\"a\\u0000b\"", json!("a\0b")),
         ("1,\"default\":2", json!(2)),
     ] {
-        assert_eq!(default(text(value).as_bytes()).unwrap(), expected, "{value}");
+        assert_eq!(
+            default(text(value).as_bytes()).unwrap(),
+            expected,
+            "{value}"
+        );
         let marked = [b"\xEF\xBB\xBF", text(value).as_bytes()].concat();
         assert_eq!(default(&marked).unwrap(), expected, "{value}");
     }
@@ -190,10 +310,16 @@ fn bytes_of_any_kind_have_a_meaning_or_an_error() {
         let error = default(text(value).as_bytes()).unwrap_err().to_string();
         assert!(error.contains(expected), "{value}: {error}");
     }
-    let wide: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide: Vec<u8> = "\u{feff}{}"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     for (bytes, expected) in [
         (wide.as_slice(), "UTF-16"),
-        (b"{\"openapi\": \"3.1.0\xff\"}", "byte 19 begins no valid character"),
+        (
+            b"{\"openapi\": \"3.1.0\xff\"}",
+            "byte 19 begins no valid character",
+        ),
         (b"\0", "plain text"),
     ] {
         let error = tools::import(bytes, &options("s")).unwrap_err().to_string();

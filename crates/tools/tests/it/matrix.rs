@@ -43,10 +43,18 @@ fn values() -> [(&'static str, Value, Value); 5] {
 
 fn parameter_rows() -> Vec<Row> {
     const STYLES: [(&str, &str, &[&str]); 7] = [
-        ("path", "simple", &["Text", "Number", "Flag", "List", "Object"]),
+        (
+            "path",
+            "simple",
+            &["Text", "Number", "Flag", "List", "Object"],
+        ),
         ("path", "label", &["Text", "Number", "List", "Object"]),
         ("path", "matrix", &["Text", "Number", "List", "Object"]),
-        ("query", "form", &["Text", "Number", "Flag", "List", "Object"]),
+        (
+            "query",
+            "form",
+            &["Text", "Number", "Flag", "List", "Object"],
+        ),
         ("query", "deepObject", &["Object"]),
         ("query", "pipeDelimited", &["List"]),
         ("query", "spaceDelimited", &["List"]),
@@ -123,7 +131,10 @@ fn body_rows() -> Vec<Row> {
     let file = json!({"$file": {"name": "a.png", "type": "image/png", "base64": "aGkK"}});
     let spread = |id: &str, media_type: &str, schema: &Value, more: Value, value: Value| {
         let mut media = json!({"schema": schema});
-        media.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        media
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         Row {
             id: id.to_owned(),
             path: format!("/{id}"),
@@ -140,32 +151,121 @@ fn body_rows() -> Vec<Row> {
     };
     let few = json!({"a": "x", "l": ["p", "q r"]});
     vec![
-        spread("json", "application/json", &object, json!({}), value.clone()),
-        spread("patch", "application/merge-patch+json", &object, json!({}), few.clone()),
-        whole("jsonList", "application/json", json!({"type": "array", "items": {"type": "integer"}}), json!([1, 2])),
-        whole("text", "text/plain", json!({"type": "string"}), json!("é\nx")),
-        whole("bytes", "application/octet-stream", binary.clone(), file.clone()),
+        spread(
+            "json",
+            "application/json",
+            &object,
+            json!({}),
+            value.clone(),
+        ),
+        spread(
+            "patch",
+            "application/merge-patch+json",
+            &object,
+            json!({}),
+            few.clone(),
+        ),
+        whole(
+            "jsonList",
+            "application/json",
+            json!({"type": "array", "items": {"type": "integer"}}),
+            json!([1, 2]),
+        ),
+        whole(
+            "text",
+            "text/plain",
+            json!({"type": "string"}),
+            json!("é\nx"),
+        ),
+        whole(
+            "bytes",
+            "application/octet-stream",
+            binary.clone(),
+            file.clone(),
+        ),
         spread("form", form, &object, json!({}), few.clone()),
-        spread("formPipes", form, &object, json!({"encoding": {"l": {"style": "pipeDelimited", "explode": false}}}), few.clone()),
-        spread("formJoined", form, &object, json!({"encoding": {"l": {"style": "form", "explode": false}}}), few),
-        spread("formDeep", form, &object, json!({"encoding": {"o": {"style": "deepObject", "explode": true}}}), json!({"o": {"k": "v w"}})),
-        spread("multipart", "multipart/form-data", &upload, json!({}), json!({"file": file, "note": "x", "meta": {"k": "v"}})),
+        spread(
+            "formPipes",
+            form,
+            &object,
+            json!({"encoding": {"l": {"style": "pipeDelimited", "explode": false}}}),
+            few.clone(),
+        ),
+        spread(
+            "formJoined",
+            form,
+            &object,
+            json!({"encoding": {"l": {"style": "form", "explode": false}}}),
+            few,
+        ),
+        spread(
+            "formDeep",
+            form,
+            &object,
+            json!({"encoding": {"o": {"style": "deepObject", "explode": true}}}),
+            json!({"o": {"k": "v w"}}),
+        ),
+        spread(
+            "multipart",
+            "multipart/form-data",
+            &upload,
+            json!({}),
+            json!({"file": file, "note": "x", "meta": {"k": "v"}}),
+        ),
     ]
 }
 
 fn auth_rows() -> Vec<Row> {
-    let key = |location, name: &str| AuthScheme::ApiKey { location, name: name.to_owned() };
+    let key = |location, name: &str| AuthScheme::ApiKey {
+        location,
+        name: name.to_owned(),
+    };
     let user = json!({"username": "me", "password": "secret-1"});
     [
-        ("authBearer", json!(["bearer"]), json!({"bearer": "secret-token-1"}), AuthScheme::Bearer, "secret-token-1"),
-        ("authBasic", json!(["basic"]), json!({"basic": user}), AuthScheme::Basic, "me:secret-1"),
-        ("authHeader", json!(["header"]), json!({"header": "secret-key-1"}), key(ApiKeyLocation::Header, "X-Key"), "secret-key-1"),
-        ("authQuery", json!(["query"]), json!({"query": "secret/key 1"}), key(ApiKeyLocation::Query, "key"), "secret/key 1"),
-        ("authBoth", json!(["basic", "header"]), json!({"basic": user, "header": "secret-key-1"}),
-            AuthScheme::All(vec![AuthScheme::Basic, key(ApiKeyLocation::Header, "X-Key")]), "me:secret-1\nsecret-key-1"),
+        (
+            "authBearer",
+            json!(["bearer"]),
+            json!({"bearer": "secret-token-1"}),
+            AuthScheme::Bearer,
+            "secret-token-1",
+        ),
+        (
+            "authBasic",
+            json!(["basic"]),
+            json!({"basic": user}),
+            AuthScheme::Basic,
+            "me:secret-1",
+        ),
+        (
+            "authHeader",
+            json!(["header"]),
+            json!({"header": "secret-key-1"}),
+            key(ApiKeyLocation::Header, "X-Key"),
+            "secret-key-1",
+        ),
+        (
+            "authQuery",
+            json!(["query"]),
+            json!({"query": "secret/key 1"}),
+            key(ApiKeyLocation::Query, "key"),
+            "secret/key 1",
+        ),
+        (
+            "authBoth",
+            json!(["basic", "header"]),
+            json!({"basic": user, "header": "secret-key-1"}),
+            AuthScheme::All(vec![
+                AuthScheme::Basic,
+                key(ApiKeyLocation::Header, "X-Key"),
+            ]),
+            "me:secret-1\nsecret-key-1",
+        ),
     ]
     .map(|(id, names, securities, scheme, secret)| {
-        let needed: Map<String, Value> = names.as_array().unwrap().iter()
+        let needed: Map<String, Value> = names
+            .as_array()
+            .unwrap()
+            .iter()
             .map(|n| (n.as_str().unwrap().to_owned(), json!([])))
             .collect();
         Row {
@@ -187,15 +287,20 @@ fn meaning(seen: &Seen) -> Value {
     let body = match plain {
         "" => json!(String::from_utf8_lossy(&seen.body)),
         "application/x-www-form-urlencoded" => {
-            let pairs: Vec<_> = url::form_urlencoded::parse(&seen.body).into_owned().collect();
+            let pairs: Vec<_> = url::form_urlencoded::parse(&seen.body)
+                .into_owned()
+                .collect();
             json!(pairs)
         }
         "multipart/form-data" => parts(media, &seen.body),
         json if json.ends_with("json") => serde_json::from_slice(&seen.body).unwrap(),
         _ => json!(String::from_utf8_lossy(&seen.body)),
     };
-    json!({"line": spelled(seen.line()), "type": plain, "body": body,
-        "headers": ["c", "x-c", "cookie", "authorization", "x-key"].map(|n| seen.header(n))})
+    let headers: Vec<Option<&str>> = ["c", "x-c", "cookie", "authorization", "x-key"]
+        .into_iter()
+        .map(|name| seen.header(name))
+        .collect();
+    json!({"line": spelled(seen.line()), "type": plain, "body": body, "headers": headers})
 }
 
 /// Octets that need no encoding bare, all others in capitals (RFC 3986, section 6.2.2).
@@ -224,7 +329,10 @@ fn parts(media: &str, body: &[u8]) -> Value {
         .filter_map(|part| part.strip_prefix("\r\n")?.strip_suffix("\r\n"))
         .map(|part| {
             let (head, content) = part.split_once("\r\n\r\n").unwrap();
-            let quoted = |key: &str| head.split_once(key).map(|(_, rest)| rest.split('"').next().unwrap());
+            let quoted = |key: &str| {
+                head.split_once(key)
+                    .map(|(_, rest)| rest.split('"').next().unwrap())
+            };
             let line = head.lines().find_map(|l| l.strip_prefix("Content-Type: "));
             json!([quoted(" name=\""), quoted("filename=\""), line, content])
         })
@@ -239,7 +347,11 @@ fn described(server: &str, rows: &[Row]) -> Value {
         let mut operation = row.operation.clone();
         operation["operationId"] = row.id.clone().into();
         operation["responses"] = json!({"200": {"description": ""}});
-        let method = if operation.get("requestBody").is_some() { "post" } else { "get" };
+        let method = if operation.get("requestBody").is_some() {
+            "post"
+        } else {
+            "get"
+        };
         paths.insert(row.path.clone(), json!({method: operation}));
     }
     json!({"openapi": "3.0.3", "info": {"title": "Matrix", "version": "1"},
@@ -305,13 +417,24 @@ async fn what_arrives_is_what_an_independent_client_sends() {
             .as_ref()
             .map(|(scheme, secret)| attachment(scheme.clone(), secret))
             .unwrap_or_default();
-        call_with(&source, &format!("m.{}", row.id), row.args.clone(), &attachments)
-            .await
-            .unwrap();
+        call_with(
+            &source,
+            &format!("m.{}", row.id),
+            row.args.clone(),
+            &attachments,
+        )
+        .await
+        .unwrap();
         let (ours, theirs) = (meaning(&upstream.last()), meaning(theirs));
         if ours != theirs {
             different.push(format!("{}\n  ours   {ours}\n  theirs {theirs}", row.id));
         }
     }
-    assert!(different.is_empty(), "{} of {} differ:\n{}", different.len(), rows.len(), different.join("\n"));
+    assert!(
+        different.is_empty(),
+        "{} of {} differ:\n{}",
+        different.len(),
+        rows.len(),
+        different.join("\n")
+    );
 }

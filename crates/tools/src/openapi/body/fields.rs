@@ -31,7 +31,10 @@ pub(super) fn partly<'d>(
     raw: &'d Value,
     schemas: &Schemas<'d>,
 ) -> Result<Option<Fields<'d>>, String> {
-    let mut found = Fields::default();
+    let mut found = Fields {
+        opaque: schemas.has_subtypes(raw),
+        ..Fields::default()
+    };
     if !gather(raw, schemas, &mut found, 0)? {
         return Ok(None);
     }
