@@ -34,6 +34,5 @@ for (const call of calls) {
     requestContentType: call.requestContentType,
     securities: call.securities && { authorized: call.securities },
   });
-  const response = await fetch(request.url, request);
-  await response.arrayBuffer();
+  await SwaggerClient.http(request);
 }

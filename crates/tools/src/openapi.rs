@@ -169,6 +169,20 @@ impl Parsed {
         self.others.add(url, read);
     }
 
+    /// Whether it consists of other documents too.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.others.is_any()
+    }
+
+    /// The text of one document that holds all of them.
+    #[must_use]
+    pub fn bundled(mut self) -> String {
+        let root = &mut self.document.root;
+        self.others.bundle(root, &mut Warnings::default());
+        root.to_string()
+    }
+
     /// Walks it.
     ///
     /// # Errors

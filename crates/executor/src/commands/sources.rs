@@ -232,7 +232,7 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
                 "give an address that begins with http:// or https://, or a file with JSON or YAML",
             )
         })?;
-        new.document = Some(text);
+        new.document = Some(beside::whole(Path::new(&add.from), text));
         new.file_name = Path::new(&add.from)
             .file_name()
             .map(|n| n.to_string_lossy().into_owned());

@@ -189,6 +189,10 @@ impl Others {
         }
     }
 
+    pub(crate) fn is_any(&self) -> bool {
+        !self.found.is_empty()
+    }
+
     /// Puts all of it into one document whose references are pointers.
     pub(crate) fn bundle(self, root: &mut Value, warnings: &mut Warnings) {
         for text in self.warnings.finish() {

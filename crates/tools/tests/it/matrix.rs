@@ -334,6 +334,8 @@ fn parts(media: &str, body: &[u8]) -> Value {
                     .map(|(_, rest)| rest.split('"').next().unwrap())
             };
             let line = head.lines().find_map(|l| l.strip_prefix("Content-Type: "));
+            // The other client leaves out the type that an object has where none is set.
+            let line = line.filter(|l| *l != "application/json");
             json!([quoted(" name=\""), quoted("filename=\""), line, content])
         })
         .collect();

@@ -21,6 +21,15 @@ pub(super) fn parsed(file: &Path, bytes: &[u8]) -> Result<Parsed, ImportError> {
     }
 }
 
+/// The text to upload of a description in a file: with the files that it consists of, if it needs
+/// any. What is no description is left to whoever reads it.
+pub(super) fn whole(file: &Path, text: String) -> String {
+    match parsed(file, text.as_bytes()) {
+        Ok(parsed) if parsed.has_others() => parsed.bundled(),
+        Ok(_) | Err(_) => text,
+    }
+}
+
 fn read(file: &Path, url: &str) -> Result<Vec<u8>, String> {
     let folder = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -54,7 +63,8 @@ mod tests {
 
     #[test]
     fn files_of_the_folder_are_read_and_no_others() {
-        let folder = std::env::temp_dir().join(format!("executor-beside-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let inside = folder.join("api/parts");
         std::fs::create_dir_all(&inside).unwrap();
         std::fs::write(folder.join("secret.json"), "{}").unwrap();
@@ -76,6 +86,18 @@ mod tests {
             let refused = read(&file, "local:///parts/link.json").unwrap_err();
             assert!(refused.contains("outside"), "{refused}");
         }
-        std::fs::remove_dir_all(&folder).unwrap();
+        let text = r##"{"openapi": "3.1.0", "paths": {"/x": {"$ref": "parts/a%20b.json#/x"}}}"##;
+        std::fs::write(
+            inside.join("a b.json"),
+            r#"{"x": {"get": {"operationId": "x"}}}"#,
+        )
+        .unwrap();
+        let whole = whole(&file, text.to_owned());
+        assert!(
+            whole.contains("operationId") && whole.contains("#/x-executor-documents/"),
+            "{whole}"
+        );
+        let alone = r#"{"openapi": "3.1.0", "paths": {}}"#;
+        assert_eq!(super::whole(&file, alone.to_owned()), alone);
     }
 }
