@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the release binary on a data directory of its own, measured from outside
 //! against the budgets; `bench sandbox` measures the sandbox and the engine, beside other runtimes;
-//! `bench durable` what waiting costs and how soon a task goes on.
+//! `bench durable` what waiting costs and how soon a task goes on; `bench import` reading
+//! descriptions of APIs.
 //! It warms up, repeats and prints medians; it judges only with `--strict`, because a busy machine
 //! is no defect of the program.
 //! Next: `bench/measure.rs` for how each figure is taken, `bench/sandbox.rs` for the sandbox's,
@@ -9,6 +10,7 @@
 mod durable;
 mod hostile;
 mod http;
+mod import;
 mod mcp;
 mod measure;
 mod peers;
@@ -64,6 +66,8 @@ enum Subject {
     Durable,
     /// Search: golden sets, stuffed descriptions, and catalogs of many tools.
     Search,
+    /// Descriptions of APIs to tools: time and memory.
+    Import,
 }
 
 /// A measured figure and the most (or least) it may be.
@@ -119,6 +123,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if matches!(options.subject, Subject::Search) {
         return search(options);
     }
+    if matches!(options.subject, Subject::Import) {
+        machine();
+        return judged(options, report("imports", &import::measure(options)?));
+    }
     if !options.no_build && options.program.is_none() {
         project::run(project::cargo().args(["build", "--release", "--package", "executor"]))?;
     }
@@ -137,8 +145,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             report("several servers", &servers::measure(&program)?)
         }
         Subject::Durable => durable::run(options, &program)?,
-        Subject::Search => unreachable!("measured above, without the program"),
+        // These need no program; answered above.
+        Subject::Search | Subject::Import => 0,
     };
+    judged(options, missed)
+}
+
+fn judged(options: &Options, missed: usize) -> Result<()> {
     match missed {
         0 => println!("\nbench: every budget is met"),
         missed if options.strict => bail!("bench: {missed} budget(s) missed, marked above"),

@@ -9,14 +9,15 @@ use utoipa::ToSchema;
 pub struct NewCredential {
     /// The source it opens: its name or identifier.
     pub source: String,
-    /// The token, the key, or `user:password` for basic.
+    /// The token, the key, or `user:password` for basic; of several together one a line.
     #[schema(format = Password)]
     pub value: String,
     /// `personal`, `workspace` (the default) or `organization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// How it is attached, where the source does not say or says several:
-    /// `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+    /// `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`; several that are sent
+    /// together are separated by commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,
 }
@@ -40,7 +41,8 @@ pub struct Credential {
     pub source: String,
     /// `personal`, `workspace` or `organization`.
     pub scope: String,
-    /// How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+    /// How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or
+    /// several of them, separated by commas.
     pub auth: String,
     /// Rises with each rotation.
     pub version: u32,

@@ -83,6 +83,44 @@ pub enum AuthScheme {
         /// The name of the header, parameter or cookie.
         name: String,
     },
+    /// Several together, none of which is another of these. The credential holds one value a line,
+    /// in this order.
+    All(Vec<AuthScheme>),
+}
+
+impl AuthScheme {
+    /// The schemes that a credential of this one fills, each with its own value. A scheme whose
+    /// line is missing is left out.
+    #[must_use]
+    pub fn parts<'a>(&'a self, value: &'a str) -> Vec<(&'a Self, &'a str)> {
+        match self {
+            Self::All(schemes) => schemes.iter().zip(value.lines()).collect(),
+            Self::Bearer | Self::Basic | Self::ApiKey { .. } => vec![(self, value)],
+        }
+    }
+}
+
+/// What a description says of one OAuth 2 flow, or of OpenID Connect: where to begin. Addresses as
+/// the description has them; nothing here was fetched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuthHint {
+    /// Where a person grants access.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub authorization_url: Option<String>,
+    /// Where tokens are given and refreshed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub token_url: Option<String>,
+    /// Where a device asks for a code (RFC 8628).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub device_url: Option<String>,
+    /// The OpenID Connect discovery document, or the metadata of the authorization server
+    /// (RFC 8414).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub openid_url: Option<String>,
+    /// The scopes that it lists, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub scopes: Vec<String>,
 }
 
 /// Where an API key goes.

@@ -507,6 +507,18 @@ fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
     if text.len() > VALUE_BYTES_MAX {
         return refuse("the value is longer than 64 KiB");
     }
+    if let AuthScheme::All(schemes) = scheme {
+        let lines = text.lines().count();
+        if lines != schemes.len() {
+            let wanted = schemes.len();
+            return refuse(&format!(
+                "the source takes {wanted} credentials together, so the value has {wanted} lines, one \
+                 for each in their order; this one has {lines}"
+            ));
+        }
+        let mut parts = scheme.parts(text).into_iter();
+        return parts.try_for_each(|(one, line)| check_value(one, &Secret::new(line.to_owned())));
+    }
     if text.chars().any(char::is_control) {
         return refuse(
             "the value has a line break or another control character in it; a header cannot carry it",

@@ -114,7 +114,12 @@ impl Engine {
                 document,
                 base_url: new.base_url.clone(),
             };
-            let (incoming, name, import) = import(incoming).await?;
+            let asked = Asked {
+                egress: &self.inner.egress,
+                headers: &new.headers,
+                allow_private: new.allow_private,
+            };
+            let (incoming, name, import) = import(incoming, asked).await?;
             require_base_url(&import)?;
             let now = self.inner.clock.now();
             let source = Source {
@@ -299,7 +304,12 @@ impl Engine {
             // The address was fixed when the source was added.
             base_url: Some(source.base_url.clone()),
         };
-        let (incoming, _, import) = import(incoming).await?;
+        let asked = Asked {
+            egress: &self.inner.egress,
+            headers: &source.headers,
+            allow_private: source.allow_private,
+        };
+        let (incoming, _, import) = import(incoming, asked).await?;
         Ok((incoming.document, import))
     }
 
@@ -484,16 +494,41 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
     })
 }
 
-/// Imports aside: a large description takes a while. Yields the source's name too.
-async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error> {
-    aside::run(move || {
-        let (location, shown) = match &incoming.origin {
-            Origin::Url(url) => (Some(url.as_str()), url),
+/// What a description is fetched with, and the documents that it refers to.
+struct Asked<'a> {
+    egress: &'a tools::Egress,
+    headers: &'a [(String, String)],
+    allow_private: bool,
+}
+
+impl Incoming {
+    /// The address that it came from, and what it is called in errors.
+    fn place(&self) -> (Option<&str>, &str) {
+        match &self.origin {
+            Origin::Url(url) => (Some(url), url),
             Origin::Upload(file) => (None, file),
-        };
-        let refused =
-            |e: tools::ImportError| Error::invalid("invalid_source", format!("{shown}: {e}"));
-        let parsed = Parsed::parse(&incoming.document).map_err(refused)?;
+        }
+    }
+
+    fn refused(&self, problem: &tools::ImportError) -> Error {
+        Error::invalid("invalid_source", format!("{}: {problem}", self.place().1))
+    }
+}
+
+/// Imports aside: a large description takes a while. Yields the source's name too.
+async fn import(incoming: Incoming, asked: Asked<'_>) -> Result<(Incoming, String, Import), Error> {
+    let (incoming, mut parsed) = aside::run(move || {
+        let parsed = Parsed::parse(&incoming.document, incoming.place().0);
+        parsed
+            .map_err(|e| incoming.refused(&e))
+            .map(|parsed| (incoming, parsed))
+    })
+    .await??;
+    if let Origin::Url(url) = &incoming.origin {
+        parsed = with_others(parsed, url, asked).await?;
+    }
+    aside::run(move || {
+        let (location, shown) = incoming.place();
         let name = incoming
             .name
             .clone()
@@ -513,10 +548,31 @@ async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error>
             location,
             base_url: incoming.base_url.as_deref().filter(|u| !u.is_empty()),
         };
-        let import = parsed.import(&options).map_err(refused)?;
+        let import = parsed.import(&options).map_err(|e| incoming.refused(&e))?;
         Ok((incoming, name, import))
     })
     .await?
+}
+
+/// Fetches what a description refers to, until nothing more is wanted.
+async fn with_others(mut parsed: Parsed, url: &str, asked: Asked<'_>) -> Result<Parsed, Error> {
+    loop {
+        let wanted = parsed.wanted();
+        if wanted.is_empty() {
+            return Ok(parsed);
+        }
+        let read = asked
+            .egress
+            .fetch_others(wanted, url, asked.headers, asked.allow_private)
+            .await;
+        parsed = aside::run(move || {
+            for (url, read) in read {
+                parsed.add(&url, read);
+            }
+            parsed
+        })
+        .await?;
+    }
 }
 
 fn require_base_url(import: &Import) -> Result<(), Error> {

@@ -192,11 +192,20 @@ fn auth_text(scheme: &AuthScheme) -> String {
             };
             format!("{place}:{name}")
         }
+        AuthScheme::All(schemes) => {
+            let parts: Vec<String> = schemes.iter().map(auth_text).collect();
+            parts.join(",")
+        }
     }
 }
 
-/// Reads `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+/// Reads `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or several of them
+/// separated by commas.
 pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
+    if text.contains(',') {
+        let parts = text.split(',').map(|part| auth_scheme(part.trim()));
+        return Ok(AuthScheme::All(parts.collect::<Result<_, _>>()?));
+    }
     let key = |location, name: &str| AuthScheme::ApiKey {
         location,
         name: name.to_owned(),
@@ -209,7 +218,9 @@ pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
         Some(("cookie", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Cookie, name)),
         None | Some(_) => Err(Failure::invalid(
             "auth",
-            format!("'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME"),
+            format!(
+                "'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME, nor several of them separated by commas"
+            ),
         )),
     }
 }

@@ -123,11 +123,7 @@ fn validator(tool: &Tool, source: &SourceTools) -> Result<Arc<Validator>, ToolEr
     let reached = typings::reachable(&[&tool.input_schema], &source.definitions);
     let definitions: Map<String, Value> = reached
         .into_iter()
-        .map(|(name, definition)| {
-            let mut definition = definition.clone();
-            forget_read_only(&mut definition);
-            (name.to_owned(), definition)
-        })
+        .map(|(name, definition)| (name.to_owned(), definition.clone()))
         .collect();
     schema["$defs"] = Value::Object(definitions);
     let compiled = compile(&schema).map_err(|problem| {
@@ -142,29 +138,6 @@ fn validator(tool: &Tool, source: &SourceTools) -> Result<Arc<Validator>, ToolEr
     }
     kept.insert(tool.digest.clone(), Arc::clone(&compiled));
     Ok(compiled)
-}
-
-/// What only the server sets need not be sent, even where the schema that describes both
-/// directions requires it.
-fn forget_read_only(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            let read_only: Vec<String> = map
-                .get("properties")
-                .and_then(Value::as_object)
-                .into_iter()
-                .flatten()
-                .filter(|(_, p)| p.get("readOnly") == Some(&Value::Bool(true)))
-                .map(|(name, _)| name.clone())
-                .collect();
-            if let Some(Value::Array(required)) = map.get_mut("required") {
-                required.retain(|r| !read_only.iter().any(|name| r == name));
-            }
-            map.values_mut().for_each(forget_read_only);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_read_only),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// Says what is wrong, of problems that are to be told of and those within them that are.

@@ -16,6 +16,7 @@ use crate::error::FetchError;
 use address::Verdict;
 pub(crate) use arriving::Arriving;
 use cause::{NoName, Refused};
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 pub use played::{Played, PlayedAnswer, PlayedRequest};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -34,6 +35,12 @@ pub(crate) const REDIRECTS_MAX: usize = 5;
 
 /// Clients kept for private hosts; beyond it all are dropped and made again when needed.
 const PRIVATE_CLIENTS_MAX: usize = 64;
+
+/// Largest document that a description refers to, in bytes, decompressed.
+pub const OTHER_BYTES_MAX: u64 = 16 << 20;
+
+/// How many of them are fetched at the same time.
+const OTHERS_AT_ONCE: usize = 8;
 
 /// Shorter than the five seconds after which common servers close an idle connection, so that no
 /// request is written into a connection that is just being closed.
@@ -105,6 +112,15 @@ impl Reach {
     }
 }
 
+/// What a description is fetched with.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Its address: the only one that the rest holds for.
+    own: &'a Url,
+    headers: &'a [(String, String)],
+    allow_private: bool,
+}
+
 /// One request as it goes on the wire.
 pub(crate) struct Outgoing {
     pub(crate) method: String,
@@ -147,22 +163,66 @@ impl Egress {
         headers: &'a [(String, String)],
         allow_private: bool,
     ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
-        Box::pin(self.document(url, headers, allow_private))
+        Box::pin(async move {
+            let own = parse(url)?;
+            let bytes_max = self.0.config.document_bytes_max;
+            let asked = Asked {
+                own: &own,
+                headers,
+                allow_private,
+            };
+            self.document(own.clone(), asked, bytes_max, self.deadline())
+                .await
+        })
+    }
+
+    /// Fetches the documents that a description at `own` refers to, eight at a time and within the
+    /// time of one answer. The grant and the headers of the description hold for its own host and
+    /// port, wherever else they lie.
+    ///
+    /// Yields each address with its bytes, or why there are none.
+    pub fn fetch_others<'a>(
+        &'a self,
+        wanted: Vec<String>,
+        own: &'a str,
+        headers: &'a [(String, String)],
+        allow_private: bool,
+    ) -> BoxFuture<'a, Vec<(String, Result<Vec<u8>, String>)>> {
+        Box::pin(async move {
+            let own = parse(own);
+            let (own, deadline) = (own.as_ref(), self.deadline());
+            let read = wanted.into_iter().map(|url| async move {
+                let fetched = match (own, parse(&url)) {
+                    (Ok(own), Ok(start)) => {
+                        let asked = Asked {
+                            own,
+                            headers,
+                            allow_private,
+                        };
+                        self.document(start, asked, OTHER_BYTES_MAX, deadline).await
+                    }
+                    (Err(problem), _) => Err(problem.clone()),
+                    (_, Err(problem)) => Err(problem),
+                };
+                (url, fetched.map_err(|problem| problem.to_string()))
+            });
+            let read = futures_util::stream::iter(read);
+            read.buffered(OTHERS_AT_ONCE).collect().await
+        })
     }
 
     async fn document(
         &self,
-        url: &str,
-        headers: &[(String, String)],
-        allow_private: bool,
+        start: Url,
+        asked: Asked<'_>,
+        bytes_max: u64,
+        deadline: Instant,
     ) -> Result<Vec<u8>, FetchError> {
-        let start = parse(url)?;
-        let reach = if allow_private {
-            Reach::also(&start)
+        let reach = if asked.allow_private {
+            Reach::also(asked.own)
         } else {
             Reach::public()
         };
-        let deadline = self.deadline();
         let mut at = start.clone();
         for _ in 0..=REDIRECTS_MAX {
             let accept = (
@@ -170,8 +230,8 @@ impl Egress {
                 "application/json, application/yaml, text/yaml, */*;q=0.5".to_owned(),
             );
             let mut sent = vec![accept];
-            if at.origin() == start.origin() {
-                sent.extend(headers.iter().cloned());
+            if at.origin() == asked.own.origin() {
+                sent.extend(asked.headers.iter().cloned());
             }
             let outgoing = Outgoing {
                 method: "GET".to_owned(),
@@ -191,7 +251,7 @@ impl Egress {
                     status,
                 });
             }
-            return answer.read(self.0.config.document_bytes_max).await;
+            return answer.read(bytes_max).await;
         }
         Err(FetchError::Redirects {
             host: host_of(&start),

@@ -34,14 +34,15 @@ pub enum ImportError {
         problem: String,
     },
     /// Well-formed, but no OpenAPI description.
-    #[error("expected an OpenAPI 3.0 or 3.1 description, found {found}")]
+    #[error("expected an OpenAPI 3 or Swagger 2.0 description, found {found}")]
     NotOpenApi {
         /// What was found.
         found: String,
     },
     /// An OpenAPI version that is not read.
     #[error(
-        "expected OpenAPI 3.0 or 3.1, found version {found}; convert the document to 3.0 or 3.1"
+        "expected OpenAPI 3.0, 3.1 or 3.2, or Swagger 2.0, found version {found}; convert the document \
+         to one of these"
     )]
     Version {
         /// The version it declares.

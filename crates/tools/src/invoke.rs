@@ -26,7 +26,7 @@ use url::Url;
 pub struct Attachment {
     /// How.
     pub scheme: AuthScheme,
-    /// The value: a token, `user:password` or a key.
+    /// The value: a token, `user:password` or a key; of several together one a line.
     pub secret: Secret,
 }
 
@@ -126,7 +126,8 @@ impl Call<'_> {
             .await
             .map_err(|e| failures.unanswered(&e))?;
         let bytes = body.len() as u64;
-        let data = answer::decode(&headers, &body, self.masks)
+        let accept = self.tool.binding.get("accept").and_then(Value::as_str);
+        let data = answer::decode(&headers, &body, accept.unwrap_or_default(), self.masks)
             .map_err(|problem| failures.broken(status, &problem))?;
         for (_, value) in &mut headers {
             *value = self.masks.text(value).into_owned();
@@ -219,13 +220,20 @@ impl Call<'_> {
 
 /// Puts a credential where its scheme wants it, over anything already there.
 fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
-    let secret = attachment.secret.expose();
+    for (scheme, secret) in attachment.scheme.parts(attachment.secret.expose()) {
+        attach_one(scheme, secret, outgoing);
+    }
+}
+
+fn attach_one(scheme: &AuthScheme, secret: &str, outgoing: &mut Outgoing) {
     let mut set = |name: &str, value: String| {
         let name = name.to_ascii_lowercase();
         outgoing.headers.retain(|(n, _)| *n != name);
         outgoing.headers.push((name, value));
     };
-    match &attachment.scheme {
+    match scheme {
+        // Its parts are taken one by one, and none of them is one again.
+        AuthScheme::All(_) => {}
         AuthScheme::Bearer => set("authorization", format!("Bearer {}", bare_token(secret))),
         AuthScheme::Basic => set(
             "authorization",

@@ -27,10 +27,14 @@ mod typings;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
-pub use egress::{Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Taken};
+pub use egress::{
+    Egress, EgressConfig, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Taken,
+};
 pub use error::{FetchError, ImportError};
 pub use invoke::{Answer, Attachment, Invoker};
-pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
+pub use openapi::{
+    Import, ImportOptions, Parsed, import, local_address, local_path, suggest_name, valid_name,
+};
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
 pub use scan::{KnownNames, scan, scan_text};

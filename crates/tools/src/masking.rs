@@ -116,8 +116,16 @@ fn replaced(bytes: &[u8], needle: &[u8]) -> Vec<u8> {
 /// What of a credential must not be seen. A user name is no secret, unless it stands alone, as
 /// where an API takes its key as the user of basic authentication.
 fn secrets(attachment: &Attachment) -> Vec<&str> {
-    let whole = attachment.secret.expose();
-    match &attachment.scheme {
+    let parts = attachment.scheme.parts(attachment.secret.expose());
+    parts
+        .into_iter()
+        .flat_map(|(scheme, value)| secrets_of(scheme, value))
+        .collect()
+}
+
+fn secrets_of<'s>(scheme: &AuthScheme, whole: &'s str) -> Vec<&'s str> {
+    match scheme {
+        AuthScheme::All(_) => vec![whole],
         AuthScheme::Bearer => vec![bare_token(whole)],
         AuthScheme::Basic => match whole.split_once(':') {
             Some((user, "")) => vec![whole, user],

@@ -93,8 +93,8 @@ pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepar
     let invalid = |(arg, problem): (String, String)| invalid(tool, &arg, &problem);
     let url = url(&operation, tool, source, args)?;
     let mut headers = vec![("accept".to_owned(), operation.accept.clone())];
-    let written = match &operation.body {
-        Some(body) => body::write(body, &operation.parameters, args).map_err(invalid)?,
+    let written = match body::choose(&operation, args).map_err(invalid)? {
+        Some(body) => body::write(body, &operation, args).map_err(invalid)?,
         None => None,
     };
     let body = written.map(|written| {
@@ -156,6 +156,9 @@ fn url(
     let mut pairs: Vec<String> = literal_query.map(str::to_owned).into_iter().collect();
     for (parameter, value) in given(operation, args, Location::Query) {
         pairs.extend(style::pairs(parameter, value));
+    }
+    for (parameter, value) in given(operation, args, Location::Querystring) {
+        pairs.extend(style::whole_query(parameter, value));
     }
     if !pairs.is_empty() {
         text.push('?');
@@ -249,9 +252,11 @@ fn fill_headers(
         }
         headers.push((parameter.name.to_ascii_lowercase(), text));
     }
-    let cookies: Vec<String> = given(operation, args, Location::Cookie)
-        .flat_map(|(p, v)| style::pairs(p, v))
-        .collect();
+    let mut cookies: Vec<String> = Vec::new();
+    for (parameter, value) in given(operation, args, Location::Cookie) {
+        let pairs = style::cookie(parameter, value);
+        cookies.extend(pairs.map_err(|problem| (parameter.arg.clone(), problem))?);
+    }
     if !cookies.is_empty() {
         headers.push(("cookie".to_owned(), cookies.join("; ")));
     }

@@ -3,6 +3,8 @@
 mod check;
 mod presets;
 
+mod beside;
+
 use crate::client::Client;
 use crate::commands::credentials;
 use crate::commands::removed;
@@ -239,7 +241,7 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
                 "give an address that begins with http:// or https://, a file with JSON or YAML, or a name from `executor sources presets`",
             )
         })?;
-        new.document = Some(text);
+        new.document = Some(beside::whole(Path::new(&add.from), text));
         new.file_name = Path::new(&add.from)
             .file_name()
             .map(|n| n.to_string_lossy().into_owned());

@@ -168,7 +168,7 @@ fn shown(headers: &[(String, String)], body: &[u8], complete: bool, masks: &Mask
     // Before the cut: half a secret would not be found any more.
     let text = || String::from_utf8_lossy(&masks.bytes(body)).into_owned();
     if complete && body.len() <= BODY_BYTES_SHOWN {
-        return answer::decode(headers, body, masks).unwrap_or_else(|_| text().into());
+        return answer::decode(headers, body, "", masks).unwrap_or_else(|_| text().into());
     }
     let mut kept = text();
     let end = (0..=BODY_BYTES_SHOWN.min(kept.len()))

@@ -3,6 +3,7 @@
 //! Folders are walked for what may be a description; links are not followed, and what is hidden or
 //! belongs to `node_modules` is passed over. A broken file stops no other; one is enough for exit 1.
 
+use super::beside;
 use crate::failure::Exit;
 use crate::output::{Output, plain, table};
 use domain::SourceId;
@@ -110,7 +111,8 @@ fn checked(path: &Path) -> Checked {
             location: None,
             base_url: None,
         };
-        let import = tools::import(&bytes, &options).map_err(|e| e.to_string())?;
+        let parsed = beside::parsed(path, &bytes).map_err(|e| e.to_string())?;
+        let import = parsed.import(&options).map_err(|e| e.to_string())?;
         let findings = tools::scan(&import, &KnownNames::default());
         Ok((import, findings))
     });

@@ -1,7 +1,9 @@
 //! Measures importing and calling; prints one line per figure. Search is in `search/main.rs`.
 //!
-//! `cargo run --release -p executor-tools --example measure [DATA]`, where DATA holds `openapi/`
-//! (see `shared/data`).
+//! `cargo run --release -p executor-tools --example measure [DATA] [import]`, where DATA holds
+//! `openapi/` and `search/` (see `shared/data`); with `import` only the imports, each in a process
+//! of its own, as `name;operations;milliseconds;megabytes at most`. The search sets are for tuning:
+//! figures for publication must come from others.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -19,10 +21,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tools::{Attachment, Catalog, Egress, EgressConfig, ImportOptions, Invoker, SourceTools};
 
+mod import;
+
 fn main() {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned();
-    let data = std::env::args().nth(1).unwrap_or(default);
+    let mut arguments = std::env::args().skip(1);
+    let data = arguments.next().unwrap_or(default);
     let data = Path::new(&data);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("import"), None) => return import::all(data),
+        (Some("import"), Some(document)) => return import::one(data, &document),
+        _ => {}
+    }
     for file in ["discord.json", "openai.yaml", "twilio_api_v2010.json"] {
         import(&data.join("openapi").join(file));
     }
