@@ -154,12 +154,13 @@ impl Engine {
                 },
             };
             let attempt = (answering.id.clone(), answering.answered.clone());
+            let catalog = self.catalog(&scope).await?;
             let answered = self
                 .commit(&scope, move |tx| {
                     let answered = answering.write(tx)?;
                     if let Some(rule) = &remember {
-                        let at = answering.answered.at;
-                        crate::policies::remember::keep(tx, &caller, &answered, rule, at)?;
+                        let of = (&catalog, answering.answered.at);
+                        crate::policies::remember::keep(tx, &caller, &answered, rule, of)?;
                     }
                     Ok(answered)
                 })
