@@ -25,6 +25,8 @@ pub(crate) mod answer_form {
     pub(crate) use super::responses::Form;
 }
 
+pub(crate) use keywords::described;
+pub(crate) use names::{segment, words};
 pub use names::{suggest_name, valid_name};
 
 use crate::error::ImportError;
@@ -72,6 +74,8 @@ pub struct Import {
     pub warnings: Vec<String>,
     /// SHA-256 of the document's bytes.
     pub document_digest: String,
+    /// What was recognized, and what shows it: `OpenAPI 3.1, 842 operations`.
+    pub evidence: String,
 }
 
 /// Warnings, gathered on the way; each distinct text once.
@@ -94,7 +98,7 @@ impl Warnings {
         }
     }
 
-    fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         if self.beyond > 0 {
             self.texts
                 .push(format!("and {} more of these", self.beyond));
@@ -103,18 +107,9 @@ impl Warnings {
     }
 }
 
-/// Reads an OpenAPI 3.0 or 3.1 description.
-///
-/// # Errors
-/// [`ImportError`] says what was expected and what was found, with line and column where the text
-/// itself is broken.
-pub fn import(document: &[u8], options: &ImportOptions<'_>) -> Result<Import, ImportError> {
-    Parsed::parse(document)?.import(options)
-}
-
 /// A description whose text is read: known to be OpenAPI, not yet walked. For callers that want
 /// its title before they choose a name.
-pub struct Parsed {
+pub(crate) struct Parsed {
     document: Document,
     digest: String,
 }
@@ -124,7 +119,7 @@ impl Parsed {
     ///
     /// # Errors
     /// Broken text, or text that is no OpenAPI 3.0 or 3.1.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
         Ok(Self {
             document: Document::parse(bytes)?,
             digest: domain::canonical::sha256_hex(bytes),
@@ -132,8 +127,7 @@ impl Parsed {
     }
 
     /// The title that it gives itself.
-    #[must_use]
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         self.document.title()
     }
 
@@ -141,7 +135,7 @@ impl Parsed {
     ///
     /// # Errors
     /// No operation could be read, or the chosen base address is none.
-    pub fn import(&self, options: &ImportOptions<'_>) -> Result<Import, ImportError> {
+    pub(crate) fn import(&self, options: &ImportOptions<'_>) -> Result<Import, ImportError> {
         let mut warnings = Warnings::default();
         let base_url = servers::base_url(&self.document, options, &mut warnings)?;
         let mut schemas = schema::Schemas::new(&self.document);
@@ -177,11 +171,18 @@ impl Parsed {
             base_url,
             auth,
             definitions: Value::Object(definitions),
+            evidence: evidence(&self.document.version, tools.len()),
             tools,
             warnings: warnings.finish(),
             document_digest: self.digest.clone(),
         })
     }
+}
+
+/// `OpenAPI 3.1, 842 operations`.
+fn evidence(version: &str, operations: usize) -> String {
+    let edition: Vec<&str> = version.split('.').take(2).collect();
+    format!("OpenAPI {}, {operations} operations", edition.join("."))
 }
 
 /// Which definitions each definition reaches, for the digests of tools: a tool's digest changes

@@ -15,6 +15,7 @@ use domain::task::Task;
 use domain::{ApprovalId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tools::Catalog;
 
 /// What a remembered answer does to calls like it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

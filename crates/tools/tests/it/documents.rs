@@ -14,12 +14,12 @@ const DOCUMENTS: [(&str, &str); 3] = [
     ("twilio", "twilio_api_v2010.json"),
 ];
 
-fn shared() -> PathBuf {
+pub(crate) fn shared(folder: &str) -> PathBuf {
     let shared = std::env::var_os("EXECUTOR_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
         PathBuf::from,
     );
-    let data = shared.join("data/openapi");
+    let data = shared.join("data").join(folder);
     assert!(
         data.is_dir(),
         "{} is missing: set EXECUTOR_SHARED to the directory that holds data/",
@@ -29,7 +29,7 @@ fn shared() -> PathBuf {
 }
 
 fn bytes(file: &str) -> Vec<u8> {
-    std::fs::read(shared().join(file)).unwrap()
+    std::fs::read(shared("openapi").join(file)).unwrap()
 }
 
 fn imported(name: &str, file: &str) -> Import {
@@ -159,7 +159,7 @@ fn well_known_tools_have_their_names() {
 }
 
 /// Runs the real compiler over generated text.
-fn compile(name: &str, files: &[(String, String)]) {
+pub(crate) fn compile(name: &str, files: &[(String, String)]) {
     let tsc = PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/node/node_modules/.bin/tsc"
