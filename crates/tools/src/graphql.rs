@@ -387,7 +387,10 @@ pub(crate) fn check(tool: &Tool, source: &SourceTools, args: &Value) -> Result<(
 
 /// The same of arguments that are known in part: nothing that a run would not find too.
 pub(crate) fn check_partly(tool: &Tool, source: &SourceTools, args: &Partial) -> Vec<Wrong> {
-    let (Ok(Some(binding)), Ok(loaded)) = (Binding::of(tool), Loaded::of(source, tool)) else {
+    let Ok(Some(binding)) = Binding::of(tool) else {
+        return Vec::new();
+    };
+    let Ok(loaded) = Loaded::of(source, tool) else {
         return Vec::new();
     };
     let found: Vec<document::Wrong> = match binding {

@@ -113,14 +113,15 @@ impl Engine {
         let document = match &source.origin {
             Origin::Url(url) => {
                 let person = &caller.account_id;
+                let attachments = match source.kind {
+                    SourceKind::GraphQl => self.attachments(scope, &source.id, person).await?,
+                    SourceKind::OpenApi => Vec::new(),
+                };
                 let address = Address {
                     url,
                     kind: Some(source.kind),
                     headers: &source.headers,
-                    attachments: &match source.kind {
-                        SourceKind::GraphQl => self.attachments(scope, &source.id, person).await?,
-                        SourceKind::OpenApi => Vec::new(),
-                    },
+                    attachments: &attachments,
                     allow_private: source.allow_private,
                 };
                 self.fetch(&address).await?.document

@@ -197,9 +197,9 @@ fn parts(document: &Document) -> Result<Parts<'_>, Problem> {
                 )));
             }
         } else {
+            let name = definition.name().map_or("a schema", |n| n.as_str());
             return Err(Problem::new(format!(
-                "it defines {}; a document to run holds operations and fragments",
-                definition.describe()
+                "it defines `{name}`; a document to run holds operations and fragments"
             )));
         }
     }

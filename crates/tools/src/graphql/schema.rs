@@ -286,10 +286,10 @@ impl Mend {
             &mut roots.mutation,
             &mut roots.subscription,
         ] {
-            if root.as_ref().is_some_and(|r| !self.objects.contains(&r.name)) {
-                if let Some(name) = root.take() {
-                    warnings.add(format!("the root type `{name}` is no object type of this schema"));
-                }
+            let known = root.as_ref().is_none_or(|r| self.objects.contains(&r.name));
+            if !known && let Some(name) = root.take() {
+                let text = format!("the root type `{name}` is no object type of this schema");
+                warnings.add(text);
             }
         }
         schema
@@ -363,7 +363,7 @@ impl Mend {
                 let union = union.make_mut();
                 union.directives.0.clear();
                 union.members.retain(|m| self.objects.contains(&m.name));
-                union.members.sort();
+                union.members.sort_by(|a, b| a.name.cmp(&b.name));
             }
             ExtendedType::Enum(values) => {
                 let values = values.make_mut();

@@ -220,12 +220,19 @@ pub(crate) fn with_description(mut schema: Value, text: String) -> Value {
 /// The same values, and `null`.
 pub(crate) fn nullable(mut schema: Value) -> Value {
     match schema.get_mut("type") {
-        Some(Value::Array(kinds)) => kinds.push("null".into()),
-        Some(kind) => *kind = json!([kind.take(), "null"]),
-        None if schema.as_object().is_some_and(Map::is_empty) => {}
-        None => schema = json!({ "anyOf": [schema, { "type": "null" }] }),
+        Some(Value::Array(kinds)) => {
+            kinds.push("null".into());
+            schema
+        }
+        Some(kind) => {
+            *kind = json!([kind.take(), "null"]);
+            schema
+        }
+        None => match schema.as_object().is_some_and(Map::is_empty) {
+            true => schema,
+            false => json!({ "anyOf": [schema, { "type": "null" }] }),
+        },
     }
-    schema
 }
 
 /// What a type is called among the definitions.

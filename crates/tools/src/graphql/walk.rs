@@ -90,6 +90,7 @@ impl<'d> Counter<'d> {
         let Some((name, fragment)) = self.fragments.get_key_value(name) else {
             return Err(Problem::new(format!("there is no fragment `{name}`")));
         };
+        let name: &'d str = name;
         if let Some(known) = self.known.get(name) {
             return Ok(*known);
         }
