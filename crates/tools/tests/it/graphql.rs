@@ -275,7 +275,9 @@ fn every_root_field_of_github_asks_what_the_reference_implementation_accepts() {
         let section = text.split(&format!("\ntype {root} ")).nth(1).unwrap();
         let section = section.split("\n}").next().unwrap();
         let is_field = |l: &&str| {
-            l.strip_prefix("  ").is_some_and(|l| l.starts_with(|c: char| c.is_ascii_lowercase()))
+            let name = l.strip_prefix("  ").unwrap_or_default();
+            let rest = name.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+            rest.len() < name.len() && rest.starts_with(['(', ':'])
         };
         // A long argument list begins with the name and ends on another line.
         section.lines().filter(is_field).count()
