@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewSource {
-    /// The address of a description.
+    /// The address of a description, or of a GraphQL endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The text of a description, JSON or YAML.
+    /// The text of a description: JSON, YAML or GraphQL's schema language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
     /// The file the text came from, for showing.
@@ -19,7 +19,7 @@ pub struct NewSource {
     /// The name its tools begin with; made from the title by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `openapi`; detected by default.
+    /// `openapi` or `graphql`; detected by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The address to send calls to, where the description's own is missing or not wanted.
@@ -34,6 +34,29 @@ pub struct NewSource {
     /// Patterns of tools that may be called twice without harm.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idempotent: Vec<String>,
+    /// The workspace's credential for it. It is also used to ask a GraphQL endpoint for its schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<FirstCredential>,
+}
+
+/// A credential that comes with its source.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FirstCredential {
+    /// The token, the key, or `user:password` for basic.
+    #[schema(format = Password)]
+    pub value: String,
+    /// How it is attached, where the source does not say or says several:
+    /// `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+}
+
+impl std::fmt::Debug for FirstCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("FirstCredential");
+        shown.field("auth", &self.auth).finish_non_exhaustive()
+    }
 }
 
 /// One header.
@@ -67,7 +90,7 @@ pub struct Source {
     pub id: String,
     /// The name its tools begin with.
     pub name: String,
-    /// `openapi`
+    /// `openapi` or `graphql`
     pub kind: String,
     /// The title its description gives itself.
     pub title: String,

@@ -14,6 +14,7 @@ mod compare;
 mod condition;
 mod forecast;
 mod history;
+mod judged;
 mod pattern;
 mod remember;
 mod trace;
@@ -21,6 +22,7 @@ mod trace;
 pub use condition::{Condition, ConditionError, Operator};
 pub use forecast::possible;
 pub use history::{Change, Version};
+pub use judged::JudgedAs;
 pub use pattern::{Path, Pattern, PatternError};
 pub use remember::exactly;
 pub use trace::{LookedAt, Miss, Trace, covers, trace};
@@ -206,6 +208,8 @@ pub struct Request<'a> {
     pub risk: Risk,
     /// Its arguments; none to ask about the tool in general, which no rule with conditions answers.
     pub arguments: Option<&'a Value>,
+    /// What else the call comes to: it is decided as each of these too, and the strictest counts.
+    pub also: &'a [JudgedAs],
     /// The person whose task it is.
     pub account_id: &'a AccountId,
     /// That person's role.
@@ -269,11 +273,25 @@ pub fn default_effect(risk: Risk) -> Effect {
 /// Decides about one call. What it looked at on the way is told by [`trace()`].
 #[must_use]
 pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
-    decide_watched(request, policy, |_, _| {})
+    decide_watched(request, policy, |_, _, _| {})
 }
 
-/// The one evaluation: `watch` sees every rule that is looked at, and why it did not match.
+/// The one evaluation: the call itself, then all that it comes to besides. `watch` sees every rule
+/// that is looked at, what it is tried on, and why it did not match.
 fn decide_watched<'p>(
+    request: &Request<'_>,
+    policy: &'p Policy,
+    mut watch: impl FnMut(&Request<'_>, &'p Rule, Option<Miss>),
+) -> Decision {
+    let own = decide_one(request, policy, |rule, miss| watch(request, rule, miss));
+    request.also.iter().fold(own, |strictest, also| {
+        let request = also.request(request);
+        let decision = decide_one(&request, policy, |rule, miss| watch(&request, rule, miss));
+        judged::stricter(strictest, decision)
+    })
+}
+
+fn decide_one<'p>(
     request: &Request<'_>,
     policy: &'p Policy,
     mut watch: impl FnMut(&'p Rule, Option<Miss>),

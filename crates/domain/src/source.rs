@@ -13,21 +13,27 @@ use crate::{SourceId, Timestamp};
 pub enum SourceKind {
     /// An OpenAPI description of an HTTP API.
     OpenApi,
+    /// A GraphQL schema.
+    GraphQl,
 }
 
 impl SourceKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::OpenApi, Self::GraphQl];
+
     /// The stable name, as stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenApi => "openapi",
+            Self::GraphQl => "graphql",
         }
     }
 
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        (text == Self::OpenApi.as_str()).then_some(Self::OpenApi)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

@@ -114,7 +114,9 @@ impl View<'_> {
             // Whoever may not call a tool is not told what it takes.
             let decision = forecast(self.caller, self.policy, tool, None, self.now);
             return Err(match decision.effect {
-                Effect::Deny => denied_by_policy(tool, &decision),
+                Effect::Deny => {
+                    denied_by_policy(&tool.path, &decision, decision.explain(tool.risk))
+                }
                 Effect::Allow | Effect::Ask(_) => error,
             });
         }
@@ -124,10 +126,13 @@ impl View<'_> {
             None => Cow::Borrowed(&arguments),
         };
         let prepared = tools::prepare(tool, source, &keyed)?;
+        let judged = tools::judged(tool, source, &arguments);
         Ok(Target {
             tool: tool.clone(),
             source: source.clone(),
             arguments,
+            risk: judged.risk,
+            also: judged.also,
             prepared,
         })
     }

@@ -498,7 +498,7 @@ fn needs_nothing(tool: &Tool) -> bool {
         .is_none_or(Vec::is_empty)
 }
 
-fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
+pub(crate) fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
     let text = value.expose();
     let refuse = |why: &str| Err(Error::invalid("invalid_credential", why));
     if text.is_empty() {

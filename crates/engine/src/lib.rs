@@ -67,7 +67,7 @@ pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use servers::{ServerView, Sharing};
 pub use settings::SettingsChange;
-pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
+pub use sources::{DryRun, Enabled, FirstCredential, NewSource, RefreshReport};
 pub use store::values::Part as ResultPart;
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};

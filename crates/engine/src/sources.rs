@@ -1,8 +1,14 @@
 //! Sources: add, refresh, switch, remove. A refresh that fails keeps the tools of the one before.
 
+mod reading;
+
+pub use reading::FirstCredential;
+
 use crate::audit::by_person;
-use crate::{Engine, Error, aside, entropy};
+use crate::credentials::{self, NewCredential};
+use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
+use domain::credential::CredentialScope;
 use domain::event::EventKind;
 use domain::limits::Limit;
 use domain::policy::Pattern;
@@ -14,10 +20,8 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::sources::Imported;
-use tools::{Import, ImportOptions, Parsed};
-
-/// Largest description that is uploaded or fetched, in bytes.
-const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+use reading::{Asked, Incoming, import, kind_named, require_base_url};
+use tools::Import;
 
 /// Most patterns of tools that are safe to repeat.
 const PATTERNS_MAX: usize = 100;
@@ -41,6 +45,8 @@ pub struct NewSource {
     pub allow_private: bool,
     /// Which of its tools may be called twice without harm.
     pub idempotent: Vec<Pattern>,
+    /// The workspace's credential for it: used when it is asked what it is, and kept.
+    pub credential: Option<FirstCredential>,
 }
 
 /// Whether a refresh only tells what it would change.
@@ -74,16 +80,6 @@ pub struct RefreshReport {
     pub changed: Vec<String>,
 }
 
-/// A description on its way into the catalog.
-struct Incoming {
-    id: SourceId,
-    /// None to make one from the title.
-    name: Option<String>,
-    origin: Origin,
-    document: Vec<u8>,
-    base_url: Option<String>,
-}
-
 impl Engine {
     /// Adds a source and its tools.
     ///
@@ -98,21 +94,19 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
-            if let Some(kind) = &new.kind
-                && SourceKind::parse(kind).is_none()
-            {
-                return Err(Error::invalid(
-                    "invalid_source",
-                    format!("'{kind}' is no kind of source; the kind known is openapi"),
-                ));
+            let kind = new.kind.as_deref().map(kind_named).transpose()?;
+            if let Some(credential) = &new.credential {
+                let first = credential.attachment();
+                credentials::check_value(&first.scheme, &first.secret)?;
             }
-            let (origin, document) = self.read_description(&new).await?;
+            let (origin, found) = self.read_description(&new, kind).await?;
             let incoming = Incoming {
                 id: SourceId::from_bits(entropy::bits()),
                 name: new.name.clone(),
                 origin,
-                document,
-                base_url: new.base_url.clone(),
+                document: found.document,
+                kind,
+                base_url: new.base_url.clone().or(found.endpoint),
             };
             let asked = Asked {
                 egress: &self.inner.egress,
@@ -129,7 +123,11 @@ impl Engine {
                 title: import.title.clone(),
                 origin: incoming.origin.clone(),
                 base_url: import.base_url.clone(),
-                auth: import.auth.clone(),
+                auth: match (&import.auth[..], &new.credential) {
+                    // What the description does not say, the person who adds it does.
+                    ([], Some(credential)) => vec![credential.attachment().scheme],
+                    (said, _) => said.to_vec(),
+                },
                 allow_private: new.allow_private,
                 headers: new.headers.clone(),
                 idempotent: new.idempotent.clone(),
@@ -172,43 +170,17 @@ impl Engine {
                 }
             })
             .await?;
+            if let Some(first) = new.credential {
+                let credential = NewCredential {
+                    source: source.id.to_string(),
+                    value: first.value,
+                    scope: CredentialScope::Workspace,
+                    auth: first.auth,
+                };
+                self.set_credential(&caller, credential).await?;
+            }
             Ok(source)
         })
-    }
-
-    async fn read_description(&self, new: &NewSource) -> Result<(Origin, Vec<u8>), Error> {
-        match (&new.url, &new.document) {
-            (Some(url), None) => {
-                let document = self.fetch(url, &new.headers, new.allow_private).await?;
-                Ok((Origin::Url(url.clone()), document))
-            }
-            (None, Some((name, document))) => {
-                if document.len() > DOCUMENT_BYTES_MAX {
-                    return Err(Error::invalid(
-                        "invalid_source",
-                        format!("the description is larger than {DOCUMENT_BYTES_MAX} bytes"),
-                    ));
-                }
-                Ok((Origin::Upload(name.clone()), document.clone()))
-            }
-            (Some(_), Some(_)) | (None, None) => Err(Error::invalid(
-                "invalid_source",
-                "give either the address of a description or its text",
-            )),
-        }
-    }
-
-    async fn fetch(
-        &self,
-        url: &str,
-        headers: &[(String, String)],
-        allow_private: bool,
-    ) -> Result<Vec<u8>, Error> {
-        self.inner
-            .egress
-            .fetch_document(url, headers, allow_private)
-            .await
-            .map_err(|e| Error::invalid("invalid_source", format!("{url} could not be read: {e}")))
     }
 
     /// All sources of the workspace by name.
@@ -259,7 +231,7 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
             let source = self.source(&caller, &wanted).await?;
-            match self.import_again(&scope, &source).await {
+            match self.import_again(&caller, &scope, &source).await {
                 Ok((document, import)) => {
                     self.swap(&caller, &scope, source, document, import, dry_run)
                         .await
@@ -274,43 +246,6 @@ impl Engine {
                 }
             }
         })
-    }
-
-    async fn import_again(
-        &self,
-        scope: &Scope,
-        source: &Source,
-    ) -> Result<(Vec<u8>, Import), Error> {
-        let document = match &source.origin {
-            Origin::Url(url) => {
-                self.fetch(url, &source.headers, source.allow_private)
-                    .await?
-            }
-            Origin::Upload(_) => {
-                let (scope, id) = (scope.clone(), source.id.clone());
-                self.inner
-                    .store
-                    .read(move |r| Ok::<_, Error>(store::sources::document(r, &scope, &id)?))
-                    .await?
-                    .ok_or_else(|| Error::not_found("source", &source.id))?
-                    .into_bytes()
-            }
-        };
-        let incoming = Incoming {
-            id: source.id.clone(),
-            name: Some(source.name.clone()),
-            origin: source.origin.clone(),
-            document,
-            // The address was fixed when the source was added.
-            base_url: Some(source.base_url.clone()),
-        };
-        let asked = Asked {
-            egress: &self.inner.egress,
-            headers: &source.headers,
-            allow_private: source.allow_private,
-        };
-        let (incoming, _, import) = import(incoming, asked).await?;
-        Ok((incoming.document, import))
     }
 
     async fn swap(
@@ -340,7 +275,11 @@ impl Engine {
         let now = self.inner.clock.now();
         let source = Source {
             title: import.title.clone(),
-            auth: import.auth.clone(),
+            auth: match source.kind {
+                SourceKind::OpenApi => import.auth.clone(),
+                // A schema does not say.
+                SourceKind::GraphQl => source.auth.clone(),
+            },
             status: match source.status {
                 SourceStatus::Disabled => SourceStatus::Disabled,
                 SourceStatus::Ready | SourceStatus::Degraded { .. } => SourceStatus::Ready,
@@ -492,97 +431,6 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
         value: most,
         retry_after_ms: None,
     })
-}
-
-/// What a description is fetched with, and the documents that it refers to.
-struct Asked<'a> {
-    egress: &'a tools::Egress,
-    headers: &'a [(String, String)],
-    allow_private: bool,
-}
-
-impl Incoming {
-    /// The address that it came from, and what it is called in errors.
-    fn place(&self) -> (Option<&str>, &str) {
-        match &self.origin {
-            Origin::Url(url) => (Some(url), url),
-            Origin::Upload(file) => (None, file),
-        }
-    }
-
-    fn refused(&self, problem: &tools::ImportError) -> Error {
-        Error::invalid("invalid_source", format!("{}: {problem}", self.place().1))
-    }
-}
-
-/// Imports aside: a large description takes a while. Yields the source's name too.
-async fn import(incoming: Incoming, asked: Asked<'_>) -> Result<(Incoming, String, Import), Error> {
-    let (incoming, mut parsed) = aside::run(move || {
-        let parsed = Parsed::parse(&incoming.document, incoming.place().0);
-        parsed
-            .map_err(|e| incoming.refused(&e))
-            .map(|parsed| (incoming, parsed))
-    })
-    .await??;
-    if let Origin::Url(url) = &incoming.origin {
-        parsed = with_others(parsed, url, asked).await?;
-    }
-    aside::run(move || {
-        let (location, shown) = incoming.place();
-        let name = incoming
-            .name
-            .clone()
-            .unwrap_or_else(|| tools::suggest_name(&parsed.title(), Some(shown)));
-        if !tools::valid_name(&name) {
-            return Err(Error::invalid(
-                "invalid_source",
-                format!(
-                    "'{name}' cannot be the first segment of a tool's path; a name is a camelCase \
-                     identifier, such as gitHub"
-                ),
-            ));
-        }
-        let options = ImportOptions {
-            source_id: incoming.id.clone(),
-            name: &name,
-            location,
-            base_url: incoming.base_url.as_deref().filter(|u| !u.is_empty()),
-        };
-        let import = parsed.import(&options).map_err(|e| incoming.refused(&e))?;
-        Ok((incoming, name, import))
-    })
-    .await?
-}
-
-/// Fetches what a description refers to, until nothing more is wanted.
-async fn with_others(mut parsed: Parsed, url: &str, asked: Asked<'_>) -> Result<Parsed, Error> {
-    loop {
-        let wanted = parsed.wanted();
-        if wanted.is_empty() {
-            return Ok(parsed);
-        }
-        let read = asked
-            .egress
-            .fetch_others(wanted, url, asked.headers, asked.allow_private)
-            .await;
-        parsed = aside::run(move || {
-            for (url, read) in read {
-                parsed.add(&url, read);
-            }
-            parsed
-        })
-        .await?;
-    }
-}
-
-fn require_base_url(import: &Import) -> Result<(), Error> {
-    if import.base_url.is_empty() {
-        return Err(Error::invalid(
-            "invalid_source",
-            "the description does not say where its API is; give the address with --base-url",
-        ));
-    }
-    Ok(())
 }
 
 fn difference(before: &[Tool], after: &[Tool]) -> (Vec<String>, Vec<String>, Vec<String>) {

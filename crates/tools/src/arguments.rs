@@ -7,6 +7,7 @@
 mod partial;
 
 use crate::catalog::SourceTools;
+use crate::graphql;
 use crate::nearest::nearest;
 use crate::typings;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
@@ -32,7 +33,7 @@ static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> =
 
 /// One thing that is wrong with the arguments.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
-struct Wrong {
+pub(crate) struct Wrong {
     /// Such as `labels[2].name`; empty for the arguments as a whole.
     path: String,
     /// `unknown`, `missing`, `type` or `value`.
@@ -46,6 +47,17 @@ struct Wrong {
 }
 
 impl Wrong {
+    /// Something that a sentence says best.
+    pub(crate) fn said(path: String, sentence: String, nearest: Option<String>) -> Self {
+        Self {
+            path,
+            problem: "value",
+            expected: Some(sentence),
+            got: None,
+            nearest,
+        }
+    }
+
     fn sentence(&self) -> String {
         let path = if self.path.is_empty() {
             "the arguments"
@@ -75,7 +87,7 @@ pub fn check_arguments(tool: &Tool, source: &SourceTools, args: &Value) -> Resul
     }
     let validator = validator(tool, source)?;
     if validator.is_valid(args) {
-        return Ok(());
+        return graphql::check(tool, source, args);
     }
     let mut wrong = Vec::new();
     for problem in validator.iter_errors(args) {
@@ -333,7 +345,7 @@ fn cut(text: &str, chars_max: usize) -> String {
     }
 }
 
-fn error(tool: &Tool, wrong: &[Wrong]) -> ToolError {
+pub(crate) fn error(tool: &Tool, wrong: &[Wrong]) -> ToolError {
     let mut sentences: Vec<String> = wrong.iter().take(WRONG_MAX).map(Wrong::sentence).collect();
     if wrong.len() > WRONG_MAX {
         sentences.push(format!("and {} more", wrong.len() - WRONG_MAX));

@@ -39,6 +39,12 @@ pub enum ImportError {
         /// What was found.
         found: String,
     },
+    /// Well-formed, but no GraphQL schema.
+    #[error("expected a GraphQL schema, found {found}")]
+    NotGraphQl {
+        /// What was found.
+        found: String,
+    },
     /// An OpenAPI version that is not read.
     #[error(
         "expected OpenAPI 3.0, 3.1 or 3.2, or Swagger 2.0, found version {found}; convert the document \

@@ -9,6 +9,7 @@ mod failure;
 use crate::answer;
 use crate::catalog::SourceTools;
 use crate::egress::{self, Arriving, Egress, Outgoing, REDIRECTS_MAX, Reach};
+use crate::graphql;
 use crate::masking::{Masks, bare_token};
 use crate::request::Prepared;
 use base64::Engine as _;
@@ -41,6 +42,9 @@ pub struct Answer {
     pub data: Value,
     /// Bytes of the body, decompressed.
     pub bytes: u64,
+    /// What went wrong beside the data: the error of the call, unless its caller takes both. Its
+    /// `details.errors` are the upstream's own.
+    pub failed: Option<ToolError>,
 }
 
 /// Sends calls.
@@ -114,6 +118,7 @@ impl Call<'_> {
             tool: self.tool,
             source: &self.source.source,
             method: &self.prepared.method,
+            reads: graphql::reads(self.tool, self.prepared),
         };
         let (arriving, attached) = self.follow(egress, url, &failures).await?;
         let status = arriving.status();
@@ -129,6 +134,10 @@ impl Call<'_> {
         let accept = self.tool.binding.get("accept").and_then(Value::as_str);
         let data = answer::decode(&headers, &body, accept.unwrap_or_default(), self.masks)
             .map_err(|problem| failures.broken(status, &problem))?;
+        let (data, failed) = match graphql::is_ours(self.tool) {
+            true => graphql::settle(self.tool, status, data)?,
+            false => (data, None),
+        };
         for (_, value) in &mut headers {
             *value = self.masks.text(value).into_owned();
         }
@@ -137,6 +146,7 @@ impl Call<'_> {
             headers,
             data,
             bytes,
+            failed,
         })
     }
 
@@ -219,7 +229,7 @@ impl Call<'_> {
 }
 
 /// Puts a credential where its scheme wants it, over anything already there.
-fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
+pub(crate) fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
     for (scheme, secret) in attachment.scheme.parts(attachment.secret.expose()) {
         attach_one(scheme, secret, outgoing);
     }

@@ -33,6 +33,8 @@ pub(crate) mod answer_form {
 }
 
 pub use external::{local_address, local_path};
+pub(crate) use keywords::described;
+pub(crate) use names::{segment, words};
 pub use names::{suggest_name, valid_name};
 
 use crate::error::ImportError;
@@ -83,6 +85,8 @@ pub struct Import {
     pub warnings: Vec<String>,
     /// SHA-256 of the document's bytes, and of those of the documents that it needs.
     pub document_digest: String,
+    /// What was recognized, and what shows it: `OpenAPI 3.1, 842 operations`.
+    pub evidence: String,
 }
 
 /// Warnings, gathered on the way; each distinct text once.
@@ -105,7 +109,7 @@ impl Warnings {
         }
     }
 
-    fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         if self.beyond > 0 {
             self.texts
                 .push(format!("and {} more of these", self.beyond));
@@ -114,18 +118,9 @@ impl Warnings {
     }
 }
 
-/// Reads a description that needs no other document.
-///
-/// # Errors
-/// [`ImportError`] says what was expected and what was found, with line and column where the text
-/// itself is broken.
-pub fn import(document: &[u8], options: &ImportOptions<'_>) -> Result<Import, ImportError> {
-    Parsed::parse(document, options.location)?.import(options)
-}
-
 /// A description whose text is read: known to be OpenAPI, not yet walked. For callers that want
 /// its title before they choose a name, or that can read the other documents it needs.
-pub struct Parsed {
+pub(crate) struct Parsed {
     document: Document,
     others: Others,
     digest: String,
@@ -137,7 +132,7 @@ impl Parsed {
     ///
     /// # Errors
     /// Broken text, or text that is no OpenAPI and no Swagger 2.0.
-    pub fn parse(bytes: &[u8], location: Option<&str>) -> Result<Self, ImportError> {
+    pub(crate) fn parse(bytes: &[u8], location: Option<&str>) -> Result<Self, ImportError> {
         let (document, others) = Document::read(bytes, location)?;
         Ok(Self {
             document,
@@ -147,8 +142,7 @@ impl Parsed {
     }
 
     /// The title that it gives itself.
-    #[must_use]
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         self.document.title()
     }
 
@@ -156,12 +150,12 @@ impl Parsed {
     /// asked again after that, those that they refer to in turn. Each is named once, their number
     /// is bounded, and all have a scheme like that of the description's own address.
     #[must_use]
-    pub fn wanted(&mut self) -> Vec<String> {
+    pub(crate) fn wanted(&mut self) -> Vec<String> {
         self.others.wanted()
     }
 
     /// Takes a document that was wanted, or why it could not be read.
-    pub fn add(&mut self, url: &str, read: Result<Vec<u8>, String>) {
+    pub(crate) fn add(&mut self, url: &str, read: Result<Vec<u8>, String>) {
         if let Ok(bytes) = &read {
             let both = [self.digest.as_bytes(), url.as_bytes(), bytes];
             self.digest = domain::canonical::sha256_parts(&both);
@@ -171,13 +165,13 @@ impl Parsed {
 
     /// Whether it consists of other documents too.
     #[must_use]
-    pub fn has_others(&self) -> bool {
+    pub(crate) fn has_others(&self) -> bool {
         self.others.is_any()
     }
 
     /// The text of one document that holds all of them.
     #[must_use]
-    pub fn bundled(mut self) -> String {
+    pub(crate) fn bundled(mut self) -> String {
         let root = &mut self.document.root;
         self.others.bundle(root, &mut Warnings::default());
         root.to_string()
@@ -187,7 +181,7 @@ impl Parsed {
     ///
     /// # Errors
     /// No operation could be read, or the chosen base address is none.
-    pub fn import(mut self, options: &ImportOptions<'_>) -> Result<Import, ImportError> {
+    pub(crate) fn import(mut self, options: &ImportOptions<'_>) -> Result<Import, ImportError> {
         let mut warnings = Warnings::default();
         self.document.complete(self.others, &mut warnings);
         let title = self.document.title();
@@ -224,15 +218,27 @@ impl Parsed {
         tools.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Import {
             kind: SourceKind::OpenApi,
-            version,
             title,
             base_url,
             auth,
             oauth,
             definitions: Value::Object(definitions),
+            evidence: evidence(&version, tools.len()),
+            version,
             tools,
             warnings: warnings.finish(),
             document_digest: self.digest,
         })
     }
+}
+
+/// `OpenAPI 3.1, 842 operations`, `Swagger 2.0, 12 operations`.
+fn evidence(version: &str, operations: usize) -> String {
+    let edition: Vec<&str> = version.split('.').take(2).collect();
+    let name = if version.starts_with('2') {
+        "Swagger"
+    } else {
+        "OpenAPI"
+    };
+    format!("{name} {}, {operations} operations", edition.join("."))
 }

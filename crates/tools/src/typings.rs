@@ -7,6 +7,7 @@
 mod write;
 
 use crate::catalog::SourceTools;
+use crate::graphql;
 use domain::tool::Tool;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -283,6 +284,9 @@ fn write_types<'d>(
 }
 
 fn call_type(tool: &Tool, style: &Style<'_>, unsaid: &str) -> String {
+    if let Some(argument) = graphql::select_argument(tool) {
+        return choosing_type(tool, &argument, style);
+    }
     let input = type_of(&tool.input_schema, style, &mut Budget::none());
     let output = tool.output_schema.as_ref().map_or_else(
         || unsaid.to_owned(),
@@ -294,6 +298,26 @@ fn call_type(tool: &Tool, style: &Style<'_>, unsaid: &str) -> String {
         "Call"
     };
     format!("{kind}<{input}, {output}>")
+}
+
+/// A call that may choose what it is given: then that is for the caller to know.
+fn choosing_type(tool: &Tool, argument: &str, style: &Style<'_>) -> String {
+    let mut input = tool.input_schema.clone();
+    let properties = input.get_mut("properties").and_then(Value::as_object_mut);
+    let choice = properties.and_then(|p| p.shift_remove(argument));
+    let written = |schema: &Value| type_of(schema, style, &mut Budget::none());
+    let (base, output) = (written(&input), tool.output_schema.as_ref().map(written));
+    let kind = if required(&tool.input_schema).is_empty() {
+        "ChoosingOptional"
+    } else {
+        "Choosing"
+    };
+    format!(
+        "{kind}<{base}, {{ {}: {} }}, {}>",
+        property_key(argument),
+        written(&choice.unwrap_or_default()),
+        output.unwrap_or_else(|| "unknown".to_owned())
+    )
 }
 
 /// One level of the tree: a tool, a group, or both.

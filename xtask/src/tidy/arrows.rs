@@ -84,6 +84,7 @@ const OWNED: &[Owned] = &[
     owned("hmac*", &["executor-vault"], InTests::OwnersOnly),
     owned("reqwest", &["executor-tools", "executor"], InTests::Anyone),
     owned("jsonschema", &["executor-tools"], InTests::OwnersOnly),
+    owned("apollo-compiler", &["executor-tools"], InTests::OwnersOnly),
     owned("yaml_serde", &["executor-tools"], InTests::OwnersOnly),
     owned("encoding_rs", &["executor-tools"], InTests::OwnersOnly),
     owned("rust-stemmers", &["executor-tools"], InTests::OwnersOnly),

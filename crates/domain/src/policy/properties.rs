@@ -35,6 +35,7 @@ fn on<T>(call: &Made, with: impl FnOnce(&Request<'_>) -> T) -> T {
         account_id: &account,
         role: call.role,
         client: call.client,
+        also: &[],
         key_id: key.as_ref(),
         channel: call.channel,
         now: Timestamp(NOW),

@@ -4,10 +4,20 @@
 use domain::Timestamp;
 use domain::approval::Approval;
 use domain::call::Call;
-use domain::policy::{self, Decision, Policy, Request, Trace};
+use domain::policy::{self, Decision, JudgedAs, Policy, Request, Trace};
 use domain::task::Task;
 use serde_json::Value;
 use store::recorded::Recorded;
+use tools::Catalog;
+
+/// What a recorded call came to besides its tool, as its source describes that today; nothing where
+/// the tool is gone.
+pub(crate) fn also_of(catalog: &Catalog, tool: &str, arguments: &Value) -> Vec<JudgedAs> {
+    let found = catalog.lookup(tool);
+    found.map_or_else(Vec::new, |(tool, source)| {
+        tools::judged(tool, source, arguments).also
+    })
+}
 
 /// What policy says to a call, with everything that was looked at.
 pub(crate) fn explained(request: &Request<'_>, policy: &Policy) -> Trace {
@@ -17,7 +27,7 @@ pub(crate) fn explained(request: &Request<'_>, policy: &Policy) -> Trace {
 /// What policy says to a call that was recorded.
 pub(crate) fn forecast_of(
     call: &Recorded,
-    arguments: &Value,
+    (arguments, also): (&Value, &[JudgedAs]),
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
@@ -26,6 +36,7 @@ pub(crate) fn forecast_of(
         source: source_name(&call.tool),
         risk: call.risk,
         arguments: Some(arguments),
+        also,
         account_id: &call.account_id,
         role: call.role,
         client: &call.client,
@@ -40,7 +51,7 @@ pub(crate) fn forecast_of(
 pub(crate) fn would_be(
     task: &Task,
     approval: &Approval,
-    arguments: &Value,
+    (arguments, also): (&Value, &[JudgedAs]),
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
@@ -48,6 +59,7 @@ pub(crate) fn would_be(
         tool: &approval.binding.tool,
         source: source_name(&approval.binding.tool),
         risk: approval.risk,
+        also,
         ..of_task(task, arguments, now)
     };
     policy::decide(&request, policy)
@@ -57,13 +69,14 @@ pub(crate) fn would_be(
 pub(crate) fn recorded<'a>(
     task: &'a Task,
     call: &'a Call,
-    arguments: &'a Value,
+    (arguments, also): (&'a Value, &'a [JudgedAs]),
     at: Timestamp,
 ) -> Request<'a> {
     Request {
         tool: &call.binding.tool,
         source: source_name(&call.binding.tool),
         risk: call.risk,
+        also,
         ..of_task(task, arguments, at)
     }
 }
@@ -75,6 +88,7 @@ fn of_task<'a>(task: &'a Task, arguments: &'a Value, now: Timestamp) -> Request<
         source: "",
         risk: domain::tool::Risk::Unknown,
         arguments: Some(arguments),
+        also: &[],
         account_id: &task.account_id,
         role: task.role,
         client: &task.client,

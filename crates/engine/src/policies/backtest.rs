@@ -5,7 +5,7 @@
 //! of now. So only the change shows, not what else has changed since the call.
 
 use super::{RuleDraft, added, check, edited, permission};
-use crate::gate::forecast_of;
+use crate::gate::{also_of, forecast_of};
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::policy::{Change, Policy};
@@ -13,6 +13,7 @@ use domain::{AccountId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use store::recorded::{Recorded, RecordedFilter};
+use tools::Catalog;
 
 /// Calls that are looked at unless a caller says otherwise.
 const CALLS: u32 = 1_000;
@@ -172,6 +173,7 @@ impl Engine {
         let mut trial = Trial {
             now: self.inner.clock.now(),
             policies: HashMap::new(),
+            catalog: self.catalog(scope).await?,
             result: Backtest {
                 change,
                 looked_at: 0,
@@ -223,6 +225,7 @@ struct Trial {
     now: Timestamp,
     /// What bears on each person, as it is and as it would be.
     policies: HashMap<AccountId, (Policy, Policy)>,
+    catalog: Catalog,
     result: Backtest,
 }
 
@@ -244,8 +247,9 @@ impl Trial {
         };
         // The store keeps nothing else here; what cannot be read is decided as having no arguments.
         let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
-        let now = forecast_of(&call, &arguments, now, self.now);
-        let then = forecast_of(&call, &arguments, then, self.now);
+        let also = also_of(&self.catalog, &call.tool, &arguments);
+        let now = forecast_of(&call, (&arguments, &also), now, self.now);
+        let then = forecast_of(&call, (&arguments, &also), then, self.now);
         if now.effect == then.effect {
             return;
         }

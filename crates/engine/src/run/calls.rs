@@ -332,6 +332,10 @@ impl Sending {
                 self.bytes_max,
             )
             .await?;
+        let failed = match (answer.failed, self.wants_meta) {
+            (Some(failed), false) => return Err(failed),
+            (failed, _) => failed,
+        };
         if !self.wants_meta {
             return Ok(answer.data);
         }
@@ -341,6 +345,9 @@ impl Sending {
             .map(|(k, v)| (k, Value::String(v)))
             .collect();
         let mut told = json!({ "data": answer.data, "status": answer.status, "headers": headers });
+        if let Some(failed) = failed {
+            told["errors"] = failed.details.map_or(Value::Null, |mut d| d["errors"].take());
+        }
         if let Some(edited) = &self.edited {
             told["editedArguments"] = edited.clone();
         }

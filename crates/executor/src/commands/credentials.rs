@@ -133,7 +133,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
 }
 
 /// Reads a value and sets it as the credential of a source.
-pub(crate) async fn set(
+async fn set(
     context: &Context,
     client: &Client,
     source: &str,

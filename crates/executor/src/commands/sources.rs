@@ -1,17 +1,16 @@
 //! `executor sources`: connect APIs. `check` imports descriptions here, without any server.
 
+mod beside;
 mod check;
 mod presets;
 
-mod beside;
-
 use crate::client::Client;
-use crate::commands::credentials;
 use crate::commands::removed;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{fields, plain, table};
-use api::sources::{Header, NewSource, RefreshReport, Source, SourceChange};
+use crate::terminal::secret;
+use api::sources::{FirstCredential, Header, NewSource, RefreshReport, Source, SourceChange};
 use reqwest::Method;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Adds a source from the description at an address or in a file
     #[command(
-        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private"
+        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private\n  executor sources add https://api.github.com/graphql --auth bearer\n  executor sources add schema.graphql --base-url https://api.example.com/graphql"
     )]
     Add(Add),
     /// Lists sources
@@ -103,13 +102,13 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Add {
-    /// Address or file of the description, JSON or YAML, or the name of a preset
+    /// Address or file of the description (OpenAPI, GraphQL schema), address of a GraphQL endpoint, or name of a preset
     #[arg(value_name = "URL|FILE|PRESET")]
     from: String,
     /// Name its tools begin with; made from the title by default
     #[arg(long)]
     name: Option<String>,
-    /// What it is: openapi; detected by default
+    /// What it is: openapi or graphql; detected by default
     #[arg(long)]
     kind: Option<String>,
     /// Header to send with every call and when reading the description
@@ -238,7 +237,7 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
     } else {
         let text = std::fs::read_to_string(&add.from).map_err(|e| {
             Failure::usage(format!("cannot read a description from {}: {e}", add.from)).next(
-                "give an address that begins with http:// or https://, a file with JSON or YAML, or a name from `executor sources presets`",
+                "give an address that begins with http:// or https://, a file with JSON, YAML or a GraphQL schema, or a name from `executor sources presets`",
             )
         })?;
         new.document = Some(beside::whole(Path::new(&add.from), text));
@@ -246,29 +245,18 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
             .file_name()
             .map(|n| n.to_string_lossy().into_owned());
     }
-    let source: Source = client.send(Method::POST, &["sources"], &new).await?;
-    if let (Some(preset), None) = (&preset, &add.auth) {
-        context.output.note(&presets::advice(preset, &source.name));
-    }
+    let without_credential = add.auth.is_none();
     if let Some(auth) = add.auth {
-        let set = credentials::set(
-            context,
-            client,
-            &source.name,
-            Some(auth),
-            None,
-            add.from_file.as_deref(),
-        );
-        set.await.map_err(|failure| {
-            let message = format!(
-                "source {} was added, but not its credential: {}",
-                source.name, failure.message
-            );
-            Failure { message, ..failure }.next(format!(
-                "`executor credentials set {}` sets it",
-                source.name
-            ))
-        })?;
+        let what = format!("Credential ({auth})");
+        let value = secret(&context.output, &what, add.from_file.as_deref())?;
+        new.credential = Some(FirstCredential {
+            value: value.expose().to_owned(),
+            auth: Some(auth),
+        });
+    }
+    let source: Source = client.send(Method::POST, &["sources"], &new).await?;
+    if let Some(preset) = preset.filter(|_| without_credential) {
+        context.output.note(&presets::advice(&preset, &source.name));
     }
     context.output.show(&Added::of(&source), |_| {
         let mut text = format!(

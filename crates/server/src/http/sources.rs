@@ -9,6 +9,7 @@ use api::Page;
 use api::sources::{NewSource, Preset, RefreshReport, Source, SourceChange};
 use axum::Json;
 use axum::extract::{Path, State};
+use domain::credential::Secret;
 use domain::policy::Pattern;
 use engine::{DryRun, Enabled};
 use serde::Deserialize;
@@ -44,6 +45,7 @@ pub(crate) async fn add(
         headers: new.headers.into_iter().map(|h| (h.name, h.value)).collect(),
         allow_private: new.allow_private,
         idempotent: patterns(&new.idempotent)?,
+        credential: new.credential.map(first_credential).transpose()?,
     };
     Ok(Created(wire::source(
         &app.engine.add_source(&caller, new).await?,
@@ -166,6 +168,15 @@ pub(crate) async fn refresh(
         removed: report.removed,
         changed: report.changed,
     }))
+}
+
+fn first_credential(
+    given: api::sources::FirstCredential,
+) -> Result<engine::FirstCredential, Failure> {
+    Ok(engine::FirstCredential {
+        auth: given.auth.as_deref().map(wire::auth_scheme).transpose()?,
+        value: Secret::new(given.value),
+    })
 }
 
 fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {

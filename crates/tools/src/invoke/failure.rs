@@ -7,7 +7,7 @@ use crate::answer;
 use crate::egress::Arriving;
 use crate::error::FetchError;
 use crate::masking::Masks;
-use domain::source::Source;
+use domain::source::{Source, SourceKind};
 use domain::tool::{Tool, ToolError, ToolErrorCode};
 use serde_json::{Map, Value, json};
 
@@ -25,6 +25,8 @@ pub(crate) struct Failures<'a> {
     pub(crate) tool: &'a Tool,
     pub(crate) source: &'a Source,
     pub(crate) method: &'a str,
+    /// Whether it only reads, whatever its method.
+    pub(crate) reads: bool,
 }
 
 impl Failures<'_> {
@@ -34,7 +36,7 @@ impl Failures<'_> {
 
     /// Whether sending again cannot do a thing twice.
     fn is_safe(&self) -> bool {
-        matches!(self.method, "GET" | "HEAD" | "OPTIONS")
+        self.reads || matches!(self.method, "GET" | "HEAD" | "OPTIONS")
     }
 
     /// No complete answer.
@@ -108,7 +110,8 @@ impl Failures<'_> {
                     "the credential of `{source}` was refused (401); set it anew with `executor credentials set {source}`{snippet}"
                 ),
             ),
-            401 if !self.source.auth.is_empty() => (
+            // A GraphQL schema does not say how it lets callers in.
+            401 if !self.source.auth.is_empty() || self.source.kind == SourceKind::GraphQl => (
                 ToolErrorCode::CredentialMissing,
                 format!(
                     "`{source}` wants a credential (401); set one with `executor credentials set {source}`{snippet}"
@@ -186,10 +189,13 @@ fn shown(headers: &[(String, String)], body: &[u8], complete: bool, masks: &Mask
 /// What an error says in the fields that APIs commonly say it in.
 fn own_sentence(body: &Value) -> Option<&str> {
     const KEYS: [&str; 5] = ["message", "detail", "error_description", "error", "title"];
-    KEYS.iter().find_map(|key| {
-        let found = body.get(*key)?;
-        found.as_str().or_else(|| found.get("message")?.as_str())
-    })
+    let listed = || body.pointer("/errors/0/message")?.as_str();
+    KEYS.iter()
+        .find_map(|key| {
+            let found = body.get(*key)?;
+            found.as_str().or_else(|| found.get("message")?.as_str())
+        })
+        .or_else(listed)
 }
 
 /// The beginning of the body for the message: an error's own sentence, if it has one.

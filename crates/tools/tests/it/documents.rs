@@ -18,12 +18,12 @@ const DOCUMENTS: [(&str, &str); 4] = [
 /// Of the npm package `@octokit/openapi`.
 const GITHUB: &str = "api.github.com.json";
 
-pub(crate) fn shared() -> PathBuf {
+pub(crate) fn shared(folder: &str) -> PathBuf {
     let shared = std::env::var_os("EXECUTOR_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
         PathBuf::from,
     );
-    let data = shared.join("data/openapi");
+    let data = shared.join("data").join(folder);
     assert!(
         data.is_dir(),
         "{} is missing: set EXECUTOR_SHARED to the directory that holds data/",
@@ -39,7 +39,7 @@ fn bytes(file: &str) -> Vec<u8> {
             "/../../tests/node/node_modules/@octokit/openapi/generated/api.github.com.json"
         ))
     } else {
-        shared().join(file)
+        shared("openapi").join(file)
     };
     std::fs::read(&path).unwrap_or_else(|e| {
         panic!(
@@ -180,7 +180,7 @@ fn well_known_tools_have_their_names() {
 }
 
 /// Runs the real compiler over generated text.
-fn compile(name: &str, files: &[(String, String)]) {
+pub(crate) fn compile(name: &str, files: &[(String, String)]) {
     let tsc = PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/node/node_modules/.bin/tsc"

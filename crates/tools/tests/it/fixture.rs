@@ -3,7 +3,7 @@
 use domain::call::{Admission, Binding};
 use domain::credential::Secret;
 use domain::policy::{Decision, Effect};
-use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::source::{AuthScheme, Origin, Source, SourceStatus};
 use domain::tool::{Tool, ToolError};
 use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
     let source = Source {
         id: SourceId::from_bits([7; 16]),
         name: name.to_owned(),
-        kind: SourceKind::OpenApi,
+        kind: import.kind,
         title: import.title,
         origin: Origin::Upload("test.json".to_owned()),
         base_url: import.base_url,

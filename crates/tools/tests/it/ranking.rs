@@ -22,7 +22,7 @@ const FLOORS: [(&str, f64); 3] = [
 ];
 
 fn published() -> Vec<sets::Set> {
-    let mut sets = sets::published(&shared().join("../search"));
+    let mut sets = sets::published(&shared("search"));
     // Every tenth of twenty thousand tells the same, in a tenth of the time.
     let single = &mut sets[0].queries;
     *single = single.iter().step_by(10).cloned().collect();

@@ -26,6 +26,7 @@ mod fleet;
 mod ledger;
 mod receiver;
 mod server;
+mod shop;
 mod stream;
 mod upstream;
 
@@ -45,6 +46,7 @@ mod faults;
 mod floods;
 mod gate;
 mod generated;
+mod graphql;
 mod hostile;
 mod http;
 mod keeping;

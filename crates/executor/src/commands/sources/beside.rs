@@ -25,8 +25,8 @@ pub(super) fn parsed(file: &Path, bytes: &[u8]) -> Result<Parsed, ImportError> {
 /// any. What is no description is left to whoever reads it.
 pub(super) fn whole(file: &Path, text: String) -> String {
     match parsed(file, text.as_bytes()) {
-        Ok(parsed) if parsed.has_others() => parsed.bundled(),
-        Ok(_) | Err(_) => text,
+        Ok(parsed) => parsed.bundled().unwrap_or(text),
+        Err(_) => text,
     }
 }
 
