@@ -9,6 +9,8 @@ use crate::{SourceId, Timestamp};
 pub enum SourceKind {
     /// An OpenAPI description of an HTTP API.
     OpenApi,
+    /// A server that speaks the Model Context Protocol.
+    Mcp,
 }
 
 impl SourceKind {
@@ -17,13 +19,16 @@ impl SourceKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenApi => "openapi",
+            Self::Mcp => "mcp",
         }
     }
 
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        (text == Self::OpenApi.as_str()).then_some(Self::OpenApi)
+        [Self::OpenApi, Self::Mcp]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
     }
 }
 
@@ -61,6 +66,33 @@ pub enum Origin {
     Url(String),
     /// A text that a person uploaded; the name is the file's, for showing only.
     Upload(String),
+    /// A program of this machine that is spoken to over its input and output, with its arguments.
+    Command(Vec<String>),
+}
+
+impl Origin {
+    /// As people see it: the address, the name of the file, or the command line.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Url(text) | Self::Upload(text) => text.clone(),
+            Self::Command(words) => words
+                .iter()
+                .map(|word| quoted(word))
+                .collect::<Vec<_>>()
+                .join(" "),
+        }
+    }
+}
+
+/// A word of a command line so that a reader sees where it begins and ends.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// One way a source lets callers in, as its description declares it.
@@ -77,6 +109,12 @@ pub enum AuthScheme {
         /// Where it goes.
         location: ApiKeyLocation,
         /// The name of the header, parameter or cookie.
+        name: String,
+    },
+    /// A variable in the environment of a command, set when it starts.
+    #[serde(rename_all = "camelCase")]
+    Env {
+        /// The variable.
         name: String,
     },
 }
@@ -112,10 +150,13 @@ pub struct Source {
     pub auth: Vec<AuthScheme>,
     /// Whether a person allowed its own host and port to be on a private network.
     pub allow_private: bool,
-    /// Extra headers that a person set, sent with every call.
+    /// Extra headers that a person set, sent with every call; of a command, the variables of its
+    /// environment.
     pub headers: Vec<(String, String)>,
     /// Tools of which an administrator says that a call sent twice does what one sent once does.
     pub idempotent: Vec<Pattern>,
+    /// Whether an administrator trusts what the source says about the risk of its own tools.
+    pub trust_hints: bool,
     /// How it is.
     pub status: SourceStatus,
     /// How many tools it yields.

@@ -1,17 +1,24 @@
 //! Sources: add, refresh, switch, remove. A refresh that fails keeps the tools of the one before.
 
+mod changes;
+mod found;
+mod mcp;
+
 use crate::audit::by_person;
+use crate::credentials::NewCredential;
 use crate::{Engine, Error, aside, entropy};
+use changes::difference;
 use domain::access::{Caller, Permission, Scope};
+use domain::credential::CredentialScope;
 use domain::event::EventKind;
 use domain::limits::Limit;
 use domain::policy::Pattern;
-use domain::source::{Origin, Source, SourceKind, SourceStatus};
-use domain::tool::{Tool, fold_path};
-use domain::{SourceId, Timestamp};
+use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::tool::fold_path;
+use domain::{AccountId, SourceId, Timestamp};
 use futures_util::future::BoxFuture;
+pub(crate) use mcp::McpCall;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::sync::Arc;
 use store::sources::Imported;
 use tools::{Import, ImportOptions, Parsed};
@@ -27,6 +34,8 @@ const PATTERNS_MAX: usize = 100;
 pub struct NewSource {
     /// The address of a description.
     pub url: Option<String>,
+    /// A program of this machine to speak MCP with, and its arguments.
+    pub command: Vec<String>,
     /// A description with the name of its file.
     pub document: Option<(String, Vec<u8>)>,
     /// The name its tools begin with.
@@ -35,8 +44,12 @@ pub struct NewSource {
     pub kind: Option<String>,
     /// Where to send calls, in place of what the description says.
     pub base_url: Option<String>,
-    /// Headers to send with every call.
+    /// Headers to send with every call; for a command, variables of its environment.
     pub headers: Vec<(String, String)>,
+    /// How it lets callers in, for an MCP server whose credential is set next.
+    pub auth: Option<AuthScheme>,
+    /// Whether what it says about the risk of its own tools is believed.
+    pub trust_hints: bool,
     /// Whether its own host and port may be on a private network.
     pub allow_private: bool,
     /// Which of its tools may be called twice without harm.
@@ -98,44 +111,30 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
-            if let Some(kind) = &new.kind
-                && SourceKind::parse(kind).is_none()
-            {
-                return Err(Error::invalid(
-                    "invalid_source",
-                    format!("'{kind}' is no kind of source; the kind known is openapi"),
-                ));
-            }
-            let (origin, document) = self.read_description(&new).await?;
-            let incoming = Incoming {
-                id: SourceId::from_bits(entropy::bits()),
-                name: new.name.clone(),
-                origin,
-                document,
-                base_url: new.base_url.clone(),
-            };
-            let (incoming, name, import) = import(incoming).await?;
-            require_base_url(&import)?;
+            let id = SourceId::from_bits(entropy::bits());
+            let found = self.found(&caller, &new, &id).await?;
+            let import = found.import;
             let now = self.inner.clock.now();
             let source = Source {
-                id: incoming.id.clone(),
-                name: name.clone(),
+                id,
+                name: found.name,
                 kind: import.kind,
                 title: import.title.clone(),
-                origin: incoming.origin.clone(),
+                origin: found.origin,
                 base_url: import.base_url.clone(),
                 auth: import.auth.clone(),
                 allow_private: new.allow_private,
-                headers: new.headers.clone(),
+                headers: found.headers,
                 idempotent: new.idempotent.clone(),
-                status: SourceStatus::Ready,
+                trust_hints: new.trust_hints,
+                status: found.status,
                 tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
                 warnings: import.warnings.clone(),
                 document_digest: import.document_digest.clone(),
                 created_at: now,
                 refreshed_at: now,
             };
-            let document = String::from_utf8_lossy(&incoming.document).into_owned();
+            let document = found.document;
             let definitions = import.definitions.to_string();
             let import = Arc::new(import);
             self.commit(&scope, {
@@ -167,30 +166,17 @@ impl Engine {
                 }
             })
             .await?;
+            if let Some((scheme, value)) = found.secret {
+                let credential = NewCredential {
+                    source: source.id.to_string(),
+                    value,
+                    scope: CredentialScope::Workspace,
+                    auth: Some(scheme),
+                };
+                self.set_credential(&caller, credential).await?;
+            }
             Ok(source)
         })
-    }
-
-    async fn read_description(&self, new: &NewSource) -> Result<(Origin, Vec<u8>), Error> {
-        match (&new.url, &new.document) {
-            (Some(url), None) => {
-                let document = self.fetch(url, &new.headers, new.allow_private).await?;
-                Ok((Origin::Url(url.clone()), document))
-            }
-            (None, Some((name, document))) => {
-                if document.len() > DOCUMENT_BYTES_MAX {
-                    return Err(Error::invalid(
-                        "invalid_source",
-                        format!("the description is larger than {DOCUMENT_BYTES_MAX} bytes"),
-                    ));
-                }
-                Ok((Origin::Upload(name.clone()), document.clone()))
-            }
-            (Some(_), Some(_)) | (None, None) => Err(Error::invalid(
-                "invalid_source",
-                "give either the address of a description or its text",
-            )),
-        }
     }
 
     async fn fetch(
@@ -254,7 +240,8 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
             let source = self.source(&caller, &wanted).await?;
-            match self.import_again(&scope, &source).await {
+            let account = &caller.account_id;
+            match self.import_again(&scope, &source, account).await {
                 Ok((document, import)) => {
                     self.swap(&caller, &scope, source, document, import, dry_run)
                         .await
@@ -275,13 +262,17 @@ impl Engine {
         &self,
         scope: &Scope,
         source: &Source,
+        account: &AccountId,
     ) -> Result<(Vec<u8>, Import), Error> {
+        if source.kind == SourceKind::Mcp {
+            return self.mcp_again(scope, source, account).await;
+        }
         let document = match &source.origin {
             Origin::Url(url) => {
                 self.fetch(url, &source.headers, source.allow_private)
                     .await?
             }
-            Origin::Upload(_) => {
+            Origin::Upload(_) | Origin::Command(_) => {
                 let (scope, id) = (scope.clone(), source.id.clone());
                 self.inner
                     .store
@@ -403,6 +394,9 @@ impl Engine {
                 Enabled::Yes => SourceStatus::Ready,
                 Enabled::No => SourceStatus::Disabled,
             };
+            if enabled == Enabled::No {
+                self.inner.mcp.forget(&source.id);
+            }
             self.set_status(&caller, &scope, source, status).await
         })
     }
@@ -459,6 +453,7 @@ impl Engine {
             let scope = caller.scope(Permission::ManageWorkspace)?;
             let source = self.source(&caller, &wanted).await?;
             let now = self.inner.clock.now();
+            self.inner.mcp.forget(&source.id);
             self.commit(&scope, {
                 let scope = scope.clone();
                 move |tx| {
@@ -487,9 +482,10 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
 /// Imports aside: a large description takes a while. Yields the source's name too.
 async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error> {
     aside::run(move || {
-        let (location, shown) = match &incoming.origin {
-            Origin::Url(url) => (Some(url.as_str()), url),
-            Origin::Upload(file) => (None, file),
+        let shown = &incoming.origin.shown();
+        let location = match &incoming.origin {
+            Origin::Url(url) => Some(url.as_str()),
+            Origin::Upload(_) | Origin::Command(_) => None,
         };
         let refused =
             |e: tools::ImportError| Error::invalid("invalid_source", format!("{shown}: {e}"));
@@ -529,33 +525,6 @@ fn require_base_url(import: &Import) -> Result<(), Error> {
     Ok(())
 }
 
-fn difference(before: &[Tool], after: &[Tool]) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let old: HashMap<&str, &str> = before
-        .iter()
-        .map(|t| (t.path.as_str(), t.digest.as_str()))
-        .collect();
-    let new: HashMap<&str, &str> = after
-        .iter()
-        .map(|t| (t.path.as_str(), t.digest.as_str()))
-        .collect();
-    let of = |tools: &[Tool], keep: &dyn Fn(&Tool) -> bool| {
-        let mut paths: Vec<String> = tools
-            .iter()
-            .filter(|t| keep(t))
-            .map(|t| t.path.clone())
-            .collect();
-        paths.sort();
-        paths
-    };
-    (
-        of(after, &|t| !old.contains_key(t.path.as_str())),
-        of(before, &|t| !new.contains_key(t.path.as_str())),
-        of(after, &|t| {
-            old.get(t.path.as_str()).is_some_and(|d| *d != t.digest)
-        }),
-    )
-}
-
 fn told(
     tx: &mut store::Tx<'_>,
     scope: &Scope,
@@ -572,12 +541,13 @@ fn told(
     let detail: Value = json!({
         "name": source.name,
         "kind": source.kind.as_str(),
-        "origin": match &source.origin { Origin::Url(u) => u, Origin::Upload(n) => n },
+        "origin": source.origin.shown(),
         "baseUrl": source.base_url,
         "allowPrivate": source.allow_private,
         "headers": headers,
         "status": source.status.as_str(),
         "idempotent": source.idempotent,
+        "trustHints": source.trust_hints,
         "tools": source.tool_count,
         "document": source.document_digest,
     });

@@ -4,7 +4,7 @@
 //! attached last, only for the source's own origin, and masked in all that returns. Nothing is
 //! ever sent twice: no retry, and a redirect is followed only within the origin.
 
-mod failure;
+pub(crate) mod failure;
 
 use crate::answer;
 use crate::catalog::SourceTools;
@@ -86,7 +86,7 @@ impl Invoker {
     }
 }
 
-fn masked(mut error: ToolError, masks: &Masks) -> ToolError {
+pub(crate) fn masked(mut error: ToolError, masks: &Masks) -> ToolError {
     error.message = masks.text(&error.message).into_owned();
     if let Some(details) = &mut error.details {
         masks.value(details);
@@ -218,7 +218,7 @@ impl Call<'_> {
 }
 
 /// Puts a credential where its scheme wants it, over anything already there.
-fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
+pub(crate) fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
     let secret = attachment.secret.expose();
     let mut set = |name: &str, value: String| {
         let name = name.to_ascii_lowercase();
@@ -241,6 +241,8 @@ fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
         } => {
             outgoing.url.query_pairs_mut().append_pair(name, secret);
         }
+        // For processes, which get it when they start.
+        AuthScheme::Env { .. } => {}
         AuthScheme::ApiKey {
             location: ApiKeyLocation::Cookie,
             name,

@@ -17,6 +17,7 @@ pub mod egress;
 mod error;
 mod invoke;
 mod masking;
+mod mcp;
 mod nearest;
 mod openapi;
 mod repeat;
@@ -29,6 +30,10 @@ pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
 pub use egress::{Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Taken};
 pub use error::{FetchError, ImportError};
 pub use invoke::{Answer, Attachment, Invoker};
+pub use mcp::{
+    HintTrust, McpChange, McpError, McpListing, McpPerson, McpServer, McpServers, McpWay,
+    looks_like_mcp, mcp_servers,
+};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};

@@ -25,6 +25,14 @@ pub(crate) mod answer_form {
     pub(crate) use super::responses::Form;
 }
 
+/// What the import of other kinds of sources shares with this one.
+pub(crate) mod shared {
+    pub(crate) use super::document::Document;
+    pub(crate) use super::keywords::described;
+    pub(crate) use super::names::{segment, visible_text, words};
+    pub(crate) use super::schema::Schemas;
+}
+
 pub use names::{suggest_name, valid_name};
 
 use crate::error::ImportError;
@@ -94,7 +102,7 @@ impl Warnings {
         }
     }
 
-    fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         if self.beyond > 0 {
             self.texts
                 .push(format!("and {} more of these", self.beyond));

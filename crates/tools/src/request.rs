@@ -10,6 +10,7 @@ use crate::catalog::SourceTools;
 use crate::openapi::binding::{Location, Operation, Parameter};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::source::SourceKind;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -83,6 +84,9 @@ impl TryFrom<Wire> for Prepared {
 /// `invalid_arguments` where a value cannot be put in its place (`..` in a path, a line break in a
 /// header, a file that is no base64), `upstream_unreachable` where the source has no base address.
 pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepared, ToolError> {
+    if source.source.kind == SourceKind::Mcp {
+        return crate::mcp::prepare(tool, source, args);
+    }
     let operation = Operation::deserialize(&tool.binding).map_err(|problem| {
         tracing::error!(tool.path = %tool.path, %problem, "a stored binding cannot be read");
         let text = "the stored definition of this tool is broken; refresh its source";

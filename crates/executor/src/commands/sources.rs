@@ -26,9 +26,10 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Adds a source from the description at an address or in a file
+    /// Adds a source: the description at an address or in a file, an MCP server at an address or as a
+    /// command, or the servers of an mcp.json
     #[command(
-        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private"
+        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private\n  executor sources add https://mcp.example.com/mcp --auth bearer\n  executor sources add --name files -- npx -y @modelcontextprotocol/server-filesystem ~/notes\n  executor sources add mcp.json"
     )]
     Add(Add),
     /// Lists sources
@@ -96,19 +97,25 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Add {
-    /// Address or file of the description, JSON or YAML
-    #[arg(value_name = "URL|FILE")]
-    from: String,
+    /// Address of a description or MCP server, or file with a description or an mcp.json
+    #[arg(value_name = "URL|FILE", required_unless_present = "command")]
+    from: Option<String>,
+    /// Program of the server's machine that speaks MCP, and its arguments, after --
+    #[arg(value_name = "COMMAND", last = true, conflicts_with = "from")]
+    command: Vec<String>,
     /// Name its tools begin with; made from the title by default
     #[arg(long)]
     name: Option<String>,
-    /// What it is: openapi; detected by default
+    /// What it is: openapi or mcp; detected by default
     #[arg(long)]
     kind: Option<String>,
     /// Header to send with every call and when reading the description
     #[arg(long, value_name = "K: V", value_parser = header)]
     header: Vec<Header>,
-    /// Set its credential too: bearer, basic, header:NAME, query:NAME or cookie:NAME
+    /// Variable to set in the environment of a command; a secret is set with --auth env:NAME
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "command")]
+    env: Vec<Header>,
+    /// Set its credential too: bearer, basic, header:NAME, query:NAME, cookie:NAME or env:NAME
     #[arg(long)]
     auth: Option<String>,
     /// File with the credential's value, with --auth
@@ -120,6 +127,9 @@ struct Add {
     /// Let this source's own host and port be on a private network
     #[arg(long)]
     allow_private: bool,
+    /// Believe what an MCP server says about the risk of its own tools
+    #[arg(long)]
+    trust_hints: bool,
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
@@ -213,63 +223,139 @@ async fn set_enabled(
     Ok(())
 }
 
-async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
+async fn added(context: &Context, client: &Client, mut add: Add) -> Result<Exit> {
+    let news = to_add(&mut add)?;
+    let several = news.len() > 1;
+    if several && add.auth.is_some() {
+        return Err(Failure::usage(
+            "--auth sets one credential, and this file names several servers",
+        )
+        .next("add the file without it, then `executor credentials set SOURCE`"));
+    }
+    let mut sources: Vec<Source> = Vec::new();
+    for new in news {
+        let source: Source = client.send(Method::POST, &["sources"], &new).await?;
+        if !context.output.json {
+            context.output.line(&told(&source));
+        }
+        sources.push(source);
+    }
+    if let Some(auth) = add.auth {
+        for source in &mut sources {
+            set_credential(context, client, source, &auth, add.from_file.as_deref()).await?;
+        }
+    }
+    if context.output.json {
+        let shown: Vec<Added<'_>> = sources.iter().map(Added::of).collect();
+        match shown.as_slice() {
+            [one] => context.output.document(one),
+            several => context.output.document(&several),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What to add: one source, or one for each server of an `mcp.json`.
+fn to_add(add: &mut Add) -> Result<Vec<NewSource>> {
     let mut new = NewSource {
-        name: add.name,
-        kind: add.kind,
-        base_url: add.base_url,
-        headers: add.header,
+        name: add.name.take(),
+        kind: add.kind.take(),
+        base_url: add.base_url.take(),
+        headers: std::mem::take(&mut add.header),
+        auth: add.auth.clone(),
+        trust_hints: add.trust_hints,
         allow_private: add.allow_private,
         ..NewSource::default()
     };
-    if add.from.starts_with("http://") || add.from.starts_with("https://") {
-        new.url = Some(add.from);
-    } else {
-        let text = std::fs::read_to_string(&add.from).map_err(|e| {
-            Failure::usage(format!("cannot read a description from {}: {e}", add.from)).next(
-                "give an address that begins with http:// or https://, or a file with JSON or YAML",
-            )
-        })?;
-        new.document = Some(text);
-        new.file_name = Path::new(&add.from)
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned());
+    let Some(from) = add.from.take() else {
+        new.command = std::mem::take(&mut add.command);
+        new.headers = std::mem::take(&mut add.env);
+        return Ok(vec![new]);
+    };
+    if from.starts_with("http://") || from.starts_with("https://") {
+        new.url = Some(from);
+        return Ok(vec![new]);
     }
-    let source: Source = client.send(Method::POST, &["sources"], &new).await?;
-    if let Some(auth) = add.auth {
-        let set = credentials::set(
-            context,
-            client,
-            &source.name,
-            Some(auth),
-            None,
-            add.from_file.as_deref(),
-        );
-        set.await.map_err(|failure| {
-            let message = format!(
-                "source {} was added, but not its credential: {}",
-                source.name, failure.message
-            );
-            Failure { message, ..failure }.next(format!(
-                "`executor credentials set {}` sets it",
-                source.name
-            ))
-        })?;
-    }
-    context.output.show(&Added::of(&source), |_| {
-        let mut text = format!(
-            "{} {}: {} tools from {}",
-            plain(&source.name),
-            source.status,
-            source.tool_count,
-            plain(&source.title)
-        );
-        for warning in &source.warnings {
-            text.push_str(&format!("\n  left out: {}", plain(warning)));
+    let text = std::fs::read_to_string(&from).map_err(|e| {
+        Failure::usage(format!("cannot read a description from {from}: {e}")).next(
+            "give an address that begins with http:// or https://, or a file with JSON or YAML",
+        )
+    })?;
+    new.file_name = Path::new(&from)
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned());
+    let servers = match tools::mcp_servers(text.as_bytes()) {
+        Some(Ok(servers)) if servers.len() > 1 && new.name.is_none() => servers,
+        Some(_) | None => {
+            new.document = Some(text);
+            return Ok(vec![new]);
         }
-        text
+    };
+    // Each server of the block is a source of its own, under the name that it has there.
+    let block: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let entry = |name: &str| {
+        ["mcpServers", "servers"]
+            .iter()
+            .find_map(|key| block.get(*key)?.get(name))
+    };
+    let each = servers.iter().map(|server| NewSource {
+        document: Some(
+            json!({ "mcpServers": { (server.name.as_str()): entry(&server.name) } }).to_string(),
+        ),
+        ..new.clone()
     });
-    Ok(Exit::Done)
+    Ok(each.collect())
+}
+
+async fn set_credential(
+    context: &Context,
+    client: &Client,
+    source: &mut Source,
+    auth: &str,
+    from_file: Option<&Path>,
+) -> Result<()> {
+    let set = credentials::set(
+        context,
+        client,
+        &source.name,
+        Some(auth.to_owned()),
+        None,
+        from_file,
+    );
+    set.await.map_err(|failure| {
+        let message = format!(
+            "source {} was added, but not its credential: {}",
+            source.name, failure.message
+        );
+        Failure { message, ..failure }.next(format!(
+            "`executor credentials set {}` sets it",
+            source.name
+        ))
+    })?;
+    // Its tools may have been read only now.
+    let before = source.tool_count;
+    *source = client.get(&["sources", &source.id], &[]).await?;
+    if !context.output.json && source.tool_count != before {
+        context.output.line(&told(source));
+    }
+    Ok(())
+}
+
+fn told(source: &Source) -> String {
+    let mut text = format!(
+        "{} {}: {} tools from {}",
+        plain(&source.name),
+        source.status,
+        source.tool_count,
+        plain(&source.title)
+    );
+    if let Some(reason) = &source.reason {
+        text.push_str(&format!("\n  {}", plain(reason)));
+    }
+    for warning in &source.warnings {
+        text.push_str(&format!("\n  left out: {}", plain(warning)));
+    }
+    text
 }
 
 /// What `sources add` prints.
@@ -319,6 +405,10 @@ fn shown(source: &Source) -> String {
             .to_owned(),
         ),
         ("repeatable", source.idempotent.join("\n")),
+        (
+            "hints",
+            if source.trust_hints { "trusted" } else { "" }.to_owned(),
+        ),
         ("tools", source.tool_count.to_string()),
         ("left out", source.warnings.join("\n")),
         ("added", source.created_at.clone()),
@@ -370,6 +460,16 @@ fn check(output: &Output, files: &[PathBuf]) -> Exit {
         output.document(&documents);
     }
     exit
+}
+
+fn variable(text: &str) -> std::result::Result<Header, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Header {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 fn header(text: &str) -> std::result::Result<Header, String> {

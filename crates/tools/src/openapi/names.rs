@@ -156,7 +156,7 @@ fn capitalized(word: &str) -> String {
 }
 
 /// A path segment that a program can write as `tools.a.b`.
-fn segment(words: &[String]) -> String {
+pub(crate) fn segment(words: &[String]) -> String {
     let name = camel(words);
     match name.chars().next() {
         Some(c) if c.is_ascii_digit() => format!("_{name}"),
