@@ -5,6 +5,9 @@ use crate::error::FetchError;
 use crate::mcp::limits::MESSAGE_BYTES_MAX;
 use tokio::time::Instant;
 
+/// The error by which a server refuses a revision.
+const UNSUPPORTED_VERSION: i64 = -32022;
+
 /// Why an MCP server could not be reached, or what it offers could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -81,6 +84,20 @@ impl Fault {
             | Self::Resting { .. }
             | Self::Full(_) => false,
         }
+    }
+
+    /// Whether a server refuses the revision that a message was in and would take another.
+    pub(super) fn offers(&self, version: &str) -> bool {
+        let Self::Rpc(RpcError {
+            code: UNSUPPORTED_VERSION,
+            data: Some(data),
+            ..
+        }) = self
+        else {
+            return false;
+        };
+        let offered = data.get("supported").and_then(|s| s.as_array());
+        offered.is_some_and(|all| all.iter().any(|one| one == version))
     }
 
     /// Whether the connection is of no more use.

@@ -5,6 +5,7 @@
 
 use super::limits::{DESCRIPTION_CHARS_MAX, SCHEMA_BYTES_MAX};
 use super::session::Identity;
+use super::wire::STATELESS;
 use crate::error::ImportError;
 use crate::openapi::shared::{Document, Schemas, described, segment, words};
 use crate::openapi::{Closure, Import, ImportOptions, Warnings};
@@ -91,7 +92,12 @@ impl McpListing {
     ) -> Result<Import, ImportError> {
         let mut warnings = Warnings::default();
         self.warnings.iter().for_each(|w| warnings.add(w.as_str()));
-        let offered = offered(&self.tools, &mut warnings);
+        let mut offered = offered(&self.tools, &mut warnings);
+        if self.version == STATELESS {
+            leave_out_malformed(&mut offered, &mut warnings);
+        } else {
+            leave_out_tasks(&mut offered, &mut warnings);
+        }
         let document = schemas_of(&offered, &mut warnings);
         let paths = settle(offered.keys().copied(), options.name);
         let mut schemas = Schemas::new(&document);
@@ -170,6 +176,39 @@ fn offered<'a>(tools: &'a [Value], warnings: &mut Warnings) -> BTreeMap<&'a str,
         }
     }
     found
+}
+
+/// The tasks of 2025-11-25 were an experiment that the next revision replaced; they are not spoken.
+fn leave_out_tasks(offered: &mut BTreeMap<&str, &Value>, warnings: &mut Warnings) {
+    offered.retain(|name, tool| {
+        let required = tool
+            .pointer("/execution/taskSupport")
+            .and_then(Value::as_str);
+        let required = required == Some("required");
+        if required {
+            warnings.add(format!(
+                "the tool `{}` was left out: it can be called as a task of 2025-11-25 alone",
+                super::fault::shortened(name)
+            ));
+        }
+        !required
+    });
+}
+
+/// A tool that cannot be called as its own description wants it is none.
+fn leave_out_malformed(offered: &mut BTreeMap<&str, &Value>, warnings: &mut Warnings) {
+    offered.retain(|name, tool| {
+        let mirrored = tool
+            .get("inputSchema")
+            .map_or_else(|| Ok(BTreeMap::new()), mirrored);
+        if let Err(problem) = &mirrored {
+            warnings.add(format!(
+                "the tool `{}` was left out: an x-mcp-header of it {problem}",
+                super::fault::shortened(name)
+            ));
+        }
+        mirrored.is_ok()
+    });
 }
 
 /// Their schemas as one document, in which every reference leads to where its own schema is.
@@ -270,7 +309,10 @@ fn tool_of(
     let binding = Binding {
         mcp_tool: name.to_owned(),
         idempotent: hint("idempotentHint") == Some(true),
-        headers: tool.get("inputSchema").map(mirrored).unwrap_or_default(),
+        headers: tool
+            .get("inputSchema")
+            .and_then(|schema| mirrored(schema).ok())
+            .unwrap_or_default(),
     };
     Tool {
         path: String::new(),
@@ -301,24 +343,60 @@ fn description(name: &str, tool: &Value, warnings: &mut Warnings) -> String {
     described(&own, DESCRIPTION_CHARS_MAX, warnings)
 }
 
-/// The arguments that a server wants in headers too (`x-mcp-header`): simple values under
-/// `properties` alone. What is malformed is not mirrored, and the server says what it misses.
-fn mirrored(schema: &Value) -> BTreeMap<String, Vec<String>> {
+/// The arguments that a server wants in headers too (`x-mcp-header`): simple values, reached through
+/// `properties` alone, each under a name of its own. The error says what is malformed.
+fn mirrored(schema: &Value) -> Result<BTreeMap<String, Vec<String>>, String> {
     let mut found = BTreeMap::new();
-    let mut places = vec![(Vec::new(), schema)];
-    while let Some((at, schema)) = places.pop() {
-        let properties = schema.get("properties").and_then(Value::as_object);
-        for (name, property) in properties.into_iter().flatten() {
-            let mut at: Vec<String> = at.clone();
-            at.push(name.clone());
-            let header = property.get("x-mcp-header").and_then(Value::as_str);
-            if let Some(header) = header.filter(|h| is_token(h)) {
-                found.insert(header.to_ascii_lowercase(), at.clone());
-            }
-            places.push((at, property));
+    look_for_headers(schema, Some(&[]), &mut found)?;
+    Ok(found)
+}
+
+/// `at` is the way to a schema that is reached through `properties` alone.
+fn look_for_headers(
+    schema: &Value,
+    at: Option<&[String]>,
+    found: &mut BTreeMap<String, Vec<String>>,
+) -> Result<(), String> {
+    let Value::Object(map) = schema else {
+        if let Value::Array(items) = schema {
+            items
+                .iter()
+                .try_for_each(|item| look_for_headers(item, None, found))?;
+        }
+        return Ok(());
+    };
+    if let Some(header) = map.get("x-mcp-header") {
+        let header = header
+            .as_str()
+            .filter(|h| is_token(h))
+            .ok_or("is no name of a header")?;
+        let at = at
+            .filter(|at| !at.is_empty())
+            .ok_or("stands where no argument is")?;
+        let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
+        if !matches!(kind, "string" | "integer" | "boolean") {
+            return Err("is of an argument that is no text, whole number or boolean".to_owned());
+        }
+        if found
+            .insert(header.to_ascii_lowercase(), at.to_vec())
+            .is_some()
+        {
+            return Err("is used twice".to_owned());
         }
     }
-    found
+    for (key, value) in map {
+        match (key.as_str(), value) {
+            ("default" | "const" | "enum" | "examples" | "x-mcp-header", _) => {}
+            ("properties", Value::Object(properties)) => {
+                for (name, property) in properties {
+                    let way = at.map(|at| [at, &[name.clone()]].concat());
+                    look_for_headers(property, way.as_deref(), found)?;
+                }
+            }
+            (_, value) => look_for_headers(value, None, found)?,
+        }
+    }
+    Ok(())
 }
 
 fn is_token(text: &str) -> bool {

@@ -144,7 +144,11 @@ impl Session {
         deadline: Instant,
     ) -> Result<Self, Fault> {
         let mut session = Self::new(Link::Http(Arc::clone(&http)), Arc::clone(&peer));
-        match session.discover(deadline).await {
+        let mut discovered = session.discover(deadline).await;
+        if matches!(&discovered, Err(fault) if fault.offers(STATELESS)) {
+            discovered = session.discover(deadline).await;
+        }
+        match discovered {
             Ok(()) => return Ok(session),
             Err(Fault::Refused(refused)) if refused.status >= 500 => {}
             Err(fault) if fault.is_foreign() => {}

@@ -13,6 +13,7 @@ mod discovery;
 mod documents;
 mod failures;
 mod fixture;
+mod mcp;
 mod naming;
 mod reach;
 mod repeating;

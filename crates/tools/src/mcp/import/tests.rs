@@ -166,21 +166,31 @@ fn what_is_huge_or_hidden_is_cut_and_said() {
 
 #[test]
 fn arguments_that_travel_in_headers_are_found_under_properties_alone() {
-    let schema = json!({ "properties": {
+    let of = |properties: Value| mirrored(&json!({ "type": "object", "properties": properties }));
+    let found = of(json!({
         "region": { "type": "string", "x-mcp-header": "Region" },
-        "inner": { "properties": { "tenant": { "x-mcp-header": "Tenant" } } },
-        "bad": { "x-mcp-header": "a b" },
-        "list": { "items": { "x-mcp-header": "Item" } },
-    }});
-    let found = mirrored(&schema);
-    assert_eq!(
-        found.into_iter().collect::<Vec<_>>(),
-        [
-            ("region".to_owned(), vec!["region".to_owned()]),
-            (
-                "tenant".to_owned(),
-                vec!["inner".to_owned(), "tenant".to_owned()]
-            ),
-        ]
-    );
+        "inner": { "properties": { "tenant": { "type": "integer", "x-mcp-header": "Tenant" } } },
+        "x-mcp-header": { "type": "string" },
+    }));
+    let way = |names: &[&str]| {
+        names
+            .iter()
+            .map(|n| (*n).to_owned())
+            .collect::<Vec<String>>()
+    };
+    let expected = [
+        ("region".to_owned(), way(&["region"])),
+        ("tenant".to_owned(), way(&["inner", "tenant"])),
+    ];
+    assert_eq!(found, Ok(expected.into_iter().collect()));
+    for malformed in [
+        json!({ "a": { "type": "string", "x-mcp-header": "" } }),
+        json!({ "a": { "type": "string", "x-mcp-header": "a b" } }),
+        json!({ "a": { "type": "string", "x-mcp-header": 1 } }),
+        json!({ "a": { "type": "number", "x-mcp-header": "A" } }),
+        json!({ "a": { "items": { "type": "string", "x-mcp-header": "A" } } }),
+        json!({ "a": { "type": "string", "x-mcp-header": "A" }, "b": { "type": "string", "x-mcp-header": "a" } }),
+    ] {
+        assert!(of(malformed.clone()).is_err(), "{malformed}");
+    }
 }
