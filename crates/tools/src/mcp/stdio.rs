@@ -173,7 +173,7 @@ async fn write(
     loop {
         let message = tokio::select! {
             biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
+            () = until(&mut stopped) => return,
             message = messages.recv() => message,
         };
         let Some(mut line) = message else {
@@ -182,13 +182,19 @@ async fn write(
         line.push('\n');
         let written = tokio::select! {
             biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
+            () = until(&mut stopped) => return,
             written = input.write_all(line.as_bytes()) => written,
         };
         if written.is_err() {
             return;
         }
     }
+}
+
+/// Waits until it is to end.
+async fn until(stopped: &mut watch::Receiver<bool>) {
+    // An error says that nobody holds the process any more.
+    drop(stopped.wait_for(|stop| *stop).await);
 }
 
 /// Keeps the end of what it writes to its error output.
@@ -258,7 +264,7 @@ impl Keeper {
         let ended = tokio::select! {
             biased;
             status = self.child.wait() => status.ok(),
-            _ = stopped.wait_for(|stop| *stop) => self.bring_to_end().await,
+            () = until(&mut stopped) => self.bring_to_end().await,
         };
         // What it left behind in its group goes with it.
         self.signal(Signal::Kill);
