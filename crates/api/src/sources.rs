@@ -3,14 +3,19 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A source to add: either `url`, or `document` with `fileName`.
+/// A source to add: one of `url`, `document` with `fileName`, and `command`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewSource {
-    /// The address of a description, or of a GraphQL endpoint.
+    /// The address of a description, of a GraphQL endpoint, or of an MCP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The text of a description: JSON, YAML or GraphQL's schema language.
+    /// A program of the server's machine that speaks MCP over its input and output, and its
+    /// arguments; no shell reads them. Only an administrator who is signed in adds one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// The text of a description (JSON, YAML or GraphQL's schema language), or of an `mcp.json`
+    /// block with one server, or with several of which `name` names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
     /// The file the text came from, for showing.
@@ -19,13 +24,21 @@ pub struct NewSource {
     /// The name its tools begin with; made from the title by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `openapi` or `graphql`; detected by default.
+    /// `openapi`, `graphql` or `mcp`; detected by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// How an MCP server lets callers in whose credential is set next, as of a credential: it is
+    /// then added even if it cannot be read without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+    /// Whether to believe what an MCP server says about the risk of its own tools.
+    #[serde(default)]
+    pub trust_hints: bool,
     /// The address to send calls to, where the description's own is missing or not wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// Headers to send with every call and when reading the description.
+    /// Headers to send with every call and when reading the description; for a command, variables of
+    /// its environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
     /// Whether this source's own host and port may be on a private network.
@@ -90,7 +103,7 @@ pub struct Source {
     pub id: String,
     /// The name its tools begin with.
     pub name: String,
-    /// `openapi` or `graphql`
+    /// `openapi`, `graphql` or `mcp`
     pub kind: String,
     /// The title its description gives itself.
     pub title: String,
@@ -99,17 +112,20 @@ pub struct Source {
     /// Why it is degraded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Where its description came from: an address, or the name of an uploaded file.
+    /// Where its description came from: an address, the name of an uploaded file, or a command.
     pub origin: String,
     /// Where its calls go.
     pub base_url: String,
-    /// How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`;
+    /// How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME`, `cookie:NAME` or, for a
+    /// command, `env:NAME`;
     /// empty if it lets in everybody.
     pub auth: Vec<String>,
     /// Whether its host and port may be on a private network.
     pub allow_private: bool,
     /// Patterns of tools that an administrator says may be called twice without harm.
     pub idempotent: Vec<String>,
+    /// Whether what it says about the risk of its own tools is believed.
+    pub trust_hints: bool,
     /// How many tools it yields.
     pub tool_count: u32,
     /// What could not be imported.

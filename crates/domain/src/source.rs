@@ -15,11 +15,13 @@ pub enum SourceKind {
     OpenApi,
     /// A GraphQL schema.
     GraphQl,
+    /// A server that speaks the Model Context Protocol.
+    Mcp,
 }
 
 impl SourceKind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::OpenApi, Self::GraphQl];
+    pub const ALL: [Self; 3] = [Self::OpenApi, Self::GraphQl, Self::Mcp];
 
     /// The stable name, as stored and shown.
     #[must_use]
@@ -27,6 +29,7 @@ impl SourceKind {
         match self {
             Self::OpenApi => "openapi",
             Self::GraphQl => "graphql",
+            Self::Mcp => "mcp",
         }
     }
 
@@ -71,6 +74,33 @@ pub enum Origin {
     Url(String),
     /// A text that a person uploaded; the name is the file's, for showing only.
     Upload(String),
+    /// A program of this machine that is spoken to over its input and output, with its arguments.
+    Command(Vec<String>),
+}
+
+impl Origin {
+    /// As people see it: the address, the name of the file, or the command line.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Url(text) | Self::Upload(text) => text.clone(),
+            Self::Command(words) => words
+                .iter()
+                .map(|word| quoted(word))
+                .collect::<Vec<_>>()
+                .join(" "),
+        }
+    }
+}
+
+/// A word of a command line so that a reader sees where it begins and ends.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// One way a source lets callers in, as its description declares it.
@@ -89,6 +119,12 @@ pub enum AuthScheme {
         /// The name of the header, parameter or cookie.
         name: String,
     },
+    /// A variable in the environment of a command, set when it starts.
+    #[serde(rename_all = "camelCase")]
+    Env {
+        /// The variable.
+        name: String,
+    },
     /// Several together, none of which is another of these. The credential holds one value a line,
     /// in this order.
     All(Vec<AuthScheme>),
@@ -101,7 +137,9 @@ impl AuthScheme {
     pub fn parts<'a>(&'a self, value: &'a str) -> Vec<(&'a Self, &'a str)> {
         match self {
             Self::All(schemes) => schemes.iter().zip(value.lines()).collect(),
-            Self::Bearer | Self::Basic | Self::ApiKey { .. } => vec![(self, value)],
+            Self::Bearer | Self::Basic | Self::ApiKey { .. } | Self::Env { .. } => {
+                vec![(self, value)]
+            }
         }
     }
 }
@@ -160,10 +198,13 @@ pub struct Source {
     pub auth: Vec<AuthScheme>,
     /// Whether a person allowed its own host and port to be on a private network.
     pub allow_private: bool,
-    /// Extra headers that a person set, sent with every call.
+    /// Extra headers that a person set, sent with every call; of a command, the variables of its
+    /// environment.
     pub headers: Vec<(String, String)>,
     /// Tools of which an administrator says that a call sent twice does what one sent once does.
     pub idempotent: Vec<Pattern>,
+    /// Whether an administrator trusts what the source says about the risk of its own tools.
+    pub trust_hints: bool,
     /// How it is.
     pub status: SourceStatus,
     /// How many tools it yields.

@@ -272,6 +272,7 @@ impl Engine {
             };
             self.put_credential(&caller, &scope, &credential, &new.value, action)
                 .await?;
+            self.mcp_after_credential(&caller, &source).await;
             Ok(CredentialView {
                 credential,
                 source_name: source.name,

@@ -125,6 +125,7 @@ struct Inner {
     type_checker: Option<sandbox::TypeChecker>,
     egress: tools::Egress,
     invoker: tools::Invoker,
+    mcp: tools::McpServers,
     clock: Arc<dyn Clock>,
     system: System,
     public_url: String,
@@ -152,6 +153,7 @@ impl Engine {
             let keys = credentials::Keys::open(&parts.store, parts.vault, system, &local).await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
+                mcp: tools::McpServers::new(parts.egress.clone()),
                 egress: parts.egress,
                 store: parts.store,
                 credentials: keys,
@@ -186,6 +188,7 @@ impl Engine {
                 self.drain().await;
             }
             self.stop_workers().await;
+            self.inner.mcp.close().await;
             self.leave_word().await;
             self.inner.store.close().await;
         })

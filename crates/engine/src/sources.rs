@@ -1,5 +1,8 @@
 //! Sources: add, refresh, switch, remove. A refresh that fails keeps the tools of the one before.
 
+mod changes;
+mod found;
+mod mcp;
 mod reading;
 
 pub use reading::FirstCredential;
@@ -7,20 +10,20 @@ pub use reading::FirstCredential;
 use crate::audit::by_person;
 use crate::credentials::{self, NewCredential};
 use crate::{Engine, Error, entropy};
+use changes::difference;
 use domain::access::{Caller, Permission, Scope};
 use domain::credential::CredentialScope;
 use domain::event::EventKind;
 use domain::limits::Limit;
 use domain::policy::Pattern;
-use domain::source::{Origin, Source, SourceKind, SourceStatus};
-use domain::tool::{Tool, fold_path};
-use domain::{SourceId, Timestamp};
+use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::tool::fold_path;
+use domain::{AccountId, SourceId, Timestamp};
 use futures_util::future::BoxFuture;
+pub(crate) use mcp::McpCall;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::sync::Arc;
 use store::sources::Imported;
-use reading::{Asked, Incoming, import, kind_named, require_base_url};
 use tools::Import;
 
 /// Most patterns of tools that are safe to repeat.
@@ -31,6 +34,8 @@ const PATTERNS_MAX: usize = 100;
 pub struct NewSource {
     /// The address of a description.
     pub url: Option<String>,
+    /// A program of this machine to speak MCP with, and its arguments.
+    pub command: Vec<String>,
     /// A description with the name of its file.
     pub document: Option<(String, Vec<u8>)>,
     /// The name its tools begin with.
@@ -39,8 +44,12 @@ pub struct NewSource {
     pub kind: Option<String>,
     /// Where to send calls, in place of what the description says.
     pub base_url: Option<String>,
-    /// Headers to send with every call.
+    /// Headers to send with every call; for a command, variables of its environment.
     pub headers: Vec<(String, String)>,
+    /// How it lets callers in, for an MCP server whose credential is set next.
+    pub auth: Option<AuthScheme>,
+    /// Whether what it says about the risk of its own tools is believed.
+    pub trust_hints: bool,
     /// Whether its own host and port may be on a private network.
     pub allow_private: bool,
     /// Which of its tools may be called twice without harm.
@@ -94,34 +103,20 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
-            let kind = new.kind.as_deref().map(kind_named).transpose()?;
             if let Some(credential) = &new.credential {
                 let first = credential.attachment();
                 credentials::check_value(&first.scheme, &first.secret)?;
             }
-            let (origin, found) = self.read_description(&new, kind).await?;
-            let incoming = Incoming {
-                id: SourceId::from_bits(entropy::bits()),
-                name: new.name.clone(),
-                origin,
-                document: found.document,
-                kind,
-                base_url: new.base_url.clone().or(found.endpoint),
-            };
-            let asked = Asked {
-                egress: &self.inner.egress,
-                headers: &new.headers,
-                allow_private: new.allow_private,
-            };
-            let (incoming, name, import) = import(incoming, asked).await?;
-            require_base_url(&import)?;
+            let id = SourceId::from_bits(entropy::bits());
+            let found = self.found(&caller, &new, &id).await?;
+            let import = found.import;
             let now = self.inner.clock.now();
             let source = Source {
-                id: incoming.id.clone(),
-                name: name.clone(),
+                id,
+                name: found.name,
                 kind: import.kind,
                 title: import.title.clone(),
-                origin: incoming.origin.clone(),
+                origin: found.origin,
                 base_url: import.base_url.clone(),
                 auth: match (&import.auth[..], &new.credential) {
                     // What the description does not say, the person who adds it does.
@@ -129,16 +124,17 @@ impl Engine {
                     (said, _) => said.to_vec(),
                 },
                 allow_private: new.allow_private,
-                headers: new.headers.clone(),
+                headers: found.headers,
                 idempotent: new.idempotent.clone(),
-                status: SourceStatus::Ready,
+                trust_hints: new.trust_hints,
+                status: found.status,
                 tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
                 warnings: import.warnings.clone(),
                 document_digest: import.document_digest.clone(),
                 created_at: now,
                 refreshed_at: now,
             };
-            let document = String::from_utf8_lossy(&incoming.document).into_owned();
+            let document = found.document;
             let definitions = import.definitions.to_string();
             let import = Arc::new(import);
             self.commit(&scope, {
@@ -170,12 +166,14 @@ impl Engine {
                 }
             })
             .await?;
-            if let Some(first) = new.credential {
+            let given = new.credential.map(|first| (first.auth, first.value));
+            let found = found.secret.map(|(scheme, value)| (Some(scheme), value));
+            if let Some((auth, value)) = given.or(found) {
                 let credential = NewCredential {
                     source: source.id.to_string(),
-                    value: first.value,
+                    value,
                     scope: CredentialScope::Workspace,
-                    auth: first.auth,
+                    auth,
                 };
                 self.set_credential(&caller, credential).await?;
             }
@@ -352,6 +350,9 @@ impl Engine {
                 Enabled::Yes => SourceStatus::Ready,
                 Enabled::No => SourceStatus::Disabled,
             };
+            if enabled == Enabled::No {
+                self.inner.mcp.forget(&source.id);
+            }
             self.set_status(&caller, &scope, source, status).await
         })
     }
@@ -408,6 +409,7 @@ impl Engine {
             let scope = caller.scope(Permission::ManageWorkspace)?;
             let source = self.source(&caller, &wanted).await?;
             let now = self.inner.clock.now();
+            self.inner.mcp.forget(&source.id);
             self.commit(&scope, {
                 let scope = scope.clone();
                 move |tx| {
@@ -433,31 +435,6 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
     })
 }
 
-fn difference(before: &[Tool], after: &[Tool]) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let old: HashMap<&str, &str> = before
-        .iter()
-        .map(|t| (t.path.as_str(), t.digest.as_str()))
-        .collect();
-    let new: HashMap<&str, &str> = after
-        .iter()
-        .map(|t| (t.path.as_str(), t.digest.as_str()))
-        .collect();
-    let of = |tools: &[Tool], keep: &dyn Fn(&Tool) -> bool| {
-        let mut paths: Vec<String> = tools
-            .iter()
-            .filter(|t| keep(t))
-            .map(|t| t.path.clone())
-            .collect();
-        paths.sort();
-        paths
-    };
-    (
-        of(after, &|t| !old.contains_key(t.path.as_str())),
-        of(before, &|t| !new.contains_key(t.path.as_str())),
-        of(after, &|t| {
-            old.get(t.path.as_str()).is_some_and(|d| *d != t.digest)
-        }),
-    )
 }
 
 fn told(
@@ -476,12 +453,13 @@ fn told(
     let detail: Value = json!({
         "name": source.name,
         "kind": source.kind.as_str(),
-        "origin": match &source.origin { Origin::Url(u) => u, Origin::Upload(n) => n },
+        "origin": source.origin.shown(),
         "baseUrl": source.base_url,
         "allowPrivate": source.allow_private,
         "headers": headers,
         "status": source.status.as_str(),
         "idempotent": source.idempotent,
+        "trustHints": source.trust_hints,
         "tools": source.tool_count,
         "document": source.document_digest,
     });

@@ -145,9 +145,6 @@ pub(crate) fn source(s: &Source) -> sources::Source {
         SourceStatus::Degraded { reason } => Some(reason.clone()),
         SourceStatus::Ready | SourceStatus::Disabled => None,
     };
-    let origin = match &s.origin {
-        Origin::Url(text) | Origin::Upload(text) => text.clone(),
-    };
     sources::Source {
         id: s.id.to_string(),
         name: s.name.clone(),
@@ -155,11 +152,12 @@ pub(crate) fn source(s: &Source) -> sources::Source {
         title: s.title.clone(),
         status: s.status.as_str().to_owned(),
         reason,
-        origin,
+        origin: s.origin.shown(),
         base_url: s.base_url.clone(),
         auth: s.auth.iter().map(auth_text).collect(),
         allow_private: s.allow_private,
         idempotent: s.idempotent.iter().map(|p| p.as_str().to_owned()).collect(),
+        trust_hints: s.trust_hints,
         tool_count: s.tool_count,
         warnings: s.warnings.clone(),
         created_at: s.created_at.to_rfc3339(),
@@ -184,6 +182,7 @@ fn auth_text(scheme: &AuthScheme) -> String {
     match scheme {
         AuthScheme::Bearer => "bearer".into(),
         AuthScheme::Basic => "basic".into(),
+        AuthScheme::Env { name } => format!("env:{name}"),
         AuthScheme::ApiKey { location, name } => {
             let place = match location {
                 ApiKeyLocation::Header => "header",
@@ -199,8 +198,8 @@ fn auth_text(scheme: &AuthScheme) -> String {
     }
 }
 
-/// Reads `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or several of them
-/// separated by commas.
+/// Reads `bearer`, `basic`, `header:NAME`, `query:NAME`, `cookie:NAME` or `env:NAME`, or several
+/// of them separated by commas.
 pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
     if text.contains(',') {
         let parts = text.split(',').map(|part| auth_scheme(part.trim()));
@@ -216,10 +215,13 @@ pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
         Some(("header", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Header, name)),
         Some(("query", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Query, name)),
         Some(("cookie", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Cookie, name)),
+        Some(("env", name)) if !name.is_empty() => Ok(AuthScheme::Env {
+            name: name.to_owned(),
+        }),
         None | Some(_) => Err(Failure::invalid(
             "auth",
             format!(
-                "'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME, nor several of them separated by commas"
+                "'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME, env:NAME, nor several of them separated by commas"
             ),
         )),
     }

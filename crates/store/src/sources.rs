@@ -34,8 +34,9 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
         "insert into sources
              (id, organization_id, workspace_id, name, kind, title, origin, base_url, auth,
               allow_private, headers, status, reason, tool_count, warnings, document_digest,
-              created_at, refreshed_at, idempotent)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+              created_at, refreshed_at, idempotent, trust_hints)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                 $20)",
         &params![
             &source.id,
             scope.organization_id(),
@@ -56,6 +57,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
             source.created_at,
             source.refreshed_at,
             json(&source.idempotent)?,
+            source.trust_hints,
         ],
     )?;
     tx.execute(
@@ -208,7 +210,7 @@ fn bump(tx: &mut Tx<'_>, scope: &Scope) -> Result<(), Error> {
 const COLUMNS: &str = "sources.id, sources.name, sources.kind, sources.title, sources.origin, \
      sources.base_url, sources.auth, sources.allow_private, sources.headers, sources.status, \
      sources.reason, sources.tool_count, sources.warnings, sources.document_digest, \
-     sources.created_at, sources.refreshed_at, sources.idempotent";
+     sources.created_at, sources.refreshed_at, sources.idempotent, sources.trust_hints";
 
 fn read(r: &mut Row<'_>) -> Result<Source, Error> {
     Ok(Source {
@@ -228,6 +230,7 @@ fn read(r: &mut Row<'_>) -> Result<Source, Error> {
         created_at: r.time()?,
         refreshed_at: r.time()?,
         idempotent: r.json()?,
+        trust_hints: r.int()? != 0,
     })
 }
 

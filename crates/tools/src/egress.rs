@@ -292,6 +292,12 @@ impl Egress {
         Instant::now() + Duration::from_millis(self.0.config.total_ms)
     }
 
+    /// How long an answer may be silent that is a stream of messages: as long as one that has not
+    /// begun.
+    pub(crate) fn stream_idle(&self) -> Duration {
+        Duration::from_millis(self.0.config.header_ms)
+    }
+
     /// Sends one request and waits for the head of its answer. Redirects are answers.
     pub(crate) async fn send(
         &self,

@@ -62,6 +62,12 @@ pub enum ImportError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A server without tools.
+    #[error("the server offers no tool that can be called{warnings}")]
+    NoTools {
+        /// Why tools were left out, if any were; begins with a separator.
+        warnings: String,
+    },
     /// Nothing to call.
     #[error(
         "the description holds no operation that can be called; looked under `paths`{warnings}"

@@ -4,7 +4,7 @@
 //! attached last, only for the source's own origin, and masked in all that returns. Nothing is
 //! ever sent twice: no retry, and a redirect is followed only within the origin.
 
-mod failure;
+pub(crate) mod failure;
 
 use crate::answer;
 use crate::catalog::SourceTools;
@@ -90,7 +90,7 @@ impl Invoker {
     }
 }
 
-fn masked(mut error: ToolError, masks: &Masks) -> ToolError {
+pub(crate) fn masked(mut error: ToolError, masks: &Masks) -> ToolError {
     error.message = masks.text(&error.message).into_owned();
     if let Some(details) = &mut error.details {
         masks.value(details);
@@ -259,6 +259,8 @@ fn attach_one(scheme: &AuthScheme, secret: &str, outgoing: &mut Outgoing) {
         } => {
             outgoing.url.query_pairs_mut().append_pair(name, secret);
         }
+        // For processes, which get it when they start.
+        AuthScheme::Env { .. } => {}
         AuthScheme::ApiKey {
             location: ApiKeyLocation::Cookie,
             name,

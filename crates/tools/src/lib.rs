@@ -20,6 +20,7 @@ mod error;
 mod graphql;
 mod invoke;
 mod masking;
+mod mcp;
 mod nearest;
 mod openapi;
 mod repeat;
@@ -38,6 +39,10 @@ pub use error::{FetchError, ImportError};
 pub use graphql::{Judged, judged, judged_partly};
 pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, local_address, local_path, suggest_name, valid_name};
+pub use mcp::{
+    HintTrust, McpChange, McpError, McpListing, McpPerson, McpServer, McpServers, McpWay,
+    looks_like_mcp, mcp_servers,
+};
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
 pub use scan::{KnownNames, scan, scan_text};

@@ -133,7 +133,7 @@ fn secrets_of<'s>(scheme: &AuthScheme, whole: &'s str) -> Vec<&'s str> {
             None => vec![whole],
         },
         // `Bot abc`, `Token abc`: the part after the word is the secret.
-        AuthScheme::ApiKey { .. } => std::iter::once(whole)
+        AuthScheme::ApiKey { .. } | AuthScheme::Env { .. } => std::iter::once(whole)
             .chain(whole.rsplit_once(' ').map(|(_, key)| key))
             .collect(),
     }

@@ -33,8 +33,14 @@ pub(crate) mod answer_form {
 }
 
 pub use external::{local_address, local_path};
-pub(crate) use keywords::described;
-pub(crate) use names::{segment, words};
+/// What the import of other kinds of sources shares with this one.
+pub(crate) mod shared {
+    pub(crate) use super::document::Document;
+    pub(crate) use super::keywords::described;
+    pub(crate) use super::names::{segment, visible_text, words};
+    pub(crate) use super::schema::Schemas;
+}
+
 pub use names::{suggest_name, valid_name};
 
 use crate::error::ImportError;

@@ -11,6 +11,7 @@ use crate::graphql;
 use crate::openapi::binding::{Location, Operation, Parameter};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::source::SourceKind;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -86,6 +87,9 @@ impl TryFrom<Wire> for Prepared {
 pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepared, ToolError> {
     if let Some(binding) = graphql::Binding::of(tool)? {
         return graphql::prepare(&binding, tool, source, args);
+    }
+    if source.source.kind == SourceKind::Mcp {
+        return crate::mcp::prepare(tool, source, args);
     }
     let operation = Operation::deserialize(&tool.binding).map_err(|problem| {
         tracing::error!(tool.path = %tool.path, %problem, "a stored binding cannot be read");

@@ -8,11 +8,13 @@ use super::{Run, answers};
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Checked, Consuming, Target, Verdict, Wanted};
 use crate::live::Live;
+use crate::sources::McpCall;
 use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Admission, Call, CallStatus};
 use domain::canonical::canonical;
+use domain::source::SourceKind;
 use domain::task::Outcome;
 use domain::tool::{ToolError, ToolErrorCode};
 use domain::{AccountId, TaskId};
@@ -319,19 +321,31 @@ impl Sending {
             .await
             .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
         self.engine.still_ours(&self.live).await;
-        let answer = self
-            .engine
-            .inner
-            .invoker
-            .invoke(
-                admission,
-                &tool,
-                &source,
-                &prepared,
-                &attachments,
-                self.bytes_max,
-            )
-            .await?;
+        let answer = if source.source.kind == SourceKind::Mcp {
+            let call = McpCall {
+                scope: &self.scope,
+                account: &self.account_id,
+                tool: &tool,
+                source: &source,
+                prepared: &prepared,
+                attachments: &attachments,
+                bytes_max: self.bytes_max,
+            };
+            self.engine.call_mcp(admission, call).await?
+        } else {
+            self.engine
+                .inner
+                .invoker
+                .invoke(
+                    admission,
+                    &tool,
+                    &source,
+                    &prepared,
+                    &attachments,
+                    self.bytes_max,
+                )
+                .await?
+        };
         let failed = match (answer.failed, self.wants_meta) {
             (Some(failed), false) => return Err(failed),
             (failed, _) => failed,

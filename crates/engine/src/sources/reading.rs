@@ -110,12 +110,15 @@ impl Engine {
         scope: &Scope,
         source: &Source,
     ) -> Result<(Vec<u8>, Import), Error> {
+        let person = &caller.account_id;
+        if source.kind == SourceKind::Mcp {
+            return self.mcp_again(scope, source, person).await;
+        }
         let document = match &source.origin {
             Origin::Url(url) => {
-                let person = &caller.account_id;
                 let attachments = match source.kind {
                     SourceKind::GraphQl => self.attachments(scope, &source.id, person).await?,
-                    SourceKind::OpenApi => Vec::new(),
+                    SourceKind::OpenApi | SourceKind::Mcp => Vec::new(),
                 };
                 let address = Address {
                     url,
@@ -126,7 +129,7 @@ impl Engine {
                 };
                 self.fetch(&address).await?.document
             }
-            Origin::Upload(_) => {
+            Origin::Upload(_) | Origin::Command(_) => {
                 let (scope, id) = (scope.clone(), source.id.clone());
                 self.inner
                     .store
@@ -168,6 +171,7 @@ impl Incoming {
         match &self.origin {
             Origin::Url(url) => (Some(url), url),
             Origin::Upload(file) => (None, file),
+            Origin::Command(words) => (None, words.first().map_or("", String::as_str)),
         }
     }
 

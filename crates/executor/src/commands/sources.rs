@@ -27,9 +27,10 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Adds a source from the description at an address or in a file
+    /// Adds a source: the description at an address or in a file, an MCP server at an address or as a
+    /// command, or the servers of an mcp.json
     #[command(
-        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private\n  executor sources add https://api.github.com/graphql --auth bearer\n  executor sources add schema.graphql --base-url https://api.example.com/graphql"
+        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private\n  executor sources add https://api.github.com/graphql --auth bearer\n  executor sources add schema.graphql --base-url https://api.example.com/graphql\n  executor sources add https://mcp.example.com/mcp --auth bearer\n  executor sources add --name files -- npx -y @modelcontextprotocol/server-filesystem ~/notes\n  executor sources add mcp.json"
     )]
     Add(Add),
     /// Lists sources
@@ -102,19 +103,25 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Add {
-    /// Address or file of the description (OpenAPI, GraphQL schema), address of a GraphQL endpoint, or name of a preset
-    #[arg(value_name = "URL|FILE|PRESET")]
-    from: String,
+    /// Address of a description, GraphQL endpoint or MCP server; file with a description or an mcp.json; name of a preset
+    #[arg(value_name = "URL|FILE|PRESET", required_unless_present = "command")]
+    from: Option<String>,
+    /// Program of the server's machine that speaks MCP, and its arguments, after --
+    #[arg(value_name = "COMMAND", last = true, conflicts_with = "from")]
+    command: Vec<String>,
     /// Name its tools begin with; made from the title by default
     #[arg(long)]
     name: Option<String>,
-    /// What it is: openapi or graphql; detected by default
+    /// What it is: openapi, graphql or mcp; detected by default
     #[arg(long)]
     kind: Option<String>,
     /// Header to send with every call and when reading the description
     #[arg(long, value_name = "K: V", value_parser = header)]
     header: Vec<Header>,
-    /// Set its credential too: bearer, basic, header:NAME, query:NAME or cookie:NAME
+    /// Variable to set in the environment of a command; a secret is set with --auth env:NAME
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "command")]
+    env: Vec<Header>,
+    /// Set its credential too: bearer, basic, header:NAME, query:NAME, cookie:NAME or env:NAME
     #[arg(long)]
     auth: Option<String>,
     /// File with the credential's value, with --auth
@@ -126,6 +133,9 @@ struct Add {
     /// Let this source's own host and port be on a private network
     #[arg(long)]
     allow_private: bool,
+    /// Believe what an MCP server says about the risk of its own tools
+    #[arg(long)]
+    trust_hints: bool,
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
@@ -220,60 +230,6 @@ async fn set_enabled(
     Ok(())
 }
 
-async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
-    let mut new = NewSource {
-        name: add.name,
-        kind: add.kind,
-        base_url: add.base_url,
-        headers: add.header,
-        allow_private: add.allow_private,
-        ..NewSource::default()
-    };
-    let preset = presets::named(client, &add.from).await?;
-    if let Some(preset) = &preset {
-        presets::fill(preset, &mut new)?;
-    } else if add.from.starts_with("http://") || add.from.starts_with("https://") {
-        new.url = Some(add.from);
-    } else {
-        let text = std::fs::read_to_string(&add.from).map_err(|e| {
-            Failure::usage(format!("cannot read a description from {}: {e}", add.from)).next(
-                "give an address that begins with http:// or https://, a file with JSON, YAML or a GraphQL schema, or a name from `executor sources presets`",
-            )
-        })?;
-        new.document = Some(beside::whole(Path::new(&add.from), text));
-        new.file_name = Path::new(&add.from)
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned());
-    }
-    let without_credential = add.auth.is_none();
-    if let Some(auth) = add.auth {
-        let what = format!("Credential ({auth})");
-        let value = secret(&context.output, &what, add.from_file.as_deref())?;
-        new.credential = Some(FirstCredential {
-            value: value.expose().to_owned(),
-            auth: Some(auth),
-        });
-    }
-    let source: Source = client.send(Method::POST, &["sources"], &new).await?;
-    if let Some(preset) = preset.filter(|_| without_credential) {
-        context.output.note(&presets::advice(&preset, &source.name));
-    }
-    context.output.show(&Added::of(&source), |_| {
-        let mut text = format!(
-            "{} {}: {} tools from {}",
-            plain(&source.name),
-            source.status,
-            source.tool_count,
-            plain(&source.title)
-        );
-        for warning in &source.warnings {
-            text.push_str(&format!("\n  left out: {}", plain(warning)));
-        }
-        text
-    });
-    Ok(Exit::Done)
-}
-
 /// What `sources add` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -321,11 +277,25 @@ fn shown(source: &Source) -> String {
             .to_owned(),
         ),
         ("repeatable", source.idempotent.join("\n")),
+        (
+            "hints",
+            if source.trust_hints { "trusted" } else { "" }.to_owned(),
+        ),
         ("tools", source.tool_count.to_string()),
         ("left out", source.warnings.join("\n")),
         ("added", source.created_at.clone()),
         ("refreshed", source.refreshed_at.clone()),
     ])
+}
+
+fn variable(text: &str) -> std::result::Result<Header, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Header {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 fn header(text: &str) -> std::result::Result<Header, String> {

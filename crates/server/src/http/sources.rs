@@ -26,23 +26,27 @@ pub(crate) async fn add(
     Who(caller): Who,
     Input(new): Input<NewSource>,
 ) -> Result<Created<Source>, Failure> {
-    let document = match (&new.url, new.document) {
-        (Some(_), None) => None,
-        (None, Some(text)) => Some((
-            new.file_name.unwrap_or_else(|| "document".to_owned()),
-            text.into_bytes(),
-        )),
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(Failure::invalid("url", "give either `url` or `document`"));
-        }
-    };
+    let given = [
+        new.url.is_some(),
+        new.document.is_some(),
+        !new.command.is_empty(),
+    ];
+    if given.into_iter().filter(|given| *given).count() != 1 {
+        let sentence = "give one of `url`, `document` and `command`";
+        return Err(Failure::invalid("url", sentence));
+    }
+    let file_name = new.file_name.unwrap_or_else(|| "document".to_owned());
+    let document = new.document.map(|text| (file_name, text.into_bytes()));
     let new = engine::NewSource {
         url: new.url,
+        command: new.command,
         document,
         name: new.name,
         kind: new.kind,
         base_url: new.base_url,
         headers: new.headers.into_iter().map(|h| (h.name, h.value)).collect(),
+        auth: new.auth.as_deref().map(wire::auth_scheme).transpose()?,
+        trust_hints: new.trust_hints,
         allow_private: new.allow_private,
         idempotent: patterns(&new.idempotent)?,
         credential: new.credential.map(first_credential).transpose()?,

@@ -305,6 +305,7 @@ mod tests {
             allow_private: false,
             headers: vec![],
             idempotent: vec![],
+            trust_hints: false,
             status,
             tool_count: 7,
             warnings: vec![],

@@ -204,6 +204,7 @@ pub(crate) fn source(name: &str) -> Source {
         allow_private: true,
         headers: vec![("X-A".into(), "1".into())],
         idempotent: vec![Pattern::parse("github.issues.*").unwrap()],
+        trust_hints: true,
         status: SourceStatus::Ready,
         tool_count: 1,
         warnings: vec!["one".into()],

@@ -166,6 +166,7 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         allow_private: false,
         headers: Vec::new(),
         idempotent: Vec::new(),
+        trust_hints: false,
         status: SourceStatus::Ready,
         tool_count: tools.len() as u32,
         warnings: Vec::new(),

@@ -5,7 +5,8 @@
 //! server takes, but for those of which everybody means a text.
 
 use super::schema::Schema;
-use crate::openapi::{Warnings, described};
+use crate::openapi::Warnings;
+use crate::openapi::shared::described;
 use apollo_compiler::Node;
 use apollo_compiler::ast::{DirectiveList, InputValueDefinition, Type, Value as Literal};
 use apollo_compiler::schema::{EnumType, ExtendedType, InputObjectType, ScalarType};

@@ -12,7 +12,7 @@ use domain::tool::{Tool, ToolError, ToolErrorCode};
 use serde_json::{Map, Value, json};
 
 /// How much of an error's body is read to see how large it is.
-const BODY_BYTES_READ: usize = 64 << 10;
+pub(crate) const BODY_BYTES_READ: usize = 64 << 10;
 
 /// How much of an error's body is shown.
 const BODY_BYTES_SHOWN: usize = 4 << 10;
@@ -30,12 +30,12 @@ pub(crate) struct Failures<'a> {
 }
 
 impl Failures<'_> {
-    fn error(&self, code: ToolErrorCode, text: impl std::fmt::Display) -> ToolError {
+    pub(crate) fn error(&self, code: ToolErrorCode, text: impl std::fmt::Display) -> ToolError {
         ToolError::new(code, &self.tool.path, format!("{}: {text}", self.tool.path))
     }
 
     /// Whether sending again cannot do a thing twice.
-    fn is_safe(&self) -> bool {
+    pub(crate) fn is_safe(&self) -> bool {
         self.reads || matches!(self.method, "GET" | "HEAD" | "OPTIONS")
     }
 
@@ -99,6 +99,17 @@ impl Failures<'_> {
         let headers = answer::worth_reading(arriving.headers());
         let (body, complete) = arriving.begin(BODY_BYTES_READ).await;
         let body = shown(&headers, &body, complete, masks);
+        self.refused(status, headers, body, attached)
+    }
+
+    /// An answer other than 2xx whose body is as shown.
+    pub(crate) fn refused(
+        &self,
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Value,
+        attached: bool,
+    ) -> ToolError {
         let challenge = answer::header(&headers, "www-authenticate").unwrap_or_default();
         let retry_after = answer::header(&headers, "retry-after").map(seconds);
         let snippet = snippet(&body);
@@ -167,7 +178,12 @@ fn seconds(text: &str) -> Value {
 }
 
 /// An error's body: data where it is small, else its beginning with a mark.
-fn shown(headers: &[(String, String)], body: &[u8], complete: bool, masks: &Masks) -> Value {
+pub(crate) fn shown(
+    headers: &[(String, String)],
+    body: &[u8],
+    complete: bool,
+    masks: &Masks,
+) -> Value {
     // Before the cut: half a secret would not be found any more.
     let text = || String::from_utf8_lossy(&masks.bytes(body)).into_owned();
     if complete && body.len() <= BODY_BYTES_SHOWN {

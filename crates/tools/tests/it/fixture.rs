@@ -44,6 +44,7 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
         allow_private: true,
         headers: Vec::new(),
         idempotent: Vec::new(),
+        trust_hints: false,
         status: SourceStatus::Ready,
         tool_count: import.tools.len() as u32,
         warnings: import.warnings,

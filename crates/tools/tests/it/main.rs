@@ -20,6 +20,7 @@ mod modern;
 mod graphql;
 mod graphql_calls;
 mod graphql_documents;
+mod mcp;
 mod naming;
 mod ranking;
 mod reach;
