@@ -383,8 +383,15 @@ fn unknown_options(call: &VisibleCall) -> Vec<Problem> {
 }
 
 fn forecast(view: &View<'_>, call: &VisibleCall) -> Option<Forecast> {
-    let (tool, _) = view.catalog.lookup(&call.path)?;
-    let decisions = gate::possible(view.caller, view.policy, tool, &call.arguments, view.now);
+    let (tool, source) = view.catalog.lookup(&call.path)?;
+    let tool_now = (&**tool, source.source.review_of(&tool.path));
+    let decisions = gate::possible(
+        view.caller,
+        view.policy,
+        tool_now,
+        &call.arguments,
+        view.now,
+    );
     let strictest = decisions.first()?;
     let reason = match decisions.as_slice() {
         [only] => only.explain(tool.risk),

@@ -21,6 +21,7 @@ use domain::canonical::sha256_hex;
 use domain::event::EventKind;
 use domain::partial::Partial;
 use domain::policy::{self, Decision, Effect, Policy, Request};
+use domain::source::Review;
 use domain::task::{Lease, Task};
 use domain::tenancy::Role;
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
@@ -33,7 +34,7 @@ use tools::{Prepared, SourceTools};
 pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
 pub(crate) use asking::{approval_event, roles_of};
 pub(crate) use editing::{Editing, edited};
-pub(crate) use shown::{explained, forecast_of, recorded, would_be};
+pub(crate) use shown::{explained, forecast_of, recorded, source_name, would_be};
 use standing::{Standing, audit_lost, denied_to_caller, standing};
 
 /// A call as the program made it.
@@ -86,15 +87,18 @@ pub(crate) enum Verdict {
 pub(crate) fn request<'a>(
     task: &'a Task,
     role: Role,
-    tool: &'a Tool,
-    arguments: Option<&'a Value>,
+    target: &'a Target,
     now: Timestamp,
 ) -> Request<'a> {
+    let tool = &*target.tool;
     Request {
         tool: &tool.path,
         source: tool.source_name(),
         risk: tool.risk,
-        arguments,
+        // Of the same reading as the definition: both are read at once, so no definition is taken
+        // for one that somebody looked at.
+        review: target.source.source.review_of(&tool.path),
+        arguments: Some(&target.arguments),
         account_id: &task.account_id,
         role,
         client: &task.client,
@@ -108,11 +112,10 @@ pub(crate) fn request<'a>(
 pub(crate) fn forecast(
     caller: &Caller,
     policy: &Policy,
-    tool: &Tool,
-    arguments: Option<&Value>,
+    tool: (&Tool, Review),
     now: Timestamp,
 ) -> Decision {
-    policy::decide(&general(caller, tool, arguments, now), policy)
+    policy::decide(&general(caller, tool, None, now), policy)
 }
 
 /// What policy may say to a caller about a call whose arguments are known in part, the strictest
@@ -120,7 +123,7 @@ pub(crate) fn forecast(
 pub(crate) fn possible(
     caller: &Caller,
     policy: &Policy,
-    tool: &Tool,
+    tool: (&Tool, Review),
     arguments: &Partial,
     now: Timestamp,
 ) -> Vec<Decision> {
@@ -130,7 +133,7 @@ pub(crate) fn possible(
 /// The call that a caller would make.
 pub(crate) fn general<'a>(
     caller: &'a Caller,
-    tool: &'a Tool,
+    (tool, review): (&'a Tool, Review),
     arguments: Option<&'a Value>,
     now: Timestamp,
 ) -> Request<'a> {
@@ -138,6 +141,7 @@ pub(crate) fn general<'a>(
         tool: &tool.path,
         source: tool.source_name(),
         risk: tool.risk,
+        review,
         arguments,
         account_id: &caller.account_id,
         role: caller.role,
@@ -222,7 +226,7 @@ impl Door<'_> {
     ) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
         let decision = policy::decide(
-            &request(self.task, role, tool, Some(&target.arguments), self.now),
+            &request(self.task, role, target, self.now),
             self.policy,
         );
         let rule_id = decision.rule_id.clone();
@@ -336,6 +340,7 @@ impl Door<'_> {
             "rule": decision.rule_id,
             "policyVersion": decision.policy_version,
             "risk": tool.risk.as_str(),
+            "unreviewed": decision.unreviewed,
             "definition": call.binding.definition_digest,
             "arguments": call.binding.arguments_digest,
         });

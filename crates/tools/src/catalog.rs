@@ -6,7 +6,7 @@
 use crate::nearest::{distance, tolerance};
 use crate::search::Index;
 use crate::typings::{self, Shown};
-use domain::source::{Source, SourceStatus};
+use domain::source::{Review, Source, SourceStatus};
 use domain::tool::{Risk, Tool, fold_path};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -128,6 +128,21 @@ impl Catalog {
     pub fn lookup(&self, path: &str) -> Option<(&Arc<Tool>, &Arc<SourceTools>)> {
         let (tool, source) = &self.0.tools[*self.0.by_path.get(&fold_path(path))?];
         Some((tool, &self.0.sources[*source]))
+    }
+
+    /// Whether an administrator has looked at a tool of this catalog as it is now.
+    #[must_use]
+    pub fn review_of(&self, tool: &Tool) -> Review {
+        self.review_at(&tool.path)
+    }
+
+    /// The same by its path; what is no tool needs no look.
+    #[must_use]
+    pub fn review_at(&self, path: &str) -> Review {
+        self.lookup(path)
+            .map_or(Review::LookedAt, |(tool, source)| {
+                source.source.review_of(&tool.path)
+            })
     }
 
     /// Up to three visible paths near one that does not exist, nearest first.

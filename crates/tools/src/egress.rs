@@ -9,6 +9,7 @@
 mod address;
 mod arriving;
 mod cause;
+mod look;
 mod played;
 mod webhook;
 
@@ -17,6 +18,7 @@ use address::Verdict;
 pub(crate) use arriving::Arriving;
 use cause::{NoName, Refused};
 use futures_util::future::BoxFuture;
+pub use look::{Seen, Validators};
 pub use played::{Played, PlayedAnswer, PlayedRequest};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -156,46 +158,15 @@ impl Egress {
         headers: &[(String, String)],
         allow_private: bool,
     ) -> Result<Vec<u8>, FetchError> {
-        let start = parse(url)?;
-        let reach = if allow_private {
-            Reach::also(&start)
-        } else {
-            Reach::public()
-        };
-        let deadline = self.deadline();
-        let mut at = start.clone();
-        for _ in 0..=REDIRECTS_MAX {
-            let accept = (
-                "accept".to_owned(),
-                "application/json, application/yaml, text/yaml, */*;q=0.5".to_owned(),
-            );
-            let mut sent = vec![accept];
-            if at.origin() == start.origin() {
-                sent.extend(headers.iter().cloned());
-            }
-            let outgoing = Outgoing {
-                method: "GET".to_owned(),
-                url: at.clone(),
-                headers: sent,
-                body: None,
-            };
-            let answer = self.send(outgoing, &reach, deadline).await?;
-            let status = answer.status();
-            if let Some(location) = answer.redirect() {
-                at = join(&at, &location)?;
-                continue;
-            }
-            if !(200..300).contains(&status) {
-                return Err(FetchError::Status {
-                    host: host_of(&at),
-                    status,
-                });
-            }
-            return answer.read(self.0.config.document_bytes_max).await;
+        let seen = self
+            .look(url, headers, allow_private, &Validators::default())
+            .await?;
+        if seen.is_success() {
+            return Ok(seen.body);
         }
-        Err(FetchError::Redirects {
-            host: host_of(&start),
-            max: REDIRECTS_MAX,
+        Err(FetchError::Status {
+            host: parse(&seen.url).map_or_else(|_| seen.url.clone(), |at| host_of(&at)),
+            status: seen.status,
         })
     }
 

@@ -26,10 +26,12 @@ mod typings;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
-pub use egress::{Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Taken};
+pub use egress::{
+    Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Seen, Taken, Validators,
+};
 pub use error::{FetchError, ImportError};
 pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
-pub use typings::Shown;
+pub use typings::{Shown, described};

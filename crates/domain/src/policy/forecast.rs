@@ -34,15 +34,17 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
     }
     let mut decisions: Vec<Decision> = Vec::new();
     for rule in outcomes {
-        let effect = rule.map_or_else(|| default_effect(request.risk), |r| r.effect.clone());
-        let seen = |d: &Decision| d.effect.strictness() == effect.strictness();
+        let decision = Decision {
+            effect: rule.map_or_else(|| default_effect(request.risk), |r| r.effect.clone()),
+            rule_id: rule.map(|r| r.id.clone()),
+            level: rule.map(|r| r.level),
+            policy_version: policy.version,
+            unreviewed: false,
+        }
+        .as_reviewed(request.review);
+        let seen = |d: &Decision| d.effect.strictness() == decision.effect.strictness();
         if !decisions.iter().any(seen) {
-            decisions.push(Decision {
-                effect,
-                rule_id: rule.map(|r| r.id.clone()),
-                level: rule.map(|r| r.level),
-                policy_version: policy.version,
-            });
+            decisions.push(decision);
         }
     }
     decisions.sort_by_key(|d| std::cmp::Reverse(d.effect.strictness()));

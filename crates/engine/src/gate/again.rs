@@ -59,7 +59,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
     };
     let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
     let decision = policy::decide(
-        &request(c.task, role, tool, Some(&target.arguments), c.now),
+        &request(c.task, role, target, c.now),
         &policy,
     );
     let same_definition = tool.digest == approval.binding.definition_digest;
@@ -223,7 +223,7 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
     };
     let policy = store::policies::in_force(tx, u.scope, Some(&u.task.account_id))?;
     let decision = policy::decide(
-        &request(u.task, role, tool, Some(&target.arguments), u.now),
+        &request(u.task, role, target, u.now),
         &policy,
     );
     let same_definition = tool.digest == u.call.binding.definition_digest;

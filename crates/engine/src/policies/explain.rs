@@ -10,6 +10,7 @@ use domain::access::{Caller, Channel, Permission};
 use domain::approval::Approval;
 use domain::call::Call;
 use domain::policy::{Policy, Rule, Trace};
+use domain::source::Review;
 use domain::task::Task;
 use domain::tenancy::Role;
 use domain::tool::Risk;
@@ -137,7 +138,8 @@ impl Engine {
                 .ok_or_else(|| Error::not_found("tool", &path))?;
             let policy = self.policy(&asked_for).await?;
             let now = self.inner.clock.now();
-            let request = gate::general(&asked_for, tool, arguments.as_ref(), now);
+            let tool_now = (&**tool, source.source.review_of(&tool.path));
+            let request = gate::general(&asked_for, tool_now, arguments.as_ref(), now);
             let trace = explained(&request, &policy);
             let wrong = arguments
                 .as_ref()
@@ -193,11 +195,18 @@ fn decided_at(call: &Call, approvals: &[Approval]) -> Timestamp {
 
 fn why(task: &Task, call: &Call, policy: &Policy, at: Timestamp) -> Option<Why> {
     let arguments = serde_json::from_str(&call.arguments).ok()?;
-    let request = gate::recorded(task, call, &arguments, at);
-    let trace = explained(&request, policy);
-    let decision = &trace.decision;
-    let as_recorded = decision.effect.as_str() == call.decision && decision.rule_id == call.rule_id;
-    as_recorded.then(|| {
+    // Whether the tool had been looked at then is not written down by itself: what was allowed by a
+    // rule and asked about all the same had not.
+    let ways = [Review::LookedAt, Review::Unreviewed].into_iter();
+    let mut traces = ways.map(|review| {
+        let request = gate::recorded(task, (call, review), &arguments, at);
+        explained(&request, policy)
+    });
+    let as_recorded = |trace: &Trace| {
+        let decision = &trace.decision;
+        decision.effect.as_str() == call.decision && decision.rule_id == call.rule_id
+    };
+    traces.find(as_recorded).map(|trace| {
         let rules = rules_of(&trace, policy);
         Why::Decided(trace, rules)
     })
