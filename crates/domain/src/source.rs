@@ -1,5 +1,9 @@
 //! Where tools come from, and the health of it.
 
+mod finding;
+
+pub use finding::{Finding, FindingKind, Place, Severity};
+
 mod traffic;
 mod upkeep;
 

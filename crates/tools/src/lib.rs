@@ -21,6 +21,7 @@ mod nearest;
 mod openapi;
 mod repeat;
 mod request;
+mod scan;
 mod search;
 mod typings;
 
@@ -34,4 +35,5 @@ pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
+pub use scan::{KnownNames, scan, scan_text};
 pub use typings::{Shown, described};
