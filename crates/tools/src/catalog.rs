@@ -323,6 +323,12 @@ impl Catalog {
         typings::declarations_of(&called, shown)
     }
 
+    /// Whether any tool is as asked for.
+    #[must_use]
+    pub fn any(&self, wanted: &dyn Fn(&Tool) -> bool) -> bool {
+        self.0.tools.iter().any(|(tool, _)| wanted(tool))
+    }
+
     /// How many tools there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -15,6 +15,7 @@ mod arguments;
 mod catalog;
 pub mod egress;
 mod error;
+mod find;
 mod invoke;
 mod masking;
 mod nearest;
@@ -31,6 +32,7 @@ pub use egress::{
     Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Seen, Taken, Validators,
 };
 pub use error::{FetchError, ImportError};
+pub use find::{Located, NotLocated, Tried};
 pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
 pub use repeat::{is_idempotent, with_key};

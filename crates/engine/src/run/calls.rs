@@ -319,7 +319,9 @@ impl Sending {
             .await
             .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
         self.engine.still_ours(&self.live).await;
-        let answer = self
+        let clock = &self.engine.inner.clock;
+        let sent_at = clock.now();
+        let answered = self
             .engine
             .inner
             .invoker
@@ -331,7 +333,11 @@ impl Sending {
                 &attachments,
                 self.bytes_max,
             )
-            .await?;
+            .await;
+        let of = (&self.scope, &source.source.id);
+        let ms = clock.now().since(sent_at);
+        self.engine.count_call(of, answered.as_ref().err(), ms);
+        let answer = answered?;
         if !self.wants_meta {
             return Ok(answer.data);
         }

@@ -1,12 +1,18 @@
-//! `executor sources`: connect APIs. `check` imports a description here, without any server.
+//! `executor sources`: connect APIs and keep them current. `check` imports a description here, without
+//! any server.
+
+mod look;
 
 use crate::client::Client;
 use crate::commands::credentials;
 use crate::commands::removed;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, fields, plain, table};
-use api::sources::{Header, NewSource, RefreshReport, Source, SourceChange};
+use crate::output::{Output, plain};
+use api::sources::{
+    Finding, Header, NewSource, RefreshReport, Review, Reviewed, Source, SourceChange, SourceHealth,
+    SourcePreview, UnreviewedTools,
+};
 use domain::SourceId;
 use reqwest::Method;
 use serde::Serialize;
@@ -26,9 +32,9 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Adds a source from the description at an address or in a file
+    /// Adds a source from the description at an address, in a file or on stdin
     #[command(
-        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private"
+        after_help = "An address that is a web page is looked through for the description it names.\nWith --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --dry-run\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private"
     )]
     Add(Add),
     /// Lists sources
@@ -41,13 +47,35 @@ enum Command {
         source: String,
     },
     /// Reads the description again
-    #[command(after_help = "Example:\n  executor sources refresh github --dry-run")]
+    #[command(
+        after_help = "Tools that are new or changed, and do more than read, ask until somebody has looked at them:\n`executor sources review NAME`.\n\nExamples:\n  executor sources refresh github --dry-run\n  executor sources refresh github --accept"
+    )]
     Refresh {
         /// Its name or id
         source: String,
         /// Say what would change, change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Take it over although it looks like half a document, or like a flood
+        #[arg(long, conflicts_with = "dry_run")]
+        accept: bool,
+    },
+    /// Shows what is new or changed since somebody looked, and says that you have
+    #[command(
+        after_help = "Until then these tools ask where policy would allow.\n\nExamples:\n  executor sources review github\n  executor sources review github github.issues.create\n  executor sources review github --all"
+    )]
+    Review {
+        /// Its name or id
+        source: String,
+        /// The tools that you have looked at
+        #[arg(value_name = "TOOL", conflicts_with = "all")]
+        tools: Vec<String>,
+        /// All that wait
+        #[arg(long)]
+        all: bool,
+        /// The revision that you looked at, as shown; the present one by default
+        #[arg(long, value_name = "N")]
+        revision: Option<i64>,
     },
     /// Puts its tools back into the catalog
     #[command(after_help = "Example:\n  executor sources enable github")]
@@ -61,9 +89,9 @@ enum Command {
         /// Its name or id
         source: String,
     },
-    /// Says which of its tools may be called twice without harm
+    /// Says which of its tools may be called twice without harm, and how often it is read again
     #[command(
-        after_help = "Such a call is sent again by itself when the server died while it was under way; about every\nother write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent"
+        after_help = "A call that may be made twice is sent again by itself when the server died while it was under\nway; about every other write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent\n  executor sources edit shop --refresh-every 6h"
     )]
     Edit {
         /// Its name or id
@@ -72,12 +100,15 @@ enum Command {
         #[arg(
             long,
             value_name = "PATTERN",
-            required_unless_present = "no_idempotent"
+            required_unless_present_any = ["no_idempotent", "refresh_every"]
         )]
         idempotent: Vec<String>,
         /// None of its tools
         #[arg(long, conflicts_with = "idempotent")]
         no_idempotent: bool,
+        /// `never`, a time from 10s to 30d, or `default` for what the workspace says
+        #[arg(long, value_name = "TIME")]
+        refresh_every: Option<String>,
     },
     /// Removes it with its tools and credentials
     #[command(after_help = "Example:\n  executor sources remove github")]
@@ -96,8 +127,8 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Add {
-    /// Address or file of the description, JSON or YAML
-    #[arg(value_name = "URL|FILE")]
+    /// Address or file of the description, JSON or YAML; its text, or - for stdin
+    #[arg(value_name = "URL|FILE|-")]
     from: String,
     /// Name its tools begin with; made from the title by default
     #[arg(long)]
@@ -120,6 +151,12 @@ struct Add {
     /// Let this source's own host and port be on a private network
     #[arg(long)]
     allow_private: bool,
+    /// How often it is read again: `never`, or a time from 10s to 30d
+    #[arg(long, value_name = "TIME")]
+    refresh_every: Option<String>,
+    /// Show what it would bring, add nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
@@ -131,59 +168,64 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Add(add) => return added(context, &client, add).await,
         Command::List => {
             let sources: Vec<Source> = client.list(&["sources"], &[], usize::MAX).await?;
-            context.output.show(&sources, |sources| {
-                let row = |s: &Source| {
-                    vec![
-                        s.name.clone(),
-                        s.status.clone(),
-                        s.kind.clone(),
-                        s.tool_count.to_string(),
-                        s.base_url.clone(),
-                        s.id.clone(),
-                    ]
-                };
-                table(
-                    &["NAME", "STATUS", "KIND", "TOOLS", "BASE URL", "ID"],
-                    &sources.iter().map(row).collect::<Vec<_>>(),
-                )
-            });
+            context.output.show(&sources, |all| look::listed(all));
         }
         Command::Show { source } => {
+            let health: SourceHealth = client.get(&["sources", &source, "health"], &[]).await?;
             let source: Source = client.get(&["sources", &source], &[]).await?;
-            context.output.show(&source, shown);
+            let both = look::WithHealth { source, health };
+            context.output.show(&both, look::shown);
         }
-        Command::Refresh { source, dry_run } => {
-            let query = [("dryRun", if dry_run { "true" } else { "false" })];
+        Command::Refresh {
+            source,
+            dry_run,
+            accept,
+        } => {
+            let word = |on: bool| if on { "true" } else { "false" };
+            let query = [("dryRun", word(dry_run)), ("accept", word(accept))];
             let report: RefreshReport = client
                 .post(&["sources", &source, "refresh"], &query)
                 .await?;
-            context.output.show(&report, |r| {
-                let word = if dry_run { "would be " } else { "" };
-                let list = |what: &str, paths: &[String]| {
-                    let lines: Vec<_> = paths.iter().map(|p| format!("\n  {}", plain(p))).collect();
-                    format!("{} {word}{what}{}", paths.len(), lines.concat())
-                };
-                [
-                    list("added", &r.added),
-                    list("removed", &r.removed),
-                    list("changed", &r.changed),
-                ]
-                .join("\n")
-            });
+            context.output.show(&report, |r| look::refreshed(r, dry_run));
+        }
+        Command::Review {
+            source,
+            tools,
+            all,
+            revision,
+        } => {
+            let waiting: UnreviewedTools =
+                client.get(&["sources", &source, "unreviewed"], &[]).await?;
+            if !all && tools.is_empty() {
+                context.output.show(&waiting, look::unreviewed);
+                return Ok(Exit::Done);
+            }
+            let review = Review {
+                revision: revision.unwrap_or(waiting.revision),
+                all,
+                tools,
+            };
+            let path = ["sources", &source, "review"];
+            let done: Reviewed = client.send(Method::POST, &path, &review).await?;
+            context.output.show(&done, look::reviewed);
         }
         Command::Enable { source } => set_enabled(context, &client, &source, true).await?,
         Command::Disable { source } => set_enabled(context, &client, &source, false).await?,
         Command::Edit {
-            source, idempotent, ..
+            source,
+            idempotent,
+            no_idempotent,
+            refresh_every,
         } => {
             let change = SourceChange {
-                idempotent: Some(idempotent),
+                idempotent: (no_idempotent || !idempotent.is_empty()).then_some(idempotent),
+                refresh_every,
                 ..SourceChange::default()
             };
             let source: Source = client
                 .send(Method::PATCH, &["sources", &source], &change)
                 .await?;
-            context.output.show(&source, shown);
+            context.output.show(&source, look::source);
         }
         Command::Remove { source } => {
             client.delete(&["sources", &source]).await?;
@@ -220,20 +262,21 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
         base_url: add.base_url,
         headers: add.header,
         allow_private: add.allow_private,
+        refresh_every: add.refresh_every,
         ..NewSource::default()
     };
     if add.from.starts_with("http://") || add.from.starts_with("https://") {
-        new.url = Some(add.from);
+        new.url = Some(add.from.clone());
     } else {
-        let text = std::fs::read_to_string(&add.from).map_err(|e| {
-            Failure::usage(format!("cannot read a description from {}: {e}", add.from)).next(
-                "give an address that begins with http:// or https://, or a file with JSON or YAML",
-            )
-        })?;
+        let (name, text) = text_of(&add.from)?;
         new.document = Some(text);
-        new.file_name = Path::new(&add.from)
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned());
+        new.file_name = Some(name);
+    }
+    if add.dry_run {
+        let path = ["sources", "preview"];
+        let preview: SourcePreview = client.send(Method::POST, &path, &new).await?;
+        context.output.show(&preview, look::preview);
+        return Ok(Exit::Done);
     }
     let source: Source = client.send(Method::POST, &["sources"], &new).await?;
     if let Some(auth) = add.auth {
@@ -264,12 +307,47 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
             source.tool_count,
             plain(&source.title)
         );
+        if new.url.as_ref().is_some_and(|given| *given != source.origin) {
+            text.push_str(&format!("\n  read from {}", plain(&source.origin)));
+        }
         for warning in &source.warnings {
             text.push_str(&format!("\n  left out: {}", plain(warning)));
+        }
+        text.push_str(&look::found(&source.findings, "\n  "));
+        if source.unreviewed > 0 {
+            text.push_str(&format!(
+                "\n  {} tools ask until somebody has looked at them: `executor sources review {}`",
+                source.unreviewed, source.name
+            ));
         }
         text
     });
     Ok(Exit::Done)
+}
+
+/// The text of a description that is no address, and a name for it: a file's, stdin's, or the text
+/// itself.
+fn text_of(from: &str) -> Result<(String, String)> {
+    if from.trim_start().starts_with('{') || from.contains('\n') {
+        return Ok(("text".to_owned(), from.to_owned()));
+    }
+    let read = match from {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        file => std::fs::read_to_string(file),
+    };
+    let text = read.map_err(|e| {
+        Failure::usage(format!("cannot read a description from {from}: {e}")).next(
+            "give an address that begins with http:// or https://, a file with JSON or YAML, or - \
+             for stdin",
+        )
+    })?;
+    let name = match from {
+        "-" => Some("stdin".to_owned()),
+        file => Path::new(file)
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned()),
+    };
+    Ok((name.unwrap_or_else(|| from.to_owned()), text))
 }
 
 /// What `sources add` prints.
@@ -282,6 +360,8 @@ struct Added<'a> {
     status: &'a str,
     tool_count: u32,
     warnings: &'a [String],
+    unreviewed: usize,
+    findings: &'a [Finding],
 }
 
 impl<'a> Added<'a> {
@@ -293,37 +373,10 @@ impl<'a> Added<'a> {
             status: &s.status,
             tool_count: s.tool_count,
             warnings: &s.warnings,
+            unreviewed: s.unreviewed,
+            findings: &s.findings,
         }
     }
-}
-
-fn shown(source: &Source) -> String {
-    let auth: Vec<_> = source.auth.iter().map(ToString::to_string).collect();
-    fields(&[
-        ("source", source.name.clone()),
-        ("id", source.id.clone()),
-        ("title", source.title.clone()),
-        ("kind", source.kind.clone()),
-        ("status", source.status.clone()),
-        ("reason", source.reason.clone().unwrap_or_default()),
-        ("origin", source.origin.clone()),
-        ("base URL", source.base_url.clone()),
-        ("auth", auth.join("\n")),
-        (
-            "private",
-            if source.allow_private {
-                "allowed for its own host and port"
-            } else {
-                ""
-            }
-            .to_owned(),
-        ),
-        ("repeatable", source.idempotent.join("\n")),
-        ("tools", source.tool_count.to_string()),
-        ("left out", source.warnings.join("\n")),
-        ("added", source.created_at.clone()),
-        ("refreshed", source.refreshed_at.clone()),
-    ])
 }
 
 fn check(output: &Output, files: &[PathBuf]) -> Exit {

@@ -116,8 +116,7 @@ pub fn set_every(
     Ok(set == 1)
 }
 
-/// Records a reading that found what was read before. The catalog stays as it is, unless the source
-/// was degraded.
+/// Records a reading that found what was read before. The catalog stays as it is.
 ///
 /// # Errors
 /// Those of the database.
@@ -134,15 +133,6 @@ pub fn found_unchanged(
          where id = $1 and workspace_id = $2",
         &params![id, scope.workspace_id(), now, next],
     )?;
-    let recovered = tx.execute(
-        "update sources
-         set status = 'ready', reason = null
-         where id = $1 and workspace_id = $2 and status = 'degraded'",
-        &params![id, scope.workspace_id()],
-    )?;
-    if recovered == 1 {
-        bump(tx, scope)?;
-    }
     Ok(())
 }
 
