@@ -22,6 +22,7 @@ macro_rules! on_both_databases {
 mod api;
 mod binary;
 mod database;
+mod described;
 mod fleet;
 mod ledger;
 mod receiver;
@@ -66,6 +67,7 @@ mod storage;
 mod storm;
 mod strangers;
 mod uncertain;
+mod upkeep;
 mod waiting;
 mod ways;
 mod webhooks;
