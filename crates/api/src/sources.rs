@@ -125,13 +125,13 @@ pub struct Source {
     pub finding_count: usize,
     /// What was found, the gravest first. Only where one source is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<Finding>,
+    pub findings: Vec<SourceFinding>,
 }
 
 /// Something in the texts of a source that a person should see before agents read them.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub struct SourceFinding {
     /// The tool whose text holds it; absent where it concerns the whole source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
@@ -182,7 +182,7 @@ pub struct ToolChange {
     /// `read`, `write`, `destructive` or `unknown`: what it is, or was.
     pub risk: String,
     /// How it differs, where it changed.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ToolDifference>,
     /// Whether it asks until an administrator has looked at it.
     pub unreviewed: bool,
     /// What policy said to you about it; absent where it is new.
@@ -196,7 +196,7 @@ pub struct ToolChange {
 /// One way in which two definitions of a tool differ.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Difference {
+pub struct ToolDifference {
     /// `description`, `input`, `output`, `risk`, `endpoint` or `definition`.
     pub field: String,
     /// What it was; a long text is cut around the first difference.
@@ -253,7 +253,7 @@ pub struct SourcePreview {
     /// What could not be imported.
     pub warnings: Vec<String>,
     /// What was found in its texts that a person should see, the gravest first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<SourceFinding>,
 }
 
 /// How many tools are of each risk.
@@ -311,9 +311,9 @@ pub struct UnreviewedTool {
     /// What it says that it does.
     pub description: String,
     /// How it differs from what was looked at last; empty where it is new.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ToolDifference>,
     /// What was found in its texts.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<SourceFinding>,
 }
 
 /// Tools that an administrator has looked at: either `all` or `tools`.

@@ -11,8 +11,8 @@ use crate::policy::Pattern;
 use crate::{SourceId, Timestamp};
 pub use traffic::{Ended, Traffic};
 pub use upkeep::{
-    Before, Cause, Difference, Doubt, Growth, LookedAt, REFRESH_MS, ReadFailure, RefreshEvery, Review,
-    Unreviewed, Upkeep, first_import, next_read, unreviewed,
+    Before, Cause, Difference, Doubt, Growth, LookedAt, REFRESH_MS, ReadFailure, RefreshEvery,
+    Review, Unreviewed, Upkeep, first_import, next_read, unreviewed,
 };
 
 /// What a source speaks.

@@ -225,10 +225,7 @@ impl Door<'_> {
         role: Role,
     ) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
-        let decision = policy::decide(
-            &request(self.task, role, target, self.now),
-            self.policy,
-        );
+        let decision = policy::decide(&request(self.task, role, target, self.now), self.policy);
         let rule_id = decision.rule_id.clone();
         match &decision.effect {
             Effect::Deny => {

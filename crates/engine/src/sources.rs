@@ -111,7 +111,10 @@ impl Engine {
                         let there = store::sources::list(tx, &scope)?;
                         make_sure_of_room(tx, &scope, there.len())?;
                         let mut source = newcomer.source.clone();
-                        if there.iter().any(|s| fold_path(&s.name) == fold_path(&source.name)) {
+                        if there
+                            .iter()
+                            .any(|s| fold_path(&s.name) == fold_path(&source.name))
+                        {
                             return Err(name_taken(&source.name));
                         }
                         source.upkeep.next_refresh_at = moment.next(tx, &scope, &source, 0)?;
@@ -170,10 +173,11 @@ impl Engine {
         };
         let now = self.inner.clock.now();
         let unreviewed = first_import(&import.tools, &findings, now);
-        let seen = import
-            .tools
-            .iter()
-            .filter(|t| unreviewed.binary_search_by(|u| u.path.cmp(&t.path)).is_err());
+        let seen = import.tools.iter().filter(|t| {
+            unreviewed
+                .binary_search_by(|u| u.path.cmp(&t.path))
+                .is_err()
+        });
         let looked_at = LookedAt {
             by: caller.account_id.clone(),
             at: now,
@@ -487,10 +491,16 @@ fn told_more(
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    let grave = source.upkeep.findings.iter().filter(|f| f.severity > Severity::Low);
+    let grave = source
+        .upkeep
+        .findings
+        .iter()
+        .filter(|f| f.severity > Severity::Low);
     let findings: Vec<Value> = grave
         .take(FINDINGS_TOLD_MAX)
-        .map(|f| json!({ "tool": f.tool, "kind": f.kind.as_str(), "severity": f.severity.as_str() }))
+        .map(
+            |f| json!({ "tool": f.tool, "kind": f.kind.as_str(), "severity": f.severity.as_str() }),
+        )
         .collect();
     let mut detail: Value = json!({
         "name": source.name,

@@ -365,11 +365,7 @@ pub fn document(
 ///
 /// # Errors
 /// Those of the database.
-pub fn made(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    id: &SourceId,
-) -> Result<Option<Made>, Error> {
+pub fn made(conn: &mut Reader<'_>, scope: &Scope, id: &SourceId) -> Result<Option<Made>, Error> {
     conn.one(
         "select definitions, tools
          from source_documents
@@ -391,10 +387,7 @@ fn read_made(r: &mut Row<'_>) -> Result<Made, Error> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn catalog(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-) -> Result<Vec<(Source, Made)>, Error> {
+pub fn catalog(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<(Source, Made)>, Error> {
     conn.all(
         &format!(
             "select {COLUMNS}, source_documents.definitions, source_documents.tools

@@ -251,7 +251,9 @@ fn beginning(body: &[u8]) -> String {
 /// Whether it is a web page, for people.
 fn is_page(seen: &Seen) -> bool {
     let start = &seen.body[..seen.body.len().min(512)];
-    let start = String::from_utf8_lossy(start).trim_start().to_ascii_lowercase();
+    let start = String::from_utf8_lossy(start)
+        .trim_start()
+        .to_ascii_lowercase();
     let says = seen.content_type.to_ascii_lowercase();
     start.starts_with("<!doctype html")
         || start.starts_with("<html")
@@ -294,7 +296,9 @@ fn service_desc(link: &str) -> Option<String> {
         let (name, value) = p.split_once('=')?;
         (name.trim().eq_ignore_ascii_case("rel")).then(|| value.trim().trim_matches('"'))
     })?;
-    let describes = relation.split_whitespace().any(|r| r.eq_ignore_ascii_case("service-desc"));
+    let describes = relation
+        .split_whitespace()
+        .any(|r| r.eq_ignore_ascii_case("service-desc"));
     describes.then(|| target.trim().trim_start_matches('<').to_owned())
 }
 
@@ -327,7 +331,9 @@ fn attribute(text: &str, name: &str) -> Option<String> {
             .chars()
             .next_back()
             .is_none_or(|c| !c.is_alphanumeric() && c != '-');
-        let rest = text[at + name.len()..].trim_start_matches(['"', '\'']).trim_start();
+        let rest = text[at + name.len()..]
+            .trim_start_matches(['"', '\''])
+            .trim_start();
         let value = rest.strip_prefix(['=', ':'])?.trim_start();
         let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         let (value, _) = value[1..].split_once(quote)?;
@@ -384,7 +390,13 @@ mod tests {
         let links = ["</first.json>; rel=\"service-desc\"; type=\"a/b\", </no>; rel=next"];
         let places = candidates(&seen("text/html", &links, page));
         let own = |p: &str| format!("https://api.example{p}");
-        let first = ["/first.json", "/v2/api.yaml", "/docs/spec.json", "/swagger/v1.json"].map(own);
+        let first = [
+            "/first.json",
+            "/v2/api.yaml",
+            "/docs/spec.json",
+            "/swagger/v1.json",
+        ]
+        .map(own);
         assert_eq!(places[..4], first);
         assert_eq!(places[4..], PLACES.map(own));
     }
@@ -392,7 +404,8 @@ mod tests {
     #[test]
     fn a_catalog_of_apis_names_descriptions() {
         let text = r#"{"linkset":[{"anchor":"https://api.example/","service-desc":[{"href":"/d.json"}]}]}"#;
-        let links: Vec<String> = catalog_links(&seen("application/linkset+json", &[], text)).collect();
+        let links: Vec<String> =
+            catalog_links(&seen("application/linkset+json", &[], text)).collect();
         assert_eq!(links, ["https://api.example/d.json"]);
         assert_eq!(catalog_links(&seen("", &[], "{}")).count(), 0);
     }

@@ -297,7 +297,12 @@ fn an_unreviewed_tool_asks_where_the_rules_would_allow_and_nothing_becomes_milde
     for (rules, risk, effect, held) in [
         (vec![], Risk::Read, Effect::Ask(Ask::default()), true),
         (vec![], Risk::Write, Effect::Ask(Ask::default()), false),
-        (vec![allow()], Risk::Write, Effect::Ask(Ask::default()), true),
+        (
+            vec![allow()],
+            Risk::Write,
+            Effect::Ask(Ask::default()),
+            true,
+        ),
         (
             vec![allow(), rule(2, Level::Personal, "a.*", two.clone())],
             Risk::Write,

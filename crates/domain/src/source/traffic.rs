@@ -91,8 +91,12 @@ impl Traffic {
     #[must_use]
     pub fn then(mut self, later: &Self) -> Self {
         let all_rejected = later.rejected_in_a_row == later.calls;
-        self.rejected_in_a_row =
-            later.rejected_in_a_row + if all_rejected { self.rejected_in_a_row } else { 0 };
+        self.rejected_in_a_row = later.rejected_in_a_row
+            + if all_rejected {
+                self.rejected_in_a_row
+            } else {
+                0
+            };
         self.calls += later.calls;
         self.failed += later.failed;
         for (class, count) in &later.times {
@@ -182,7 +186,10 @@ mod tests {
             (vec![(Well, 1)], r(3), 3),
         ] {
             let both = of(&first).then(&of(&second));
-            assert_eq!(both.rejected_in_a_row, expected, "{first:?} then {second:?}");
+            assert_eq!(
+                both.rejected_in_a_row, expected,
+                "{first:?} then {second:?}"
+            );
             assert_eq!(both.calls as usize, first.len() + second.len());
         }
     }
@@ -200,7 +207,11 @@ mod tests {
             (ToolErrorCode::UpstreamError, Some(422), Ended::Refused),
             (ToolErrorCode::UpstreamError, Some(503), Ended::Failed),
             (ToolErrorCode::UpstreamError, None, Ended::Failed),
-            (ToolErrorCode::CredentialRejected, Some(401), Ended::Rejected),
+            (
+                ToolErrorCode::CredentialRejected,
+                Some(401),
+                Ended::Rejected,
+            ),
             (ToolErrorCode::UpstreamTimeout, None, Ended::Failed),
         ] {
             assert_eq!(Ended::of(code, status), expected, "{code:?} {status:?}");

@@ -298,9 +298,7 @@ pub fn unreviewed(
         match old.get(tool.path.as_str()) {
             Some(same) if same.digest == tool.digest => match was {
                 Some(was) => Some(was.clone()),
-                None if dangerous.has(&tool.path) => {
-                    Some(made(Cause::Finding, Vec::new()))
-                }
+                None if dangerous.has(&tool.path) => Some(made(Cause::Finding, Vec::new())),
                 None => None,
             },
             // A tool that says of itself that it only reads now is looked at as well.

@@ -22,7 +22,10 @@ impl Engine {
     pub(super) async fn read_description(&self, new: &NewSource) -> Result<Found, Error> {
         match (&new.url, &new.document) {
             (Some(url), None) => {
-                let located = self.inner.egress.locate(url, &new.headers, new.allow_private);
+                let located = self
+                    .inner
+                    .egress
+                    .locate(url, &new.headers, new.allow_private);
                 let located = located.await.map_err(not_located)?;
                 Ok(Found {
                     origin: Origin::Url(located.url),

@@ -207,7 +207,11 @@ pub(super) fn judge(
 ) {
     let of = |tools: &[Tool], path: &str, review| {
         let at = tools.binary_search_by(|t| t.path.as_str().cmp(path)).ok()?;
-        Some(forecast(caller, policy, (&tools[at], review), now).effect.as_str())
+        Some(
+            forecast(caller, policy, (&tools[at], review), now)
+                .effect
+                .as_str(),
+        )
     };
     for change in all {
         change.before = of(before, &change.path, source.review_of(&change.path));
@@ -235,7 +239,9 @@ pub(super) fn rules_touched(
             .collect();
         let lives = || {
             after.iter().any(|t| about(rule, &t.path, t.risk, name))
-                || catalog.any(&|t| t.source_name() != name && about(rule, &t.path, t.risk, t.source_name()))
+                || catalog.any(&|t| {
+                    t.source_name() != name && about(rule, &t.path, t.risk, t.source_name())
+                })
         };
         Some(RuleTouched {
             rule_id: rule.id.clone(),
@@ -271,16 +277,27 @@ mod tests {
     #[test]
     fn what_is_new_gone_and_changed_is_told_apart() {
         let none = json!({});
-        let reading = |tools: &[Tool]| changes(
-            Reading { tools: &[tool("s.a", "1"), tool("s.b", "1"), tool("s.c", "1")], definitions: &none },
-            Reading { tools, definitions: &none },
-        );
+        let reading = |tools: &[Tool]| {
+            changes(
+                Reading {
+                    tools: &[tool("s.a", "1"), tool("s.b", "1"), tool("s.c", "1")],
+                    definitions: &none,
+                },
+                Reading {
+                    tools,
+                    definitions: &none,
+                },
+            )
+        };
         let told: Vec<_> = reading(&[tool("s.b", "2"), tool("s.c", "1"), tool("s.d", "1")])
             .into_iter()
             .map(|c| (c.path, c.change.as_str()))
             .collect();
         let expected = [("s.a", "removed"), ("s.b", "changed"), ("s.d", "added")];
-        assert_eq!(told, expected.map(|(path, change)| (path.to_owned(), change)));
+        assert_eq!(
+            told,
+            expected.map(|(path, change)| (path.to_owned(), change))
+        );
     }
 
     #[test]
@@ -298,12 +315,18 @@ mod tests {
         };
         assert_eq!(with(&|t| t.risk = Risk::Read), ["risk"]);
         assert_eq!(with(&|t| t.binding["path"] = json!("/b")), ["endpoint"]);
-        assert_eq!(with(&|t| t.binding["server"] = json!("https://x")), ["endpoint"]);
+        assert_eq!(
+            with(&|t| t.binding["server"] = json!("https://x")),
+            ["endpoint"]
+        );
         assert_eq!(with(&|t| t.description = "2".into()), ["description"]);
         let text = json!({ "type": "object", "properties": { "x": { "type": "string" } } });
         assert_eq!(with(&|t| t.input_schema = text.clone()), ["input"]);
         assert_eq!(with(&|t| t.output_schema = Some(text.clone())), ["output"]);
-        assert_eq!(with(&|t| t.binding["style"] = json!("form")), ["definition"]);
+        assert_eq!(
+            with(&|t| t.binding["style"] = json!("form")),
+            ["definition"]
+        );
     }
 
     #[test]

@@ -72,7 +72,10 @@ impl Engine {
             None => (Ended::Well, None),
             Some(e) => (Ended::of(e.code, e.status), Some(e.code)),
         };
-        let mut counts = counted.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = counted
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let of_source = counts.entry((scope.clone(), source.clone())).or_default();
         of_source.count(ended, code, ms, now);
         drop(counts);
@@ -169,9 +172,8 @@ fn look_at(
     traffic: &mut BTreeMap<SourceId, Traffic>,
 ) -> Result<SourceHealth, Error> {
     let calls = traffic.remove(&source.id).unwrap_or_default();
-    let wants = !source.auth.is_empty();
-    let has = || Ok::<_, Error>(!store::credentials::for_source(r, scope, &source.id, account)?.is_empty());
-    let has_credential = !wants || has()?;
+    let has_credential = source.auth.is_empty()
+        || !store::credentials::for_source(r, scope, &source.id, account)?.is_empty();
     Ok(SourceHealth {
         reasons: reasons(source, &calls, has_credential),
         source: source.clone(),
@@ -216,13 +218,16 @@ fn reasons(source: &Source, calls: &Traffic, has_credential: bool) -> Vec<Reason
             "{} of {} calls in 24 hours failed, the last with {last}",
             calls.failed, calls.calls
         );
-        add("calls_failing", message, "see whether the API is up".to_owned());
+        add(
+            "calls_failing",
+            message,
+            "see whether the API is up".to_owned(),
+        );
     }
     let waiting = source.upkeep.unreviewed.len();
     if waiting > 0 {
-        let message = format!(
-            "{waiting} of its tools ask until somebody has looked at them as they are now"
-        );
+        let message =
+            format!("{waiting} of its tools ask until somebody has looked at them as they are now");
         let next = format!("`executor sources review {name}` shows what is new or changed");
         add("unreviewed", message, next);
     }

@@ -79,7 +79,11 @@ impl Engine {
             let risks = [Risk::Read, Risk::Write, Risk::Destructive, Risk::Unknown];
             let mut evidence = match import.kind {
                 SourceKind::OpenApi => {
-                    format!("OpenAPI {}, {} operations", import.version, import.tools.len())
+                    format!(
+                        "OpenAPI {}, {} operations",
+                        import.version,
+                        import.tools.len()
+                    )
                 }
             };
             if let Some(found_by) = newcomer.found_by {

@@ -9,8 +9,8 @@ use super::{Incoming, import, told_more, validators_text};
 use crate::{Engine, Error, aside};
 use domain::access::{Caller, Permission, Scope};
 use domain::source::{
-    Before, Difference, Growth, LookedAt, Origin, ReadFailure, Review, Source, SourceStatus, Upkeep,
-    unreviewed,
+    Before, Difference, Growth, LookedAt, Origin, ReadFailure, Review, Source, SourceStatus,
+    Upkeep, unreviewed,
 };
 use domain::tool::Tool;
 use futures_util::future::BoxFuture;
@@ -121,10 +121,13 @@ impl Engine {
                 }
             };
             if dry_run == DryRun::No {
-                return self.take_over(&scope, Some(&caller), source, read, doubtful).await;
+                return self
+                    .take_over(&scope, Some(&caller), source, read, doubtful)
+                    .await;
             }
             let compared = self.compare(&scope, &source, &read).await?;
-            self.report(&scope, Some(&caller), source, &read, compared).await
+            self.report(&scope, Some(&caller), source, &read, compared)
+                .await
         })
     }
 
@@ -211,7 +214,10 @@ impl Engine {
         }
         Err(Error::conflict(
             "source_changed",
-            format!("{} is changed again and again meanwhile; try it once more", source.name),
+            format!(
+                "{} is changed again and again meanwhile; try it once more",
+                source.name
+            ),
         ))
     }
 
@@ -338,10 +344,17 @@ impl Engine {
         if let Some(caller) = by {
             let (catalog, policy) = self.catalog_and_policy(scope, &caller.account_id).await?;
             let now = self.inner.clock.now();
-            let (caller, source, import) = (caller.clone(), source.clone(), Arc::clone(&read.import));
+            let (caller, source, import) =
+                (caller.clone(), source.clone(), Arc::clone(&read.import));
             (changes, rules) = aside::run(move || {
                 let after = &import.tools;
-                difference::judge(&mut changes, (&caller, &policy), (&source, &before), after, now);
+                difference::judge(
+                    &mut changes,
+                    (&caller, &policy),
+                    (&source, &before),
+                    after,
+                    now,
+                );
                 let name = &source.name;
                 let rules = difference::rules_touched(&changes, &policy, name, after, &catalog);
                 (changes, rules)
@@ -425,7 +438,10 @@ fn compared(
         .iter()
         .map(|c| (c.path.as_str(), &c.differences))
         .collect();
-    let differ = |_: &Tool, tool: &Tool| told.get(tool.path.as_str()).map_or_else(Vec::new, |d| (*d).clone());
+    let differ = |_: &Tool, tool: &Tool| {
+        told.get(tool.path.as_str())
+            .map_or_else(Vec::new, |d| (*d).clone())
+    };
     let was = Before {
         tools: &before,
         unreviewed: &source.upkeep.unreviewed,

@@ -69,7 +69,7 @@ impl Engine {
                     tool: tools[at].clone(),
                 })
             });
-            let waiting = waiting.collect();
+            let waiting: Vec<WaitingTool> = waiting.collect();
             Ok((source, waiting))
         })
     }
@@ -201,7 +201,9 @@ fn wanted_paths(
         }
     }
     let wanted: HashSet<String> = wanted.iter().map(|path| fold_path(path)).collect();
-    Ok(waiting.filter(|path| wanted.contains(&fold_path(path))).collect())
+    Ok(waiting
+        .filter(|path| wanted.contains(&fold_path(path)))
+        .collect())
 }
 
 /// What was looked at, without the oldest definitions that are in use no more.

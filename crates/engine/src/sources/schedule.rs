@@ -121,7 +121,7 @@ impl Engine {
     /// Plans every source of a workspace anew that goes by what the workspace says.
     pub(crate) fn plan_sources(
         &self,
-    ) -> impl Fn(&mut Tx<'_>, &Scope) -> Result<(), Error> + Send + Clone + 'static {
+    ) -> impl Fn(&mut Tx<'_>, &Scope) -> Result<(), Error> + Send + 'static + use<> {
         let moment = self.moment();
         move |tx, scope| {
             for source in store::sources::list(tx, scope)? {
@@ -172,9 +172,7 @@ impl Engine {
                 .store
                 .write(move |tx| Ok(upkeep::claim(tx, &wanted, until)?))
                 .await;
-            if claimed?
-                && let Err(error) = self.refresh_by_clock(&one).await
-            {
+            if claimed? && let Err(error) = self.refresh_by_clock(&one).await {
                 tracing::info!(source.id = %one.id, "a source could not be refreshed: {error}");
             }
         }
@@ -208,13 +206,16 @@ impl Engine {
             Ok(Some(read)) if sound && read.is_of(&source) => None,
             Ok(read) => read,
             Err(error) => {
-                self.reading_failed(scope, None, &source, &error.to_string()).await?;
+                self.reading_failed(scope, None, &source, &error.to_string())
+                    .await?;
                 return Err(error);
             }
         };
         match read {
             Some(read) => {
-                let taken = self.take_over(scope, None, source, read, Doubtful::KeepOld).await?;
+                let taken = self
+                    .take_over(scope, None, source, read, Doubtful::KeepOld)
+                    .await?;
                 tracing::info!(
                     source.id = %due.id,
                     changes = taken.changes.len(),

@@ -10,8 +10,8 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, plain};
 use api::sources::{
-    Finding, Header, NewSource, RefreshReport, Review, Reviewed, Source, SourceChange, SourceHealth,
-    SourcePreview, UnreviewedTools,
+    Header, NewSource, RefreshReport, Review, Reviewed, Source, SourceChange, SourceFinding,
+    SourceHealth, SourcePreview, UnreviewedTools,
 };
 use domain::SourceId;
 use reqwest::Method;
@@ -186,7 +186,9 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let report: RefreshReport = client
                 .post(&["sources", &source, "refresh"], &query)
                 .await?;
-            context.output.show(&report, |r| look::refreshed(r, dry_run));
+            context
+                .output
+                .show(&report, |r| look::refreshed(r, dry_run));
         }
         Command::Review {
             source,
@@ -307,7 +309,11 @@ async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
             source.tool_count,
             plain(&source.title)
         );
-        if new.url.as_ref().is_some_and(|given| *given != source.origin) {
+        if new
+            .url
+            .as_ref()
+            .is_some_and(|given| *given != source.origin)
+        {
             text.push_str(&format!("\n  read from {}", plain(&source.origin)));
         }
         for warning in &source.warnings {
@@ -361,7 +367,7 @@ struct Added<'a> {
     tool_count: u32,
     warnings: &'a [String],
     unreviewed: usize,
-    findings: &'a [Finding],
+    findings: &'a [SourceFinding],
 }
 
 impl<'a> Added<'a> {

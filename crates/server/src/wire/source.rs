@@ -63,11 +63,14 @@ fn origin(origin: &Origin) -> String {
 /// A source that is switched off is not read.
 fn next_refresh_at(s: &Source) -> Option<String> {
     let on = s.status != SourceStatus::Disabled;
-    s.upkeep.next_refresh_at.filter(|_| on).map(Timestamp::to_rfc3339)
+    s.upkeep
+        .next_refresh_at
+        .filter(|_| on)
+        .map(Timestamp::to_rfc3339)
 }
 
-fn finding(f: &Finding) -> wire::Finding {
-    wire::Finding {
+fn finding(f: &Finding) -> wire::SourceFinding {
+    wire::SourceFinding {
         tool: f.tool.clone(),
         place: f.place.as_str().to_owned(),
         at: f.at.clone(),
@@ -78,8 +81,8 @@ fn finding(f: &Finding) -> wire::Finding {
     }
 }
 
-fn differences(all: &[Difference]) -> Vec<wire::Difference> {
-    let shown = |d: &Difference| wire::Difference {
+fn differences(all: &[Difference]) -> Vec<wire::ToolDifference> {
+    let shown = |d: &Difference| wire::ToolDifference {
         field: d.field.clone(),
         before: d.before.clone(),
         after: d.after.clone(),
@@ -90,7 +93,12 @@ fn differences(all: &[Difference]) -> Vec<wire::Difference> {
 /// What a source would bring.
 pub(crate) fn preview(p: &SourcePreview) -> wire::SourcePreview {
     let s = &p.source;
-    let of = |risk: Risk| p.risks.iter().find(|(r, _)| *r == risk).map_or(0, |(_, n)| *n);
+    let of = |risk: Risk| {
+        p.risks
+            .iter()
+            .find(|(r, _)| *r == risk)
+            .map_or(0, |(_, n)| *n)
+    };
     let tools = p.tools.iter().map(|t| wire::PreviewedTool {
         path: t.path.clone(),
         description: t.description.clone(),

@@ -111,7 +111,12 @@ pub fn set_every(
         "update sources
          set refresh_every = $3, next_refresh_at = $4
          where id = $1 and workspace_id = $2",
-        &params![id, scope.workspace_id(), every.map(RefreshEvery::to_text), next],
+        &params![
+            id,
+            scope.workspace_id(),
+            every.map(RefreshEvery::to_text),
+            next
+        ],
     )?;
     Ok(set == 1)
 }
@@ -151,12 +156,7 @@ pub struct Failed<'a> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn failed(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    id: &SourceId,
-    how: Failed<'_>,
-) -> Result<(), Error> {
+pub fn failed(tx: &mut Tx<'_>, scope: &Scope, id: &SourceId, how: Failed<'_>) -> Result<(), Error> {
     let why = &how.failure.reason;
     tx.execute(
         "update sources
@@ -180,12 +180,7 @@ pub fn failed(
 ///
 /// # Errors
 /// Those of the database.
-pub fn degrade(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    id: &SourceId,
-    why: &str,
-) -> Result<bool, Error> {
+pub fn degrade(tx: &mut Tx<'_>, scope: &Scope, id: &SourceId, why: &str) -> Result<bool, Error> {
     let status = SourceStatus::Degraded {
         reason: why.to_owned(),
     };

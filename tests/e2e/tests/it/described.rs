@@ -3,6 +3,8 @@
 //! It serves the description with an entity tag, a page that names it and one that does not, and
 //! answers every call with what was called.
 
+use crate::database::Database;
+use crate::server::Server;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -106,6 +108,50 @@ impl Described {
     pub(crate) fn as_source(&self) -> Value {
         json!({ "url": self.description_url(), "name": "shelf", "allowPrivate": true })
     }
+}
+
+pub(crate) const LIST: Operation<'_> = ("get", "/things", "list", "Lists things");
+pub(crate) const PUT: Operation<'_> = ("put", "/things", "put", "Puts a thing");
+pub(crate) const PUT_CHANGED: Operation<'_> =
+    ("put", "/things", "put", "Puts a thing and mails it");
+pub(crate) const WIPE: Operation<'_> = ("delete", "/things", "wipe", "Wipes all things");
+
+pub(crate) const CALL_PUT: &str = "return (await tools.shelf.put()).method";
+pub(crate) const CALL_LIST: &str = "return (await tools.shelf.list()).method";
+
+/// A server, and an upstream of these operations that is connected to it as `shelf`.
+pub(crate) async fn shelf(database: Database, operations: &[Operation<'_>]) -> (Server, Described) {
+    let server = Server::start(database).await;
+    let described = Described::start(operations).await;
+    let source = server.post("/sources", described.as_source()).await;
+    assert_eq!(source["status"], "ready", "{source:#}");
+    (server, described)
+}
+
+/// Lets every tool of the shelf through; gives back the rule.
+pub(crate) async fn allow_all(server: &Server) -> String {
+    let rule = json!({ "effect": "allow", "match": { "tools": ["shelf.**"] } });
+    let made = server.post("/policies", rule).await;
+    made["id"].as_str().expect("a rule has an id").to_owned()
+}
+
+/// Has the shelf read again.
+pub(crate) async fn refresh(server: &Server) -> Value {
+    server.post("/sources/shelf/refresh", json!(null)).await
+}
+
+/// The tools of the shelf that are marked as unreviewed, as lists show them.
+pub(crate) async fn marked(server: &Server) -> Vec<String> {
+    let listed = server
+        .cli(&["tools", "list", "shelf", "--json"])
+        .await
+        .exits(0)
+        .json();
+    let hits = listed.as_array().expect("a list").iter();
+    let marked = hits.filter(|hit| hit["unreviewed"] == json!(true));
+    marked
+        .map(|hit| hit["path"].as_str().expect("a path").to_owned())
+        .collect()
 }
 
 /// A description of operations, each with one optional argument.

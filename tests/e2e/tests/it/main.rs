@@ -44,6 +44,7 @@ mod eras;
 mod example;
 mod faults;
 mod floods;
+mod freshness;
 mod gate;
 mod generated;
 mod hostile;

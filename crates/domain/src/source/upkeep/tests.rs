@@ -206,16 +206,28 @@ fn a_time_between_readings_reads_back() {
     assert_eq!(RefreshEvery::parse("1d"), RefreshEvery::parse("24h"));
     assert_eq!(RefreshEvery::parse("never"), Ok(RefreshEvery::Never));
     assert_eq!(RefreshEvery::default().to_text(), "24h");
-    for text in ["", "9s", "31d", "h", "-1h", "+1h", "1.5h", "1 h", "24", "24H", "1é", "99999999999999999999d"] {
+    for text in [
+        "",
+        "9s",
+        "31d",
+        "h",
+        "-1h",
+        "+1h",
+        "1.5h",
+        "1 h",
+        "24",
+        "24H",
+        "1é",
+        "99999999999999999999d",
+    ] {
         assert!(RefreshEvery::parse(text).is_err(), "{text}");
     }
 }
 
 #[test]
 fn the_next_reading_is_spread_and_backs_off() {
-    let after = |every, failures, spread| {
-        next_read(every, failures, spread, NOW).map(|at| at.since(NOW))
-    };
+    let after =
+        |every, failures, spread| next_read(every, failures, spread, NOW).map(|at| at.since(NOW));
     let day = RefreshEvery::default();
     assert_eq!(after(day, 0, 100), Some(REFRESH_MS));
     assert_eq!(after(day, 0, 0), Some(REFRESH_MS * 9 / 10));

@@ -3,8 +3,8 @@
 
 use crate::output::{brief, fields, plain, table};
 use api::sources::{
-    Difference, Finding, RefreshReport, Reviewed, Source, SourceHealth, SourcePreview, ToolChange,
-    UnreviewedTools,
+    RefreshReport, Reviewed, Source, SourceFinding, SourceHealth, SourcePreview, ToolChange,
+    ToolDifference, UnreviewedTools,
 };
 use serde::Serialize;
 
@@ -110,7 +110,7 @@ pub(super) fn shown(both: &WithHealth) -> String {
 }
 
 /// What was found in texts, each on a line of its own.
-pub(super) fn found(findings: &[Finding], before: &str) -> String {
+pub(super) fn found(findings: &[SourceFinding], before: &str) -> String {
     let mut out = String::new();
     for f in findings.iter().take(FINDINGS_SHOWN) {
         let place = if f.at.is_empty() {
@@ -128,7 +128,10 @@ pub(super) fn found(findings: &[Finding], before: &str) -> String {
         ));
     }
     if findings.len() > FINDINGS_SHOWN {
-        out.push_str(&format!("{before}and {} more", findings.len() - FINDINGS_SHOWN));
+        out.push_str(&format!(
+            "{before}and {} more",
+            findings.len() - FINDINGS_SHOWN
+        ));
     }
     out
 }
@@ -232,7 +235,7 @@ fn change(c: &ToolChange) -> String {
     format!("{head}{}", differences(&c.differences))
 }
 
-fn differences(all: &[Difference]) -> String {
+fn differences(all: &[ToolDifference]) -> String {
     let lines = all.iter().map(|d| {
         format!(
             "\n    {}\n      - {}\n      + {}",
