@@ -375,6 +375,19 @@ pub fn made(conn: &mut Reader<'_>, scope: &Scope, id: &SourceId) -> Result<Optio
     )
 }
 
+/// The tools of one source, whatever its status; none if there is no such source.
+///
+/// # Errors
+/// Those of the database; [`Error::Corrupt`] if they cannot be read as they are stored.
+pub fn tools(conn: &mut Reader<'_>, scope: &Scope, id: &SourceId) -> Result<Vec<Tool>, Error> {
+    conn.one(
+        "select tools from source_documents where source_id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+        |r| r.json(),
+    )
+    .map(Option::unwrap_or_default)
+}
+
 fn read_made(r: &mut Row<'_>) -> Result<Made, Error> {
     Ok(Made {
         definitions: r.text()?,
