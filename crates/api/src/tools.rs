@@ -20,6 +20,10 @@ pub struct ToolHit {
     pub decision: String,
     /// One line of TypeScript.
     pub signature: String,
+    /// True where an administrator has not looked at it as it is now: it asks where policy would
+    /// allow. Absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreviewed: bool,
 }
 
 /// What a search found.
@@ -86,6 +90,10 @@ pub struct ToolDescription {
     pub input: String,
     /// TypeScript declarations of what it resolves to.
     pub output: String,
+    /// True where an administrator has not looked at it as it is now: it asks where policy would
+    /// allow. Absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreviewed: bool,
 }
 
 /// A call of one tool. It runs as a task of one line, through the same gate.

@@ -5,6 +5,7 @@
 //! an argument is missing, a rule that allows does not match and one that asks or denies does.
 
 use crate::access::Channel;
+use crate::source::Review;
 use crate::tenancy::Role;
 use crate::tool::Risk;
 use crate::{AccountId, KeyId, RuleId, Timestamp};
@@ -206,6 +207,9 @@ pub struct Request<'a> {
     pub source: &'a str,
     /// Its risk.
     pub risk: Risk,
+    /// Whether an administrator has looked at the tool as it is now. Until then what would be
+    /// allowed is asked about.
+    pub review: Review,
     /// Its arguments; none to ask about the tool in general, which no rule with conditions answers.
     pub arguments: Option<&'a Value>,
     /// What else the call comes to: it is decided as each of these too, and the strictest counts.
@@ -235,6 +239,9 @@ pub struct Decision {
     pub level: Option<Level>,
     /// The policy it was decided under.
     pub policy_version: i64,
+    /// Whether the rules alone would allow it, and a person is asked because no administrator has
+    /// looked at the tool as it is now.
+    pub unreviewed: bool,
 }
 
 impl Decision {
@@ -242,11 +249,12 @@ impl Decision {
     #[must_use]
     pub fn explain(&self, risk: Risk) -> String {
         let verb = match self.effect {
+            Effect::Ask(_) if self.unreviewed => "would allow it",
             Effect::Allow => "allows it",
             Effect::Ask(_) => "asks a person",
             Effect::Deny => "denies it",
         };
-        match (&self.rule_id, self.level) {
+        let said = match (&self.rule_id, self.level) {
             (Some(rule), Some(level)) => format!(
                 "rule {rule} of the {} {verb} (policy version {})",
                 level.as_str(),
@@ -257,6 +265,27 @@ impl Decision {
                 risk.as_str(),
                 self.policy_version
             ),
+        };
+        if self.unreviewed {
+            format!(
+                "{said}, but no administrator has looked at this tool as it is now, so a person is \
+                 asked (`executor sources review` shows what is new)"
+            )
+        } else {
+            said
+        }
+    }
+
+    /// What an unreviewed tool makes of it: what would be allowed is asked about, and nothing
+    /// becomes milder.
+    fn as_reviewed(self, review: Review) -> Self {
+        match (review, &self.effect) {
+            (Review::Unreviewed, Effect::Allow) => Self {
+                effect: Effect::Ask(Ask::default()),
+                unreviewed: true,
+                ..self
+            },
+            (Review::Unreviewed | Review::LookedAt, _) => self,
         }
     }
 }
@@ -319,7 +348,9 @@ fn decide_one<'p>(
         rule_id: strictest.map(|r| r.id.clone()),
         level: strictest.map(|r| r.level),
         policy_version: policy.version,
+        unreviewed: false,
     }
+    .as_reviewed(request.review)
 }
 
 #[cfg(test)]

@@ -4,8 +4,16 @@ mod finding;
 
 pub use finding::{Finding, FindingKind, Place, Severity};
 
+mod traffic;
+mod upkeep;
+
 use crate::policy::Pattern;
 use crate::{SourceId, Timestamp};
+pub use traffic::{Ended, Traffic};
+pub use upkeep::{
+    Before, Cause, Difference, Doubt, Growth, LookedAt, REFRESH_MS, ReadFailure, RefreshEvery,
+    Review, Unreviewed, Upkeep, first_import, next_read, unreviewed,
+};
 
 /// What a source speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -217,4 +225,14 @@ pub struct Source {
     pub created_at: Timestamp,
     /// When its description was last read.
     pub refreshed_at: Timestamp,
+    /// How its tools are kept: what nobody has looked at yet, and when it is read again.
+    pub upkeep: Upkeep,
+}
+
+impl Source {
+    /// Whether an administrator has looked at a tool of this source as it is now.
+    #[must_use]
+    pub fn review_of(&self, path: &str) -> Review {
+        self.upkeep.review_of(path)
+    }
 }

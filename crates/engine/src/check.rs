@@ -385,10 +385,11 @@ fn unknown_options(call: &VisibleCall) -> Vec<Problem> {
 fn forecast(view: &View<'_>, call: &VisibleCall) -> Option<Forecast> {
     let (tool, source) = view.catalog.lookup(&call.path)?;
     let judged = tools::judged_partly(tool, source, &call.arguments);
+    let tool_now = (&**tool, source.source.review_of(&tool.path));
     let decisions = gate::possible(
         view.caller,
         view.policy,
-        tool,
+        tool_now,
         &judged,
         &call.arguments,
         view.now,

@@ -21,6 +21,7 @@ use domain::canonical::sha256_hex;
 use domain::event::EventKind;
 use domain::partial::Partial;
 use domain::policy::{self, Decision, Effect, JudgedAs, Policy, Request};
+use domain::source::Review;
 use domain::task::{Lease, Task};
 use domain::tenancy::Role;
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
@@ -33,7 +34,7 @@ use tools::{Judged, Prepared, SourceTools};
 pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
 pub(crate) use asking::{approval_event, roles_of};
 pub(crate) use editing::{Editing, edited};
-pub(crate) use shown::{also_of, explained, forecast_of, recorded, would_be};
+pub(crate) use shown::{also_of, explained, forecast_of, recorded, source_name, would_be};
 use standing::{Standing, audit_lost, denied_to_caller, standing};
 
 /// A call as the program made it.
@@ -113,10 +114,14 @@ pub(crate) fn request<'a>(
     target: &'a Target,
     now: Timestamp,
 ) -> Request<'a> {
+    let tool = &*target.tool;
     Request {
-        tool: &target.tool.path,
-        source: target.tool.source_name(),
+        tool: &tool.path,
+        source: tool.source_name(),
         risk: target.risk,
+        // Of the same reading as the definition: both are read at once, so no definition is taken
+        // for one that somebody looked at.
+        review: target.source.source.review_of(&tool.path),
         arguments: Some(&target.arguments),
         also: &target.also,
         account_id: &task.account_id,
@@ -132,11 +137,10 @@ pub(crate) fn request<'a>(
 pub(crate) fn forecast(
     caller: &Caller,
     policy: &Policy,
-    tool: &Tool,
-    arguments: Option<&Value>,
+    tool: (&Tool, Review),
     now: Timestamp,
 ) -> Decision {
-    policy::decide(&general(caller, tool, arguments, now), policy)
+    policy::decide(&general(caller, tool, None, now), policy)
 }
 
 /// What policy may say to a caller about a call whose arguments are known in part, the strictest
@@ -144,7 +148,7 @@ pub(crate) fn forecast(
 pub(crate) fn possible(
     caller: &Caller,
     policy: &Policy,
-    tool: &Tool,
+    tool: (&Tool, Review),
     judged: &Judged,
     arguments: &Partial,
     now: Timestamp,
@@ -160,7 +164,7 @@ pub(crate) fn possible(
 /// The call that a caller would make.
 pub(crate) fn general<'a>(
     caller: &'a Caller,
-    tool: &'a Tool,
+    (tool, review): (&'a Tool, Review),
     arguments: Option<&'a Value>,
     now: Timestamp,
 ) -> Request<'a> {
@@ -168,6 +172,7 @@ pub(crate) fn general<'a>(
         tool: &tool.path,
         source: tool.source_name(),
         risk: tool.risk,
+        review,
         arguments,
         also: &[],
         account_id: &caller.account_id,
@@ -252,10 +257,7 @@ impl Door<'_> {
         role: Role,
     ) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
-        let decision = policy::decide(
-            &request(self.task, role, target, self.now),
-            self.policy,
-        );
+        let decision = policy::decide(&request(self.task, role, target, self.now), self.policy);
         let rule_id = decision.rule_id.clone();
         match &decision.effect {
             Effect::Deny => {
@@ -367,6 +369,7 @@ impl Door<'_> {
             "rule": decision.rule_id,
             "policyVersion": decision.policy_version,
             "risk": target.risk.as_str(),
+            "unreviewed": decision.unreviewed,
             "definition": call.binding.definition_digest,
             "arguments": call.binding.arguments_digest,
         });

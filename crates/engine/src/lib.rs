@@ -67,7 +67,10 @@ pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use servers::{ServerView, Sharing};
 pub use settings::SettingsChange;
-pub use sources::{DryRun, Enabled, FirstCredential, NewSource, RefreshReport};
+pub use sources::{
+    Change, Doubtful, DryRun, Enabled, FirstCredential, Looked, NewSource, PreviewedTool, Reason,
+    RefreshReport, Reviewed, RuleTouched, SourceHealth, SourcePreview, ToolChange, WaitingTool,
+};
 pub use store::values::Part as ResultPart;
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
@@ -136,6 +139,8 @@ struct Inner {
     rates: rates::Rates,
     quotas: quotas::Quotas,
     outbox: webhooks::Outbox,
+    schedule: sources::Schedule,
+    counted: sources::Counted,
     worker: worker::Worker,
 }
 
@@ -169,6 +174,8 @@ impl Engine {
                 rates: rates::Rates::default(),
                 quotas: quotas::Quotas::default(),
                 outbox: webhooks::Outbox::default(),
+                schedule: sources::Schedule::default(),
+                counted: sources::Counted::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
             };
             let engine = Self {

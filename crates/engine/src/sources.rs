@@ -1,30 +1,46 @@
 //! Sources: add, refresh, switch, remove. A refresh that fails keeps the tools of the one before.
 
-mod changes;
+mod difference;
 mod found;
+mod health;
 mod mcp;
+mod preview;
 mod reading;
+mod refresh;
+mod review;
+mod schedule;
 
-pub use reading::FirstCredential;
-
-use crate::audit::by_person;
+use crate::audit::{by_person, by_server};
 use crate::credentials::{self, NewCredential};
-use crate::{Engine, Error, entropy};
-use changes::difference;
+use crate::{Engine, Error, aside, entropy};
 use domain::access::{Caller, Permission, Scope};
-use domain::credential::CredentialScope;
+use domain::credential::{CredentialScope, Secret};
 use domain::event::EventKind;
 use domain::limits::Limit;
 use domain::policy::Pattern;
-use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::source::{
+    AuthScheme, LookedAt, RefreshEvery, Severity, Source, SourceStatus, Upkeep, first_import,
+};
 use domain::tool::fold_path;
-use domain::{AccountId, SourceId, Timestamp};
+use domain::{SourceId, Timestamp};
 use futures_util::future::BoxFuture;
-pub(crate) use mcp::McpCall;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::sources::Imported;
-use tools::Import;
+use tools::{Import, KnownNames, Validators};
+
+pub use difference::{Change, RuleTouched, ToolChange};
+pub(crate) use health::{Counted, KEPT_MS};
+pub use health::{Reason, SourceHealth};
+pub(crate) use mcp::McpCall;
+pub use preview::{PreviewedTool, SourcePreview};
+pub use reading::FirstCredential;
+pub use refresh::{Doubtful, DryRun, RefreshReport};
+pub use review::{Looked, Reviewed, WaitingTool};
+pub(crate) use schedule::Schedule;
+
+/// Findings that an entry of the audit log names.
+const FINDINGS_TOLD_MAX: usize = 50;
 
 /// Most patterns of tools that are safe to repeat.
 const PATTERNS_MAX: usize = 100;
@@ -56,15 +72,8 @@ pub struct NewSource {
     pub idempotent: Vec<Pattern>,
     /// The workspace's credential for it: used when it is asked what it is, and kept.
     pub credential: Option<FirstCredential>,
-}
-
-/// Whether a refresh only tells what it would change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DryRun {
-    /// Change nothing.
-    Yes,
-    /// Swap the catalog.
-    No,
+    /// How often it is read again; as the workspace says if absent.
+    pub refresh_every: Option<RefreshEvery>,
 }
 
 /// Whether a source's tools are in the catalog.
@@ -76,21 +85,9 @@ pub enum Enabled {
     No,
 }
 
-/// What a refresh changed, or would change.
-#[derive(Debug, Clone)]
-pub struct RefreshReport {
-    /// The source after it.
-    pub source: Source,
-    /// Paths that are new.
-    pub added: Vec<String>,
-    /// Paths that are gone.
-    pub removed: Vec<String>,
-    /// Paths whose definition differs.
-    pub changed: Vec<String>,
-}
-
 impl Engine {
-    /// Adds a source and its tools.
+    /// Adds a source and its tools. Whoever adds it has seen what it offers, so its tools count as
+    /// looked at, but for those whose texts were found to be dangerous.
     ///
     /// # Errors
     /// `forbidden`; `invalid_source` with what was tried and what came back; `name_taken`;
@@ -103,72 +100,42 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
-            if let Some(credential) = &new.credential {
-                let first = credential.attachment();
-                credentials::check_value(&first.scheme, &first.secret)?;
-            }
-            let id = SourceId::from_bits(entropy::bits());
-            let found = self.found(&caller, &new, &id).await?;
-            let import = found.import;
-            let now = self.inner.clock.now();
-            let source = Source {
-                id,
-                name: found.name,
-                kind: import.kind,
-                title: import.title.clone(),
-                origin: found.origin,
-                base_url: import.base_url.clone(),
-                auth: match (&import.auth[..], &new.credential) {
-                    // What the description does not say, the person who adds it does.
-                    ([], Some(credential)) => vec![credential.attachment().scheme],
-                    (said, _) => said.to_vec(),
-                },
-                allow_private: new.allow_private,
-                headers: found.headers,
-                idempotent: new.idempotent.clone(),
-                trust_hints: new.trust_hints,
-                status: found.status,
-                tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
-                warnings: import.warnings.clone(),
-                document_digest: import.document_digest.clone(),
-                created_at: now,
-                refreshed_at: now,
-            };
-            let document = found.document;
-            let definitions = import.definitions.to_string();
-            let import = Arc::new(import);
-            self.commit(&scope, {
-                let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
-                move |tx| {
-                    let there = store::sources::list(tx, &scope)?;
-                    make_sure_of_room(tx, &scope, there.len())?;
-                    let taken = there
-                        .iter()
-                        .any(|s| fold_path(&s.name) == fold_path(&source.name));
-                    if taken {
-                        return Err(Error::conflict(
-                            "name_taken",
-                            format!(
-                                "a source called '{}' is here already; give another name with \
-                                 --name, or refresh that one",
-                                source.name
-                            ),
-                        ));
+            let mut newcomer = self.newcomer(&caller, &scope, new).await?;
+            let credential = newcomer.credential.take();
+            let moment = self.moment();
+            let id = newcomer.source.id.clone();
+            let newcomer = Arc::new(newcomer);
+            let source = self
+                .commit(&scope, {
+                    let scope = scope.clone();
+                    move |tx| {
+                        let there = store::sources::list(tx, &scope)?;
+                        make_sure_of_room(tx, &scope, there.len())?;
+                        let mut source = newcomer.source.clone();
+                        if there
+                            .iter()
+                            .any(|s| fold_path(&s.name) == fold_path(&source.name))
+                        {
+                            return Err(name_taken(&source.name));
+                        }
+                        source.upkeep.next_refresh_at = moment.next(tx, &scope, &source, 0)?;
+                        let imported = Imported {
+                            source: &source,
+                            document: &newcomer.document,
+                            definitions: &newcomer.definitions,
+                            tools: &newcomer.import.tools,
+                            looked_at: std::slice::from_ref(&newcomer.looked_at),
+                            validators: newcomer.validators.as_deref(),
+                        };
+                        store::sources::insert(tx, &scope, imported)?;
+                        told(tx, &scope, Some(&caller), &source, "added", moment.now)?;
+                        Ok(source)
                     }
-                    let imported = Imported {
-                        source: &source,
-                        document: &document,
-                        definitions: &definitions,
-                        tools: &import.tools,
-                    };
-                    store::sources::insert(tx, &scope, imported)?;
-                    told(tx, &scope, &caller, &source, "added", now)
-                }
-            })
-            .await?;
-            let given = new.credential.map(|first| (first.auth, first.value));
-            let found = found.secret.map(|(scheme, value)| (Some(scheme), value));
-            if let Some((auth, value)) = given.or(found) {
+                })
+                .await?;
+            tracing::info!(source.id = %id, tools = source.tool_count, "source added");
+            self.inner.schedule.look();
+            if let Some((auth, value)) = credential {
                 let credential = NewCredential {
                     source: source.id.to_string(),
                     value,
@@ -179,6 +146,101 @@ impl Engine {
             }
             Ok(source)
         })
+    }
+
+    /// Everything of a source that is to be added, before any of it is stored.
+    async fn newcomer(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        new: NewSource,
+    ) -> Result<Newcomer, Error> {
+        if let Some(credential) = &new.credential {
+            let first = credential.attachment();
+            credentials::check_value(&first.scheme, &first.secret)?;
+        }
+        let id = SourceId::from_bits(entropy::bits());
+        let found = self.found(caller, &new, &id).await?;
+        let import = found.import;
+        let import = Arc::new(import);
+        let known = self.known_names(scope, None).await?;
+        let findings = {
+            let import = Arc::clone(&import);
+            aside::run(move || tools::scan(&import, &known)).await?
+        };
+        let now = self.inner.clock.now();
+        let unreviewed = first_import(&import.tools, &findings, now);
+        let seen = import.tools.iter().filter(|t| {
+            unreviewed
+                .binary_search_by(|u| u.path.cmp(&t.path))
+                .is_err()
+        });
+        let looked_at = LookedAt {
+            by: caller.account_id.clone(),
+            at: now,
+            digests: seen.map(|t| t.digest.clone()).collect(),
+        };
+        let source = Source {
+            id,
+            name: found.name,
+            kind: import.kind,
+            title: import.title.clone(),
+            origin: found.origin,
+            base_url: import.base_url.clone(),
+            auth: match (&import.auth[..], &new.credential) {
+                // What the description does not say, the person who adds it does.
+                ([], Some(credential)) => vec![credential.attachment().scheme],
+                (said, _) => said.to_vec(),
+            },
+            allow_private: new.allow_private,
+            headers: found.headers,
+            idempotent: new.idempotent,
+            trust_hints: new.trust_hints,
+            status: found.status,
+            tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
+            warnings: import.warnings.clone(),
+            document_digest: import.document_digest.clone(),
+            created_at: now,
+            refreshed_at: now,
+            upkeep: Upkeep {
+                unreviewed,
+                findings,
+                refresh_every: new.refresh_every,
+                revision: 1,
+                ..Upkeep::default()
+            },
+        };
+        Ok(Newcomer {
+            source,
+            document: found.document,
+            definitions: import.definitions.to_string(),
+            import,
+            looked_at,
+            credential: new
+                .credential
+                .map(|first| (first.auth, first.value))
+                .or(found.secret.map(|(scheme, value)| (Some(scheme), value))),
+            validators: found.validators.and_then(|v| validators_text(&v)),
+            found_by: found.found_by,
+        })
+    }
+
+    /// The names of what is connected, but for one source.
+    async fn known_names(&self, scope: &Scope, except: Option<&str>) -> Result<KnownNames, Error> {
+        let catalog = self.catalog(scope).await?;
+        let except = except.map(str::to_owned);
+        aside::run(move || {
+            let every = tools::Query {
+                limit: usize::MAX,
+                ..tools::Query::default()
+            };
+            let others = |t: &domain::tool::Tool| except.as_deref() != Some(t.source_name());
+            let found = catalog.list(&every, &others);
+            let mut sources: Vec<&str> = found.hits.iter().map(|t| t.source_name()).collect();
+            sources.dedup();
+            KnownNames::new(sources, found.hits.iter().map(|t| t.path.as_str()))
+        })
+        .await
     }
 
     /// All sources of the workspace by name.
@@ -215,103 +277,6 @@ impl Engine {
         })
     }
 
-    /// Reads a source's description again and swaps its tools at once.
-    ///
-    /// # Errors
-    /// `not_found`, `forbidden`, `invalid_source`: then the source is degraded and keeps its tools.
-    pub fn refresh_source(
-        &self,
-        caller: &Caller,
-        name_or_id: &str,
-        dry_run: DryRun,
-    ) -> BoxFuture<'_, Result<RefreshReport, Error>> {
-        let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
-        Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
-            let source = self.source(&caller, &wanted).await?;
-            match self.import_again(&caller, &scope, &source).await {
-                Ok((document, import)) => {
-                    self.swap(&caller, &scope, source, document, import, dry_run)
-                        .await
-                }
-                Err(error) => {
-                    if dry_run == DryRun::No {
-                        let reason = error.to_string();
-                        self.set_status(&caller, &scope, source, SourceStatus::Degraded { reason })
-                            .await?;
-                    }
-                    Err(error)
-                }
-            }
-        })
-    }
-
-    async fn swap(
-        &self,
-        caller: &Caller,
-        scope: &Scope,
-        source: Source,
-        document: Vec<u8>,
-        import: Import,
-        dry_run: DryRun,
-    ) -> Result<RefreshReport, Error> {
-        let (wanted, id) = (scope.clone(), source.id.clone());
-        let before = self
-            .inner
-            .store
-            .read(move |r| Ok::<_, Error>(store::sources::tools(r, &wanted, &id)?))
-            .await?;
-        let (added, removed, changed) = difference(&before, &import.tools);
-        if dry_run == DryRun::Yes {
-            return Ok(RefreshReport {
-                source,
-                added,
-                removed,
-                changed,
-            });
-        }
-        let now = self.inner.clock.now();
-        let source = Source {
-            title: import.title.clone(),
-            auth: match source.kind {
-                SourceKind::OpenApi => import.auth.clone(),
-                // A schema does not say.
-                SourceKind::GraphQl => source.auth.clone(),
-            },
-            status: match source.status {
-                SourceStatus::Disabled => SourceStatus::Disabled,
-                SourceStatus::Ready | SourceStatus::Degraded { .. } => SourceStatus::Ready,
-            },
-            tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
-            warnings: import.warnings.clone(),
-            document_digest: import.document_digest.clone(),
-            refreshed_at: now,
-            ..source
-        };
-        let document = String::from_utf8_lossy(&document).into_owned();
-        let definitions = import.definitions.to_string();
-        self.commit(scope, {
-            let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
-            move |tx| {
-                let imported = Imported {
-                    source: &source,
-                    document: &document,
-                    definitions: &definitions,
-                    tools: &import.tools,
-                };
-                store::sources::replace(tx, &scope, imported)?;
-                told(tx, &scope, &caller, &source, "refreshed", now)
-            }
-        })
-        .await?;
-        Ok(RefreshReport {
-            source,
-            added,
-            removed,
-            changed,
-        })
-    }
-
     async fn set_status(
         &self,
         caller: &Caller,
@@ -325,7 +290,7 @@ impl Engine {
             let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
             move |tx| {
                 store::sources::set_status(tx, &scope, &source.id, &source.status)?;
-                told(tx, &scope, &caller, &source, "changed", now)
+                told(tx, &scope, Some(&caller), &source, "changed", now)
             }
         })
         .await?;
@@ -350,10 +315,9 @@ impl Engine {
                 Enabled::Yes => SourceStatus::Ready,
                 Enabled::No => SourceStatus::Disabled,
             };
-            if enabled == Enabled::No {
-                self.inner.mcp.forget(&source.id);
-            }
-            self.set_status(&caller, &scope, source, status).await
+            let set = self.set_status(&caller, &scope, source, status).await;
+            self.inner.schedule.look();
+            set
         })
     }
 
@@ -387,7 +351,7 @@ impl Engine {
                 let (scope, source) = (scope.clone(), source.clone());
                 move |tx| {
                     store::sources::set_idempotent(tx, &scope, &source.id, &source.idempotent)?;
-                    told(tx, &scope, &caller, &source, "changed", now)
+                    told(tx, &scope, Some(&caller), &source, "changed", now)
                 }
             })
             .await?;
@@ -409,17 +373,47 @@ impl Engine {
             let scope = caller.scope(Permission::ManageWorkspace)?;
             let source = self.source(&caller, &wanted).await?;
             let now = self.inner.clock.now();
-            self.inner.mcp.forget(&source.id);
             self.commit(&scope, {
                 let scope = scope.clone();
                 move |tx| {
                     store::sources::remove(tx, &scope, &source.id)?;
-                    told(tx, &scope, &caller, &source, "removed", now)
+                    told(tx, &scope, Some(&caller), &source, "removed", now)
                 }
             })
             .await
         })
     }
+}
+
+/// A source that is to be added.
+struct Newcomer {
+    source: Source,
+    document: String,
+    definitions: String,
+    import: Arc<Import>,
+    looked_at: LookedAt,
+    /// The workspace's credential for it.
+    credential: Option<(Option<AuthScheme>, Secret)>,
+    validators: Option<String>,
+    /// How its description was found, where it was not given.
+    found_by: Option<String>,
+}
+
+fn validators_text(validators: &Validators) -> Option<String> {
+    if validators.is_empty() {
+        return None;
+    }
+    serde_json::to_string(validators).ok()
+}
+
+fn name_taken(name: &str) -> Error {
+    Error::conflict(
+        "name_taken",
+        format!(
+            "a source called '{name}' is here already; give another name with --name, or refresh \
+             that one"
+        ),
+    )
 }
 
 fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Result<(), Error> {
@@ -435,14 +429,24 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
     })
 }
 
-}
-
-fn told(
+/// Records what a person, or else the server by itself, did to a source.
+pub(crate) fn told(
     tx: &mut store::Tx<'_>,
     scope: &Scope,
-    caller: &Caller,
+    by: Option<&Caller>,
     source: &Source,
     change: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    told_more(tx, scope, (by, change, json!({})), source, now)
+}
+
+/// The same, with what else is known.
+fn told_more(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    (by, change, more): (Option<&Caller>, &str, Value),
+    source: &Source,
     now: Timestamp,
 ) -> Result<(), Error> {
     let headers: Vec<&str> = source
@@ -450,7 +454,18 @@ fn told(
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    let detail: Value = json!({
+    let grave = source
+        .upkeep
+        .findings
+        .iter()
+        .filter(|f| f.severity > Severity::Low);
+    let findings: Vec<Value> = grave
+        .take(FINDINGS_TOLD_MAX)
+        .map(
+            |f| json!({ "tool": f.tool, "kind": f.kind.as_str(), "severity": f.severity.as_str() }),
+        )
+        .collect();
+    let mut detail: Value = json!({
         "name": source.name,
         "kind": source.kind.as_str(),
         "origin": source.origin.shown(),
@@ -459,16 +474,20 @@ fn told(
         "headers": headers,
         "status": source.status.as_str(),
         "idempotent": source.idempotent,
-        "trustHints": source.trust_hints,
         "tools": source.tool_count,
         "document": source.document_digest,
+        "unreviewed": source.upkeep.unreviewed.len(),
+        "findings": findings,
     });
-    let action = format!("source.{change}");
-    store::audit::append(
-        tx,
-        scope,
-        by_person(caller, scope, &action, source.id.as_str(), &detail, now),
-    )?;
+    if let (Some(detail), Value::Object(more)) = (detail.as_object_mut(), more) {
+        detail.extend(more);
+    }
+    let (action, id) = (format!("source.{change}"), source.id.as_str());
+    let entry = match by {
+        Some(caller) => by_person(caller, scope, &action, id, &detail, now),
+        None => by_server(scope, &action, id, &detail, now),
+    };
+    store::audit::append(tx, scope, entry)?;
     let kind = EventKind::Source {
         source_id: source.id.clone(),
         change: change.to_owned(),

@@ -4,6 +4,7 @@ use crate::gate::forecast;
 use crate::{Engine, Error};
 use domain::access::{Caller, Permission};
 use domain::policy::{Effect, Policy};
+use domain::source::Review;
 use domain::tool::{Risk, Tool};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct ToolHit {
     pub tool: Arc<Tool>,
     /// What policy says today: `allow` or `ask`.
     pub decision: &'static str,
+    /// Whether an administrator has looked at it as it is now.
+    pub review: Review,
     /// One line of TypeScript.
     pub signature: String,
 }
@@ -42,6 +45,8 @@ pub struct ToolDescription {
     pub risk: Risk,
     /// What policy says today.
     pub decision: &'static str,
+    /// Whether an administrator has looked at it as it is now.
+    pub review: Review,
     /// TypeScript declarations of the arguments.
     pub input: String,
     /// TypeScript declarations of what it resolves to.
@@ -66,12 +71,13 @@ struct Seen {
 }
 
 impl Seen {
-    fn decision(&self, tool: &Tool) -> Effect {
-        forecast(&self.caller, &self.policy, tool, None, self.now).effect
+    fn decision(&self, tool: &Tool, review: Review) -> Effect {
+        forecast(&self.caller, &self.policy, (tool, review), self.now).effect
     }
 
     fn visible(&self, tool: &Tool) -> bool {
-        !matches!(self.decision(tool), Effect::Deny)
+        // Whoever has looked at it bears on what is allowed, never on what is denied.
+        !matches!(self.decision(tool, Review::LookedAt), Effect::Deny)
     }
 }
 
@@ -103,10 +109,14 @@ impl Engine {
             let hits: Vec<ToolHit> = found
                 .hits
                 .into_iter()
-                .map(|tool| ToolHit {
-                    decision: seen.decision(&tool).as_str(),
-                    signature: seen.catalog.signature(&tool),
-                    tool,
+                .map(|tool| {
+                    let review = seen.catalog.review_of(&tool);
+                    ToolHit {
+                        decision: seen.decision(&tool, review).as_str(),
+                        review,
+                        signature: seen.catalog.signature(&tool),
+                        tool,
+                    }
                 })
                 .collect();
             let has_more = query.offset + hits.len() < found.total;
@@ -196,8 +206,10 @@ impl Engine {
                     }
                 });
             };
+            let review = seen.catalog.review_of(tool);
             Ok(ToolDescription {
-                decision: seen.decision(tool).as_str(),
+                decision: seen.decision(tool, review).as_str(),
+                review,
                 path: description.path,
                 description: description.description,
                 risk: description.risk,

@@ -141,6 +141,8 @@ impl Engine {
         duties.spawn(self.clone().retention_loop());
         duties.spawn(self.clone().webhook_loop());
         duties.spawn(self.clone().mcp_loop());
+        duties.spawn(self.clone().refresh_loop());
+        duties.spawn(self.clone().traffic_loop());
         if self.inner.store.is_shared() {
             duties.spawn(self.clone().cancel_loop());
             if worker.sharing.notices {

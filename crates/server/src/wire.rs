@@ -7,6 +7,7 @@ mod approval;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
+pub(crate) mod source;
 mod time;
 pub(crate) mod webhook;
 
@@ -14,12 +15,12 @@ pub(crate) use approval::approval;
 pub(crate) use time::instant;
 
 use crate::error::Failure;
-use api::{audit, credentials, events, sources, system, tasks, tools};
+use api::{audit, credentials, events, system, tasks, tools};
 use domain::approval::Approval;
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
 use domain::event::{Event, EventKind};
-use domain::source::{ApiKeyLocation, AuthScheme, Origin, Source, SourceStatus};
+use domain::source::{ApiKeyLocation, AuthScheme, Review};
 use domain::task::{Outcome, TaskError, TaskState};
 use engine::{CheckStatus, CredentialView, Me, TaskView};
 use serde_json::Value;
@@ -140,31 +141,6 @@ pub(crate) fn event(e: &Event) -> events::Event {
     }
 }
 
-pub(crate) fn source(s: &Source) -> sources::Source {
-    let reason = match &s.status {
-        SourceStatus::Degraded { reason } => Some(reason.clone()),
-        SourceStatus::Ready | SourceStatus::Disabled => None,
-    };
-    sources::Source {
-        id: s.id.to_string(),
-        name: s.name.clone(),
-        kind: s.kind.as_str().to_owned(),
-        title: s.title.clone(),
-        status: s.status.as_str().to_owned(),
-        reason,
-        origin: s.origin.shown(),
-        base_url: s.base_url.clone(),
-        auth: s.auth.iter().map(auth_text).collect(),
-        allow_private: s.allow_private,
-        idempotent: s.idempotent.iter().map(|p| p.as_str().to_owned()).collect(),
-        trust_hints: s.trust_hints,
-        tool_count: s.tool_count,
-        warnings: s.warnings.clone(),
-        created_at: s.created_at.to_rfc3339(),
-        refreshed_at: s.refreshed_at.to_rfc3339(),
-    }
-}
-
 pub(crate) fn preset(p: &domain::preset::Preset) -> sources::Preset {
     sources::Preset {
         name: p.name.to_owned(),
@@ -178,7 +154,7 @@ pub(crate) fn preset(p: &domain::preset::Preset) -> sources::Preset {
     }
 }
 
-fn auth_text(scheme: &AuthScheme) -> String {
+pub(crate) fn auth_text(scheme: &AuthScheme) -> String {
     match scheme {
         AuthScheme::Bearer => "bearer".into(),
         AuthScheme::Basic => "basic".into(),
@@ -259,6 +235,7 @@ pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
         risk: hit.tool.risk.as_str().to_owned(),
         decision: hit.decision.to_owned(),
         signature: hit.signature.clone(),
+        unreviewed: hit.review == Review::Unreviewed,
     }
 }
 

@@ -37,6 +37,7 @@ pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;
+pub mod traffic;
 pub mod values;
 pub mod webhooks;
 

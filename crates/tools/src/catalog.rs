@@ -9,7 +9,7 @@ use crate::nearest::{distance, tolerance};
 use crate::scan::KnownNames;
 use crate::search::{Index, Match, Segment, Stemming};
 use crate::typings::{self, Shown};
-use domain::source::{Source, SourceStatus};
+use domain::source::{Review, Source, SourceStatus};
 use domain::tool::{Risk, Tool, fold_path};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -183,6 +183,21 @@ impl Catalog {
     pub fn lookup(&self, path: &str) -> Option<(&Arc<Tool>, &Arc<SourceTools>)> {
         let (tool, source) = &self.0.tools[*self.0.by_path.get(&fold_path(path))?];
         Some((tool, &self.0.sources[*source].given))
+    }
+
+    /// Whether an administrator has looked at a tool of this catalog as it is now.
+    #[must_use]
+    pub fn review_of(&self, tool: &Tool) -> Review {
+        self.review_at(&tool.path)
+    }
+
+    /// The same by its path; what is no tool needs no look.
+    #[must_use]
+    pub fn review_at(&self, path: &str) -> Review {
+        self.lookup(path)
+            .map_or(Review::LookedAt, |(tool, source)| {
+                source.source.review_of(&tool.path)
+            })
     }
 
     /// Up to three visible paths near one that does not exist, nearest first.
@@ -418,6 +433,12 @@ impl Catalog {
             })
             .collect();
         typings::declarations_of(&called, shown)
+    }
+
+    /// Whether any tool is as asked for.
+    #[must_use]
+    pub fn any(&self, wanted: &dyn Fn(&Tool) -> bool) -> bool {
+        self.0.tools.iter().any(|(tool, _)| wanted(tool))
     }
 
     /// How many tools there are.

@@ -3,8 +3,9 @@
 //! The one place that knows all kinds. A person's choice of a kind goes before what was detected, and
 //! then the errors are about that kind. Nothing is fetched but the address that a person gave.
 
-use crate::egress::{Egress, Outgoing, Reach, host_of, parse};
-use crate::error::{FetchError, ImportError};
+use crate::egress::{Egress, Outgoing, Reach, Validators, host_of, parse};
+use crate::error::ImportError;
+use crate::find::{Located, NotLocated, Tried, names_its_kind};
 use crate::graphql::introspection::{self, EDITIONS};
 use crate::invoke::{Attachment, attach};
 use crate::masking::Masks;
@@ -163,29 +164,66 @@ pub struct Address<'a> {
 /// What was read from an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
+    /// Where it is read again.
+    pub url: String,
     /// The description.
     pub document: Vec<u8>,
     /// Where calls go, if the address itself answers them.
     pub endpoint: Option<String>,
+    /// By what its server recognizes it.
+    pub validators: Validators,
+    /// What the server said, for the error of whoever cannot read it.
+    pub answer: Option<Tried>,
+    /// How it was found, where another address was given.
+    pub found_by: Option<String>,
+}
+
+impl From<Located> for Found {
+    fn from(located: Located) -> Self {
+        Self {
+            url: located.url,
+            document: located.document,
+            endpoint: None,
+            validators: located.validators,
+            answer: Some(located.answer),
+            found_by: located.found_by,
+        }
+    }
 }
 
 /// Why nothing could be read from an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It did not answer, or not with a document.
+    /// There is no document.
     #[error("{0}")]
-    Fetch(#[from] FetchError),
+    NotLocated(#[from] NotLocated),
     /// It was asked for a document and as a GraphQL endpoint, and gave neither.
-    #[error("as a document: {document}; as a GraphQL endpoint: {graphql}")]
+    #[error("{document}; as a GraphQL endpoint: {graphql}")]
     Neither {
         /// What came of asking for a document.
-        document: String,
+        document: NotLocated,
         /// What came of asking for its schema.
         graphql: String,
     },
     /// It does not tell its schema.
-    #[error("as a GraphQL endpoint: {0}")]
-    GraphQl(String),
+    #[error("{url} could not be read: as a GraphQL endpoint: {why}")]
+    GraphQl {
+        /// The address.
+        url: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl ReadError {
+    /// Every address that was asked, and what came back.
+    #[must_use]
+    pub fn tried(&self) -> &[Tried] {
+        match self {
+            Self::NotLocated(document) | Self::Neither { document, .. } => document.tried(),
+            Self::GraphQl { .. } => &[],
+        }
+    }
 }
 
 /// Reads the description that lies at an address, or that a GraphQL endpoint there gives of itself.
@@ -197,48 +235,49 @@ pub fn read_address<'a>(
     address: &'a Address<'a>,
 ) -> BoxFuture<'a, Result<Found, ReadError>> {
     Box::pin(async move {
+        let Address { url, headers, .. } = *address;
+        let located = || egress.locate(url, headers, address.allow_private);
         match address.kind {
-            Some(SourceKind::OpenApi) => Ok(fetched(egress, address).await?),
             Some(SourceKind::GraphQl) => match introspected(egress, address).await {
                 Ok(found) => Ok(found),
-                Err(told) => match fetched(egress, address).await {
-                    Ok(found) if text(&found.document).is_some_and(is_graphql) => Ok(found),
-                    Ok(_) | Err(_) => Err(ReadError::GraphQl(told)),
+                Err(why) => match located().await {
+                    Ok(found) if text(&found.document).is_some_and(is_graphql) => Ok(found.into()),
+                    Ok(_) | Err(_) => Err(ReadError::GraphQl {
+                        url: url.to_owned(),
+                        why,
+                    }),
                 },
             },
+            Some(SourceKind::OpenApi | SourceKind::Mcp) => Ok(located().await?.into()),
             None => {
-                let document = match fetched(egress, address).await {
-                    Ok(found) => match Parsed::parse(&found.document, Some(address.url)) {
-                        Ok(_) => return Ok(found),
-                        Err(error) => error.to_string(),
-                    },
-                    // The same would come of asking anything else.
-                    Err(error) if !answered(&error) => return Err(error.into()),
-                    Err(error) => error.to_string(),
+                let none = Validators::default();
+                let seen = egress.look(url, headers, address.allow_private, &none);
+                let seen = seen.await.map_err(|error| NotLocated::NoAnswer {
+                    url: url.to_owned(),
+                    error,
+                })?;
+                if seen.is_success() && is_known(&seen.body, url) {
+                    return Ok(Located::at(url, seen).into());
+                }
+                // What the address itself is goes before what else its origin has.
+                let graphql = match introspected(egress, address).await {
+                    Ok(found) => return Ok(found),
+                    Err(why) => why,
                 };
-                let found = introspected(egress, address).await;
-                found.map_err(|graphql| ReadError::Neither { document, graphql })
+                match located().await {
+                    Ok(found) => Ok(found.into()),
+                    Err(document) => Err(ReadError::Neither { document, graphql }),
+                }
             }
         }
     })
 }
 
-/// Whether somebody was there.
-fn answered(error: &FetchError) -> bool {
-    matches!(
-        error,
-        FetchError::Status { .. } | FetchError::Redirects { .. } | FetchError::NoAnswer { .. }
-    )
-}
-
-async fn fetched(egress: &Egress, address: &Address<'_>) -> Result<Found, FetchError> {
-    let document = egress
-        .fetch_document(address.url, address.headers, address.allow_private)
-        .await?;
-    Ok(Found {
-        document,
-        endpoint: None,
-    })
+/// Whether a text is a description of a kind that is known, as far as its beginning tells.
+fn is_known(bytes: &[u8], url: &str) -> bool {
+    names_its_kind(bytes)
+        || text(bytes).is_some_and(is_graphql)
+        || Parsed::parse(bytes, Some(url)).is_ok()
 }
 
 /// Asks an endpoint for its schema, in the newest words that it understands.
@@ -248,8 +287,12 @@ async fn introspected(egress: &Egress, address: &Address<'_>) -> Result<Found, S
         match asked(egress, address, introspection::question(edition)).await? {
             Told::Schema(document) => {
                 return Ok(Found {
+                    url: address.url.to_owned(),
                     document,
                     endpoint: Some(address.url.to_owned()),
+                    validators: Validators::default(),
+                    answer: None,
+                    found_by: None,
                 });
             }
             Told::Refused(why) => told = why,

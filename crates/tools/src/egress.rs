@@ -9,6 +9,7 @@
 mod address;
 mod arriving;
 mod cause;
+mod look;
 mod played;
 mod webhook;
 
@@ -18,6 +19,7 @@ pub(crate) use arriving::Arriving;
 use cause::{NoName, Refused};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+pub use look::{Seen, Validators};
 pub use played::{Played, PlayedAnswer, PlayedRequest};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -218,44 +220,14 @@ impl Egress {
         bytes_max: u64,
         deadline: Instant,
     ) -> Result<Vec<u8>, FetchError> {
-        let reach = if asked.allow_private {
-            Reach::also(asked.own)
-        } else {
-            Reach::public()
-        };
-        let mut at = start.clone();
-        for _ in 0..=REDIRECTS_MAX {
-            let accept = (
-                "accept".to_owned(),
-                "application/json, application/yaml, text/yaml, */*;q=0.5".to_owned(),
-            );
-            let mut sent = vec![accept];
-            if at.origin() == asked.own.origin() {
-                sent.extend(asked.headers.iter().cloned());
-            }
-            let outgoing = Outgoing {
-                method: "GET".to_owned(),
-                url: at.clone(),
-                headers: sent,
-                body: None,
-            };
-            let answer = self.send(outgoing, &reach, deadline).await?;
-            let status = answer.status();
-            if let Some(location) = answer.redirect() {
-                at = join(&at, &location)?;
-                continue;
-            }
-            if !(200..300).contains(&status) {
-                return Err(FetchError::Status {
-                    host: host_of(&at),
-                    status,
-                });
-            }
-            return answer.read(bytes_max).await;
+        let none = Validators::default();
+        let seen = self.seen(start, asked, bytes_max, deadline, &none).await?;
+        if seen.is_success() {
+            return Ok(seen.body);
         }
-        Err(FetchError::Redirects {
-            host: host_of(&start),
-            max: REDIRECTS_MAX,
+        Err(FetchError::Status {
+            host: parse(&seen.url).map_or_else(|_| seen.url.clone(), |at| host_of(&at)),
+            status: seen.status,
         })
     }
 

@@ -270,9 +270,11 @@ fn judged_document(
     let operation = reading.operation;
     let mut also: Vec<JudgedAs> = Vec::new();
     for root in reading.roots {
+        let tool = loaded.path(operation, &root.field);
         let part = JudgedAs {
-            tool: loaded.path(operation, &root.field),
             risk: operation.risk(),
+            review: source.source.review_of(&tool),
+            tool,
             arguments: root.arguments,
         };
         if !also.contains(&part) {

@@ -17,6 +17,7 @@ mod catalog;
 mod detect;
 pub mod egress;
 mod error;
+mod find;
 mod graphql;
 mod invoke;
 mod masking;
@@ -32,10 +33,12 @@ mod typings;
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
 pub use egress::{
-    Egress, EgressConfig, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Taken,
+    Egress, EgressConfig, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Seen, Taken,
+    Validators,
 };
 pub use detect::{Address, Found as FoundAt, Parsed, ReadError, import, read_address};
 pub use error::{FetchError, ImportError};
+pub use find::{Located, NotLocated, Tried};
 pub use graphql::{Judged, judged, judged_partly};
 pub use invoke::{Answer, Attachment, Invoker};
 pub use openapi::{Import, ImportOptions, local_address, local_path, suggest_name, valid_name};
@@ -46,4 +49,4 @@ pub use mcp::{
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
 pub use scan::{KnownNames, scan, scan_text};
-pub use typings::Shown;
+pub use typings::{Shown, described};

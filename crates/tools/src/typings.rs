@@ -152,7 +152,8 @@ fn required(schema: &Value) -> BTreeSet<&str> {
 }
 
 /// `type Input = …` and `type Output = …` with the shared types that they name.
-pub(crate) fn described(tool: &Tool, definitions: &Value) -> (String, String) {
+#[must_use]
+pub fn described(tool: &Tool, definitions: &Value) -> (String, String) {
     let any = Value::Object(Map::new());
     let input = declaration("Input", &tool.input_schema, definitions);
     let output = declaration(

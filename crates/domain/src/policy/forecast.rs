@@ -40,13 +40,14 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
     }
     let mut decisions: Vec<Decision> = Vec::new();
     for rule in outcomes {
-        let effect = rule.map_or_else(|| default_effect(request.risk), |r| r.effect.clone());
         let own = Decision {
-            effect,
+            effect: rule.map_or_else(|| default_effect(request.risk), |r| r.effect.clone()),
             rule_id: rule.map(|r| r.id.clone()),
             level: rule.map(|r| r.level),
             policy_version: policy.version,
-        };
+            unreviewed: false,
+        }
+        .as_reviewed(request.review);
         let decision = also.iter().cloned().fold(own, stricter);
         let seen = |d: &Decision| d.effect.strictness() == decision.effect.strictness();
         if !decisions.iter().any(seen) {

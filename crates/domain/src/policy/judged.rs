@@ -5,6 +5,7 @@
 //! asks, because nobody wrote it.
 
 use super::{Ask, Decision, Effect, Request};
+use crate::source::Review;
 use crate::tool::Risk;
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ pub struct JudgedAs {
     pub tool: String,
     /// Its risk.
     pub risk: Risk,
+    /// Whether somebody has looked at it as it is now.
+    pub review: Review,
     /// The arguments; what is not known is left out, so that the stricter rules match.
     pub arguments: Value,
 }
@@ -25,6 +28,7 @@ impl JudgedAs {
         Request {
             tool: &self.tool,
             risk: self.risk,
+            review: self.review,
             arguments: Some(&self.arguments),
             also: &[],
             ..*whole
@@ -100,6 +104,7 @@ mod tests {
         JudgedAs {
             tool: tool.to_owned(),
             risk,
+            review: Review::LookedAt,
             arguments,
         }
     }
@@ -120,6 +125,7 @@ mod tests {
             tool: "hub.graphql",
             source: "hub",
             risk: also.iter().map(|a| a.risk).max().unwrap_or(Risk::Read),
+            review: Review::LookedAt,
             arguments: Some(&arguments),
             also,
             account_id: &account,

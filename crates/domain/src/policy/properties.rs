@@ -31,6 +31,7 @@ fn on<T>(call: &Made, with: impl FnOnce(&Request<'_>) -> T) -> T {
         tool: &call.tool,
         source: call.tool.split('.').next().expect("a segment"),
         risk: call.risk,
+        review: Review::LookedAt,
         arguments: Some(&call.arguments),
         account_id: &account,
         role: call.role,

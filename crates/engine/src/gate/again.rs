@@ -58,10 +58,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
         }
     };
     let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
-    let decision = policy::decide(
-        &request(c.task, role, target, c.now),
-        &policy,
-    );
+    let decision = policy::decide(&request(c.task, role, target, c.now), &policy);
     let same_definition = tool.digest == approval.binding.definition_digest;
     match &decision.effect {
         Effect::Deny if may_have_happened => Ok(Some(Verdict::Settled(CallStatus::Unknown))),
@@ -222,10 +219,7 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
         }
     };
     let policy = store::policies::in_force(tx, u.scope, Some(&u.task.account_id))?;
-    let decision = policy::decide(
-        &request(u.task, role, target, u.now),
-        &policy,
-    );
+    let decision = policy::decide(&request(u.task, role, target, u.now), &policy);
     let same_definition = tool.digest == u.call.binding.definition_digest;
     let passes = match (&decision.effect, u.granted) {
         (Effect::Deny, _) | (Effect::Ask(_), None) => false,

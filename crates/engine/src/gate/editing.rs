@@ -46,10 +46,7 @@ pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval,
         }
     };
     let policy = store::policies::policy(conn, e.scope, Some(&e.task.account_id))?;
-    let decision = policy::decide(
-        &request(e.task, role, e.target, e.by.2),
-        &policy,
-    );
+    let decision = policy::decide(&request(e.task, role, e.target, e.by.2), &policy);
     let before = &approval.ask;
     let (ask, why) = match &decision.effect {
         Effect::Deny => {

@@ -5,6 +5,7 @@ use domain::Timestamp;
 use domain::approval::Approval;
 use domain::call::Call;
 use domain::policy::{self, Decision, JudgedAs, Policy, Request, Trace};
+use domain::source::Review;
 use domain::task::Task;
 use serde_json::Value;
 use store::recorded::Recorded;
@@ -28,13 +29,14 @@ pub(crate) fn explained(request: &Request<'_>, policy: &Policy) -> Trace {
 pub(crate) fn forecast_of(
     call: &Recorded,
     (arguments, also): (&Value, &[JudgedAs]),
-    policy: &Policy,
+    (policy, review): (&Policy, Review),
     now: Timestamp,
 ) -> Decision {
     let request = Request {
         tool: &call.tool,
         source: source_name(&call.tool),
         risk: call.risk,
+        review,
         arguments: Some(arguments),
         also,
         account_id: &call.account_id,
@@ -52,23 +54,24 @@ pub(crate) fn would_be(
     task: &Task,
     approval: &Approval,
     (arguments, also): (&Value, &[JudgedAs]),
-    policy: &Policy,
+    (policy, review): (&Policy, Review),
     now: Timestamp,
 ) -> Decision {
     let request = Request {
         tool: &approval.binding.tool,
         source: source_name(&approval.binding.tool),
         risk: approval.risk,
+        review,
         also,
         ..of_task(task, arguments, now)
     };
     policy::decide(&request, policy)
 }
 
-/// A call as it was decided when it was recorded.
+/// A call as it was decided when it was recorded, of a tool that somebody had looked at or not.
 pub(crate) fn recorded<'a>(
     task: &'a Task,
-    call: &'a Call,
+    (call, review): (&'a Call, Review),
     (arguments, also): (&'a Value, &'a [JudgedAs]),
     at: Timestamp,
 ) -> Request<'a> {
@@ -76,6 +79,7 @@ pub(crate) fn recorded<'a>(
         tool: &call.binding.tool,
         source: source_name(&call.binding.tool),
         risk: call.risk,
+        review,
         also,
         ..of_task(task, arguments, at)
     }
@@ -87,6 +91,7 @@ fn of_task<'a>(task: &'a Task, arguments: &'a Value, now: Timestamp) -> Request<
         tool: "",
         source: "",
         risk: domain::tool::Risk::Unknown,
+        review: Review::Unreviewed,
         arguments: Some(arguments),
         also: &[],
         account_id: &task.account_id,
@@ -98,6 +103,6 @@ fn of_task<'a>(task: &'a Task, arguments: &'a Value, now: Timestamp) -> Request<
     }
 }
 
-fn source_name(path: &str) -> &str {
+pub(crate) fn source_name(path: &str) -> &str {
     path.split('.').next().unwrap_or(path)
 }

@@ -170,10 +170,11 @@ impl Engine {
             after: None,
             limit: PAGE,
         };
+        let catalog = self.catalog(scope).await?;
         let mut trial = Trial {
             now: self.inner.clock.now(),
+            catalog,
             policies: HashMap::new(),
-            catalog: self.catalog(scope).await?,
             result: Backtest {
                 change,
                 looked_at: 0,
@@ -223,9 +224,10 @@ impl Engine {
 
 struct Trial {
     now: Timestamp,
+    /// What somebody has looked at is asked of the tools as they are.
+    catalog: tools::Catalog,
     /// What bears on each person, as it is and as it would be.
     policies: HashMap<AccountId, (Policy, Policy)>,
-    catalog: Catalog,
     result: Backtest,
 }
 
@@ -248,8 +250,10 @@ impl Trial {
         // The store keeps nothing else here; what cannot be read is decided as having no arguments.
         let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
         let also = also_of(&self.catalog, &call.tool, &arguments);
-        let now = forecast_of(&call, (&arguments, &also), now, self.now);
-        let then = forecast_of(&call, (&arguments, &also), then, self.now);
+        let arguments = (&arguments, &also[..]);
+        let review = self.catalog.review_at(&call.tool);
+        let now = forecast_of(&call, arguments, (now, review), self.now);
+        let then = forecast_of(&call, arguments, (then, review), self.now);
         if now.effect == then.effect {
             return;
         }

@@ -10,6 +10,7 @@ use domain::access::{Caller, Channel, Permission};
 use domain::approval::Approval;
 use domain::call::Call;
 use domain::policy::{Policy, Request, Rule, Trace};
+use domain::source::Review;
 use domain::task::Task;
 use domain::tenancy::Role;
 use domain::tool::Risk;
@@ -143,10 +144,11 @@ impl Engine {
                 Some(arguments) => tools::judged(tool, source, arguments),
                 None => Judged::as_itself(tool),
             };
+            let tool_now = (&**tool, source.source.review_of(&tool.path));
             let request = Request {
                 risk: judged.risk,
                 also: &judged.also,
-                ..gate::general(&asked_for, tool, arguments.as_ref(), now)
+                ..gate::general(&asked_for, tool_now, arguments.as_ref(), now)
             };
             let trace = explained(&request, &policy);
             let wrong = arguments
@@ -209,11 +211,18 @@ fn why(
 ) -> Option<Why> {
     let arguments = serde_json::from_str(&call.arguments).ok()?;
     let also = gate::also_of(catalog, &call.binding.tool, &arguments);
-    let request = gate::recorded(task, call, (&arguments, &also), at);
-    let trace = explained(&request, policy);
-    let decision = &trace.decision;
-    let as_recorded = decision.effect.as_str() == call.decision && decision.rule_id == call.rule_id;
-    as_recorded.then(|| {
+    // Whether the tool had been looked at then is not written down by itself: what was allowed by a
+    // rule and asked about all the same had not.
+    let ways = [Review::LookedAt, Review::Unreviewed].into_iter();
+    let mut traces = ways.map(|review| {
+        let request = gate::recorded(task, (call, review), (&arguments, &also), at);
+        explained(&request, policy)
+    });
+    let as_recorded = |trace: &Trace| {
+        let decision = &trace.decision;
+        decision.effect.as_str() == call.decision && decision.rule_id == call.rule_id
+    };
+    traces.find(as_recorded).map(|trace| {
         let rules = rules_of(&trace, policy);
         Why::Decided(trace, rules)
     })

@@ -6,11 +6,12 @@
 
 use super::backtest::{Backtest, Sample};
 use super::{RuleDraft, added, check, make, permission};
-use crate::gate::{also_of, would_be};
+use crate::gate::{also_of, source_name, would_be};
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::approval::Approval;
 use domain::policy::{Change, Effect, Level, Match, Pattern, Policy, Rule, exactly};
+use domain::source::Review;
 use domain::task::Task;
 use domain::{ApprovalId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
@@ -145,6 +146,8 @@ struct Context {
     /// What bears on the person whose task it is.
     policy: Policy,
     catalog: Catalog,
+    /// Whether somebody has looked at the tool: where nobody has, no rule lets it through.
+    review: Review,
 }
 
 impl Context {
@@ -157,10 +160,13 @@ impl Context {
         let id = &approval.binding.task_id;
         let task = store::tasks::get(r, scope, id)?.ok_or_else(|| Error::not_found("task", id))?;
         let policy = store::policies::policy(r, scope, Some(&task.account_id))?;
+        let tool = &approval.binding.tool;
+        let source = store::sources::by_name(r, scope, source_name(tool))?;
         Ok(Self {
             task,
             policy,
             catalog,
+            review: source.map_or(Review::LookedAt, |s| s.review_of(tool)),
         })
     }
 
@@ -171,7 +177,8 @@ impl Context {
         let arguments: Value = serde_json::from_str(&approval.arguments)
             .map_err(|e| format!("the recorded arguments cannot be read: {e}"))?;
         let also = also_of(&self.catalog, &approval.binding.tool, &arguments);
-        let decision = would_be(&self.task, approval, (&arguments, &also), &then, now);
+        let then = (&then, self.review);
+        let decision = would_be(&self.task, approval, (&arguments, &also), then, now);
         let rule = change.rule();
         if decision.effect == rule.effect && decision.rule_id.as_ref() == Some(&rule.id) {
             return Ok(());

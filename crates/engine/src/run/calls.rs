@@ -321,7 +321,9 @@ impl Sending {
             .await
             .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
         self.engine.still_ours(&self.live).await;
-        let answer = if source.source.kind == SourceKind::Mcp {
+        let clock = &self.engine.inner.clock;
+        let sent_at = clock.now();
+        let answered = if source.source.kind == SourceKind::Mcp {
             let call = McpCall {
                 scope: &self.scope,
                 account: &self.account_id,
@@ -331,7 +333,7 @@ impl Sending {
                 attachments: &attachments,
                 bytes_max: self.bytes_max,
             };
-            self.engine.call_mcp(admission, call).await?
+            self.engine.call_mcp(admission, call).await
         } else {
             self.engine
                 .inner
@@ -344,8 +346,12 @@ impl Sending {
                     &attachments,
                     self.bytes_max,
                 )
-                .await?
+                .await
         };
+        let of = (&self.scope, &source.source.id);
+        let ms = clock.now().since(sent_at);
+        self.engine.count_call(of, answered.as_ref().err(), ms);
+        let answer = answered?;
         let failed = match (answer.failed, self.wants_meta) {
             (Some(failed), false) => return Err(failed),
             (failed, _) => failed,

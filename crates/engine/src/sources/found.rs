@@ -4,13 +4,13 @@
 //! kind may be given, and then nothing else is tried.
 
 use super::NewSource;
-use super::reading::{Asked, Incoming, import, kind_named, require_base_url};
+use super::reading::{Asked, Incoming, import, kind_named, require_base_url, with_answer};
 use crate::{Engine, Error};
 use domain::SourceId;
 use domain::access::Caller;
 use domain::credential::Secret;
 use domain::source::{AuthScheme, Origin, SourceKind, SourceStatus};
-use tools::Import;
+use tools::{Import, Validators};
 
 /// A source that was read, and is not kept yet.
 pub(super) struct Found {
@@ -22,6 +22,10 @@ pub(super) struct Found {
     pub(super) headers: Vec<(String, String)>,
     /// A secret that stood in the open, to be sealed.
     pub(super) secret: Option<(AuthScheme, Secret)>,
+    /// By what the server of a description recognizes it.
+    pub(super) validators: Option<Validators>,
+    /// How a description was found, where another address was given.
+    pub(super) found_by: Option<String>,
 }
 
 impl Engine {
@@ -94,7 +98,9 @@ impl Engine {
             headers: &new.headers,
             allow_private: new.allow_private,
         };
-        let (incoming, name, import) = import(incoming, asked).await?;
+        let imported = import(incoming, asked).await;
+        let (incoming, name, import) =
+            imported.map_err(|e| with_answer(e, found.answer.as_ref()))?;
         require_base_url(&import)?;
         Ok(Found {
             name,
@@ -104,6 +110,8 @@ impl Engine {
             status: SourceStatus::Ready,
             headers: new.headers.clone(),
             secret: None,
+            validators: Some(found.validators),
+            found_by: found.found_by,
         })
     }
 }

@@ -4,7 +4,8 @@
 //! A command runs as this server's own user. Only an administrator who is signed in adds one.
 
 use super::found::Found;
-use super::{DryRun, FirstCredential, NewSource, difference};
+use super::refresh::ReadAgain;
+use super::{Doubtful, DryRun, FirstCredential, NewSource};
 use crate::{Engine, Error, aside};
 use domain::access::{Caller, Channel, Permission, Scope};
 use domain::call::Admission;
@@ -177,6 +178,8 @@ impl Engine {
             status,
             headers,
             secret,
+            validators: None,
+            found_by: None,
         })
     }
 
@@ -217,7 +220,11 @@ impl Engine {
         if source.kind == SourceKind::Mcp
             && waits
             && let Err(error) = self
-                .refresh_source(caller, source.id.as_str(), DryRun::No)
+                .refresh_source(
+                    caller,
+                    source.id.as_str(),
+                    (DryRun::No, Doubtful::KeepOld),
+                )
                 .await
         {
             tracing::info!(source.name = %source.name, "its tools cannot be read yet: {error}");
@@ -304,17 +311,12 @@ impl Engine {
 
     async fn mcp_changed(&self, change: &McpChange) -> Result<(), Error> {
         let (scope, id) = (change.scope.clone(), change.source.clone());
-        let (system, account) = (self.inner.system, change.account.clone());
-        let found = self
+        let source = self
             .inner
             .store
-            .read(move |r| {
-                let source = store::sources::get(r, &scope, &id)?;
-                let role = store::tenancy::role(r, system, scope.organization_id(), &account)?;
-                Ok::<_, Error>(source.zip(role))
-            })
+            .read(move |r| Ok::<_, Error>(store::sources::get(r, &scope, &id)?))
             .await?;
-        let Some((source, role)) = found else {
+        let Some(source) = source else {
             return Ok(());
         };
         if source.status == SourceStatus::Disabled {
@@ -324,29 +326,11 @@ impl Engine {
         // with what everybody shares.
         let nobody = AccountId::from_bits([0; 16]);
         let (document, import) = self.mcp_again(&change.scope, &source, &nobody).await?;
-        let before = {
-            let (scope, id) = (change.scope.clone(), source.id.clone());
-            self.inner
-                .store
-                .read(move |r| Ok::<_, Error>(store::sources::tools(r, &scope, &id)?))
-                .await?
-        };
-        let (added, removed, changed) = difference(&before, &import.tools);
-        if added.is_empty() && removed.is_empty() && changed.is_empty() {
-            return Ok(());
+        let read = ReadAgain::new(document, import);
+        if !read.is_of(&source) {
+            self.take_over(&change.scope, None, source, read, Doubtful::KeepOld)
+                .await?;
         }
-        let caller = Caller {
-            organization_id: change.scope.organization_id().clone(),
-            workspace_id: change.scope.workspace_id().clone(),
-            account_id: change.account.clone(),
-            role,
-            channel: Channel::Api,
-            client: "tools/list_changed".to_owned(),
-            key_id: None,
-        };
-        let scope = change.scope.clone();
-        self.swap(&caller, &scope, source, document, import, DryRun::No)
-            .await?;
         Ok(())
     }
 }

@@ -6,10 +6,12 @@
 use super::NewSource;
 use crate::{Engine, Error, aside};
 use domain::SourceId;
-use domain::access::{Caller, Scope};
 use domain::credential::Secret;
-use domain::source::{AuthScheme, Origin, Source, SourceKind};
-use tools::{Address, Attachment, FoundAt, Import, ImportOptions, Parsed};
+use domain::source::{AuthScheme, Origin, SourceKind};
+use serde_json::json;
+use tools::{
+    Address, Attachment, FoundAt, Import, ImportOptions, Parsed, Tried, Validators,
+};
 
 /// Largest description that is uploaded or fetched, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
@@ -54,6 +56,7 @@ pub(super) struct Incoming {
 }
 
 impl Engine {
+    /// The description that a person means.
     pub(super) async fn read_description(
         &self,
         new: &NewSource,
@@ -73,7 +76,8 @@ impl Engine {
                     attachments: &first,
                     allow_private: new.allow_private,
                 };
-                Ok((Origin::Url(url.clone()), self.fetch(&address).await?))
+                let found = self.read_at(&address).await?;
+                Ok((Origin::Url(found.url.clone()), found))
             }
             (None, Some((name, document))) => {
                 if document.len() > DOCUMENT_BYTES_MAX {
@@ -83,8 +87,12 @@ impl Engine {
                     ));
                 }
                 let found = FoundAt {
+                    url: String::new(),
                     document: document.clone(),
                     endpoint: None,
+                    validators: Validators::default(),
+                    answer: None,
+                    found_by: None,
                 };
                 Ok((Origin::Upload(name.clone()), found))
             }
@@ -95,66 +103,36 @@ impl Engine {
         }
     }
 
-    async fn fetch(&self, address: &Address<'_>) -> Result<FoundAt, Error> {
+    pub(super) async fn read_at(&self, address: &Address<'_>) -> Result<FoundAt, Error> {
         tools::read_address(&self.inner.egress, address)
             .await
-            .map_err(|e| {
-                let text = format!("{} could not be read: {e}", address.url);
-                Error::invalid("invalid_source", text)
+            .map_err(|error| {
+                let tried = error.tried();
+                Error::Invalid {
+                    code: "invalid_source",
+                    message: error.to_string(),
+                    details: (!tried.is_empty()).then(|| json!({ "tried": tried })),
+                }
             })
     }
+}
 
-    pub(super) async fn import_again(
-        &self,
-        caller: &Caller,
-        scope: &Scope,
-        source: &Source,
-    ) -> Result<(Vec<u8>, Import), Error> {
-        let person = &caller.account_id;
-        if source.kind == SourceKind::Mcp {
-            return self.mcp_again(scope, source, person).await;
-        }
-        let document = match &source.origin {
-            Origin::Url(url) => {
-                let attachments = match source.kind {
-                    SourceKind::GraphQl => self.attachments(scope, &source.id, person).await?,
-                    SourceKind::OpenApi | SourceKind::Mcp => Vec::new(),
-                };
-                let address = Address {
-                    url,
-                    kind: Some(source.kind),
-                    headers: &source.headers,
-                    attachments: &attachments,
-                    allow_private: source.allow_private,
-                };
-                self.fetch(&address).await?.document
-            }
-            Origin::Upload(_) | Origin::Command(_) => {
-                let (scope, id) = (scope.clone(), source.id.clone());
-                self.inner
-                    .store
-                    .read(move |r| Ok::<_, Error>(store::sources::document(r, &scope, &id)?))
-                    .await?
-                    .ok_or_else(|| Error::not_found("source", &source.id))?
-                    .into_bytes()
-            }
-        };
-        let incoming = Incoming {
-            id: source.id.clone(),
-            name: Some(source.name.clone()),
-            origin: source.origin.clone(),
-            document,
-            kind: Some(source.kind),
-            // The address was fixed when the source was added.
-            base_url: Some(source.base_url.clone()),
-        };
-        let asked = Asked {
-            egress: &self.inner.egress,
-            headers: &source.headers,
-            allow_private: source.allow_private,
-        };
-        let (incoming, _, import) = import(incoming, asked).await?;
-        Ok((incoming.document, import))
+/// An error of an import with what the address answered beside it.
+pub(super) fn with_answer(error: Error, answer: Option<&Tried>) -> Error {
+    match (error, answer) {
+        (
+            Error::Invalid {
+                code: "invalid_source",
+                message,
+                details: None,
+            },
+            Some(answer),
+        ) if message.starts_with(&answer.url) => Error::Invalid {
+            code: "invalid_source",
+            message: format!("{message} ({answer})"),
+            details: Some(json!({ "tried": [answer] })),
+        },
+        (error, _) => error,
     }
 }
 

@@ -1,19 +1,22 @@
-//! `executor sources`: connect APIs. `check` imports descriptions here, without any server.
+//! `executor sources`: connect APIs and keep them current. `check` imports descriptions here, without
+//! any server.
 
+mod add;
 mod beside;
 mod check;
+mod look;
 mod presets;
 
 use crate::client::Client;
 use crate::commands::removed;
 use crate::context::Context;
-use crate::failure::{Exit, Failure, Result};
-use crate::output::{fields, plain, table};
-use crate::terminal::secret;
-use api::sources::{FirstCredential, Header, NewSource, RefreshReport, Source, SourceChange};
+use crate::failure::{Exit, Result};
+use crate::output::plain;
+use api::sources::{
+    Header, RefreshReport, Review, Reviewed, Source, SourceChange, SourceHealth, UnreviewedTools,
+};
 use reqwest::Method;
-use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Connects APIs: every operation becomes a tool
 #[derive(clap::Args)]
@@ -30,7 +33,7 @@ enum Command {
     /// Adds a source: the description at an address or in a file, an MCP server at an address or as a
     /// command, or the servers of an mcp.json
     #[command(
-        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private\n  executor sources add https://api.github.com/graphql --auth bearer\n  executor sources add schema.graphql --base-url https://api.example.com/graphql\n  executor sources add https://mcp.example.com/mcp --auth bearer\n  executor sources add --name files -- npx -y @modelcontextprotocol/server-filesystem ~/notes\n  executor sources add mcp.json"
+        after_help = "An address that is a web page is looked through for the description it names.\nWith --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --dry-run\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private\n  executor sources add https://api.github.com/graphql --auth bearer\n  executor sources add schema.graphql --base-url https://api.example.com/graphql\n  executor sources add https://mcp.example.com/mcp --auth bearer\n  executor sources add --name files -- npx -y @modelcontextprotocol/server-filesystem ~/notes\n  executor sources add mcp.json"
     )]
     Add(Add),
     /// Lists sources
@@ -43,13 +46,35 @@ enum Command {
         source: String,
     },
     /// Reads the description again
-    #[command(after_help = "Example:\n  executor sources refresh github --dry-run")]
+    #[command(
+        after_help = "Tools that are new or changed, and do more than read, ask until somebody has looked at them:\n`executor sources review NAME`.\n\nExamples:\n  executor sources refresh github --dry-run\n  executor sources refresh github --accept"
+    )]
     Refresh {
         /// Its name or id
         source: String,
         /// Say what would change, change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Take it over although it looks like half a document, or like a flood
+        #[arg(long, conflicts_with = "dry_run")]
+        accept: bool,
+    },
+    /// Shows what is new or changed since somebody looked, and says that you have
+    #[command(
+        after_help = "Until then these tools ask where policy would allow.\n\nExamples:\n  executor sources review github\n  executor sources review github github.issues.create\n  executor sources review github --all"
+    )]
+    Review {
+        /// Its name or id
+        source: String,
+        /// The tools that you have looked at
+        #[arg(value_name = "TOOL", conflicts_with = "all")]
+        tools: Vec<String>,
+        /// All that wait
+        #[arg(long)]
+        all: bool,
+        /// The revision that you looked at, as shown; the present one by default
+        #[arg(long, value_name = "N")]
+        revision: Option<i64>,
     },
     /// Puts its tools back into the catalog
     #[command(after_help = "Example:\n  executor sources enable github")]
@@ -63,9 +88,9 @@ enum Command {
         /// Its name or id
         source: String,
     },
-    /// Says which of its tools may be called twice without harm
+    /// Says which of its tools may be called twice without harm, and how often it is read again
     #[command(
-        after_help = "Such a call is sent again by itself when the server died while it was under way; about every\nother write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent"
+        after_help = "A call that may be made twice is sent again by itself when the server died while it was under\nway; about every other write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent\n  executor sources edit shop --refresh-every 6h"
     )]
     Edit {
         /// Its name or id
@@ -74,12 +99,15 @@ enum Command {
         #[arg(
             long,
             value_name = "PATTERN",
-            required_unless_present = "no_idempotent"
+            required_unless_present_any = ["no_idempotent", "refresh_every"]
         )]
         idempotent: Vec<String>,
         /// None of its tools
         #[arg(long, conflicts_with = "idempotent")]
         no_idempotent: bool,
+        /// `never`, a time from 10s to 30d, or `default` for what the workspace says
+        #[arg(long, value_name = "TIME")]
+        refresh_every: Option<String>,
     },
     /// Removes it with its tools and credentials
     #[command(after_help = "Example:\n  executor sources remove github")]
@@ -103,8 +131,8 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Add {
-    /// Address of a description, GraphQL endpoint or MCP server; file with a description or an mcp.json; name of a preset
-    #[arg(value_name = "URL|FILE|PRESET", required_unless_present = "command")]
+    /// Address of a description, GraphQL endpoint or MCP server; file with a description or an mcp.json, its text, or - for stdin; name of a preset
+    #[arg(value_name = "URL|FILE|-|PRESET", required_unless_present = "command")]
     from: Option<String>,
     /// Program of the server's machine that speaks MCP, and its arguments, after --
     #[arg(value_name = "COMMAND", last = true, conflicts_with = "from")]
@@ -136,6 +164,12 @@ struct Add {
     /// Believe what an MCP server says about the risk of its own tools
     #[arg(long)]
     trust_hints: bool,
+    /// How often it is read again: `never`, or a time from 10s to 30d
+    #[arg(long, value_name = "TIME")]
+    refresh_every: Option<String>,
+    /// Show what it would bring, add nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
@@ -144,62 +178,69 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
     }
     let client = context.client()?;
     match arguments.command {
-        Command::Add(add) => return added(context, &client, add).await,
+        Command::Add(add) => return add::added(context, &client, add).await,
         Command::List => {
             let sources: Vec<Source> = client.list(&["sources"], &[], usize::MAX).await?;
-            context.output.show(&sources, |sources| {
-                let row = |s: &Source| {
-                    vec![
-                        s.name.clone(),
-                        s.status.clone(),
-                        s.kind.clone(),
-                        s.tool_count.to_string(),
-                        s.base_url.clone(),
-                        s.id.clone(),
-                    ]
-                };
-                table(
-                    &["NAME", "STATUS", "KIND", "TOOLS", "BASE URL", "ID"],
-                    &sources.iter().map(row).collect::<Vec<_>>(),
-                )
-            });
+            context.output.show(&sources, |all| look::listed(all));
         }
         Command::Show { source } => {
+            let health: SourceHealth = client.get(&["sources", &source, "health"], &[]).await?;
             let source: Source = client.get(&["sources", &source], &[]).await?;
-            context.output.show(&source, shown);
+            let both = look::WithHealth { source, health };
+            context.output.show(&both, look::shown);
         }
-        Command::Refresh { source, dry_run } => {
-            let query = [("dryRun", if dry_run { "true" } else { "false" })];
+        Command::Refresh {
+            source,
+            dry_run,
+            accept,
+        } => {
+            let word = |on: bool| if on { "true" } else { "false" };
+            let query = [("dryRun", word(dry_run)), ("accept", word(accept))];
             let report: RefreshReport = client
                 .post(&["sources", &source, "refresh"], &query)
                 .await?;
-            context.output.show(&report, |r| {
-                let word = if dry_run { "would be " } else { "" };
-                let list = |what: &str, paths: &[String]| {
-                    let lines: Vec<_> = paths.iter().map(|p| format!("\n  {}", plain(p))).collect();
-                    format!("{} {word}{what}{}", paths.len(), lines.concat())
-                };
-                [
-                    list("added", &r.added),
-                    list("removed", &r.removed),
-                    list("changed", &r.changed),
-                ]
-                .join("\n")
-            });
+            context
+                .output
+                .show(&report, |r| look::refreshed(r, dry_run));
+        }
+        Command::Review {
+            source,
+            tools,
+            all,
+            revision,
+        } => {
+            let waiting: UnreviewedTools =
+                client.get(&["sources", &source, "unreviewed"], &[]).await?;
+            if !all && tools.is_empty() {
+                context.output.show(&waiting, look::unreviewed);
+                return Ok(Exit::Done);
+            }
+            let review = Review {
+                revision: revision.unwrap_or(waiting.revision),
+                all,
+                tools,
+            };
+            let path = ["sources", &source, "review"];
+            let done: Reviewed = client.send(Method::POST, &path, &review).await?;
+            context.output.show(&done, look::reviewed);
         }
         Command::Enable { source } => set_enabled(context, &client, &source, true).await?,
         Command::Disable { source } => set_enabled(context, &client, &source, false).await?,
         Command::Edit {
-            source, idempotent, ..
+            source,
+            idempotent,
+            no_idempotent,
+            refresh_every,
         } => {
             let change = SourceChange {
-                idempotent: Some(idempotent),
+                idempotent: (no_idempotent || !idempotent.is_empty()).then_some(idempotent),
+                refresh_every,
                 ..SourceChange::default()
             };
             let source: Source = client
                 .send(Method::PATCH, &["sources", &source], &change)
                 .await?;
-            context.output.show(&source, shown);
+            context.output.show(&source, look::source);
         }
         Command::Remove { source } => {
             client.delete(&["sources", &source]).await?;
@@ -228,64 +269,6 @@ async fn set_enabled(
         .output
         .show(&source, |s| format!("{} {}", plain(&s.name), s.status));
     Ok(())
-}
-
-/// What `sources add` prints.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Added<'a> {
-    id: &'a str,
-    name: &'a str,
-    kind: &'a str,
-    status: &'a str,
-    tool_count: u32,
-    warnings: &'a [String],
-}
-
-impl<'a> Added<'a> {
-    fn of(s: &'a Source) -> Self {
-        Self {
-            id: &s.id,
-            name: &s.name,
-            kind: &s.kind,
-            status: &s.status,
-            tool_count: s.tool_count,
-            warnings: &s.warnings,
-        }
-    }
-}
-
-fn shown(source: &Source) -> String {
-    let auth: Vec<_> = source.auth.iter().map(ToString::to_string).collect();
-    fields(&[
-        ("source", source.name.clone()),
-        ("id", source.id.clone()),
-        ("title", source.title.clone()),
-        ("kind", source.kind.clone()),
-        ("status", source.status.clone()),
-        ("reason", source.reason.clone().unwrap_or_default()),
-        ("origin", source.origin.clone()),
-        ("base URL", source.base_url.clone()),
-        ("auth", auth.join("\n")),
-        (
-            "private",
-            if source.allow_private {
-                "allowed for its own host and port"
-            } else {
-                ""
-            }
-            .to_owned(),
-        ),
-        ("repeatable", source.idempotent.join("\n")),
-        (
-            "hints",
-            if source.trust_hints { "trusted" } else { "" }.to_owned(),
-        ),
-        ("tools", source.tool_count.to_string()),
-        ("left out", source.warnings.join("\n")),
-        ("added", source.created_at.clone()),
-        ("refreshed", source.refreshed_at.clone()),
-    ])
 }
 
 fn variable(text: &str) -> std::result::Result<Header, String> {

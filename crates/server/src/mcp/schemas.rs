@@ -5,7 +5,7 @@
 
 use super::input::{WAIT_MS_MAX, WAIT_MS_MIN};
 use domain::limits::TIMEOUT_MS_MAX;
-use domain::source::{Source, SourceStatus};
+use domain::source::{Source, SourceStatus, Upkeep};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -290,7 +290,7 @@ fn object(schema: Value) -> Arc<JsonObject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::source::{Origin, SourceKind};
+    use domain::source::{Origin, SourceKind, Upkeep};
     use domain::{SourceId, Timestamp};
 
     fn source(name: &str, status: SourceStatus) -> Source {
@@ -312,6 +312,7 @@ mod tests {
             document_digest: String::new(),
             created_at: Timestamp(0),
             refreshed_at: Timestamp(0),
+            upkeep: Upkeep::default(),
         }
     }
 

@@ -10,7 +10,7 @@
 use domain::call::{Admission, Binding};
 use domain::credential::Secret;
 use domain::policy::{Decision, Effect};
-use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus, Upkeep};
 use domain::tool::Tool;
 use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
@@ -119,6 +119,7 @@ fn admission(tool: &Tool) -> Admission {
         rule_id: None,
         level: None,
         policy_version: 1,
+        unreviewed: false,
     };
     let binding = Binding {
         task_id: TaskId::from_bits([1; 16]),
@@ -173,6 +174,7 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         document_digest: String::new(),
         created_at: Timestamp(0),
         refreshed_at: Timestamp(0),
+        upkeep: Upkeep::default(),
     };
     SourceTools {
         source,

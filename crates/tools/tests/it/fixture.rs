@@ -3,7 +3,7 @@
 use domain::call::{Admission, Binding};
 use domain::credential::Secret;
 use domain::policy::{Decision, Effect};
-use domain::source::{AuthScheme, Origin, Source, SourceStatus};
+use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus, Upkeep};
 use domain::tool::{Tool, ToolError};
 use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
@@ -51,6 +51,7 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
         document_digest: import.document_digest,
         created_at: Timestamp(0),
         refreshed_at: Timestamp(0),
+        upkeep: Upkeep::default(),
     };
     SourceTools {
         source,
@@ -65,6 +66,7 @@ pub(crate) fn admission(tool: &Tool) -> Admission {
         rule_id: None,
         level: None,
         policy_version: 1,
+        unreviewed: false,
     };
     let binding = Binding {
         task_id: TaskId::from_bits([1; 16]),
