@@ -118,6 +118,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Sandbox { .. }
         | EventKind::Settings {}
         | EventKind::Policy { .. }
+        | EventKind::Credential { .. }
         | EventKind::Webhook { .. } => None,
     }
 }

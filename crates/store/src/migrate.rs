@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0009_keys.sql"),
     include_str!("../migrations/0010_values.sql"),
     include_str!("../migrations/0011_quotas.sql"),
+    include_str!("../migrations/0012_oauth.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.
