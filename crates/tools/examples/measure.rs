@@ -19,7 +19,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tools::{
-    Attachment, Catalog, Egress, EgressConfig, ImportOptions, Invoker, Query, SourceTools,
+    Attachment, Credentials, Catalog, Egress, EgressConfig, ImportOptions, Invoker, Query, SourceTools,
 };
 
 fn main() {
@@ -71,10 +71,13 @@ async fn calls() {
     source.source.allow_private = true;
     let tool = &source.tools[0];
     let invoker = Invoker::new(Egress::new(EgressConfig::default()));
-    let attachments = [Attachment {
-        scheme: AuthScheme::Bearer,
-        secret: Secret::new("a-token-of-some-length".to_owned()),
-    }];
+    let credentials = || Credentials {
+        attachments: vec![Attachment {
+            scheme: AuthScheme::Bearer,
+            secret: Secret::new("a-token-of-some-length".to_owned()),
+        }],
+        ..Credentials::default()
+    };
     let args = json!({"id": "i_1", "page": 2});
     let once = async || {
         tools::check_arguments(tool, &source, &args).unwrap();
@@ -84,10 +87,10 @@ async fn calls() {
             tool,
             &source,
             &prepared,
-            &attachments,
+            credentials(),
             1 << 20,
         );
-        sent.await.unwrap()
+        sent.await.answer.unwrap()
     };
     once().await;
     let begun = Instant::now();

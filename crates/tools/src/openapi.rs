@@ -30,7 +30,7 @@ pub use names::{suggest_name, valid_name};
 use crate::error::ImportError;
 use document::Document;
 use domain::SourceId;
-use domain::source::{AuthScheme, SourceKind};
+use domain::source::{AuthScheme, OAuthHint, SourceKind};
 use domain::tool::Tool;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -64,6 +64,8 @@ pub struct Import {
     pub base_url: String,
     /// How the API lets callers in.
     pub auth: Vec<AuthScheme>,
+    /// Where it says that OAuth tokens are to be had.
+    pub oauth: Vec<OAuthHint>,
     /// Shared schemas, `{ "Name": schema, … }`: only those that tools refer to.
     pub definitions: Value,
     /// One tool per operation, in order of path.
@@ -176,6 +178,7 @@ impl Parsed {
             title: self.title(),
             base_url,
             auth,
+            oauth: security::hints(&self.document, options.location),
             definitions: Value::Object(definitions),
             tools,
             warnings: warnings.finish(),

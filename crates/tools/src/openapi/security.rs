@@ -5,8 +5,9 @@
 
 use super::Warnings;
 use super::document::Document;
-use domain::source::{ApiKeyLocation, AuthScheme};
+use domain::source::{ApiKeyLocation, AuthScheme, OAuthHint};
 use serde_json::Value;
+use url::Url;
 
 /// The schemes that the document's requirements name, in order of declaration; all declared ones
 /// where no requirement names any.
@@ -29,6 +30,53 @@ pub(crate) fn schemes(document: &Document, warnings: &mut Warnings) -> Vec<AuthS
             Err(problem) => warnings.add(format!(
                 "the security scheme `{name}` is left out: {problem}"
             )),
+        }
+    }
+    found
+}
+
+/// Where the document says that OAuth tokens are to be had, each way by itself; relative addresses
+/// against where the document lies.
+pub(crate) fn hints(document: &Document, location: Option<&str>) -> Vec<OAuthHint> {
+    let declared = document
+        .root
+        .pointer("/components/securitySchemes")
+        .and_then(Value::as_object);
+    let location = location.and_then(|l| Url::parse(l).ok());
+    let address = |at: &Value, key: &str| {
+        let text = at.get(key)?.as_str()?;
+        match (Url::parse(text), &location) {
+            (Err(url::ParseError::RelativeUrlWithoutBase), Some(base)) => {
+                base.join(text).ok().map(String::from)
+            }
+            (_, _) => Some(text.to_owned()),
+        }
+    };
+    let mut found = Vec::new();
+    for declaration in declared.into_iter().flat_map(|d| d.values()) {
+        let Ok(scheme) = document.resolve(declaration) else {
+            continue;
+        };
+        match scheme.get("type").and_then(Value::as_str) {
+            Some("openIdConnect") => found.push(OAuthHint {
+                openid_url: address(scheme, "openIdConnectUrl"),
+                ..OAuthHint::default()
+            }),
+            Some("oauth2") => {
+                let flows = scheme.get("flows").and_then(Value::as_object);
+                for flow in flows.into_iter().flat_map(|f| f.values()) {
+                    let scopes = flow.get("scopes").and_then(Value::as_object);
+                    let scopes = scopes.into_iter().flat_map(|s| s.keys());
+                    found.push(OAuthHint {
+                        authorization_url: address(flow, "authorizationUrl"),
+                        token_url: address(flow, "tokenUrl"),
+                        device_url: address(flow, "deviceAuthorizationUrl"),
+                        openid_url: None,
+                        scopes: scopes.cloned().collect(),
+                    });
+                }
+            }
+            Some(_) | None => {}
         }
     }
     found
@@ -108,5 +156,28 @@ mod tests {
             schemes(&document, &mut Warnings::default()),
             [AuthScheme::Basic, key, AuthScheme::Bearer]
         );
+    }
+
+    #[test]
+    fn ways_to_a_token_are_read() {
+        let document = json!({"openapi": "3.0.0", "paths": {}, "components": {"securitySchemes": {
+            "a": {"type": "oauth2", "flows": {"authorizationCode": {
+                "authorizationUrl": "/agree", "tokenUrl": "https://as.example/token",
+                "scopes": {"read": "", "write": ""}}}},
+            "b": {"type": "openIdConnect", "openIdConnectUrl": "https://id.example/x"},
+            "c": {"type": "http", "scheme": "bearer"}}}});
+        let document = Document::parse(document.to_string().as_bytes()).unwrap();
+        let found = hints(&document, Some("https://api.example/v1/openapi.json"));
+        let code = OAuthHint {
+            authorization_url: Some("https://api.example/agree".into()),
+            token_url: Some("https://as.example/token".into()),
+            scopes: vec!["read".into(), "write".into()],
+            ..OAuthHint::default()
+        };
+        let openid = OAuthHint {
+            openid_url: Some("https://id.example/x".into()),
+            ..OAuthHint::default()
+        };
+        assert_eq!(found, [code, openid]);
     }
 }
