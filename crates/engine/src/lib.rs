@@ -22,6 +22,7 @@ mod incidents;
 mod keys;
 mod live;
 mod members;
+mod oauth;
 mod policies;
 mod quotas;
 mod rates;
@@ -56,6 +57,7 @@ pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use keys::NewKey;
 pub use members::MemberChange;
+pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
@@ -135,6 +137,7 @@ struct Inner {
     rates: rates::Rates,
     quotas: quotas::Quotas,
     outbox: webhooks::Outbox,
+    flights: oauth::Flights,
     worker: worker::Worker,
 }
 
@@ -149,7 +152,7 @@ impl Engine {
             let system = parts.system;
             let now = parts.clock.now();
             let local = tasks::local_workspace(&parts.store, system, now).await?;
-            let keys = credentials::Keys::open(&parts.store, parts.vault, system, &local).await?;
+            let keys = credentials::Keys::prepare(&parts.store, parts.vault, system, &local).await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 egress: parts.egress,
@@ -167,6 +170,7 @@ impl Engine {
                 rates: rates::Rates::default(),
                 quotas: quotas::Quotas::default(),
                 outbox: webhooks::Outbox::default(),
+                flights: oauth::Flights::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
             };
             let engine = Self {

@@ -13,7 +13,8 @@ mod device;
 mod duty;
 mod renew;
 
-pub(crate) use attach::Attached;
+pub(crate) use attach::For;
+pub use agree::{SentAway, answer_name};
 pub use begin::NewConnect;
 
 use crate::audit::by_person;
@@ -96,9 +97,13 @@ pub struct ConnectView {
 }
 
 impl Engine {
-    /// The page on which a person begins or goes on to connect; by a connect or a credential.
-    pub(crate) fn connect_url(&self, id: &str) -> String {
-        format!("{}/connect/{id}", self.inner.public_url)
+    /// The page on which a person connects a credential anew.
+    pub(crate) fn connect_url(&self, scope: &Scope, credential: &CredentialId) -> String {
+        let workspace = scope.workspace_id();
+        format!(
+            "{}/connect/{credential}?workspace={workspace}",
+            self.inner.public_url
+        )
     }
 
     fn callback_url(&self) -> String {
@@ -134,7 +139,7 @@ impl Engine {
         let now = self.shared_now().await?;
         Ok(ConnectView {
             status: connect.shown_status(now),
-            url: self.connect_url(connect.id.as_str()),
+            url: format!("{}/connect/{}", self.inner.public_url, connect.id),
             source_name: source.name,
             connect,
         })

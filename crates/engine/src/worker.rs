@@ -140,6 +140,7 @@ impl Engine {
         duties.spawn(self.clone().expiry_loop());
         duties.spawn(self.clone().retention_loop());
         duties.spawn(self.clone().webhook_loop());
+        duties.spawn(self.clone().oauth_loop());
         if self.inner.store.is_shared() {
             duties.spawn(self.clone().cancel_loop());
             if worker.sharing.notices {

@@ -4,6 +4,7 @@
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
 mod approval;
+mod credential;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
@@ -11,17 +12,18 @@ mod time;
 pub(crate) mod webhook;
 
 pub(crate) use approval::approval;
+pub(crate) use credential::{connect, credential};
 pub(crate) use time::instant;
 
 use crate::error::Failure;
-use api::{audit, credentials, events, sources, system, tasks, tools};
+use api::{audit, events, sources, system, tasks, tools};
 use domain::approval::Approval;
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
 use domain::event::{Event, EventKind};
 use domain::source::{ApiKeyLocation, AuthScheme, Origin, Source, SourceStatus};
 use domain::task::{Outcome, TaskError, TaskState};
-use engine::{CheckStatus, CredentialView, Me, TaskView};
+use engine::{CheckStatus, Me, TaskView};
 use serde_json::Value;
 
 /// JSON kept as text. The store keeps nothing else in these fields; a text that is none after all
@@ -199,20 +201,6 @@ pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
             "auth",
             format!("'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME"),
         )),
-    }
-}
-
-pub(crate) fn credential(view: &CredentialView) -> credentials::Credential {
-    let c = &view.credential;
-    credentials::Credential {
-        id: c.id.to_string(),
-        source: view.source_name.clone(),
-        scope: c.scope.as_str().to_owned(),
-        auth: auth_text(&c.scheme),
-        version: c.version,
-        created_at: c.created_at.to_rfc3339(),
-        rotated_at: c.rotated_at.to_rfc3339(),
-        last_used_at: c.last_used_at.map(domain::Timestamp::to_rfc3339),
     }
 }
 

@@ -27,6 +27,20 @@ pub struct SentAway {
     pub url: String,
     /// What the browser proves itself with when it comes back.
     pub browser: String,
+    /// A name for it, which the answer leads to again ([`answer_name`]).
+    pub name: String,
+}
+
+/// The name under which a browser keeps what it proves itself with, from what it brings back; none if
+/// that cannot be read.
+#[must_use]
+pub fn answer_name(query: &str) -> Option<String> {
+    let state = tools::oauth::redirected(query).ok()?.state;
+    Some(name_of(&sha256_hex(state.as_bytes())))
+}
+
+fn name_of(state_sha256: &str) -> String {
+    state_sha256.chars().take(16).collect()
 }
 
 fn random() -> String {
@@ -110,6 +124,7 @@ impl Engine {
             pending.proof = Some(Secret::new(verifier));
             let sealed = self.seal_pending(&scope, &id, &pending)?;
             let (digest, kept) = (sha256_hex(state.as_bytes()), sha256_hex(browser.as_bytes()));
+            let name = name_of(&digest);
             let local = self.inner.clock.now();
             let sent = self
                 .inner
@@ -125,7 +140,7 @@ impl Engine {
                 })
                 .await?;
             if sent {
-                Ok(SentAway { url, browser })
+                Ok(SentAway { url, browser, name })
             } else {
                 Err(over())
             }

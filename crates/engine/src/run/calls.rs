@@ -8,6 +8,7 @@ use super::{Run, answers};
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Checked, Consuming, Target, Verdict, Wanted};
 use crate::live::Live;
+use crate::oauth::For;
 use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
@@ -313,13 +314,17 @@ impl Sending {
             prepared,
             ..
         } = target;
-        let attachments = self
-            .engine
-            .attachments(&self.scope, &source.source.id, &self.account_id)
-            .await
-            .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
+        let call = For {
+            scope: &self.scope,
+            source: &source.source,
+            account: &self.account_id,
+            tool: &tool.path,
+        };
+        let attached = self.engine.attached(call).await?;
+        let of = attached.of.clone();
+        let credentials = self.engine.credentials_for(&self.scope, attached);
         self.engine.still_ours(&self.live).await;
-        let answer = self
+        let invoked = self
             .engine
             .inner
             .invoker
@@ -328,10 +333,17 @@ impl Sending {
                 &tool,
                 &source,
                 &prepared,
-                &attachments,
+                credentials,
                 self.bytes_max,
             )
-            .await?;
+            .await;
+        if invoked.echoed {
+            self.engine.note_echo(call, &of).await;
+        }
+        let answer = match invoked.answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.engine.explained(call, &of, error).await),
+        };
         if !self.wants_meta {
             return Ok(answer.data);
         }
