@@ -11,7 +11,7 @@ use domain::credential::{Credential, CredentialScope, Sealed, Secret};
 use domain::source::AuthScheme;
 use domain::task::{Outcome, TaskState};
 use domain::tool::{Risk, Tool};
-use domain::{AccountId, CredentialId, SourceId, Timestamp};
+use domain::{CredentialId, SourceId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::collections::HashMap;

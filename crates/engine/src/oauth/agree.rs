@@ -196,7 +196,7 @@ impl Engine {
                 .await?;
             let (connect, sealed) = taken.ok_or_else(foreign)?;
             let pending = self.open_pending(&scope, &connect.id, &sealed)?;
-            let status = match self.exchange(&caller, &connect, pending, answer).await {
+            let status = match self.trade(&caller, &connect, pending, answer).await {
                 Ok(id) => ConnectStatus::Connected(id),
                 Err(why) => {
                     self.not_granted(&scope, &connect, why.clone()).await?;
@@ -209,7 +209,7 @@ impl Engine {
     }
 
     /// Trades what came back for a credential; else says why not.
-    async fn exchange(
+    async fn trade(
         &self,
         caller: &Caller,
         connect: &Connect,

@@ -185,7 +185,7 @@ impl Engine {
         }
     }
 
-    async fn newer(&self, scope: &Scope, of: Of) -> Option<Credentials<'static>> {
+    async fn newer<'a>(&'a self, scope: &'a Scope, of: Of) -> Option<Credentials<'a>> {
         if !self.renew_refused(scope, &of.id, of.version).await {
             return None;
         }
