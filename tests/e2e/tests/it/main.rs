@@ -20,6 +20,7 @@ macro_rules! on_both_databases {
 }
 
 mod api;
+mod authority;
 mod binary;
 mod database;
 mod fleet;
@@ -36,6 +37,7 @@ mod catalog;
 mod checking;
 mod clients;
 mod conformance;
+mod connecting;
 mod crash;
 mod documents;
 mod doors;
@@ -46,6 +48,7 @@ mod floods;
 mod gate;
 mod generated;
 mod hostile;
+mod hostile_authorities;
 mod http;
 mod keeping;
 mod keys;
@@ -55,7 +58,9 @@ mod persons;
 mod policies;
 mod programs;
 mod quotas;
+mod real_authority;
 mod record;
+mod renewal;
 mod roles;
 mod rules;
 mod runtimes;
