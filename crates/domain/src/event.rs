@@ -89,8 +89,8 @@ pub enum EventKind {
         credential_id: CredentialId,
         /// The source it opens.
         source_id: SourceId,
-        /// What happened: `connected`, `reauthorization_required`, `error`, `recovered` or
-        /// `credential_echoed`.
+        /// What happened: `connected`, `reauthorization_required`, `error`, `recovered`, or `echoed`:
+        /// its source gave back a piece of it.
         change: String,
     },
     /// A worker of the sandbox was lost, and the tasks in it are rebuilt.

@@ -49,8 +49,8 @@ const CLIENT_NAME: &str = "Executor";
 pub(crate) struct Flights {
     /// Held by whoever renews a credential here; the others wait and look again.
     gates: Mutex<HashMap<CredentialId, Arc<Gate<()>>>>,
-    /// When a source last refused a token that looked good.
-    forced: Mutex<HashMap<CredentialId, Timestamp>>,
+    /// Which version a source last refused that looked good, and when.
+    forced: Mutex<HashMap<CredentialId, (u32, Timestamp)>>,
     /// Held while a new client is made.
     registering: Gate<()>,
 }
@@ -67,19 +67,22 @@ impl Flights {
         Arc::clone(gates.entry(id.clone()).or_default())
     }
 
-    /// Whether a refused token may be renewed now: not again and again for a source that refuses
-    /// everything.
-    fn may_force(&self, id: &CredentialId, now: Timestamp) -> bool {
+    /// Whether a refused token may be renewed now: all calls that carried it, but not one version
+    /// after the other for a source that refuses everything.
+    fn may_force(&self, id: &CredentialId, version: u32, now: Timestamp) -> bool {
         const EVERY_MS: u64 = 60_000;
         let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
         if forced.len() >= REMEMBERED_MAX {
             forced.clear();
         }
-        let may = forced.get(id).is_none_or(|at| now.since(*at) >= EVERY_MS);
-        if may {
-            forced.insert(id.clone(), now);
+        match forced.get(id) {
+            Some((refused, _)) if *refused == version => true,
+            Some((_, at)) if now.since(*at) < EVERY_MS => false,
+            Some(_) | None => {
+                forced.insert(id.clone(), (version, now));
+                true
+            }
         }
-        may
     }
 }
 

@@ -27,7 +27,7 @@ mod typings;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
-pub use egress::{Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Taken};
+pub use egress::{Egress, EgressConfig, Names, Played, PlayedAnswer, PlayedRequest, Taken};
 pub use error::{FetchError, ImportError};
 pub use invoke::{Answer, Attachment, Credentials, Invoked, Invoker, Renew};
 pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};

@@ -102,8 +102,12 @@ impl OAuthError {
                 | FetchError::Malformed { .. } => false,
             },
             Self::Busy { .. } | Self::Answer { .. } => true,
+            // Without a word of OAuth's, something else may have answered in its place.
             Self::Refused { code, .. } => {
-                matches!(code.as_str(), "temporarily_unavailable" | "server_error")
+                matches!(
+                    code.as_str(),
+                    "temporarily_unavailable" | "server_error" | "slow_down" | "redirect"
+                ) || code.starts_with("http_")
             }
             Self::Unknown(_) => false,
         }
@@ -316,14 +320,17 @@ impl Answered {
                 Some(_) | None => Ok(fields),
             };
         }
+        // What a server says that cannot answer now is no word on what it was asked.
+        if matches!(self.status, 408 | 425 | 429 | 500..) {
+            return Err(OAuthError::Busy {
+                host: self.host.clone(),
+                status: self.status,
+            });
+        }
         if let Some(refusal) = fields.ok().and_then(|f| self.refusal(&f)) {
             return Err(refusal);
         }
         Err(match self.status {
-            408 | 425 | 429 | 500.. => OAuthError::Busy {
-                host: self.host.clone(),
-                status: self.status,
-            },
             status @ 300..=399 => OAuthError::Refused {
                 host: self.host.clone(),
                 code: "redirect".to_owned(),

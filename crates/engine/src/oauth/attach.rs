@@ -320,7 +320,7 @@ impl Engine {
         let noted: Result<(), Error> = self
             .commit(call.scope, move |tx| {
                 let detail = detail.clone();
-                tell_by_server(tx, &within, &credential, "credential_echoed", detail, now)
+                tell_by_server(tx, &within, &credential, "echoed", detail, now)
             })
             .await;
         if let Err(error) = noted {

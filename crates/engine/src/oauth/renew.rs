@@ -302,7 +302,7 @@ impl Engine {
             return Ok(false);
         }
         if connection.renewable {
-            if !self.inner.flights.may_force(id, now) {
+            if !self.inner.flights.may_force(id, seen, now) {
                 return Ok(false);
             }
             return match self.renew(scope, id, seen).await {

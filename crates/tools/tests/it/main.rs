@@ -14,6 +14,7 @@ mod documents;
 mod failures;
 mod fixture;
 mod naming;
+mod network;
 mod reach;
 mod repeating;
 mod unfinished;

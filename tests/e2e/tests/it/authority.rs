@@ -60,6 +60,8 @@ pub(crate) struct Book {
     /// A scope that the API asks for on `/admin`.
     pub(crate) wants: Option<String>,
 
+    /// The refresh token and the client's secret that were given out last.
+    last: [String; 2],
     codes: HashMap<String, (String, String, String)>,
     access: HashMap<String, (Instant, String)>,
     refresh: HashMap<String, String>,
@@ -292,6 +294,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let mut made: Value = serde_json::from_slice(&body).expect("JSON");
             let secret = fresh_token();
             book.given.push(secret.clone());
+            book.last[1] = secret.clone();
             made["client_id"] = json!(format!("client-{}", book.registered));
             made["client_secret"] = json!(secret);
             json_answer(201, &made)
@@ -450,6 +453,7 @@ async fn token(shared: &Shared, form: &HashMap<String, String>) -> Response {
     if book.keeps && kind != "client_credentials" {
         let refresh = fresh_token();
         book.given.push(refresh.clone());
+        book.last[0] = refresh.clone();
         book.refresh.insert(refresh.clone(), scope);
         given["refresh_token"] = json!(refresh);
     }
@@ -483,7 +487,7 @@ fn api(shared: &Shared, path: &str, token: &str) -> Response {
     let (first, last) = token.split_at(token.len() / 2);
     match path {
         "/things" | "/admin" => json_answer(200, &json!({ "things": [1, 2], "scope": scope })),
-        "/echo" => json_answer(200, &json!({ "everything": book.given })),
+        "/echo" => json_answer(200, &json!({ "sent": token, "kept": book.last })),
         "/split" => json_answer(200, &json!({ "a": first, "b": last })),
         _ => StatusCode::NOT_FOUND.into_response(),
     }

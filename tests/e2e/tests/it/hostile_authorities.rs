@@ -87,6 +87,15 @@ async fn what_it_says_of_itself_is_checked(database: Database) {
         authority.book(|b| b.resource = json!({ "authorization_servers": server_of }));
         refused(&server, json!({})).await;
     }
+    // Scopes without end are cut.
+    let many: Vec<String> = (0..5_000).map(|n| format!("scope-{n}")).collect();
+    authority.book(|b| {
+        (b.resource, b.metadata) = (json!({ "scopes_supported": many }), json!({}));
+    });
+    let other = json!({ "label": "other" });
+    let begun = server.post("/sources/things/connect", other).await;
+    let asked = begun["scopes"].as_array().map(Vec::len);
+    assert_eq!(asked, Some(100), "{begun:#}");
     // Nor what a person gives, but for what an administrator allows by name.
     authority.book(|b| (b.resource, b.metadata) = (json!({}), json!({})));
     let given = json!({ "clientId": "x", "authorizationUrl": elsewhere, "tokenUrl": elsewhere });
@@ -96,11 +105,6 @@ async fn what_it_says_of_itself_is_checked(database: Database) {
     allowed["allowPrivate"] = json!([canary.base_url()]);
     server.post("/sources/things/connect", allowed).await;
     assert_eq!(authority.book(|b| b.registered), 1);
-    // Scopes without end are cut, and what cannot be one is left out.
-    let many: Vec<String> = (0..5_000).map(|n| format!("scope-{n}")).collect();
-    let known = json!({ "issuer": base });
-    authority.book(|b| b.resource = json!({ "scopes_supported": many }));
-    server.post("/sources/things/connect", known).await;
 }
 
 async fn whoever_answers_must_be_who_was_asked(database: Database) {
