@@ -295,7 +295,11 @@ fn text(out: &Out<'_>) -> Secret {
 
 fn read(sealed: &Secret) -> Result<(Setup, [Option<Secret>; 3], Vec<String>), NotOAuth> {
     let read: In = serde_json::from_str(sealed.expose()).map_err(|_| NotOAuth)?;
-    Ok((read.setup, read.secrets.map(|s| s.map(Secret::new)), read.scopes))
+    Ok((
+        read.setup,
+        read.secrets.map(|s| s.map(Secret::new)),
+        read.scopes,
+    ))
 }
 
 fn shown(secret: &Option<Secret>) -> Option<&str> {
@@ -518,9 +522,21 @@ mod tests {
         };
         let read = Pending::from_secret(&pending.to_secret()).unwrap();
         assert_eq!(shown(&read.proof), Some("verifier"));
-        assert_eq!((read.scopes.len(), shown(&read.client_secret)), (1, Some("s")));
+        assert_eq!(
+            (read.scopes.len(), shown(&read.client_secret)),
+            (1, Some("s"))
+        );
         // What is pending is no token.
-        assert!(TokenSet::from_secret(&Pending { proof: None, ..pending }.to_secret()).is_err());
+        assert!(
+            TokenSet::from_secret(
+                &Pending {
+                    proof: None,
+                    ..pending
+                }
+                .to_secret()
+            )
+            .is_err()
+        );
     }
 
     #[test]

@@ -225,9 +225,7 @@ impl Engine {
                 .own_credentials(&scope, &caller)
                 .await?
                 .into_iter()
-                .find(|c| {
-                    c.source_id == source.id && c.scope == new.scope && c.label == new.label
-                });
+                .find(|c| c.source_id == source.id && c.scope == new.scope && c.label == new.label);
             let now = self.inner.clock.now();
             let (credential, action) = match known {
                 Some(old) => {

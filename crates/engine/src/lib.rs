@@ -152,7 +152,8 @@ impl Engine {
             let system = parts.system;
             let now = parts.clock.now();
             let local = tasks::local_workspace(&parts.store, system, now).await?;
-            let keys = credentials::Keys::prepare(&parts.store, parts.vault, system, &local).await?;
+            let keys =
+                credentials::Keys::prepare(&parts.store, parts.vault, system, &local).await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 egress: parts.egress,

@@ -13,8 +13,8 @@ mod device;
 mod duty;
 mod renew;
 
-pub(crate) use attach::For;
 pub use agree::{SentAway, answer_name};
+pub(crate) use attach::For;
 pub use begin::NewConnect;
 
 use crate::audit::by_person;
@@ -207,7 +207,14 @@ impl Engine {
             store::connects::end(tx, &within, &connect_id, &connected)?;
             let detail = detail(&credential);
             let subject = credential.id.as_str();
-            let draft = by_person(&caller, &within, "credential.connected", subject, &detail, now);
+            let draft = by_person(
+                &caller,
+                &within,
+                "credential.connected",
+                subject,
+                &detail,
+                now,
+            );
             store::audit::append(tx, &within, draft)?;
             tell(tx, &within, &credential, "connected", now)
         })

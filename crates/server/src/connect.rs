@@ -253,11 +253,14 @@ fn anew(view: &CredentialView) -> Text {
             }
             body += &scopes("The source asks for more:", &connection.wanted);
             body += &scopes("It is good for:", &connection.scopes);
-            body += "    <form method=\"post\"><button type=\"submit\">Connect anew</button></form>\n";
+            body +=
+                "    <form method=\"post\"><button type=\"submit\">Connect anew</button></form>\n";
         }
         None => {
-            body += &paragraph("It is a value that somebody set. Set another one with `executor \
-                                credentials set`.");
+            body += &paragraph(
+                "It is a value that somebody set. Set another one with `executor \
+                                credentials set`.",
+            );
         }
     }
     Text {

@@ -58,7 +58,8 @@ pub(crate) fn sign_in_page(failure: Failure) -> Response {
     response
 }
 
-pub(crate) const HTML: http::HeaderValue = http::HeaderValue::from_static("text/html; charset=utf-8");
+pub(crate) const HTML: http::HeaderValue =
+    http::HeaderValue::from_static("text/html; charset=utf-8");
 
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")

@@ -82,11 +82,7 @@ pub fn insert(
 ///
 /// # Errors
 /// Those of the database.
-pub fn get(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    id: &ConnectId,
-) -> Result<Option<Connect>, Error> {
+pub fn get(conn: &mut Reader<'_>, scope: &Scope, id: &ConnectId) -> Result<Option<Connect>, Error> {
     conn.one(
         &format!("select {COLUMNS} from oauth_connects where id = $1 and workspace_id = $2"),
         &params![id, scope.workspace_id()],
@@ -122,7 +118,9 @@ pub fn find(
     id: &ConnectId,
 ) -> Result<Option<(Scope, Connect)>, Error> {
     conn.one(
-        &format!("select organization_id, workspace_id, {COLUMNS} from oauth_connects where id = $1"),
+        &format!(
+            "select organization_id, workspace_id, {COLUMNS} from oauth_connects where id = $1"
+        ),
         &params![id],
         |r| Ok((system.scope(r.id()?, r.id()?), read(r)?)),
     )

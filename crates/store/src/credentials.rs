@@ -66,7 +66,10 @@ pub(crate) fn connection(credential: &Credential) -> Result<Option<String>, Erro
 
 /// Kept beside the connection it follows from, so that what is due can be found.
 pub(crate) fn renew_at(credential: &Credential) -> Option<Timestamp> {
-    credential.connection.as_ref().and_then(Connection::renew_at)
+    credential
+        .connection
+        .as_ref()
+        .and_then(Connection::renew_at)
 }
 
 pub(crate) const COLUMNS: &str = "id, source_id, scope, account_id, label, scheme, version, \

@@ -19,7 +19,8 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tools::{
-    Attachment, Credentials, Catalog, Egress, EgressConfig, ImportOptions, Invoker, Query, SourceTools,
+    Attachment, Catalog, Credentials, Egress, EgressConfig, ImportOptions, Invoker, Query,
+    SourceTools,
 };
 
 fn main() {

@@ -296,11 +296,7 @@ impl Egress {
                     .or_insert_with(|| self.client(Some(key.0.clone())))
                     .clone()
             }
-            _ => self
-                .0
-                .public
-                .get_or_init(|| self.client(None))
-                .clone(),
+            _ => self.0.public.get_or_init(|| self.client(None)).clone(),
         }
     }
 

@@ -218,8 +218,8 @@ impl Call<'_> {
         failures: &Failures<'_>,
     ) -> Result<Followed, ToolError> {
         let base = Url::parse(&self.source.source.base_url).ok();
-        let attached = !attachments.is_empty()
-            && base.as_ref().is_some_and(|b| b.origin() == url.origin());
+        let attached =
+            !attachments.is_empty() && base.as_ref().is_some_and(|b| b.origin() == url.origin());
         let reach = match base.filter(|_| self.source.source.allow_private) {
             Some(base) => Reach::also(&base),
             None => Reach::public(),

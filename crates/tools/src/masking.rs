@@ -7,9 +7,9 @@
 //! found.
 
 use crate::invoke::Attachment;
-use domain::credential::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use domain::credential::Secret;
 use domain::source::AuthScheme;
 use memchr::memmem;
 use serde_json::{Map, Value};
@@ -179,14 +179,18 @@ fn jwt_parts(secret: &str) -> impl Iterator<Item = &str> {
     let parts: Vec<&str> = secret.split('.').collect();
     let is_jwt = parts.len() == 3 && secret.starts_with("eyJ");
     let kept = if is_jwt { parts } else { Vec::new() };
-    kept.into_iter().skip(1).filter(|p| p.len() >= PIECE_BYTES_MIN)
+    kept.into_iter()
+        .skip(1)
+        .filter(|p| p.len() >= PIECE_BYTES_MIN)
 }
 
 /// Both halves of a secret that is long enough: of two parts, wherever it was cut, one holds a half.
 fn halves(secret: &str) -> Vec<String> {
     let middle = secret.len().div_ceil(2);
     let cut = [(0, middle), (secret.len() - middle, secret.len())];
-    let each = cut.into_iter().filter_map(|(from, to)| secret.get(from..to));
+    let each = cut
+        .into_iter()
+        .filter_map(|(from, to)| secret.get(from..to));
     each.filter(|half| half.len() >= PIECE_BYTES_MIN)
         .map(str::to_owned)
         .collect()
@@ -322,7 +326,11 @@ mod tests {
             let mut masked = value.clone();
             masks.value(&mut masked);
             assert_eq!(masks.is_echoed(), expected, "{value} → {masked}");
-            assert_eq!(masks.is_echoed() || masked != value, masked != value, "{value}");
+            assert_eq!(
+                masks.is_echoed() || masked != value,
+                masked != value,
+                "{value}"
+            );
         }
     }
 

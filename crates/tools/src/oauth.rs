@@ -12,8 +12,8 @@ mod register;
 mod token;
 
 pub use browser::{Redirected, authorization_url, redirected};
-pub use challenge::scope_of;
 pub(crate) use challenge::is_insufficient_scope;
+pub use challenge::scope_of;
 pub use discovery::{Asking, Found};
 pub use register::{Registered, Registration};
 pub use token::{Device, Grant, Polled, Tokens};
@@ -281,7 +281,10 @@ impl Sending {
     fn form(pairs: &[(&str, &str)]) -> Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(pairs);
-        Self::body("application/x-www-form-urlencoded", form.finish().into_bytes())
+        Self::body(
+            "application/x-www-form-urlencoded",
+            form.finish().into_bytes(),
+        )
     }
 
     fn body(kind: &str, body: Vec<u8>) -> Self {

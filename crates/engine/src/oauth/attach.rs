@@ -134,7 +134,11 @@ impl Engine {
             .store
             .read(move |r| {
                 let found = store::credentials::for_source(r, &wanted, &id, &person)?;
-                let now = if found.is_empty() { local } else { r.now(local)? };
+                let now = if found.is_empty() {
+                    local
+                } else {
+                    r.now(local)?
+                };
                 Ok::<_, Error>((found, now))
             })
             .await?;
@@ -304,7 +308,9 @@ impl Engine {
             "{}: somebody has to connect `{}` anew at {url}: {}",
             call.tool,
             call.source.name,
-            reason.as_deref().unwrap_or("its credential is not good any more"),
+            reason
+                .as_deref()
+                .unwrap_or("its credential is not good any more"),
         );
         ToolError::new(ToolErrorCode::ReauthorizationRequired, call.tool, text)
             .with_details(json!({ "connectUrl": url, "reason": reason }))

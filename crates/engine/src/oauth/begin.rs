@@ -340,11 +340,7 @@ impl Engine {
         Ok(prepared.connect)
     }
 
-    async fn connect_at_once(
-        &self,
-        caller: &Caller,
-        prepared: Prepared,
-    ) -> Result<Connect, Error> {
+    async fn connect_at_once(&self, caller: &Caller, prepared: Prepared) -> Result<Connect, Error> {
         let Pending {
             setup,
             client_secret,

@@ -176,7 +176,9 @@ impl Engine {
             auth: made.auth,
             origin: ClientOrigin::Registered,
         };
-        let until = made.expires_at_s.map(|s| Timestamp(s.saturating_mul(1_000)));
+        let until = made
+            .expires_at_s
+            .map(|s| Timestamp(s.saturating_mul(1_000)));
         self.keep_client(scope, found, &client, &redirect_uri, until)
             .await?;
         Ok(client)
@@ -255,7 +257,9 @@ impl Engine {
         self.inner
             .store
             .write(move |tx| {
-                Ok::<_, Error>(store::oauth::forget_client(tx, &within, &issuer, &client_id)?)
+                Ok::<_, Error>(store::oauth::forget_client(
+                    tx, &within, &issuer, &client_id,
+                )?)
             })
             .await
     }

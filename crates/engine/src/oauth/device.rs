@@ -116,11 +116,7 @@ impl Engine {
     }
 
     /// The person who began a connect, with the role of today.
-    async fn whoever_began(
-        &self,
-        poll: &Poll,
-        connect: &Connect,
-    ) -> Result<Option<Caller>, Error> {
+    async fn whoever_began(&self, poll: &Poll, connect: &Connect) -> Result<Option<Caller>, Error> {
         let (system, scope) = (self.inner.system, poll.scope.clone());
         let account = connect.account_id.clone();
         let role = self

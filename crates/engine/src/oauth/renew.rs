@@ -83,8 +83,7 @@ impl Engine {
             if connection.state != ConnectionState::Connected || !connection.renewable {
                 return Err(NotRenewed::Over);
             }
-            let rests = connection.failures > 0
-                && connection.renew_at().is_some_and(|at| now < at);
+            let rests = connection.failures > 0 && connection.renew_at().is_some_and(|at| now < at);
             if rests {
                 let text = "its authorization server did not answer lately; it is tried again soon";
                 return Err(NotRenewed::Later(text.to_owned()));
@@ -201,7 +200,10 @@ impl Engine {
         set: &TokenSet,
         owner: &str,
     ) -> Result<(), NotRenewed> {
-        let sealed = self.inner.credentials.seal(scope, &next, &set.to_secret())?;
+        let sealed = self
+            .inner
+            .credentials
+            .seal(scope, &next, &set.to_secret())?;
         let recovered = next.connection.as_ref().is_some_and(|c| c.failures > 0);
         let next = Credential {
             connection: next.connection.map(|connection| Connection {

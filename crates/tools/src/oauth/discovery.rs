@@ -98,7 +98,10 @@ impl Found {
     }
 
     fn of_hint(hint: &OAuthHint) -> Option<Self> {
-        let first = hint.token_url.as_deref().or(hint.authorization_url.as_deref())?;
+        let first = hint
+            .token_url
+            .as_deref()
+            .or(hint.authorization_url.as_deref())?;
         let named = hint.authorization_url.as_deref().unwrap_or(first);
         Some(Self {
             issuer: super::origin_of(named)?,
@@ -209,13 +212,19 @@ impl Servers {
 
     /// What a source says of itself: where its refusal points to, else at the well-known places.
     async fn resource(&self, base_url: &str, tried: &mut Tried) -> Option<Resource> {
-        let base = self.endpoint(base_url).map_err(|e| tried.add(e.to_string())).ok()?;
+        let base = self
+            .endpoint(base_url)
+            .map_err(|e| tried.add(e.to_string()))
+            .ok()?;
         let mut asked_for = Vec::new();
         let mut places = Vec::new();
         if let Ok(refusal) = self.once(&base, Sending::get()).await
             && refusal.status == 401
         {
-            let all = refusal.headers.iter().filter(|(n, _)| n == "www-authenticate");
+            let all = refusal
+                .headers
+                .iter()
+                .filter(|(n, _)| n == "www-authenticate");
             for (_, header) in all {
                 places.extend(challenge::parameter(header, "resource_metadata"));
                 asked_for.extend(challenge::scope_of(header));
@@ -361,7 +370,10 @@ fn covers(resource: &str, base: &Url) -> bool {
     let (above, below) = (named.path().trim_end_matches('/'), base.path());
     named.origin() == base.origin()
         && named.fragment().is_none()
-        && (below == above || below.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')))
+        && (below == above
+            || below
+                .strip_prefix(above)
+                .is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// Where an issuer may describe itself: RFC 8414, section 3.1 puts the well-known part before its

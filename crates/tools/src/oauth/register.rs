@@ -87,7 +87,8 @@ impl Servers {
             .post(endpoint, Sending::json(&registration.metadata()))
             .await?;
         let fields = answered.success()?;
-        let fits = |t: &String| !t.is_empty() && t.len() <= BYTES_MAX && *t == one_line(t, BYTES_MAX);
+        let fits =
+            |t: &String| !t.is_empty() && t.len() <= BYTES_MAX && *t == one_line(t, BYTES_MAX);
         let client_id = text(&fields, "client_id")
             .filter(fits)
             .ok_or_else(|| answered.broken("it names no client"))?;

@@ -209,8 +209,7 @@ impl Servers {
             shown: DeviceCode {
                 user_code: user_code.filter(|c| !c.is_empty()).ok_or_else(missing)?,
                 verification_uri: self.usable(uri).ok_or_else(missing)?,
-                verification_uri_complete: self
-                    .usable(text(&fields, "verification_uri_complete")),
+                verification_uri_complete: self.usable(text(&fields, "verification_uri_complete")),
             },
             lasts_ms: seconds(&fields, "expires_in").unwrap_or(600) * 1_000,
             poll_ms: u32::try_from(poll_s.clamp(1, POLL_S_MAX) * 1_000).unwrap_or(5_000),
@@ -349,16 +348,26 @@ mod tests {
             (json!({"access_token": ""}), "holds no token"),
             (json!({"access_token": "a b"}), "holds no token"),
             (json!({"access_token": "a\r\nx: y"}), "holds no token"),
-            (json!({"access_token": "x".repeat(TOKEN_BYTES_MAX + 1)}), "holds no token"),
-            (json!({"access_token": "a", "token_type": "DPoP"}), "kind DPoP"),
-            (json!({"error": "invalid_grant", "error_description": "gone\nfor good"}),
-                "refused: invalid_grant (gone for good)"),
+            (
+                json!({"access_token": "x".repeat(TOKEN_BYTES_MAX + 1)}),
+                "holds no token",
+            ),
+            (
+                json!({"access_token": "a", "token_type": "DPoP"}),
+                "kind DPoP",
+            ),
+            (
+                json!({"error": "invalid_grant", "error_description": "gone\nfor good"}),
+                "refused: invalid_grant (gone for good)",
+            ),
             (json!([1]), "no JSON object"),
         ] {
             let said = read(answer.clone()).err().unwrap().to_string();
             assert!(said.contains(expected), "{answer}: {said}");
         }
-        let endless = read(json!({"access_token": "a", "expires_in": 1e300})).ok().unwrap();
+        let endless = read(json!({"access_token": "a", "expires_in": 1e300}))
+            .ok()
+            .unwrap();
         assert_eq!(endless.lasts_ms, None);
     }
 }

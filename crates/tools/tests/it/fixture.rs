@@ -9,7 +9,8 @@ use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tools::{
-    Answer, Attachment, Credentials, Egress, EgressConfig, Import, ImportOptions, Invoker, SourceTools,
+    Answer, Attachment, Credentials, Egress, EgressConfig, Import, ImportOptions, Invoker,
+    SourceTools,
 };
 
 pub(crate) fn options(name: &str) -> ImportOptions<'_> {

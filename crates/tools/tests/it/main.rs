@@ -16,6 +16,7 @@ mod fixture;
 mod naming;
 mod network;
 mod reach;
+mod renewing;
 mod repeating;
 mod unfinished;
 mod upstream;

@@ -94,7 +94,10 @@ async fn a_name_that_leads_inward_is_refused_whatever_else_it_leads_to() {
     assert_eq!(canary.connections(), 0);
     let egress = Egress::with_names(limits(), names(&[&["127.0.0.1"]]).0);
     let read = egress.fetch_document(&url, &[], true).await.unwrap();
-    assert_eq!((read.as_slice(), canary.connections()), (b"canary".as_slice(), 1));
+    assert_eq!(
+        (read.as_slice(), canary.connections()),
+        (b"canary".as_slice(), 1)
+    );
 }
 
 #[tokio::test]
@@ -204,7 +207,10 @@ async fn another_service_that_is_offered_is_not_gone_to() {
     let start = Upstream::start(move |_| answer(200, &[("alt-svc", &offered)], "own")).await;
     let egress = Egress::new(limits());
     for _ in 0..3 {
-        let read = egress.fetch_document(&start.url(), &[], true).await.unwrap();
+        let read = egress
+            .fetch_document(&start.url(), &[], true)
+            .await
+            .unwrap();
         assert_eq!(read, b"own");
     }
     assert_eq!(canary.connections(), 0);

@@ -169,7 +169,9 @@ impl Authority {
     pub(crate) async fn connect(&self, server: &Server) -> Value {
         let begun = server.post("/sources/things/connect", json!({})).await;
         let page = Browser::new().agree(&begun).await;
-        let ended = server.get(&format!("/connects/{}", text(&begun["id"]))).await;
+        let ended = server
+            .get(&format!("/connects/{}", text(&begun["id"])))
+            .await;
         assert_eq!(ended["status"], "connected", "{ended:#}\n{page}");
         ended
     }
@@ -267,7 +269,9 @@ impl Browser {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, 1 << 20)
+        .await
+        .unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let bearer = parts.headers.get(header::AUTHORIZATION);
     let bearer = bearer.and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -302,9 +306,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         ("POST", "/device") => {
             let code = fresh_token();
             book(&shared).given.push(code.clone());
-            json_answer(200, &json!({ "device_code": code, "user_code": "WDJB-MJHT",
+            json_answer(
+                200,
+                &json!({ "device_code": code, "user_code": "WDJB-MJHT",
                 "verification_uri": format!("{}/enter", shared.base_url),
-                "expires_in": 600, "interval": 1 }))
+                "expires_in": 600, "interval": 1 }),
+            )
         }
         ("POST", "/revoke") => {
             let form = pairs(std::str::from_utf8(&body).unwrap_or_default());

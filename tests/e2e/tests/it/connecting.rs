@@ -65,12 +65,18 @@ async fn a_person_agrees_in_a_browser(database: Database) {
     Browser::new().agree(&other).await;
     let all = items(&server.get("/credentials").await);
     assert_eq!(all.len(), 2, "{all:#?}");
-    let work = all.iter().find(|c| c["label"] == "work").expect("it is there");
+    let work = all
+        .iter()
+        .find(|c| c["label"] == "work")
+        .expect("it is there");
     let path = format!("/credentials/{}/prefer", text(&work["id"]));
     server.post(&path, json!({})).await;
     server.value(LIST).await;
     let used = items(&server.get("/credentials").await);
-    let work = used.iter().find(|c| c["label"] == "work").expect("it is there");
+    let work = used
+        .iter()
+        .find(|c| c["label"] == "work")
+        .expect("it is there");
     assert!(work["lastUsedAt"].is_string(), "{used:#?}");
     let audit = server.get("/audit?action=credential.connected").await;
     assert_eq!(items(&audit).len(), 3, "{audit:#}");
@@ -127,10 +133,17 @@ async fn an_answer_counts_once_for_its_browser_and_person(database: Database) {
     let state = url.query_pairs().find(|(n, _)| n == "state");
     let state = state.expect("a state").1.into_owned();
     let iss = authority.base_url();
-    let no = format!("{bare}?error=access_denied&error_description=<b>no</b>&state={state}&iss={iss}");
+    let no =
+        format!("{bare}?error=access_denied&error_description=<b>no</b>&state={state}&iss={iss}");
     let told = browser.visit(&no).await;
-    assert!(told.page.contains("access_denied: &lt;b&gt;no&lt;/b&gt;"), "{}", told.page);
-    let ended = server.get(&format!("/connects/{}", text(&begun["id"]))).await;
+    assert!(
+        told.page.contains("access_denied: &lt;b&gt;no&lt;/b&gt;"),
+        "{}",
+        told.page
+    );
+    let ended = server
+        .get(&format!("/connects/{}", text(&begun["id"])))
+        .await;
     assert_eq!(ended["status"], "failed", "{ended:#}");
 }
 
@@ -160,10 +173,20 @@ async fn a_client_alone_is_connected_at_once(database: Database) {
         .await;
     assert_eq!(refused.body["code"], "client_needed", "{refused:#?}");
     let connect = [
-        "credentials", "connect", "things", "--flow", "client-credentials", "--client-id", "me",
-        "--oauth-scope", "read", "--json",
+        "credentials",
+        "connect",
+        "things",
+        "--flow",
+        "client-credentials",
+        "--client-id",
+        "me",
+        "--oauth-scope",
+        "read",
+        "--json",
     ];
-    let ran = server.cli_with(&connect, Some("a-client-secret-1234")).await;
+    let ran = server
+        .cli_with(&connect, Some("a-client-secret-1234"))
+        .await;
     ran.exits(0);
     assert_eq!(server.value(LIST).await, 2);
     assert_eq!(authority.book(|b| b.registered), 0);
@@ -188,7 +211,10 @@ async fn wider_scopes_are_a_persons_to_give(database: Database) {
     let url = text(&told["url"]);
     let browser = Browser::new();
     let shown = browser.visit(url).await.page;
-    assert!(shown.contains("asks for more") && shown.contains("admin"), "{shown}");
+    assert!(
+        shown.contains("asks for more") && shown.contains("admin"),
+        "{shown}"
+    );
     let begun = browser.submit(url).await.location.expect("a connect");
     let begun = json!({ "url": format!("{}{begun}", server.url()) });
     let shown = browser.visit(text(&begun["url"])).await.page;
@@ -196,7 +222,11 @@ async fn wider_scopes_are_a_persons_to_give(database: Database) {
     browser.agree(&begun).await;
     let scopes = credential(&server).await["connection"]["scopes"].clone();
     assert_eq!(scopes, json!(["read", "admin"]));
-    assert_eq!(server.value(admin).await, Value::Null, "the control: it works now");
+    assert_eq!(
+        server.value(admin).await,
+        Value::Null,
+        "the control: it works now"
+    );
     // A source that is never content is not followed for ever.
     for step in 0..6 {
         authority.book(|b| b.wants = Some(format!("more-{step}")));
@@ -221,7 +251,11 @@ async fn what_is_removed_is_given_back(database: Database) {
     let path = format!("/credentials/{id}/rotate");
     let reply = server.send("POST", &path, Some(&rotated)).await;
     assert_eq!(reply.status, 422, "{reply:#?}");
-    let reply = server.send("DELETE", &format!("/credentials/{id}"), None).await;
+    let reply = server
+        .send("DELETE", &format!("/credentials/{id}"), None)
+        .await;
     assert_eq!(reply.status, 204, "{reply:#?}");
-    authority.until("it is given back", |b| b.revoked.len() == 1).await;
+    authority
+        .until("it is given back", |b| b.revoked.len() == 1)
+        .await;
 }

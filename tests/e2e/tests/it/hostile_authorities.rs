@@ -22,7 +22,9 @@ async fn started(database: Database) -> (Server, Authority) {
 
 /// Begins a connect that must be refused before anything is sent anywhere.
 async fn refused(server: &Server, new: Value) -> String {
-    let reply = server.send("POST", "/sources/things/connect", Some(&new)).await;
+    let reply = server
+        .send("POST", "/sources/things/connect", Some(&new))
+        .await;
     assert_eq!(reply.status, 422, "{reply:#?}");
     text(&reply.body["title"]).to_owned()
 }
@@ -35,7 +37,10 @@ async fn what_it_says_of_itself_is_checked(database: Database) {
     let base = authority.base_url();
     for (metadata, expected) in [
         (json!({ "issuer": format!("{base}/") }), "another issuer"),
-        (json!({ "issuer": "https://good.example" }), "another issuer"),
+        (
+            json!({ "issuer": "https://good.example" }),
+            "another issuer",
+        ),
         (json!({ "issuer": null }), "another issuer"),
         (
             json!({ "authorization_endpoint": "javascript:alert(1)" }),
@@ -54,7 +59,10 @@ async fn what_it_says_of_itself_is_checked(database: Database) {
             "begins with https",
         ),
         (json!({ "token_endpoint": elsewhere }), "begins with https"),
-        (json!({ "token_endpoint": null }), "where tokens are given out"),
+        (
+            json!({ "token_endpoint": null }),
+            "where tokens are given out",
+        ),
         (
             json!({ "code_challenge_methods_supported": ["plain"] }),
             "PKCE",
@@ -127,9 +135,14 @@ async fn whoever_answers_must_be_who_was_asked(database: Database) {
         let before = authority.book(|b| b.asked);
         let begun = server.post("/sources/things/connect", json!({})).await;
         let page = Browser::new().agree(&begun).await;
-        let ended = server.get(&format!("/connects/{}", text(&begun["id"]))).await;
+        let ended = server
+            .get(&format!("/connects/{}", text(&begun["id"])))
+            .await;
         let expected = if works { "connected" } else { "failed" };
-        assert_eq!(ended["status"], expected, "{iss} {promised}: {ended:#}\n{page}");
+        assert_eq!(
+            ended["status"], expected,
+            "{iss} {promised}: {ended:#}\n{page}"
+        );
         let asked = authority.book(|b| b.asked) - before;
         assert_eq!(asked, usize::from(works), "the code goes nowhere: {iss}");
     }

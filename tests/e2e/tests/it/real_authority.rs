@@ -40,7 +40,9 @@ impl Real {
             .expect("node starts");
         let out = child.stdout.take().expect("it has an output");
         let line = BufReader::new(out).lines().next_line().await;
-        let line = line.expect("it can be read").expect("it says its addresses");
+        let line = line
+            .expect("it can be read")
+            .expect("it says its addresses");
         let said: Value = serde_json::from_str(&line).expect("JSON");
         Self {
             issuer: text(&said["issuer"]).to_owned(),
@@ -113,7 +115,9 @@ impl Person {
                 let page = answer.text().await.expect("text");
                 return (at.to_string(), page);
             };
-            at = at.join(location.to_str().expect("text")).expect("an address");
+            at = at
+                .join(location.to_str().expect("text"))
+                .expect("an address");
             if at.as_str().starts_with(end) {
                 return (at.to_string(), String::new());
             }
@@ -165,7 +169,11 @@ async fn in_browser(server: &Server, begun: &Value) {
     let end = format!("{}/oauth/callback", server.url());
     let back = Person::new().agree(&away, &end).await;
     let page = ours.visit(&back).await.page;
-    assert!(page.contains("things is connected"), "{page}\n{}", server.log());
+    assert!(
+        page.contains("things is connected"),
+        "{page}\n{}",
+        server.log()
+    );
     connected(server, begun).await;
 }
 
@@ -191,7 +199,10 @@ async fn a_real_authority_connects_in_every_way(database: Database) {
     assert_eq!(who["who"], "ada", "{who:#}");
     let credential = items(&server.get("/credentials").await)[0].clone();
     assert_eq!(credential["connection"]["issuer"], json!(real.issuer));
-    assert_eq!(credential["connection"]["renewable"], true, "{credential:#}");
+    assert_eq!(
+        credential["connection"]["renewable"], true,
+        "{credential:#}"
+    );
     // A token that is over is renewed under a rotated refresh token, twice.
     let expire = format!("{}/_expire", real.api);
     server.http.get(&expire).send().await.expect("an answer");

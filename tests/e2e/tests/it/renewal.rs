@@ -56,7 +56,9 @@ async fn twenty_calls_renew_once(database: Database) {
     authority.hold();
     authority.connect(&server).await;
     authority.book(|b| b.lasts_s = Some(3_600));
-    authority.until("a renewal is asked for", |b| b.held > 0).await;
+    authority
+        .until("a renewal is asked for", |b| b.held > 0)
+        .await;
     let tasks = [server.submit(TWENTY).await, server.submit(TWENTY).await];
     for task in &tasks {
         server.task_until(task, |t| t["status"] == "running").await;
@@ -81,7 +83,9 @@ async fn two_servers_renew_once() {
     authority.hold();
     authority.connect(first).await;
     authority.book(|b| b.lasts_s = Some(3_600));
-    authority.until("a renewal is asked for", |b| b.held > 0).await;
+    authority
+        .until("a renewal is asked for", |b| b.held > 0)
+        .await;
     let tasks = [
         (first, first.submit(TWENTY).await),
         (second, second.submit(TWENTY).await),
@@ -103,7 +107,11 @@ async fn two_servers_renew_once() {
         assert_eq!(done["result"], 20, "{done:#}\n{}", server.log());
     }
     assert_eq!(authority.granted("refresh_token"), 2);
-    assert_eq!(authority.book(|b| b.reused), 0, "no refresh token is used twice");
+    assert_eq!(
+        authority.book(|b| b.reused),
+        0,
+        "no refresh token is used twice"
+    );
 }
 
 async fn an_idle_source_stays_connected(database: Database) {
@@ -116,7 +124,10 @@ async fn an_idle_source_stays_connected(database: Database) {
     assert_eq!(authority.book(|b| b.reused), 0);
     let found = credential(&server).await;
     assert_eq!(found["state"], "connected", "{found:#}");
-    assert!(found["version"].as_u64().is_some_and(|v| v >= 3), "{found:#}");
+    assert!(
+        found["version"].as_u64().is_some_and(|v| v >= 3),
+        "{found:#}"
+    );
     assert_eq!(found["connection"]["scopes"], json!(["read"]), "as granted");
 }
 
@@ -133,7 +144,11 @@ async fn a_refused_token_is_renewed_once_and_the_call_repeated(database: Databas
     for _ in 0..3 {
         assert_eq!(server.value(never).await, "credential_rejected");
     }
-    assert_eq!(authority.granted("refresh_token"), 1, "renewed a moment ago");
+    assert_eq!(
+        authority.granted("refresh_token"),
+        1,
+        "renewed a moment ago"
+    );
     assert_eq!(authority.book(|b| b.turned_away["/never"]), 3);
     assert_eq!(credential(&server).await["state"], "connected");
 }
@@ -142,7 +157,10 @@ async fn a_refused_renewal_is_told_everywhere(database: Database) {
     let (server, authority) = connected(database, 1).await;
     authority.book(|b| b.refuses = Some((400, "invalid_grant")));
     let found = in_state(&server, "reauthorization_required").await;
-    assert!(text(&found["reason"]).contains("invalid_grant"), "{found:#}");
+    assert!(
+        text(&found["reason"]).contains("invalid_grant"),
+        "{found:#}"
+    );
     let told = "try { await tools.things.listThings({}) } catch (e) { \
                 return { code: e.code, url: e.details.connectUrl, message: e.message } }";
     let error = server.value(told).await;
@@ -155,10 +173,18 @@ async fn a_refused_renewal_is_told_everywhere(database: Database) {
     let action = "/audit?action=credential.reauthorization_required";
     assert_eq!(items(&server.get(action).await).len(), 1);
     let listed = server.cli(&["credentials", "list"]).await;
-    assert!(listed.out.contains("reauthorization_required"), "{}", listed.out);
+    assert!(
+        listed.out.contains("reauthorization_required"),
+        "{}",
+        listed.out
+    );
     assert!(listed.err.contains(text(&error["url"])), "{}", listed.err);
     let doctor = server.cli(&["doctor"]).await;
-    assert!(doctor.out.contains("reauthorization_required: things"), "{}", doctor.out);
+    assert!(
+        doctor.out.contains("reauthorization_required: things"),
+        "{}",
+        doctor.out
+    );
     // One click.
     authority.book(|b| (b.refuses, b.lasts_s) = (None, Some(3_600)));
     let browser = Browser::new();
@@ -175,7 +201,10 @@ async fn a_passing_failure_changes_nothing(database: Database) {
     authority.book(|b| b.refuses = Some((503, "")));
     authority.until("a renewal failed", |b| b.asked >= 2).await;
     let found = in_state(&server, "expiring").await;
-    assert!(text(&found["reason"]).contains("could not be renewed yet"), "{found:#}");
+    assert!(
+        text(&found["reason"]).contains("could not be renewed yet"),
+        "{found:#}"
+    );
     let asked = authority.book(|b| b.asked);
     let told = "try { await tools.things.listThings({}); return 'fine' } \
                 catch (e) { return [e.code, e.retryable] }";

@@ -107,12 +107,22 @@ async fn what_was_granted_is_nowhere(database: Database) {
     // Of a token in two pieces the larger ones are masked, and that it came back is told.
     assert_eq!(done["result"]["split"]["a"], mask, "{done:#}");
     let told = server.get("/audit?action=credential.echoed").await;
-    assert!(told["items"].as_array().is_some_and(|i| !i.is_empty()), "{told:#}");
-    assert_eq!(authority.granted("refresh_token"), 1, "the first call renewed it");
+    assert!(
+        told["items"].as_array().is_some_and(|i| !i.is_empty()),
+        "{told:#}"
+    );
+    assert_eq!(
+        authority.granted("refresh_token"),
+        1,
+        "the first call renewed it"
+    );
     for path in ["/credentials", "/audit", "/sources", "/tasks", "/health"] {
         server.get(path).await;
     }
-    server.cli(&["credentials", "list", "--json"]).await.exits(0);
+    server
+        .cli(&["credentials", "list", "--json"])
+        .await
+        .exits(0);
     server.cli(&["doctor"]).await;
     let marker = fresh_token();
     server.run(&format!("console.log('{marker}')")).await;
@@ -122,7 +132,10 @@ async fn what_was_granted_is_nowhere(database: Database) {
     std::fs::write(&said, server.heard()).expect("the file is written");
     let mut places = places_of(&server).await;
     places.push(said);
-    assert!(!holding(&places, &marker).await.is_empty(), "the search finds what is there");
+    assert!(
+        !holding(&places, &marker).await.is_empty(),
+        "the search finds what is there"
+    );
     for secret in &given {
         assert_eq!(holding(&places, secret).await, NOWHERE);
     }
