@@ -1,11 +1,13 @@
 //! OAuth credentials: how a person comes to one, how it stays good, and what a call gets of it.
 //!
-//! Read in the order of a life: `begin` (whom to ask, and as whom), `agree` (the person in the browser),
-//! `device` (the person elsewhere), `renew` (once for all who wait, and once among all servers),
-//! `attach` (the call), `duty` (what is done without being asked). How to speak to an authorization
-//! server is in `tools/oauth.rs`; what may be seen of a credential, in `domain/oauth.rs`.
+//! Read in the order of a life: `begin` (whom to ask), `client` (as whom), `agree` (the person in the
+//! browser), `device` (the person elsewhere), `renew` (once for all who wait, and once among servers),
+//! `attach` (the call), `anew` (after a refusal), `duty` (what is done without being asked). How to
+//! speak to an authorization server is in `tools/oauth.rs`; what may be seen of a credential, in
+//! `domain/oauth.rs`.
 
 mod agree;
+mod anew;
 mod attach;
 mod begin;
 mod client;
@@ -25,8 +27,8 @@ use domain::audit::AuditDraft;
 use domain::connect::{Connect, ConnectStatus};
 use domain::credential::{Credential, Secret};
 use domain::event::EventKind;
-use domain::oauth::{Connection, ConnectionState, Flow, Setup, TokenSet};
-use domain::source::AuthScheme;
+use domain::oauth::{Connection, ConnectionState, Flow, Setup, SourceOAuth, TokenSet};
+use domain::source::{AuthScheme, OAuthHint, Source};
 use domain::{AuditId, ConnectId, CredentialId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -364,6 +366,21 @@ fn tell_by_server(
     };
     store::audit::append(tx, scope, draft)?;
     tell(tx, scope, credential, change, now)
+}
+
+/// Keeps where the description says that OAuth tokens are to be had.
+pub(crate) fn keep_hints(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    source: &Source,
+    hints: &[OAuthHint],
+) -> Result<(), Error> {
+    let known = store::oauth::of_source(tx, scope, &source.id)?;
+    let known = SourceOAuth {
+        hints: hints.to_vec(),
+        ..known
+    };
+    Ok(store::oauth::set_of_source(tx, scope, &source.id, &known)?)
 }
 
 /// Why connecting did not work, for whoever asked.

@@ -5,9 +5,8 @@ use crate::{Engine, Error, aside, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
 use domain::limits::Limit;
-use domain::oauth::SourceOAuth;
 use domain::policy::Pattern;
-use domain::source::{OAuthHint, Origin, Source, SourceKind, SourceStatus};
+use domain::source::{Origin, Source, SourceKind, SourceStatus};
 use domain::tool::{Tool, fold_path};
 use domain::{SourceId, Timestamp};
 use futures_util::future::BoxFuture;
@@ -164,7 +163,7 @@ impl Engine {
                         tools: &import.tools,
                     };
                     store::sources::insert(tx, &scope, imported)?;
-                    keep_hints(tx, &scope, &source, &import.oauth)?;
+                    crate::oauth::keep_hints(tx, &scope, &source, &import.oauth)?;
                     told(tx, &scope, &caller, &source, "added", now)
                 }
             })
@@ -355,7 +354,7 @@ impl Engine {
                     tools: &import.tools,
                 };
                 store::sources::replace(tx, &scope, imported)?;
-                keep_hints(tx, &scope, &source, &import.oauth)?;
+                crate::oauth::keep_hints(tx, &scope, &source, &import.oauth)?;
                 told(tx, &scope, &caller, &source, "refreshed", now)
             }
         })
@@ -557,21 +556,6 @@ fn difference(before: &[Tool], after: &[Tool]) -> (Vec<String>, Vec<String>, Vec
             old.get(t.path.as_str()).is_some_and(|d| *d != t.digest)
         }),
     )
-}
-
-/// Keeps where the description says that OAuth tokens are to be had.
-fn keep_hints(
-    tx: &mut store::Tx<'_>,
-    scope: &Scope,
-    source: &Source,
-    hints: &[OAuthHint],
-) -> Result<(), Error> {
-    let known = store::oauth::of_source(tx, scope, &source.id)?;
-    let known = SourceOAuth {
-        hints: hints.to_vec(),
-        ..known
-    };
-    Ok(store::oauth::set_of_source(tx, scope, &source.id, &known)?)
 }
 
 fn told(

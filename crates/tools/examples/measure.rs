@@ -72,13 +72,6 @@ async fn calls() {
     source.source.allow_private = true;
     let tool = &source.tools[0];
     let invoker = Invoker::new(Egress::new(EgressConfig::default()));
-    let credentials = || Credentials {
-        attachments: vec![Attachment {
-            scheme: AuthScheme::Bearer,
-            secret: Secret::new("a-token-of-some-length".to_owned()),
-        }],
-        ..Credentials::default()
-    };
     let args = json!({"id": "i_1", "page": 2});
     let once = async || {
         tools::check_arguments(tool, &source, &args).unwrap();
@@ -245,5 +238,15 @@ fn tool(name: &str, text: &Value) -> Tool {
         output_schema: None,
         binding: json!({}),
         digest: String::new(),
+    }
+}
+
+fn credentials<'a>() -> Credentials<'a> {
+    Credentials {
+        attachments: vec![Attachment {
+            scheme: AuthScheme::Bearer,
+            secret: Secret::new("a-token-of-some-length".to_owned()),
+        }],
+        ..Credentials::default()
     }
 }

@@ -11,9 +11,9 @@ use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::connect::{Asked, CONNECT_MS, Connect, ConnectStatus, LABEL_CHARS_MAX};
 use domain::credential::{CredentialScope, Sealed, Secret};
-use domain::oauth::{ConnectionState, Flow, Pending, SourceOAuth, TokenSet};
+use domain::oauth::{Flow, Pending, SourceOAuth};
 use domain::source::{OAuthHint, Source};
-use domain::{ConnectId, CredentialId, Timestamp};
+use domain::{ConnectId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use tools::oauth::{Asking, Found, Grant, Servers};
@@ -47,12 +47,38 @@ pub struct NewConnect {
 }
 
 /// What is known of a connect before anybody is asked.
-struct Prepared {
-    scope: Scope,
-    source: Source,
-    servers: Servers,
-    connect: Connect,
-    pending: Pending,
+pub(super) struct Prepared {
+    pub(super) scope: Scope,
+    pub(super) source: Source,
+    pub(super) servers: Servers,
+    pub(super) connect: Connect,
+    pub(super) pending: Pending,
+}
+
+/// What a connect is for.
+pub(super) struct Beginning<'a> {
+    pub(super) source: &'a Source,
+    pub(super) scope: CredentialScope,
+    pub(super) label: String,
+    pub(super) asked: Asked,
+}
+
+impl Beginning<'_> {
+    pub(super) fn at(self, caller: &Caller, flow: Flow, now: Timestamp) -> Connect {
+        Connect {
+            id: ConnectId::from_bits(entropy::bits()),
+            source_id: self.source.id.clone(),
+            account_id: caller.account_id.clone(),
+            scope: self.scope,
+            label: self.label,
+            flow,
+            asked: self.asked,
+            status: ConnectStatus::Pending,
+            browser_sha256: None,
+            created_at: now,
+            expires_at: now.plus_ms(CONNECT_MS),
+        }
+    }
 }
 
 impl Engine {
@@ -74,85 +100,6 @@ impl Engine {
                 Flow::Device => self.begin_on_device(&caller, prepared).await?,
                 Flow::ClientCredentials => self.connect_at_once(&caller, prepared).await?,
             };
-            self.connect_view(&caller, connect).await
-        })
-    }
-
-    /// Begins a connect in the place of a credential, on the terms that it was granted on and with what
-    /// its source has asked for since.
-    ///
-    /// # Errors
-    /// As [`Engine::begin_connect`].
-    pub fn reconnect(
-        &self,
-        caller: &Caller,
-        id: &CredentialId,
-    ) -> BoxFuture<'_, Result<ConnectView, Error>> {
-        let (caller, id) = (caller.clone(), id.clone());
-        Box::pin(async move {
-            let credential = self.credential(&caller, &id).await?.credential;
-            let scope = caller.scope(permission(credential.scope))?;
-            let not_granted = || {
-                let text = "this credential is a value that somebody set; set another one";
-                Error::invalid("invalid_connect", text)
-            };
-            let connection = credential.connection.clone().ok_or_else(not_granted)?;
-            let is_lost = matches!(connection.state, ConnectionState::Error { .. });
-            if is_lost || connection.flow != Flow::Browser {
-                // Who we are there, or where that is, may have changed.
-                let new = NewConnect {
-                    source: credential.source_id.to_string(),
-                    scope: credential.scope,
-                    label: credential.label,
-                    flow: Some(connection.flow),
-                    scopes: Vec::new(),
-                    issuer: None,
-                    endpoints: None,
-                    client_id: None,
-                    client_secret: None,
-                    private_origins: Vec::new(),
-                };
-                return self.begin_connect(&caller, new).await;
-            }
-            let source = self.source(&caller, credential.source_id.as_str()).await?;
-            let opened = self.sealed_now(&scope, &id).await?;
-            let (_, opened, now) = opened.ok_or_else(|| Error::not_found("credential", &id))?;
-            let set = TokenSet::from_secret(&opened).map_err(|e| Error::internal(&e))?;
-            let scopes = [connection.scopes.as_slice(), &connection.wanted].concat();
-            let pending = Pending {
-                setup: set.setup,
-                client_secret: set.client_secret,
-                scopes: domain::oauth::scopes(&scopes.join(" ")),
-                proof: None,
-            };
-            let address = pending.setup.authorization_endpoint.as_deref();
-            let connect = Connect {
-                id: ConnectId::from_bits(entropy::bits()),
-                source_id: source.id.clone(),
-                account_id: caller.account_id.clone(),
-                scope: credential.scope,
-                label: credential.label,
-                flow: Flow::Browser,
-                asked: Asked {
-                    host: address.and_then(tools::oauth::host_of).unwrap_or_default(),
-                    scopes: pending.scopes.clone(),
-                    wider: connection.wanted,
-                    device: None,
-                },
-                status: ConnectStatus::Pending,
-                browser_sha256: None,
-                created_at: now,
-                expires_at: now.plus_ms(CONNECT_MS),
-            };
-            let private = &pending.setup.private_origins;
-            let prepared = Prepared {
-                servers: self.inner.egress.authorization_servers(private),
-                scope,
-                source,
-                connect,
-                pending,
-            };
-            let connect = self.begin_in_browser(&caller, prepared).await?;
             self.connect_view(&caller, connect).await
         })
     }
@@ -207,24 +154,19 @@ impl Engine {
         };
         let host = address.and_then(|a| tools::oauth::host_of(a));
         let now = self.shared_now().await?;
-        let connect = Connect {
-            id: ConnectId::from_bits(entropy::bits()),
-            source_id: source.id.clone(),
-            account_id: caller.account_id.clone(),
+        let asked = Asked {
+            host: host.unwrap_or_default(),
+            scopes: scopes.clone(),
+            wider,
+            device: None,
+        };
+        let connect = Beginning {
+            source: &source,
             scope: new.scope,
             label: new.label,
-            flow,
-            asked: Asked {
-                host: host.unwrap_or_default(),
-                scopes: scopes.clone(),
-                wider,
-                device: None,
-            },
-            status: ConnectStatus::Pending,
-            browser_sha256: None,
-            created_at: now,
-            expires_at: now.plus_ms(CONNECT_MS),
-        };
+            asked,
+        }
+        .at(caller, flow, now);
         let pending = Pending {
             setup,
             client_secret,
@@ -301,7 +243,7 @@ impl Engine {
         Ok((domain::oauth::scopes(&scopes.join(" ")), wider))
     }
 
-    async fn begin_in_browser(
+    pub(super) async fn begin_in_browser(
         &self,
         caller: &Caller,
         prepared: Prepared,
