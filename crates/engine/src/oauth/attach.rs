@@ -217,11 +217,9 @@ impl Engine {
         let Some(of) = of.as_ref().filter(|of| of.granted && concerns) else {
             return error;
         };
-        let now = match self.sealed_now(call.scope, &of.id).await {
-            Ok(Some((credential, _, now))) => (credential, now),
-            Ok(None) | Err(_) => return error,
+        let Ok(Some((credential, _, now))) = self.sealed_now(call.scope, &of.id).await else {
+            return error;
         };
-        let (credential, now) = now;
         let Some(connection) = credential.connection.clone() else {
             return error;
         };

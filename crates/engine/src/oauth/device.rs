@@ -15,27 +15,17 @@ use tools::oauth::Polled;
 const SLOWER_MS: u32 = 5_000;
 
 impl Engine {
-    /// Asks about every device's code whose turn it is.
-    pub(super) async fn poll_devices(&self) -> Result<(), Error> {
-        let (system, local) = (self.inner.system, self.inner.clock.now());
-        let due = self
-            .inner
-            .store
-            .read(move |r| {
-                let now = r.now(local)?;
-                Ok::<_, Error>(store::connects::polls(r, system, now)?)
-            })
-            .await?;
+    /// Asks about devices' codes whose turn it is.
+    pub(super) async fn poll_devices(&self, due: Vec<Poll>) {
         for poll in due {
             if self.is_stopping() {
-                return Ok(());
+                return;
             }
             let id = poll.connect.id.clone();
             if let Err(error) = self.poll_device(poll).await {
                 tracing::warn!(connect.id = %id, "could not ask about a device's code: {error}");
             }
         }
-        Ok(())
     }
 
     async fn poll_device(&self, poll: Poll) -> Result<(), Error> {

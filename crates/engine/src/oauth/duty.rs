@@ -8,7 +8,7 @@ use domain::connect::CONNECT_KEPT_MS;
 /// How often it is looked what is due.
 const LOOK_MS: u64 = 1_000;
 /// How often old connects are forgotten.
-const SWEEP_MS: u64 = 60_000;
+const SWEEP_MS: u64 = 3_600_000;
 
 impl Engine {
     /// Keeps credentials connected for as long as the server runs.
@@ -20,11 +20,8 @@ impl Engine {
                 () = self.stopping() => return,
                 () = self.inner.clock.sleep(LOOK_MS) => {}
             }
-            if let Err(error) = self.renew_due().await {
+            if let Err(error) = self.do_what_is_due().await {
                 tracing::warn!("could not look for credentials to renew: {error}");
-            }
-            if let Err(error) = self.poll_devices().await {
-                tracing::warn!("could not look for devices' codes: {error}");
             }
             let now = self.inner.clock.now();
             if swept.is_none_or(|at| now.since(at) >= SWEEP_MS) {
@@ -36,19 +33,21 @@ impl Engine {
         }
     }
 
-    async fn renew_due(&self) -> Result<(), Error> {
+    async fn do_what_is_due(&self) -> Result<(), Error> {
         let (system, local) = (self.inner.system, self.inner.clock.now());
-        let due = self
+        let (due, polls) = self
             .inner
             .store
             .read(move |r| {
                 let now = r.now(local)?;
-                Ok::<_, Error>(store::oauth::due(r, system, now)?)
+                let due = store::oauth::due(r, system, now)?;
+                Ok::<_, Error>((due, store::connects::polls(r, system, now)?))
             })
             .await?;
         for (scope, credential) in due {
             self.renew_beside(&scope, &credential);
         }
+        self.poll_devices(polls).await;
         Ok(())
     }
 
