@@ -41,13 +41,14 @@ impl Check {
 
 impl Engine {
     /// Looks at the database, the servers that share it, the sandbox and its layers, the runtimes, the
-    /// sources and the webhooks.
+    /// sources, their credentials and the webhooks.
     pub fn health(&self) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(async move {
             let mut checks = vec![self.database().await, self.servers_check().await];
             checks.extend(self.inner.runtimes.checks());
             checks.push(self.lost_workers().await);
             checks.push(self.sources_check().await);
+            checks.push(self.credentials_check().await);
             checks.push(self.webhooks_check().await);
             checks
         })

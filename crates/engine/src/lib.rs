@@ -22,6 +22,7 @@ mod incidents;
 mod keys;
 mod live;
 mod members;
+mod oauth;
 mod policies;
 mod quotas;
 mod rates;
@@ -56,6 +57,7 @@ pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use keys::NewKey;
 pub use members::MemberChange;
+pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
@@ -141,6 +143,7 @@ struct Inner {
     outbox: webhooks::Outbox,
     schedule: sources::Schedule,
     counted: sources::Counted,
+    flights: oauth::Flights,
     worker: worker::Worker,
 }
 
@@ -155,7 +158,8 @@ impl Engine {
             let system = parts.system;
             let now = parts.clock.now();
             let local = tasks::local_workspace(&parts.store, system, now).await?;
-            let keys = credentials::Keys::open(&parts.store, parts.vault, system, &local).await?;
+            let keys =
+                credentials::Keys::prepare(&parts.store, parts.vault, system, &local).await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 mcp: tools::McpServers::new(parts.egress.clone()),
@@ -176,6 +180,7 @@ impl Engine {
                 outbox: webhooks::Outbox::default(),
                 schedule: sources::Schedule::default(),
                 counted: sources::Counted::default(),
+                flights: oauth::Flights::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
             };
             let engine = Self {

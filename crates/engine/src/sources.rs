@@ -128,6 +128,7 @@ impl Engine {
                             validators: newcomer.validators.as_deref(),
                         };
                         store::sources::insert(tx, &scope, imported)?;
+                        crate::oauth::keep_hints(tx, &scope, &source, &newcomer.import.oauth)?;
                         told(tx, &scope, Some(&caller), &source, "added", moment.now)?;
                         Ok(source)
                     }

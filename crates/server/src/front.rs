@@ -7,7 +7,7 @@
 use crate::auth::{Door, Peer, identify, is_cross_site};
 use crate::error::Failure;
 use crate::hosts::Hosts;
-use crate::{App, exchange, http as api_routes, mcp, web};
+use crate::{App, connect, exchange, http as api_routes, mcp, web};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -45,6 +45,7 @@ impl Front {
             .merge(mcp::routes(&app))
             .merge(exchange::routes(&app))
             .merge(web::routes(&app))
+            .merge(connect::routes(&app))
             .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
             .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
         Self { app, hosts, routes }
@@ -173,7 +174,12 @@ fn door(path: &str) -> Option<Door> {
         Some(Door::Api)
     } else if under("/mcp") || under("/v1/mcp") {
         Some(Door::Mcp)
-    } else if path == "/" || under("/approvals") || under("/tasks") {
+    } else if path == "/"
+        || under("/approvals")
+        || under("/tasks")
+        || under("/connect")
+        || path == engine::CALLBACK_PATH
+    {
         Some(Door::Page)
     } else {
         None
@@ -223,6 +229,9 @@ mod tests {
             ("/", Some(Door::Page)),
             ("/tasks/task_1", Some(Door::Page)),
             ("/approvals/appr_1", Some(Door::Page)),
+            ("/connect/conn_1/go", Some(Door::Page)),
+            ("/oauth/callback", Some(Door::Page)),
+            ("/.well-known/oauth-client", None),
             ("/api/v1/me", Some(Door::Api)),
             ("/api", Some(Door::Api)),
             ("/api/v1/openapi.json", None),

@@ -7,6 +7,7 @@ mod answer;
 mod approvals;
 mod audit;
 mod check;
+mod connects;
 mod credentials;
 pub(crate) mod extract;
 mod keys;
@@ -127,6 +128,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(credentials::remove))
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::test))
+        .routes(routes!(credentials::prefer))
+        .routes(routes!(connects::begin))
+        .routes(routes!(connects::show))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate))

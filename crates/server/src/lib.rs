@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod auth;
+mod connect;
 mod error;
 mod exchange;
 mod front;

@@ -58,9 +58,10 @@ pub(crate) fn sign_in_page(failure: Failure) -> Response {
     response
 }
 
-const HTML: http::HeaderValue = http::HeaderValue::from_static("text/html; charset=utf-8");
+pub(crate) const HTML: http::HeaderValue =
+    http::HeaderValue::from_static("text/html; charset=utf-8");
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -4,6 +4,7 @@
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
 mod approval;
+mod credential;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
@@ -12,17 +13,18 @@ mod time;
 pub(crate) mod webhook;
 
 pub(crate) use approval::approval;
+pub(crate) use credential::{connect, credential};
 pub(crate) use time::instant;
 
 use crate::error::Failure;
-use api::{audit, credentials, events, system, tasks, tools};
+use api::{audit, events, system, tasks, tools};
 use domain::approval::Approval;
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
 use domain::event::{Event, EventKind};
 use domain::source::{ApiKeyLocation, AuthScheme, Review};
 use domain::task::{Outcome, TaskError, TaskState};
-use engine::{CheckStatus, CredentialView, Me, TaskView};
+use engine::{CheckStatus, Me, TaskView};
 use serde_json::Value;
 
 /// JSON kept as text. The store keeps nothing else in these fields; a text that is none after all
@@ -119,6 +121,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Sandbox { .. }
         | EventKind::Settings {}
         | EventKind::Policy { .. }
+        | EventKind::Credential { .. }
         | EventKind::Webhook { .. } => None,
     }
 }
@@ -200,20 +203,6 @@ pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
                 "'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME, env:NAME, nor several of them separated by commas"
             ),
         )),
-    }
-}
-
-pub(crate) fn credential(view: &CredentialView) -> credentials::Credential {
-    let c = &view.credential;
-    credentials::Credential {
-        id: c.id.to_string(),
-        source: view.source_name.clone(),
-        scope: c.scope.as_str().to_owned(),
-        auth: auth_text(&c.scheme),
-        version: c.version,
-        created_at: c.created_at.to_rfc3339(),
-        rotated_at: c.rotated_at.to_rfc3339(),
-        last_used_at: c.last_used_at.map(domain::Timestamp::to_rfc3339),
     }
 }
 

@@ -86,7 +86,12 @@ struct Inner {
     private: Mutex<HashMap<(String, u16), Client>>,
     /// Whoever answers in place of the network.
     played: Option<Played>,
+    /// Whoever resolves names in place of the system.
+    names: Option<Names>,
 }
+
+/// Resolves names in place of the system: what it answers is judged like any other answer.
+pub type Names = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
 
 /// Who may be reached besides public addresses: one host and port, or nobody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,22 +140,29 @@ impl Egress {
     /// A client with these limits. Nothing is opened yet.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
-        Self::over(config, None)
+        Self::over(config, None, None)
+    }
+
+    /// A client to which `names` says where names lead, for tests of names that change their mind.
+    #[must_use]
+    pub fn with_names(config: EgressConfig, names: Names) -> Self {
+        Self::over(config, None, Some(names))
     }
 
     /// A client whose requests are judged like any other and then answered by `played` inside this
     /// process: nothing reaches the network.
     #[must_use]
     pub fn played(config: EgressConfig, played: Played) -> Self {
-        Self::over(config, Some(played))
+        Self::over(config, Some(played), None)
     }
 
-    fn over(config: EgressConfig, played: Option<Played>) -> Self {
+    fn over(config: EgressConfig, played: Option<Played>, names: Option<Names>) -> Self {
         Self(Arc::new(Inner {
             config,
             public: OnceLock::new(),
             private: Mutex::default(),
             played,
+            names,
         }))
     }
 
@@ -319,15 +331,19 @@ impl Egress {
                     kept.clear();
                 }
                 kept.entry(key.clone())
-                    .or_insert_with(|| client(&self.0.config, Some(key.0.clone())))
+                    .or_insert_with(|| self.client(Some(key.0.clone())))
                     .clone()
             }
-            _ => self
-                .0
-                .public
-                .get_or_init(|| client(&self.0.config, None))
-                .clone(),
+            _ => self.0.public.get_or_init(|| self.client(None)).clone(),
         }
+    }
+
+    fn client(&self, granted: Option<String>) -> Client {
+        let guard = Guard {
+            granted,
+            names: self.0.names.clone(),
+        };
+        client(&self.0.config, Arc::new(guard))
     }
 }
 
@@ -346,6 +362,7 @@ fn judge(url: &Url, reach: &Reach) -> Result<Granted, FetchError> {
         Some(Host::Ipv6(ip)) => address::judge(IpAddr::V6(ip)),
         // RFC 6761: these mean this machine, whatever a resolver makes of them.
         Some(Host::Domain(name)) if is_local(name) => Verdict::Private,
+        Some(Host::Domain(name)) if is_metadata(name) => Verdict::Never,
         Some(Host::Domain(_)) | None => Verdict::Public,
     };
     if !verdict.passes(granted) {
@@ -357,16 +374,24 @@ fn judge(url: &Url, reach: &Reach) -> Result<Granted, FetchError> {
 /// Judges every address of a name. `granted` is the one name whose private addresses pass.
 struct Guard {
     granted: Option<String>,
+    names: Option<Names>,
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let granted = self.granted.as_deref() == Some(name.as_str());
+        let names = self.names.clone();
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(|_| NoName)?
-                .collect();
+            let found: Vec<SocketAddr> = match names {
+                Some(names) => {
+                    let found = names(name.as_str()).into_iter();
+                    found.map(|ip| SocketAddr::new(ip, 0)).collect()
+                }
+                None => tokio::net::lookup_host((name.as_str(), 0))
+                    .await
+                    .map_err(|_| NoName)?
+                    .collect(),
+            };
             if found.is_empty() {
                 return Err(NoName.into());
             }
@@ -382,8 +407,7 @@ impl Resolve for Guard {
     }
 }
 
-fn client(config: &EgressConfig, granted: Option<String>) -> Client {
-    let guard = Arc::new(Guard { granted });
+fn client(config: &EgressConfig, guard: Arc<Guard>) -> Client {
     builder(config, Arc::clone(&guard)).build().unwrap_or_else(|_| {
         tracing::warn!(
             "no CA certificates found; install the package `ca-certificates` to call https addresses"
@@ -436,6 +460,12 @@ fn request(outgoing: Outgoing, host: &str) -> Result<reqwest::Request, FetchErro
 fn is_local(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Names of metadata services, which lead to them where they lead anywhere.
+fn is_metadata(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "metadata.google.internal" || name.ends_with(".metadata.google.internal")
 }
 
 /// Host and port, as shown in errors.
@@ -508,7 +538,11 @@ mod tests {
 
     #[test]
     fn a_machine_without_certificates_still_gets_a_client() {
-        without_certificates(&EgressConfig::default(), Arc::new(Guard { granted: None }));
+        let guard = Guard {
+            granted: None,
+            names: None,
+        };
+        without_certificates(&EgressConfig::default(), Arc::new(guard));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod invoke;
 mod masking;
 mod mcp;
 mod nearest;
+pub mod oauth;
 mod openapi;
 mod repeat;
 mod request;
@@ -33,14 +34,14 @@ mod typings;
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
 pub use egress::{
-    Egress, EgressConfig, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Seen, Taken,
+    Egress, EgressConfig, Names, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Seen, Taken,
     Validators,
 };
 pub use detect::{Address, Found as FoundAt, Parsed, ReadError, import, read_address};
 pub use error::{FetchError, ImportError};
 pub use find::{Located, NotLocated, Tried};
 pub use graphql::{Judged, judged, judged_partly};
-pub use invoke::{Answer, Attachment, Invoker};
+pub use invoke::{Answer, Attachment, Credentials, Invoked, Invoker, Renew};
 pub use openapi::{Import, ImportOptions, local_address, local_path, suggest_name, valid_name};
 pub use mcp::{
     HintTrust, McpChange, McpError, McpListing, McpPerson, McpServer, McpServers, McpWay,

@@ -110,7 +110,7 @@ pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepar
         written.bytes
     });
     fill_headers(&operation, args, &mut headers).map_err(invalid)?;
-    for (name, value) in &source.source.headers {
+    for (name, value) in own_headers(source, &url) {
         let name = name.to_ascii_lowercase();
         headers.retain(|(n, _)| *n != name);
         headers.push((name, value.clone()));
@@ -121,6 +121,17 @@ pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepar
         headers,
         body,
     })
+}
+
+/// The headers that a person set for the source. They may hold a key, so that an operation which goes
+/// to another server does not carry them.
+fn own_headers<'s>(
+    source: &'s SourceTools,
+    url: &str,
+) -> impl Iterator<Item = &'s (String, String)> {
+    let origin = |address: &str| Url::parse(address).ok().map(|u| u.origin());
+    let is_own = origin(url) == origin(&source.source.base_url);
+    source.source.headers.iter().filter(move |_| is_own)
 }
 
 fn invalid(tool: &Tool, arg: &str, problem: &str) -> ToolError {

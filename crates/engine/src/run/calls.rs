@@ -8,6 +8,7 @@ use super::{Run, answers};
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Checked, Consuming, Target, Verdict, Wanted};
 use crate::live::Live;
+use crate::oauth::For;
 use crate::sources::McpCall;
 use crate::{Engine, Error};
 use domain::access::Scope;
@@ -315,22 +316,26 @@ impl Sending {
             prepared,
             ..
         } = target;
-        let attachments = self
-            .engine
-            .attachments(&self.scope, &source.source.id, &self.account_id)
-            .await
-            .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
+        let call = For {
+            scope: &self.scope,
+            source: &source.source,
+            account: &self.account_id,
+            tool: &tool.path,
+        };
+        let attached = self.engine.attached(call).await?;
+        let of = attached.of.clone();
+        let credentials = self.engine.credentials_for(&self.scope, attached);
         self.engine.still_ours(&self.live).await;
         let clock = &self.engine.inner.clock;
         let sent_at = clock.now();
-        let answered = if source.source.kind == SourceKind::Mcp {
+        let invoked = if source.source.kind == SourceKind::Mcp {
             let call = McpCall {
                 scope: &self.scope,
                 account: &self.account_id,
                 tool: &tool,
                 source: &source,
                 prepared: &prepared,
-                attachments: &attachments,
+                credentials: &credentials,
                 bytes_max: self.bytes_max,
             };
             self.engine.call_mcp(admission, call).await
@@ -343,15 +348,22 @@ impl Sending {
                     &tool,
                     &source,
                     &prepared,
-                    &attachments,
+                    credentials,
                     self.bytes_max,
                 )
                 .await
         };
-        let of = (&self.scope, &source.source.id);
+        let counted = (&self.scope, &source.source.id);
         let ms = clock.now().since(sent_at);
-        self.engine.count_call(of, answered.as_ref().err(), ms);
-        let answer = answered?;
+        let failure = invoked.answer.as_ref().err();
+        self.engine.count_call(counted, failure, ms);
+        if invoked.echoed {
+            self.engine.note_echo(call, &of).await;
+        }
+        let answer = match invoked.answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.engine.explained(call, &of, error).await),
+        };
         let failed = match (answer.failed, self.wants_meta) {
             (Some(failed), false) => return Err(failed),
             (failed, _) => failed,

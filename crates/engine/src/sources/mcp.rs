@@ -16,7 +16,7 @@ use domain::tool::{Tool, ToolError, ToolErrorCode};
 use domain::{AccountId, SourceId};
 use serde_json::json;
 use tools::{
-    Answer, Attachment, HintTrust, Import, ImportOptions, McpChange, McpListing, McpPerson,
+    Attachment, Credentials, HintTrust, Import, ImportOptions, Invoked, McpChange, McpListing, McpPerson,
     McpServer, McpWay, Prepared, SourceTools,
 };
 
@@ -41,7 +41,7 @@ pub(crate) struct McpCall<'a> {
     pub(crate) tool: &'a Tool,
     pub(crate) source: &'a SourceTools,
     pub(crate) prepared: &'a Prepared,
-    pub(crate) attachments: &'a [Attachment],
+    pub(crate) credentials: &'a Credentials<'a>,
     pub(crate) bytes_max: u64,
 }
 
@@ -190,7 +190,7 @@ impl Engine {
         source: &Source,
         account: &AccountId,
     ) -> Result<(Vec<u8>, Import), Error> {
-        let attachments = self.attachments(scope, &source.id, account).await?;
+        let attachments = self.attached_to_reading(scope, source, account).await?;
         let way = McpWay::of(source);
         let listing = self
             .inner
@@ -236,11 +236,12 @@ impl Engine {
         &self,
         admission: Admission,
         call: McpCall<'_>,
-    ) -> Result<Answer, ToolError> {
+    ) -> Invoked {
         let person = McpPerson {
             scope: call.scope,
             account: call.account,
-            attachments: call.attachments,
+            attachments: &call.credentials.attachments,
+            hidden: &call.credentials.hidden,
         };
         let servers = &self.inner.mcp;
         let sent = servers.call(
@@ -251,9 +252,9 @@ impl Engine {
             person,
             call.bytes_max,
         );
-        let answered = sent.await;
+        let invoked = sent.await;
         let source = &call.source.source;
-        let seen = match &answered {
+        let seen = match &invoked.answer {
             Ok(_) => Some(SourceStatus::Ready),
             Err(error) if error.code == ToolErrorCode::UpstreamUnreachable => {
                 Some(SourceStatus::Degraded {
@@ -265,7 +266,7 @@ impl Engine {
         if let Some(status) = seen.filter(|s| s.as_str() != source.status.as_str()) {
             self.note_health(call.scope, &source.id, status).await;
         }
-        answered
+        invoked
     }
 
     /// Records how a source is, if that differs; nobody switched it.

@@ -159,7 +159,7 @@ impl Engine {
                 return Ok(Some(ReadAgain::new(document, import)));
             }
             (SourceKind::GraphQl, Origin::Url(url)) => {
-                let attachments = self.attachments(scope, &source.id, person).await?;
+                let attachments = self.attached_to_reading(scope, source, person).await?;
                 let address = Address {
                     url,
                     kind: Some(source.kind),
@@ -351,6 +351,7 @@ impl Engine {
                 if !store::sources::replace(tx, &scope, imported)? {
                     return Ok(None);
                 }
+                crate::oauth::keep_hints(tx, &scope, &source, &import.oauth)?;
                 source.upkeep.revision += 1;
                 let what = (by.as_ref(), "refreshed", more.clone());
                 told_more(tx, &scope, what, &source, now)?;

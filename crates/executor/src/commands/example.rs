@@ -204,6 +204,7 @@ async fn connect(context: &Context, client: &Client) -> Result<Source> {
             value: TOKEN.to_owned(),
             scope: None,
             auth: Some("bearer".to_owned()),
+            label: None,
         };
         let _set: Credential = client.send(Method::POST, &["credentials"], &new).await?;
     }

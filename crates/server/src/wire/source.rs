@@ -3,7 +3,7 @@
 
 use super::auth_text;
 use api::sources as wire;
-use domain::source::{Difference, Finding, Origin, Review, Source, SourceStatus};
+use domain::source::{Difference, Finding, Review, Source, SourceStatus};
 use domain::tool::Risk;
 use domain::{Timestamp, source};
 use engine::{Change, RefreshReport, SourceHealth, SourcePreview, WaitingTool};
@@ -52,12 +52,6 @@ pub(crate) fn listed(s: &Source) -> wire::Source {
         unreviewed: s.upkeep.unreviewed.len(),
         finding_count: s.upkeep.findings.len(),
         findings: Vec::new(),
-    }
-}
-
-fn origin(origin: &Origin) -> String {
-    match origin {
-        Origin::Url(text) | Origin::Upload(text) => text.clone(),
     }
 }
 

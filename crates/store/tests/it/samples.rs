@@ -267,10 +267,12 @@ pub(crate) fn credential(
         source_id: source_id.clone(),
         scope,
         account_id: by.clone(),
+        label: String::new(),
         scheme: AuthScheme::Bearer,
         version: 1,
         created_at: at(0),
         rotated_at: at(0),
         last_used_at: None,
+        connection: None,
     }
 }

@@ -156,6 +156,7 @@ impl People {
             value: Secret::new(CANARY.to_owned()),
             scope: CredentialScope::Workspace,
             auth: None,
+            label: String::new(),
         };
         self.engine.set_credential(&self.owner, credential).await?;
         let second = self

@@ -19,7 +19,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tools::{Attachment, Catalog, Egress, EgressConfig, ImportOptions, Invoker, SourceTools};
+use tools::{
+    Attachment, Catalog, Credentials, Egress, EgressConfig, ImportOptions, Invoker, SourceTools,
+};
 
 mod import;
 
@@ -77,10 +79,6 @@ async fn calls() {
     source.source.allow_private = true;
     let tool = &source.tools[0];
     let invoker = Invoker::new(Egress::new(EgressConfig::default()));
-    let attachments = [Attachment {
-        scheme: AuthScheme::Bearer,
-        secret: Secret::new("a-token-of-some-length".to_owned()),
-    }];
     let args = json!({"id": "i_1", "page": 2});
     let once = async || {
         tools::check_arguments(tool, &source, &args).unwrap();
@@ -90,10 +88,10 @@ async fn calls() {
             tool,
             &source,
             &prepared,
-            &attachments,
+            credentials(),
             1 << 20,
         );
-        sent.await.unwrap()
+        sent.await.answer.unwrap()
     };
     once().await;
     let begun = Instant::now();
@@ -180,5 +178,15 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         source,
         definitions: Arc::new(definitions),
         tools: tools.into_iter().map(Arc::new).collect(),
+    }
+}
+
+fn credentials<'a>() -> Credentials<'a> {
+    Credentials {
+        attachments: vec![Attachment {
+            scheme: AuthScheme::Bearer,
+            secret: Secret::new("a-token-of-some-length".to_owned()),
+        }],
+        ..Credentials::default()
     }
 }

@@ -7,6 +7,7 @@ use crate::answer;
 use crate::egress::Arriving;
 use crate::error::FetchError;
 use crate::masking::Masks;
+use crate::oauth::{is_insufficient_scope, scope_of};
 use domain::source::{Source, SourceKind};
 use domain::tool::{Tool, ToolError, ToolErrorCode};
 use serde_json::{Map, Value, json};
@@ -111,6 +112,7 @@ impl Failures<'_> {
         attached: bool,
     ) -> ToolError {
         let challenge = answer::header(&headers, "www-authenticate").unwrap_or_default();
+        let scopes = scope_of(challenge);
         let retry_after = answer::header(&headers, "retry-after").map(seconds);
         let snippet = snippet(&body);
         let source = &self.source.name;
@@ -125,18 +127,19 @@ impl Failures<'_> {
             401 if !self.source.auth.is_empty() || self.source.kind == SourceKind::GraphQl => (
                 ToolErrorCode::CredentialMissing,
                 format!(
-                    "`{source}` wants a credential (401); set one with `executor credentials set {source}`{snippet}"
+                    "`{source}` wants a credential (401); set one with `executor credentials set {source}`, or let it be granted with `executor credentials connect {source}`{snippet}"
                 ),
             ),
-            403 if challenge
-                .to_ascii_lowercase()
-                .contains("insufficient_scope") =>
-            {
-                (
-                    ToolErrorCode::InsufficientScope,
-                    format!("the credential of `{source}` lacks a scope (403): {challenge}"),
-                )
-            }
+            403 if is_insufficient_scope(challenge) => (
+                ToolErrorCode::InsufficientScope,
+                match scopes.as_slice() {
+                    [] => format!("the credential of `{source}` lacks a scope (403): {challenge}"),
+                    scopes => format!(
+                        "the credential of `{source}` lacks a scope (403); it wants {}",
+                        scopes.join(" ")
+                    ),
+                },
+            ),
             429 => (
                 ToolErrorCode::RateLimited,
                 format!("the upstream asks to slow down (429){snippet}"),
@@ -159,6 +162,9 @@ impl Failures<'_> {
                 .map(|(n, v)| (n, Value::String(v)))
                 .collect(),
         );
+        if code == ToolErrorCode::InsufficientScope && !scopes.is_empty() {
+            details.insert("scopes".to_owned(), scopes.into());
+        }
         details.extend(retry_after.map(|v| ("retryAfter".to_owned(), v)));
         let mut error = self
             .error(code, text)

@@ -13,7 +13,7 @@ use super::session::ToolCall;
 use crate::catalog::SourceTools;
 use crate::error::FetchError;
 use crate::invoke::failure::{self, Failures};
-use crate::invoke::{Answer, masked};
+use crate::invoke::{Answer, Invoked, masked};
 use crate::masking::Masks;
 use crate::request::Prepared;
 use domain::call::Admission;
@@ -66,11 +66,8 @@ fn binding(tool: &Tool) -> Result<Binding, ToolError> {
 
 impl McpServers {
     /// Sends a prepared call, once, in the person's own session, and reads its answer. Where the
-    /// future is dropped the server is told that nobody waits any more.
-    ///
-    /// # Errors
-    /// A [`ToolError`] for whatever is not a result; `internal` if the admission is for another
-    /// call.
+    /// future is dropped the server is told that nobody waits any more. The answer is a
+    /// [`ToolError`] for whatever is not a result; `internal` if the admission is for another call.
     pub fn call<'a>(
         &'a self,
         admission: Admission,
@@ -79,9 +76,10 @@ impl McpServers {
         prepared: &'a Prepared,
         person: McpPerson<'a>,
         result_bytes_max: u64,
-    ) -> BoxFuture<'a, Result<Answer, ToolError>> {
+    ) -> BoxFuture<'a, Invoked> {
         Box::pin(async move {
-            let masks = Masks::new(person.attachments);
+            let mut masks = Masks::default();
+            masks.also(person.attachments, person.hidden);
             let call = Call {
                 tool,
                 source,
@@ -90,7 +88,10 @@ impl McpServers {
                 masks: &masks,
             };
             let answered = call.send(self, &admission, result_bytes_max).await;
-            answered.map_err(|error| masked(error, &masks))
+            Invoked {
+                answer: answered.map_err(|error| masked(error, &masks)),
+                echoed: masks.is_echoed(),
+            }
         })
     }
 }
@@ -125,6 +126,7 @@ impl Call<'_> {
             } else {
                 "POST"
             },
+            reads: self.tool.risk == Risk::Read,
         };
         let result = servers
             .exchange(&self.source.source, &self.person, &call, bytes_max)

@@ -19,6 +19,7 @@ use crate::egress::Egress;
 use crate::invoke::Attachment;
 use domain::access::Scope;
 use domain::canonical::sha256_parts;
+use domain::credential::Secret;
 use domain::source::Source;
 use domain::{AccountId, SourceId};
 use futures_util::future::{BoxFuture, join_all};
@@ -38,6 +39,8 @@ pub struct McpPerson<'a> {
     pub account: &'a AccountId,
     /// What opens the server to them.
     pub attachments: &'a [Attachment],
+    /// What belongs to that without being sent: masked as well.
+    pub hidden: &'a [Secret],
 }
 
 /// A server said that its tools have changed.

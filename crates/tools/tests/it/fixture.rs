@@ -9,7 +9,8 @@ use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tools::{
-    Answer, Attachment, Egress, EgressConfig, Import, ImportOptions, Invoker, SourceTools,
+    Answer, Attachment, Credentials, Egress, EgressConfig, Import, ImportOptions, Invoker,
+    SourceTools,
 };
 
 pub(crate) fn options(name: &str) -> ImportOptions<'_> {
@@ -132,7 +133,16 @@ pub(crate) async fn call_with(
     let read = serde_json::from_str(&stored).unwrap();
     assert_eq!(prepared, read);
     let invoker = Invoker::new(Egress::new(limits()));
+    let attachments = attachments.iter().map(|a| Attachment {
+        scheme: a.scheme.clone(),
+        secret: a.secret.clone(),
+    });
+    let credentials = Credentials {
+        attachments: attachments.collect(),
+        ..Credentials::default()
+    };
     invoker
-        .invoke(admission(tool), tool, source, &read, attachments, 1 << 20)
+        .invoke(admission(tool), tool, source, &read, credentials, 1 << 20)
         .await
+        .answer
 }

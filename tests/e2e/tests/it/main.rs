@@ -20,6 +20,7 @@ macro_rules! on_both_databases {
 }
 
 mod api;
+mod authority;
 mod binary;
 mod database;
 mod described;
@@ -39,6 +40,7 @@ mod checking;
 mod clients;
 mod conformance;
 mod conformance_client;
+mod connecting;
 mod crash;
 mod documents;
 mod doors;
@@ -51,6 +53,7 @@ mod gate;
 mod generated;
 mod graphql;
 mod hostile;
+mod hostile_authorities;
 mod http;
 mod keeping;
 mod keys;
@@ -61,7 +64,9 @@ mod persons;
 mod policies;
 mod programs;
 mod quotas;
+mod real_authority;
 mod record;
+mod renewal;
 mod roles;
 mod rules;
 mod runtimes;

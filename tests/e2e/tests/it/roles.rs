@@ -104,6 +104,11 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("testCredential", May::Member, "/credentials/{credential}/test", ""),
     ("setCredential", May::Member, "/credentials", r#"{"source":"ledger","value":"x","scope":"personal"}"#),
     ("setCredential", May::Admin, "/credentials", r#"{"source":"ledger","value":"x","scope":"workspace"}"#),
+    ("connectSource", May::Member, "/sources/ledger/connect", r#"{"scope":"personal","clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t"}"#),
+    ("connectSource", May::Admin, "/sources/ledger/connect", r#"{"clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t"}"#),
+    ("connectSource", May::Admin, "/sources/ledger/connect", r#"{"scope":"personal","clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t","allowPrivate":["http://127.0.0.1:9"]}"#),
+    ("getConnect", May::Member, "/connects/{connect}", ""),
+    ("preferCredential", May::Admin, "/credentials/{credential}/prefer", "{}"),
     ("rotateCredential", May::Admin, "/credentials/{credential}/rotate", r#"{"value":"y"}"#),
     ("removeCredential", May::Admin, "/credentials/{credential}", ""),
     ("listSources", May::Member, "/sources", ""),
@@ -243,7 +248,13 @@ async fn trier(server: &Server, name: &'static str, rank: May) -> Trier {
         "effect": "ask", "level": "personal", "match": { "tools": ["nothing.**"] },
     });
     let rule = person.send(server, "POST", "/policies", Some(&rule)).await;
+    let client = json!({ "scope": "personal", "clientId": "x",
+        "authorizationUrl": "https://as.example/a", "tokenUrl": "https://as.example/t" });
+    let connect = person
+        .send(server, "POST", "/sources/ledger/connect", Some(&client))
+        .await;
     let own = vec![
+        ("connect", text(&connect.body["id"])),
         ("slug", format!("of-{}", name.replace('_', "-"))),
         ("task", done),
         ("handle", handle),
