@@ -145,6 +145,8 @@ pub(crate) async fn describe(
         decision: d.decision.to_owned(),
         input: d.input,
         output: d.output,
+        input_schema: d.input_schema,
+        output_schema: d.output_schema,
     }))
 }
 
