@@ -57,6 +57,7 @@ pub struct Health {
 /// One part that was looked at.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HealthCheck)]
 pub struct Check {
     /// Its name, such as `database` or `sandbox.seccomp`.
     pub name: String,
