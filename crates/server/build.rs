@@ -54,8 +54,8 @@ fn listed(dist: &Path, files: &[String]) -> String {
     } else {
         "None".to_owned()
     };
-    let mut out = format!("pub(super) const INDEX: Option<&str> = {index};\n");
-    out.push_str("pub(super) const ASSETS: &[Asset] = &[\n");
+    let mut out = format!("const INDEX: Option<&str> = {index};\n");
+    out.push_str("const ASSETS: &[Asset] = &[\n");
     for name in files {
         let is_packed = name.ends_with(".gz") || name.ends_with(".br");
         if name == "index.html" || is_packed {

@@ -50,6 +50,7 @@ mod http;
 mod keeping;
 mod keys;
 mod kills;
+mod pages;
 mod people;
 mod persons;
 mod policies;
