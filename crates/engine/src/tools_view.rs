@@ -7,6 +7,7 @@ use domain::policy::{Effect, Policy};
 use domain::source::Review;
 use domain::tool::{Risk, Tool};
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tools::{Catalog, Namespace, Query};
 
@@ -51,6 +52,37 @@ pub struct ToolDescription {
     pub input: String,
     /// TypeScript declarations of what it resolves to.
     pub output: String,
+    /// JSON Schema of the arguments; its references point into its own `$defs`.
+    pub input_schema: Value,
+    /// JSON Schema of the data it answers with, if its description says.
+    pub output_schema: Option<Value>,
+}
+
+/// A schema that stands alone: with those of the source's definitions that it leads to.
+fn whole(schema: &Value, definitions: &Value) -> Value {
+    let (mut wanted, mut open) = (Map::new(), vec![schema]);
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => {
+                let named = fields.get("$ref").and_then(Value::as_str);
+                let name = named.and_then(|r| r.strip_prefix("#/$defs/"));
+                if let Some((name, found)) = name.and_then(|n| Some((n, definitions.get(n)?)))
+                    && !wanted.contains_key(name)
+                {
+                    wanted.insert(name.to_owned(), found.clone());
+                    open.push(found);
+                }
+                open.extend(fields.values());
+            }
+            Value::Array(items) => open.extend(items),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut schema = schema.clone();
+    if let (Some(fields), false) = (schema.as_object_mut(), wanted.is_empty()) {
+        fields.insert("$defs".to_owned(), Value::Object(wanted));
+    }
+    schema
 }
 
 /// One tool as it is offered by itself, apart from any program.
@@ -59,7 +91,7 @@ pub struct OfferedTool {
     /// The tool.
     pub tool: Arc<Tool>,
     /// The schemas that its own may refer to, by name (`#/$defs/…`).
-    pub definitions: Arc<serde_json::Value>,
+    pub definitions: Arc<Value>,
 }
 
 /// A catalog with what is needed to say which of it a caller may see.
@@ -193,8 +225,8 @@ impl Engine {
                 .catalog
                 .lookup(&path)
                 .filter(|(tool, _)| seen.visible(tool))
-                .and_then(|(tool, _)| Some((tool, seen.catalog.describe(&path)?)));
-            let Some((tool, description)) = found else {
+                .and_then(|(tool, source)| Some((tool, source, seen.catalog.describe(&path)?)));
+            let Some((tool, source, description)) = found else {
                 let near = seen.catalog.suggestions(&path, &|t| seen.visible(t));
                 return Err(if near.is_empty() {
                     Error::not_found("tool", &path)
@@ -215,6 +247,11 @@ impl Engine {
                 risk: description.risk,
                 input: description.input,
                 output: description.output,
+                input_schema: whole(&tool.input_schema, &source.definitions),
+                output_schema: tool
+                    .output_schema
+                    .as_ref()
+                    .map(|schema| whole(schema, &source.definitions)),
             })
         })
     }

@@ -32,6 +32,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 
+/// The policy of one response. The dashboard's editor and floating layers add style sheets, which
+/// its frame lets them do under a nonce that no other response has.
+fn policy(response: &Response) -> HeaderValue {
+    let nonce = response.extensions().get::<web::dashboard::StyleNonce>();
+    nonce
+        .map(|nonce| format!("{POLICY}; style-src 'self' 'nonce-{}'", nonce.0))
+        .and_then(|text| HeaderValue::from_str(&text).ok())
+        .unwrap_or(HeaderValue::from_static(POLICY))
+}
+
 /// All routes, and what stands before them.
 pub(crate) struct Front {
     app: App,
@@ -174,12 +184,7 @@ fn door(path: &str) -> Option<Door> {
         Some(Door::Api)
     } else if under("/mcp") || under("/v1/mcp") {
         Some(Door::Mcp)
-    } else if path == "/"
-        || under("/approvals")
-        || under("/tasks")
-        || under("/connect")
-        || path == engine::CALLBACK_PATH
-    {
+    } else if web::is_page(path) || under("/connect") || path == engine::CALLBACK_PATH {
         Some(Door::Page)
     } else {
         None
@@ -187,13 +192,14 @@ fn door(path: &str) -> Option<Door> {
 }
 
 fn finish(response: &mut Response, id: &str) {
+    let policy = policy(response);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -232,6 +238,8 @@ mod tests {
             ("/connect/conn_1/go", Some(Door::Page)),
             ("/oauth/callback", Some(Door::Page)),
             ("/.well-known/oauth-client", None),
+            ("/w/local/policies", Some(Door::Page)),
+            ("/a/appr_1", Some(Door::Page)),
             ("/api/v1/me", Some(Door::Api)),
             ("/api", Some(Door::Api)),
             ("/api/v1/openapi.json", None),

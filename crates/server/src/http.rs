@@ -149,6 +149,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(system::health))
         .routes(routes!(system::servers))
         .routes(routes!(system::sign_in_link))
+        .routes(routes!(system::example))
 }
 
 /// The description alone.

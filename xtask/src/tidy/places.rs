@@ -51,6 +51,7 @@ const PLACES: &[Place] = &[
             "crates/executor/src/",
             "crates/testkit/src/",
             "crates/sandbox/build.rs",
+            "crates/server/build.rs",
             "crates/sandbox/image/",
             // Looks whether it is empty.
             "crates/sandbox/src/isolate/lockdown/door.rs",

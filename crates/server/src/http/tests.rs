@@ -22,6 +22,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/audit/verify",
     "get /api/v1/connects/{id}",
     "get /api/v1/credentials",
+    "get /api/v1/example",
     "get /api/v1/health",
     "get /api/v1/keys",
     "get /api/v1/me",

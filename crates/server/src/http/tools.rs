@@ -147,6 +147,8 @@ pub(crate) async fn describe(
         input: d.input,
         output: d.output,
         unreviewed: d.review == Review::Unreviewed,
+        input_schema: d.input_schema,
+        output_schema: d.output_schema,
     }))
 }
 

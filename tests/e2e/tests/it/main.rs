@@ -59,6 +59,7 @@ mod keeping;
 mod keys;
 mod kills;
 mod mcp_sources;
+mod pages;
 mod people;
 mod persons;
 mod policies;

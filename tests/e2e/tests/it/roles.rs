@@ -30,6 +30,7 @@ enum May {
 const TABLE: &[(&str, May, &str, &str)] = &[
     ("getMe", May::Member, "/me", ""),
     ("getHealth", May::Member, "/health", ""),
+    ("getExample", May::Member, "/example", ""),
     ("listWorkspaces", May::Member, "/workspaces", ""),
     ("createWorkspace", May::Admin, "/workspaces", r#"{"slug":"{slug}"}"#),
     ("getSettings", May::Member, "/workspace/settings", ""),

@@ -1,0 +1,64 @@
+// Addresses without a workspace: find the one that is meant, and go there.
+import { useQuery } from "@tanstack/react-query";
+import { Navigate, useLocation, useParams } from "@tanstack/react-router";
+import { apiOf } from "~/api/client";
+import { entry } from "~/api/queries";
+import { read } from "~/lib/store";
+import { Skeleton } from "~/ui/basics";
+import { Problem } from "~/ui/state";
+import { isSignedOut, SignedOut } from "./fallbacks";
+
+export function Entry() {
+  const query = useQuery(entry());
+  const page = useLocation().pathname.replace(/^\//, "");
+  const known = query.data?.workspaces ?? [];
+  const slug = known.find((w) => w.slug === read("workspace"))?.slug ?? query.data?.me.workspace.slug;
+  const fresh = useQuery({
+    queryKey: ["fresh", slug],
+    enabled: slug !== undefined && page === "",
+    queryFn: async () => {
+      const api = apiOf(slug ?? null);
+      const [sources, tasks] = await Promise.all([
+        api.get("/api/v1/sources"),
+        api.get("/api/v1/tasks", { query: { limit: 1 } }),
+      ]);
+      return sources.items.length === 0 && tasks.items.length === 0;
+    },
+  });
+  if (query.error) return isSignedOut(query.error) ? <SignedOut /> : <Failed error={query.error} retry={() => void query.refetch()} />;
+  if (slug === undefined) return <Skeleton />;
+  if (page !== "") return <Navigate to={`/w/${encodeURIComponent(slug)}/${page === "home" ? "" : page}` as "/"} replace />;
+  if (fresh.isPending) return <Skeleton />;
+  if (fresh.data) return <Navigate to="/welcome" replace />;
+  return <Navigate to="/w/$slug" params={{ slug }} replace />;
+}
+
+/** A link to one thing that does not name its workspace: the thing's task does. */
+export function Forward({ to }: { to: "approvals" | "tasks" }) {
+  const { id } = useParams({ strict: false }) as { id: string };
+  const query = useQuery({
+    queryKey: ["forward", to, id],
+    queryFn: async () => {
+      const api = apiOf(null);
+      const taskId = to === "tasks" ? id : (await api.get("/api/v1/approvals/{id}", { path: { id } })).taskId;
+      const [task, workspaces] = await Promise.all([
+        api.get("/api/v1/tasks/{id}", { path: { id: taskId } }),
+        api.get("/api/v1/workspaces"),
+      ]);
+      return workspaces.items.find((w) => w.id === task.workspaceId)?.slug ?? task.workspaceId;
+    },
+  });
+  if (query.error) return isSignedOut(query.error) ? <SignedOut /> : <Failed error={query.error} retry={() => void query.refetch()} />;
+  if (query.data === undefined) return <Skeleton />;
+  return <Navigate to={`/w/${encodeURIComponent(query.data)}/${to}/${encodeURIComponent(id)}` as "/"} replace />;
+}
+
+function Failed({ error, retry }: { error: unknown; retry: () => void }) {
+  return (
+    <main className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6">
+      <h1 className="text-page">Executor</h1>
+      <Problem error={error} retry={retry} />
+      <a href="/">Go to the start</a>
+    </main>
+  );
+}
