@@ -18,10 +18,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A synonym counts this much of the word itself.
-const SYNONYM: f32 = 0.3;
+const SYNONYM: f32 = 0.5;
 
 /// A word of the same family, as far as its beginning tells, counts this much.
-const FAMILY: f32 = 0.3;
+const FAMILY: f32 = 0.5;
 
 /// A word that only begins like the last one of the query counts this much.
 const PREFIX: f32 = 0.5;

@@ -83,7 +83,7 @@ const SENTENCES: &[Row] = &[
     (
         Secrecy,
         High,
-        r"(?:do not|dont|never|must not|avoid|without)(?: @){0,2} (?:mention|mentioning|reveal|revealing|disclose|disclosing|acknowledge|acknowledging|refer to|referring to|talk about)(?: @){0,2} (?:this (?:instruction|step|tool|note|message|prompt|text|rule|request|directive)|these (?:instructions|steps|notes|rules|directives))",
+        r"(?:do not|dont|never|must not|avoid|without)(?: @){0,2} (?:mention|mentioning|reveal|revealing|disclose|disclosing|acknowledge|acknowledging)(?: @){0,2} (?:this (?:instruction|step|tool|note|message|prompt|text|rule|request|directive)|these (?:instructions|steps|notes|rules|directives))",
     ),
     (
         Secrecy,
@@ -269,7 +269,7 @@ const MARKUP: &[Row] = &[
     (
         HiddenMarkup,
         High,
-        r#"(?:style\s*=\s*["'][^"']{0,200}|\{[^}]{0,200})(?:(?:[;"'{\s])color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba?\(\s*255\s*,\s*255\s*,\s*255)|font-size\s*:\s*0|display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?\s*[;"'}]|text-indent\s*:\s*-\d{3})"#,
+        r#"(?:style\s*=\s*["'](?:[^"']{0,200}[;\s])?|\{(?:[^}]{0,200}[;\s])?)(?:color\s*:\s*(?:white|transparent|#fff(?:fff)?\b|rgba?\(\s*255\s*,\s*255\s*,\s*255)|font-size\s*:\s*0|display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?\s*[;"'}]|text-indent\s*:\s*-\d{3})"#,
     ),
     (
         HiddenMarkup,
@@ -349,7 +349,7 @@ const MARKUP: &[Row] = &[
     (
         Exfiltration,
         High,
-        r"\bcurl\b[^\n]{0,160}(?:-d|--data|-f|--form|\|\s*(?:ba)?sh\b|\$\()[^\n]{0,120}(?:\$\(|`|@~|@/|env|\.ssh|passwd|\|\s*(?:ba)?sh)|\|\s*base64\b|/dev/tcp/|\bnc\s+-e\b",
+        r"\bcurl\b[^\n]{0,160}(?:-d|--data|-f|--form|\|\s*(?:ba)?sh\b|\$\()[^\n]{0,120}(?:\$\(|`|@~|@/|env|\.ssh|passwd|\|\s*(?:ba)?sh)|/dev/tcp/|\bnc\s+-e\b",
     ),
     (Exfiltration, Low, r"\brm\s+-rf\s+[~/]"),
 ];

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Saturation of a term's weighted frequency.
-pub(super) const K1: f32 = 2.0;
+pub(super) const K1: f32 = 3.0;
 
 /// Repetitions in one field beyond this many count nothing.
 const FREQUENCY_MAX: f32 = 2.0;
@@ -62,7 +62,7 @@ const FIELDS: [Field; 6] = [
     },
     // The names of its arguments.
     Field {
-        weight: 0.5,
+        weight: 0.8,
         free: 8.0,
     },
 ];

@@ -19,7 +19,7 @@ const STOP: [&str; 84] = [
 ];
 
 /// Words that people use for one another when they talk about APIs.
-const SYNONYMS: [&[&str]; 22] = [
+const SYNONYMS: [&[&str]; 36] = [
     &["delete", "remove", "destroy", "drop"],
     &["create", "add", "new", "make", "insert", "open", "generate"],
     &["update", "edit", "modify", "change", "patch", "rename"],
@@ -42,6 +42,20 @@ const SYNONYMS: [&[&str]; 22] = [
     &["mail", "email"],
     &["pay", "payment", "charge"],
     &["merge", "combine", "join"],
+    &["travel", "trip", "vacation", "journey"],
+    &["hotel", "accommodation", "lodging"],
+    &["job", "career", "employment", "vacancy"],
+    &["stock", "share", "finance", "investment", "crypto"],
+    &["currency", "exchange", "convert"],
+    &["buy", "purchase", "order", "shop", "product"],
+    &["price", "cost", "discount", "deal"],
+    &["house", "home", "apartment", "property"],
+    &["food", "recipe", "meal", "diet"],
+    &["course", "class", "lesson", "lecture"],
+    &["paper", "research", "academic", "study"],
+    &["website", "site", "webpage", "page", "web"],
+    &["reminder", "todo", "task", "note"],
+    &["law", "legal", "regulation"],
 ];
 
 /// Tells every word of a text in small letters: split at what is no letter or digit, and where
