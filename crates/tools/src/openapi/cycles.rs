@@ -144,6 +144,11 @@ fn take_out(schema: &mut Value, reference: &str) {
             items.iter_mut().for_each(|s| take_out(s, reference));
         }
     }
+    // The opposite of everything would be nothing.
+    let negated = map.get("not").and_then(|not| not.get("$ref")?.as_str());
+    if negated == Some(reference) {
+        map.remove("not");
+    }
     for key in SINGLES {
         if let Some(inner) = map.get_mut(key) {
             take_out(inner, reference);

@@ -306,6 +306,12 @@ fn meaning(seen: &Seen) -> Value {
 /// Octets that need no encoding bare, all others in capitals (RFC 3986, section 6.2.2).
 fn spelled(line: &str) -> String {
     let mut out = String::new();
+    // What may not stand bare counts as encoded, and a plus in a query as a space.
+    let line = line
+        .replace('|', "%7C")
+        .replace('[', "%5B")
+        .replace(']', "%5D")
+        .replace('+', "%20");
     let mut rest = line.split('%');
     out.push_str(rest.next().unwrap());
     for piece in rest {
