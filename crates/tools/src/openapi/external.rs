@@ -75,6 +75,7 @@ pub(crate) struct Others {
     wanted: BTreeSet<String>,
     /// Asked for once and never again, whatever came of it.
     asked: BTreeSet<String>,
+    count: usize,
     bytes: usize,
     rounds: usize,
     warnings: Warnings,
@@ -155,7 +156,7 @@ impl Others {
 
     /// The documents to hand over next; empty when there is nothing more to read.
     pub(crate) fn wanted(&mut self) -> Vec<String> {
-        let room = DOCUMENTS_MAX.saturating_sub(self.asked.len());
+        let room = DOCUMENTS_MAX.saturating_sub(self.count);
         self.rounds += 1;
         let over = self.rounds > ROUNDS_MAX || self.bytes > BYTES_MAX;
         let asked = &self.asked;
@@ -169,6 +170,7 @@ impl Others {
             ));
         }
         self.asked.extend(next.iter().cloned());
+        self.count += taken.len();
         taken.to_vec()
     }
 
