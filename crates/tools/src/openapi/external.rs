@@ -117,8 +117,8 @@ impl Others {
                     }
                     // What has its name here is not looked for elsewhere.
                     let id = map.get("$id").and_then(Value::as_str);
-                    let named = id.and_then(|id| absolute(id, base));
-                    self.asked.extend(named.map(String::from));
+                    let own = id.and_then(|id| absolute(id, base));
+                    self.asked.extend(own.map(String::from));
                     let inner = map.iter();
                     stack.extend(inner.filter_map(|(k, v)| Some((v, member(k, named)?))));
                 }
