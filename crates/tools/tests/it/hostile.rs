@@ -47,10 +47,10 @@ fn long_chains_of_references_end() {
     // Each holds the next, as a part of itself or as one form of itself.
     let part = |next| json!({"type": "object", "properties": {"next": next}});
     let form = |next| json!({"anyOf": [next, {"type": "null"}]});
-    for hops in [5_000, 100_000] {
+    for hops in [1_000, 20_000] {
         for schemas in [chain(hops, part), chain(hops, form)] {
             let made = with_schemas(reference("S0"), schemas);
-            if hops == 5_000 {
+            if hops == 1_000 {
                 walked(&made, json!(null));
             } else {
                 described(source("s", import("s", &made)));
@@ -295,7 +295,7 @@ fn bytes_of_any_kind_have_a_meaning_or_an_error() {
             "18446744073709551615",
             json!(18_446_744_073_709_551_615_u64),
         ),
-        ("1e400", Value::Null),
+        ("1e400", json!("1e400")),
         ("\"\\ud83d\\ude00\"", json!("😀")),
         ("\"a\\u0000b\"", json!("a\0b")),
         ("1,\"default\":2", json!(2)),

@@ -293,7 +293,8 @@ fn meaning(seen: &Seen) -> Value {
             json!(pairs)
         }
         "multipart/form-data" => parts(media, &seen.body),
-        json if json.ends_with("json") => serde_json::from_slice(&seen.body).unwrap(),
+        json if json.ends_with("json") => serde_json::from_slice(&seen.body)
+            .unwrap_or_else(|_| json!(String::from_utf8_lossy(&seen.body))),
         _ => json!(String::from_utf8_lossy(&seen.body)),
     };
     let headers: Vec<Option<&str>> = ["c", "x-c", "cookie", "authorization", "x-key"]
@@ -402,6 +403,13 @@ async fn what_arrives_is_what_an_independent_client_sends() {
     let rows: Vec<Row> = [parameter_rows(), special_rows(), body_rows(), auth_rows()]
         .into_iter()
         .flatten()
+        .map(|mut row| {
+            // The other client writes JSON of this name only where it is given as text.
+            if row.id == "patch" {
+                row.theirs["requestBody"] = row.theirs["requestBody"].to_string().into();
+            }
+            row
+        })
         .collect();
     let upstream = Arc::new(Upstream::json("{}").await);
     let spec = described(&upstream.url(), &rows);
