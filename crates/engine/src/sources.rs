@@ -1,7 +1,9 @@
 //! Sources: add, refresh, switch, remove. A refresh that fails keeps the tools of the one before.
 
+mod import;
+
 use crate::audit::by_person;
-use crate::{Engine, Error, aside, entropy};
+use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
 use domain::limits::Limit;
@@ -10,11 +12,12 @@ use domain::source::{Origin, Source, SourceKind, SourceStatus};
 use domain::tool::{Tool, fold_path};
 use domain::{SourceId, Timestamp};
 use futures_util::future::BoxFuture;
+use import::{Asked, Incoming, import};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::sources::Imported;
-use tools::{Import, ImportOptions, Parsed};
+use tools::Import;
 
 /// Largest description that is uploaded or fetched, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
@@ -74,16 +77,6 @@ pub struct RefreshReport {
     pub changed: Vec<String>,
 }
 
-/// A description on its way into the catalog.
-struct Incoming {
-    id: SourceId,
-    /// None to make one from the title.
-    name: Option<String>,
-    origin: Origin,
-    document: Vec<u8>,
-    base_url: Option<String>,
-}
-
 impl Engine {
     /// Adds a source and its tools.
     ///
@@ -114,11 +107,7 @@ impl Engine {
                 document,
                 base_url: new.base_url.clone(),
             };
-            let asked = Asked {
-                egress: &self.inner.egress,
-                headers: &new.headers,
-                allow_private: new.allow_private,
-            };
+            let asked = Asked::new(&self.inner.egress, &new.headers, new.allow_private);
             let (incoming, name, import) = import(incoming, asked).await?;
             require_base_url(&import)?;
             let now = self.inner.clock.now();
@@ -304,11 +293,7 @@ impl Engine {
             // The address was fixed when the source was added.
             base_url: Some(source.base_url.clone()),
         };
-        let asked = Asked {
-            egress: &self.inner.egress,
-            headers: &source.headers,
-            allow_private: source.allow_private,
-        };
+        let asked = Asked::new(&self.inner.egress, &source.headers, source.allow_private);
         let (incoming, _, import) = import(incoming, asked).await?;
         Ok((incoming.document, import))
     }
@@ -492,87 +477,6 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
         value: most,
         retry_after_ms: None,
     })
-}
-
-/// What a description is fetched with, and the documents that it refers to.
-struct Asked<'a> {
-    egress: &'a tools::Egress,
-    headers: &'a [(String, String)],
-    allow_private: bool,
-}
-
-impl Incoming {
-    /// The address that it came from, and what it is called in errors.
-    fn place(&self) -> (Option<&str>, &str) {
-        match &self.origin {
-            Origin::Url(url) => (Some(url), url),
-            Origin::Upload(file) => (None, file),
-        }
-    }
-
-    fn refused(&self, problem: &tools::ImportError) -> Error {
-        Error::invalid("invalid_source", format!("{}: {problem}", self.place().1))
-    }
-}
-
-/// Imports aside: a large description takes a while. Yields the source's name too.
-async fn import(incoming: Incoming, asked: Asked<'_>) -> Result<(Incoming, String, Import), Error> {
-    let (incoming, mut parsed) = aside::run(move || {
-        let parsed = Parsed::parse(&incoming.document, incoming.place().0);
-        parsed
-            .map_err(|e| incoming.refused(&e))
-            .map(|parsed| (incoming, parsed))
-    })
-    .await??;
-    if let Origin::Url(url) = &incoming.origin {
-        parsed = with_others(parsed, url, asked).await?;
-    }
-    aside::run(move || {
-        let (location, shown) = incoming.place();
-        let name = incoming
-            .name
-            .clone()
-            .unwrap_or_else(|| tools::suggest_name(&parsed.title(), Some(shown)));
-        if !tools::valid_name(&name) {
-            return Err(Error::invalid(
-                "invalid_source",
-                format!(
-                    "'{name}' cannot be the first segment of a tool's path; a name is a camelCase \
-                     identifier, such as gitHub"
-                ),
-            ));
-        }
-        let options = ImportOptions {
-            source_id: incoming.id.clone(),
-            name: &name,
-            location,
-            base_url: incoming.base_url.as_deref().filter(|u| !u.is_empty()),
-        };
-        let import = parsed.import(&options).map_err(|e| incoming.refused(&e))?;
-        Ok((incoming, name, import))
-    })
-    .await?
-}
-
-/// Fetches what a description refers to, until nothing more is wanted.
-async fn with_others(mut parsed: Parsed, url: &str, asked: Asked<'_>) -> Result<Parsed, Error> {
-    loop {
-        let wanted = parsed.wanted();
-        if wanted.is_empty() {
-            return Ok(parsed);
-        }
-        let read = asked
-            .egress
-            .fetch_others(wanted, url, asked.headers, asked.allow_private)
-            .await;
-        parsed = aside::run(move || {
-            for (url, read) in read {
-                parsed.add(&url, read);
-            }
-            parsed
-        })
-        .await?;
-    }
 }
 
 fn require_base_url(import: &Import) -> Result<(), Error> {
