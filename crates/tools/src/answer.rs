@@ -245,6 +245,7 @@ fn file_name(disposition: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     #[test]
     fn content_types_decide() {
         let long = [(

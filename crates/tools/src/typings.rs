@@ -10,7 +10,7 @@ use crate::catalog::SourceTools;
 use crate::graphql;
 use domain::tool::Tool;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use write::{Budget, Style, type_of};
 
 pub(crate) use write::property_key;
@@ -181,14 +181,22 @@ fn declaration(name: &str, schema: &Value, definitions: &Value) -> String {
         )
     );
     let mut left_out = Vec::new();
-    for (name, schema) in reachable(&[schema], definitions) {
+    let mut waiting: VecDeque<String> = references(schema).into();
+    let mut seen: BTreeSet<String> = waiting.iter().cloned().collect();
+    while let Some(name) = waiting.pop_front() {
+        let Some(schema) = definitions.get(&name) else {
+            continue;
+        };
         let mut budget = Budget::chars(DESCRIBED_BYTES_MAX.saturating_sub(text.len()));
         let kind = type_of(schema, &Style::block(), &mut budget);
         if budget.is_spent() {
+            // What only this one names, nobody reads of.
             left_out.push(name);
-        } else {
-            text.push_str(&format!("type {name} = {kind};\n"));
+            continue;
         }
+        text.push_str(&format!("type {name} = {kind};\n"));
+        let more = references(schema).into_iter();
+        waiting.extend(more.filter(|name| seen.insert(name.clone())));
     }
     if !left_out.is_empty() {
         text.push_str("// Left out for their size:\n");

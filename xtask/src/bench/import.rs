@@ -17,12 +17,18 @@ const BUDGETS: [(&str, &str, f64, Option<f64>); 5] = [
 pub(super) fn measure(options: &Options) -> Result<Vec<Figure>> {
     let example = project::root().join("target/release/examples/measure");
     if !options.no_build {
-        let build = ["build", "--release", "--package", "executor-tools", "--example", "measure"];
+        let build = [
+            "build",
+            "--release",
+            "--package",
+            "executor-tools",
+            "--example",
+            "measure",
+        ];
         project::run(project::cargo().args(build))?;
     }
-    let shared = std::env::var("EXECUTOR_SHARED").unwrap_or_else(|_| {
-        project::root().join("../shared").display().to_string()
-    });
+    let shared = std::env::var("EXECUTOR_SHARED")
+        .unwrap_or_else(|_| project::root().join("../shared").display().to_string());
     let said = project::output(
         project::command(&example.display().to_string())
             .arg(format!("{shared}/data"))
@@ -32,7 +38,7 @@ pub(super) fn measure(options: &Options) -> Result<Vec<Figure>> {
     for (id, name, ms_max, mb_max) in BUDGETS {
         let line = said.lines().find(|l| l.starts_with(&format!("{id};")));
         let fields: Vec<&str> = line.context("a figure is missing")?.split(';').collect();
-        let [_, count, ms, most, own, size] = fields.as_slice() else {
+        let [_, count, ms, busy, most, own, size] = fields.as_slice() else {
             bail!("`measure` says what is not understood: {fields:?}");
         };
         figures.push(Figure {
@@ -40,7 +46,7 @@ pub(super) fn measure(options: &Options) -> Result<Vec<Figure>> {
             value: ms.parse()?,
             unit: "ms",
             budget: Budget::AtMost(ms_max),
-            note: format!("{size} MB, {count} operations; {own} MB of memory beside the text"),
+            note: format!("{busy} ms on a processor; {size} MB, {count} operations, {own} MB of memory beside the text"),
         });
         if let Some(mb_max) = mb_max {
             figures.push(Figure {

@@ -1,9 +1,9 @@
 //! Measures importing and calling; prints one line per figure. Search is in `search/main.rs`.
 //!
 //! `cargo run --release -p executor-tools --example measure [DATA] [import]`, where DATA holds
-//! `openapi/` and `search/` (see `shared/data`); with `import` only the imports, each in a process
-//! of its own, as `name;operations;milliseconds;megabytes at most`. The search sets are for tuning:
-//! figures for publication must come from others.
+//! `openapi/` and `search/` (see `shared/data`). With `import` only imports, each in a process of its
+//! own: `name;operations;ms;ms on a processor;most MB;MB beside the text;MB of text`. The search sets
+//! are for tuning: figures for publication must come from others.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used)]
 

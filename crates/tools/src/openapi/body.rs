@@ -135,11 +135,6 @@ struct Forms<'a, 'd> {
 
 impl<'d> Forms<'_, 'd> {
     fn first(&mut self, media: &Media<'d>, others: &[Media<'d>], description: &str) {
-        let also = others
-            .iter()
-            .filter(|o| media.kind == BodyKind::Binary && o.kind == BodyKind::Binary)
-            .map(|o| o.media_type.to_owned())
-            .collect();
         if let Some(fields) = &media.fields {
             self.spread(media, fields, None);
             return;
@@ -157,9 +152,6 @@ impl<'d> Forms<'_, 'd> {
         let arg = self.arguments.add(origin(None), "body", schema, false);
         let needed = required.then(|| arg.clone()).into_iter().collect();
         self.push(media, BodyShape::Whole(arg), required, needed);
-        if let Some(body) = self.bodies.last_mut() {
-            body.also = also;
-        }
     }
 
     /// Keeps another form, if it takes what those before cannot.
@@ -172,6 +164,13 @@ impl<'d> Forms<'_, 'd> {
             if adds && !self.bodies.iter().any(|b| b.kind == media.kind) {
                 self.spread(media, fields, None);
             }
+            return Ok(());
+        }
+        let is_binary = |b: &&mut Body| b.kind == BodyKind::Binary;
+        if media.kind == BodyKind::Binary
+            && let Some(same) = self.bodies.iter_mut().find(is_binary)
+        {
+            same.also.push(media.media_type.to_owned());
             return Ok(());
         }
         let whole_before = self.bodies.iter().find_map(|b| match &b.shape {
@@ -242,6 +241,7 @@ impl<'d> Forms<'_, 'd> {
                 schema
             });
         }
+        required.extend(rest.clone().filter(|_| needed));
         let shape = BodyShape::Fields {
             renamed,
             names,

@@ -2,8 +2,8 @@
 //!
 //! `A = { next: A }` is a recursive type and stays. `A = A` or `A = B | null, B = A` describes no
 //! value: it would send a validator and a TypeScript compiler round in circles. The reference that
-//! closes such a circle is taken out, and so is one that a validator would have to follow through
-//! hundreds of others to judge one value.
+//! closes such a circle is taken out, and so is one that would cost a validator thousands of steps
+//! to judge one value: forms of forms of forms double with each level.
 
 use super::Warnings;
 use serde_json::Value;
@@ -14,13 +14,25 @@ const REF_PREFIX: &str = "#/$defs/";
 /// Most references in a row that are followed to judge one value.
 const HEIGHT_MAX: usize = 200;
 
+/// Most schemas that are looked at to judge one value, each as often as it is referred to.
+const COST_MAX: usize = 10_000;
+
 /// How far along a schema is.
 #[derive(Clone, Copy)]
 enum State {
     /// On the way that is being followed.
     Open,
-    /// So many references in a row begin at it.
-    Done(usize),
+    /// What it takes to judge a value by it.
+    Done(Effort),
+}
+
+/// What it takes to judge one value by a schema.
+#[derive(Clone, Copy)]
+struct Effort {
+    /// References in a row.
+    height: usize,
+    /// Schemas in all.
+    cost: usize,
 }
 
 /// Takes out every reference that closes a circle at the same place of a value, or that begins too
@@ -37,19 +49,19 @@ pub(crate) fn break_senseless(schemas: &mut BTreeMap<String, Value>, warnings: &
         state.insert(start.clone(), State::Open);
         while let Some(visit) = stack.last_mut() {
             let Some(next) = visit.rest.pop() else {
-                let height = visit.height;
-                state.insert(visit.at.clone(), State::Done(height));
+                let effort = visit.effort;
+                state.insert(visit.at.clone(), State::Done(effort));
                 stack.pop();
                 if let Some(before) = stack.last_mut() {
-                    before.passed(height, schemas, warnings);
+                    before.passed(effort, schemas, warnings);
                 }
                 continue;
             };
             match state.get(&next) {
-                Some(State::Done(height)) => {
-                    let height = *height;
+                Some(State::Done(effort)) => {
+                    let effort = *effort;
                     visit.next = next;
-                    visit.passed(height, schemas, warnings);
+                    visit.passed(effort, schemas, warnings);
                 }
                 Some(State::Open) => {
                     visit.next = next;
@@ -75,7 +87,7 @@ struct Visit {
     rest: Vec<String>,
     /// The one that is being followed.
     next: String,
-    height: usize,
+    effort: Effort,
 }
 
 impl Visit {
@@ -84,24 +96,27 @@ impl Visit {
             rest: schemas.get(&at).map(same_place).unwrap_or_default(),
             at,
             next: String::new(),
-            height: 0,
+            effort: Effort { height: 0, cost: 1 },
         }
     }
 
-    /// The way that was followed has so many references.
+    /// The way that was followed takes so much.
     fn passed(
         &mut self,
-        height: usize,
+        effort: Effort,
         schemas: &mut BTreeMap<String, Value>,
         warnings: &mut Warnings,
     ) {
-        if height < HEIGHT_MAX {
-            self.height = self.height.max(height + 1);
+        let cost = self.effort.cost + effort.cost;
+        if effort.height < HEIGHT_MAX && cost <= COST_MAX {
+            self.effort.height = self.effort.height.max(effort.height + 1);
+            self.effort.cost = cost;
             return;
         }
         self.cut(schemas);
         warnings.add(format!(
-            "more than {HEIGHT_MAX} schemas refer to each other for one value; the rest accepts everything"
+            "more than {HEIGHT_MAX} schemas in a row, or {COST_MAX} in all, say what one value is; \
+             the rest accepts everything"
         ));
     }
 
@@ -143,6 +158,11 @@ fn take_out(schema: &mut Value, reference: &str) {
         if let Some(Value::Array(items)) = map.get_mut(key) {
             items.iter_mut().for_each(|s| take_out(s, reference));
         }
+    }
+    // The opposite of everything would be nothing.
+    let negated = map.get("not").and_then(|not| not.get("$ref")?.as_str());
+    if negated == Some(reference) {
+        map.remove("not");
     }
     for key in SINGLES {
         if let Some(inner) = map.get_mut(key) {

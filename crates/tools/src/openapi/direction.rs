@@ -61,9 +61,16 @@ impl Directional {
                     .entry(subtype.clone())
                     .or_default()
                     .push(base.clone());
-                let target = document.root.pointer(subtype);
-                if target.is_some_and(|target| look(target).0) {
-                    marked.push(subtype.clone());
+                let Some(target) = document.root.pointer(subtype) else {
+                    continue;
+                };
+                // Subtypes need not be referred to by anybody.
+                let (is_marked, inner) = look(target);
+                marked.extend(is_marked.then(|| subtype.clone()));
+                for reference in inner {
+                    if let Some((to, _)) = document.target(reference) {
+                        referrers.entry(to).or_default().push(subtype.clone());
+                    }
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! The text of a description, as JSON: JSON or YAML, with errors that name line and column.
 //!
 //! YAML keys that are numbers or booleans (status codes, mostly) become text; of two equal keys
-//! the later one counts, in both formats. Nothing outside the text is looked at.
+//! the later one counts, in both formats; a number beyond what a double holds is kept as text.
+//! Nothing outside the text is looked at.
 
 use super::external::Others;
 use super::{Warnings, swagger};

@@ -151,7 +151,7 @@ const EVENT_DEPTH_MAX: usize = 4;
 fn event_data<'d>(event: &'d Value, schemas: &mut Schemas<'d>, depth: usize) -> Value {
     let event = schemas.document().resolve(event).unwrap_or(event);
     let forms = ["oneOf", "anyOf", "allOf"].into_iter();
-    let mut forms = forms.filter_map(|k| event.get(k)?.as_array()).flatten();
+    let forms = forms.filter_map(|k| event.get(k)?.as_array()).flatten();
     match event.pointer("/properties/data") {
         Some(data) => {
             let data = schemas.document().resolve(data).unwrap_or(data);
@@ -159,7 +159,7 @@ fn event_data<'d>(event: &'d Value, schemas: &mut Schemas<'d>, depth: usize) -> 
         }
         None if depth < EVENT_DEPTH_MAX => {
             let mut all: Vec<Value> = Vec::new();
-            while let Some(form) = forms.next() {
+            for form in forms {
                 let data = event_data(form, schemas, depth + 1);
                 if data != json!({}) && !all.contains(&data) {
                     all.push(data);

@@ -300,6 +300,10 @@ impl Writer<'_> {
         let is_required = |name: &str| required.is_some_and(|r| r.iter().any(|n| n == name));
         let mut lines: Vec<(Option<String>, String)> = Vec::new();
         for (name, schema) in properties {
+            if self.budget.is_spent() {
+                lines.push((None, "[key: string]: unknown".to_owned()));
+                return self.laid_out(&lines);
+            }
             self.budget.take(name.len() + 12);
             let mark = if is_required(name) { "" } else { "?" };
             let kind = self.union(schema, depth + 1);

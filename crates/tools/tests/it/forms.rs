@@ -125,7 +125,7 @@ async fn the_arguments_choose_the_form() {
             json!({"image": file("aGk="), "alt": "a"}),
             "multipart/form-data",
         ),
-        (json!({"body": file("aGk=")}), "application/octet-stream"),
+        (json!({"body": file("aGk=")}), "image/png"),
     ] {
         let seen = sent(&source, &upstream, args.clone()).await.unwrap();
         assert_eq!(media(&seen), expected, "{args}");

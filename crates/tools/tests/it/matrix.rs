@@ -119,6 +119,7 @@ fn special_rows() -> Vec<Row> {
     .collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn body_rows() -> Vec<Row> {
     let object = json!({"type": "object", "properties": {
         "a": {"type": "string"}, "n": {"type": "integer"}, "l": {"type": "array", "items": {"type": "string"}},
@@ -293,7 +294,8 @@ fn meaning(seen: &Seen) -> Value {
             json!(pairs)
         }
         "multipart/form-data" => parts(media, &seen.body),
-        json if json.ends_with("json") => serde_json::from_slice(&seen.body).unwrap(),
+        json if json.ends_with("json") => serde_json::from_slice(&seen.body)
+            .unwrap_or_else(|_| json!(String::from_utf8_lossy(&seen.body))),
         _ => json!(String::from_utf8_lossy(&seen.body)),
     };
     let headers: Vec<Option<&str>> = ["c", "x-c", "cookie", "authorization", "x-key"]
@@ -306,6 +308,12 @@ fn meaning(seen: &Seen) -> Value {
 /// Octets that need no encoding bare, all others in capitals (RFC 3986, section 6.2.2).
 fn spelled(line: &str) -> String {
     let mut out = String::new();
+    // What may not stand bare counts as encoded, and a plus in a query as a space.
+    let line = line
+        .replace('|', "%7C")
+        .replace('[', "%5B")
+        .replace(']', "%5D")
+        .replace('+', "%20");
     let mut rest = line.split('%');
     out.push_str(rest.next().unwrap());
     for piece in rest {
@@ -396,6 +404,13 @@ async fn what_arrives_is_what_an_independent_client_sends() {
     let rows: Vec<Row> = [parameter_rows(), special_rows(), body_rows(), auth_rows()]
         .into_iter()
         .flatten()
+        .map(|mut row| {
+            // The other client writes JSON of this name only where it is given as text.
+            if row.id == "patch" {
+                row.theirs["requestBody"] = row.theirs["requestBody"].to_string().into();
+            }
+            row
+        })
         .collect();
     let upstream = Arc::new(Upstream::json("{}").await);
     let spec = described(&upstream.url(), &rows);

@@ -154,7 +154,7 @@ fn what_goes_one_way_only_is_no_part_of_the_other() {
         "Plain": {"type": "object", "properties": {"x": {"type": "string"}}}}});
     let import = import("s", &made);
     let names: Vec<&String> = import.definitions.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["Plain", "User", "UserInput"]);
+    assert_eq!(names, ["Id", "Plain", "User", "UserInput"]);
     let keys = |name: &str| {
         import.definitions[name]["properties"]
             .as_object()
