@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn who_decides() {
+    fn who_decides_and_who_adds_commands() {
         let key = KeyId::from_bits([4; 16]);
         for (channel, in_person, with_key) in [
             (Channel::Dashboard, true, false),
@@ -334,6 +334,8 @@ mod tests {
                 };
                 let decides = caller.scope(Permission::DecideApprovals);
                 assert_eq!(decides.is_ok(), expected, "{channel:?}, key: {held}");
+                let commands = caller.scope(Permission::RunCommands);
+                assert_eq!(commands.is_ok(), expected, "{channel:?}, key: {held}");
                 assert!(
                     caller.scope(Permission::RunTasks).is_ok(),
                     "{channel:?}, key: {held}"

@@ -137,7 +137,7 @@ impl Engine {
         let awaited = new.auth.clone().filter(|_| secret.is_none());
         let title = listed.as_ref().map_or("", |l| l.title());
         let name = name_of(new, &server, title);
-        let (import, document, status) = match listed {
+        let (mut import, document, status) = match listed {
             Ok(listing) => {
                 tracing::info!(source.name = %name, "found {}", listing.evidence());
                 let (document, import) =
@@ -166,7 +166,6 @@ impl Engine {
                 ));
             }
         };
-        let mut import = import;
         if let Some((scheme, _)) = &secret {
             import.auth = vec![scheme.clone()];
         }
