@@ -13,7 +13,8 @@ use domain::policy::{Ask, Effect, Level, Match, Pattern};
 use domain::tenancy::Role;
 use domain::{AccountId, ApprovalId, OrganizationId, TaskId, WorkspaceId};
 use engine::{
-    ApprovalQuery, Clock as _, Doubtful, DryRun, Engine, Error, NewCredential, NewSource, NewTask,
+    ApprovalQuery, Clock as _, Doubtful, DryRun, Engine, Error, Looked, NewCredential, NewSource,
+    NewTask,
 };
 use engine::{Parts, RuleDraft, Runtimes, Sharing};
 use std::sync::Arc;
