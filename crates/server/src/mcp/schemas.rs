@@ -5,7 +5,7 @@
 
 use super::input::{WAIT_MS_MAX, WAIT_MS_MIN};
 use domain::limits::TIMEOUT_MS_MAX;
-use domain::source::{Source, SourceStatus, Upkeep};
+use domain::source::{Source, SourceStatus};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
