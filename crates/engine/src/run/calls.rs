@@ -322,7 +322,9 @@ impl Sending {
         };
         let attached = self.engine.attached(call).await?;
         let of = attached.of.clone();
-        let credentials = self.engine.credentials_for(&self.scope, attached);
+        let credentials = self
+            .engine
+            .credentials_for(&self.scope, attached, &self.live);
         self.engine.still_ours(&self.live).await;
         let invoked = self
             .engine
