@@ -221,6 +221,7 @@ impl Engine {
                 }
             };
             check_value(&scheme, &new.value)?;
+            crate::oauth::check_label(&new.label)?;
             let known = self
                 .own_credentials(&scope, &caller)
                 .await?

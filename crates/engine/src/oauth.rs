@@ -24,7 +24,7 @@ use crate::credentials::permission;
 use crate::{Check, CheckStatus, Engine, Error, entropy};
 use domain::access::{Caller, Channel, Permission, Scope};
 use domain::audit::AuditDraft;
-use domain::connect::{Connect, ConnectStatus};
+use domain::connect::{Connect, ConnectStatus, LABEL_CHARS_MAX};
 use domain::credential::{Credential, Secret};
 use domain::event::EventKind;
 use domain::oauth::{Connection, ConnectionState, Flow, Setup, SourceOAuth, TokenSet};
@@ -381,6 +381,17 @@ pub(crate) fn keep_hints(
         ..known
     };
     Ok(store::oauth::set_of_source(tx, scope, &source.id, &known)?)
+}
+
+/// Whether a text can tell apart several accounts.
+pub(crate) fn check_label(label: &str) -> Result<(), Error> {
+    if label.chars().count() <= LABEL_CHARS_MAX && !label.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "invalid_label",
+        format!("a label has at most {LABEL_CHARS_MAX} characters and no control characters"),
+    ))
 }
 
 /// Why connecting did not work, for whoever asked.

@@ -334,11 +334,6 @@ mod tests {
             let mut masked = value.clone();
             masks.value(&mut masked);
             assert_eq!(masks.is_echoed(), expected, "{value} → {masked}");
-            assert_eq!(
-                masks.is_echoed() || masked != value,
-                masked != value,
-                "{value}"
-            );
         }
     }
 

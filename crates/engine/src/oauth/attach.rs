@@ -6,6 +6,7 @@
 
 use super::renew::NotRenewed;
 use super::tell_by_server;
+use crate::live::Live;
 use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::credential::{Credential, Secret};
@@ -199,9 +200,10 @@ impl Engine {
         &'a self,
         scope: &'a Scope,
         attached: Attached,
+        live: &'a Live,
     ) -> Credentials<'a> {
         let renew = attached.of.filter(|of| of.granted).map(|of| {
-            let renew: tools::Renew<'a> = Box::new(move || Box::pin(self.newer(scope, of)));
+            let renew: tools::Renew<'a> = Box::new(move || Box::pin(self.newer(scope, of, live)));
             renew
         });
         Credentials {
@@ -211,13 +213,20 @@ impl Engine {
         }
     }
 
-    async fn newer<'a>(&'a self, scope: &'a Scope, of: Of) -> Option<Credentials<'a>> {
+    async fn newer<'a>(
+        &'a self,
+        scope: &'a Scope,
+        of: Of,
+        live: &'a Live,
+    ) -> Option<Credentials<'a>> {
         if !self.renew_refused(scope, &of.id, of.version).await {
             return None;
         }
         let (credential, secret, _) = self.sealed_now(scope, &of.id).await.ok()??;
         let set = TokenSet::from_secret(&secret).ok()?;
         let attached = Attached::of_tokens(&credential, &set);
+        // A renewal takes a while, and what is sent next must still be this server's to send.
+        self.still_ours(live).await;
         Some(Credentials {
             attachments: attached.attachments,
             hidden: attached.hidden,

@@ -4,12 +4,12 @@
 //! anybody else gives is good for that once. Private addresses are an administrator's to allow.
 
 use super::client::{Given, Keep, Wanted};
-use super::{ConnectView, Granted, refused};
+use super::{ConnectView, Granted, check_label, refused};
 use crate::audit::by_person;
 use crate::credentials::permission;
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
-use domain::connect::{Asked, CONNECT_MS, Connect, ConnectStatus, LABEL_CHARS_MAX};
+use domain::connect::{Asked, CONNECT_MS, Connect, ConnectStatus};
 use domain::credential::{CredentialScope, Sealed, Secret};
 use domain::oauth::{Flow, Pending, SourceOAuth};
 use domain::source::{OAuthHint, Source};
@@ -405,11 +405,7 @@ fn learn(known: SourceOAuth, new: &NewConnect) -> Result<SourceOAuth, Error> {
 fn check(new: &NewConnect) -> Result<(), Error> {
     let invalid = |text: String| Err(Error::invalid("invalid_connect", text));
     let is_plain = |text: &str| text.chars().all(|c| !c.is_control());
-    if new.label.chars().count() > LABEL_CHARS_MAX || !is_plain(&new.label) {
-        return invalid(format!(
-            "a label has at most {LABEL_CHARS_MAX} characters and no control characters"
-        ));
-    }
+    check_label(&new.label)?;
     let asked = domain::oauth::scopes(&new.scopes.join(" "));
     if let Some(odd) = new.scopes.iter().find(|s| !asked.contains(s)) {
         let shown: String = odd.chars().take(64).collect();

@@ -9,31 +9,33 @@ use domain::access::{Caller, Channel};
 use domain::connect::Connect;
 use domain::oauth::Pending;
 use store::connects::Poll;
-use tools::oauth::Polled;
+use tools::oauth::{ANSWER_MS, Polled};
 
 /// What is added between two questions when the server asks for it (RFC 8628, section 3.5).
 const SLOWER_MS: u32 = 5_000;
 
 impl Engine {
-    /// Asks about devices' codes whose turn it is.
-    pub(super) async fn poll_devices(&self, due: Vec<Poll>) {
-        for poll in due {
-            if self.is_stopping() {
-                return;
-            }
-            let id = poll.connect.id.clone();
-            if let Err(error) = self.poll_device(poll).await {
+    /// Asks about a device's code whose turn it is, beside everything else.
+    pub(super) fn poll_beside(&self, poll: Poll) {
+        let (engine, id) = (self.clone(), poll.connect.id.clone());
+        self.spawn(async move {
+            if let Err(error) = engine.poll_device(poll).await {
                 tracing::warn!(connect.id = %id, "could not ask about a device's code: {error}");
             }
-        }
+        });
     }
 
     async fn poll_device(&self, poll: Poll) -> Result<(), Error> {
         let now = self.shared_now().await?;
-        let next = now.plus_ms(poll.poll_ms.into());
-        if !self.move_poll(&poll, next, poll.poll_ms).await? {
+        // Nobody else asks while we wait for the answer.
+        let held = now.plus_ms(i64::from(poll.poll_ms) + ANSWER_MS as i64);
+        if !self.move_poll(&poll, held, poll.poll_ms).await? {
             return Ok(());
         }
+        let poll = Poll {
+            poll_at: held,
+            ..poll
+        };
         let (scope, connect) = (poll.scope.clone(), poll.connect.clone());
         if now >= connect.expires_at {
             let why = "nobody entered the code in time".to_owned();
@@ -56,15 +58,13 @@ impl Engine {
             .poll(&pending.setup, pending.client_secret.as_ref(), code)
             .await;
         match asked {
-            Ok(Polled::Pending) => Ok(()),
-            Ok(Polled::SlowDown) => {
-                let slower = Poll {
-                    poll_at: next,
-                    ..poll
+            Ok(asked @ (Polled::Pending | Polled::SlowDown)) => {
+                let every_ms = match asked {
+                    Polled::SlowDown => poll.poll_ms.saturating_add(SLOWER_MS),
+                    Polled::Pending | Polled::Given(_) => poll.poll_ms,
                 };
-                let every_ms = slower.poll_ms.saturating_add(SLOWER_MS);
-                let later = now.plus_ms(every_ms.into());
-                self.move_poll(&slower, later, every_ms).await.map(|_| ())
+                let next = self.shared_now().await?.plus_ms(every_ms.into());
+                self.move_poll(&poll, next, every_ms).await.map(|_| ())
             }
             Ok(Polled::Given(tokens)) => {
                 let Pending {

@@ -47,7 +47,9 @@ impl Engine {
         for (scope, credential) in due {
             self.renew_beside(&scope, &credential);
         }
-        self.poll_devices(polls).await;
+        for poll in polls {
+            self.poll_beside(poll);
+        }
         Ok(())
     }
 

@@ -324,7 +324,9 @@ impl Sending {
         };
         let attached = self.engine.attached(call).await?;
         let of = attached.of.clone();
-        let credentials = self.engine.credentials_for(&self.scope, attached);
+        let credentials = self
+            .engine
+            .credentials_for(&self.scope, attached, &self.live);
         self.engine.still_ours(&self.live).await;
         let clock = &self.engine.inner.clock;
         let sent_at = clock.now();

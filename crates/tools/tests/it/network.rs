@@ -196,8 +196,9 @@ async fn an_answer_is_bounded_in_every_way() {
     let read = egress.fetch_document(&url, &[], true).await.unwrap();
     assert_eq!(read, b"good");
     // What it does not decode it does not ask for.
-    let asked = hostile.last().header("accept-encoding").map(str::to_owned);
-    assert_eq!(asked.as_deref(), Some("gzip, br, deflate"));
+    let asked = hostile.last();
+    let asked = asked.header("accept-encoding").unwrap_or_default();
+    assert!(asked.contains("br") && !asked.contains("zstd"), "{asked}");
 }
 
 #[tokio::test]
