@@ -10,8 +10,8 @@ use std::{env, fs};
 fn main() {
     println!("cargo:rerun-if-env-changed=EXECUTOR_WEB_DIST");
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let dist = env::var_os("EXECUTOR_WEB_DIST")
-        .map_or_else(|| root.join("../../web/dist"), PathBuf::from);
+    let dist =
+        env::var_os("EXECUTOR_WEB_DIST").map_or_else(|| root.join("../../web/dist"), PathBuf::from);
     println!("cargo:rerun-if-changed={}", dist.display());
     let mut files = Vec::new();
     find(&dist, &dist, &mut files);

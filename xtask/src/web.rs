@@ -107,9 +107,7 @@ fn check_node() -> Result<()> {
         || (major == newer.0 && minor >= newer.1)
         || major > newer.0;
     if !is_enough {
-        bail!(
-            "Node {major}.{minor} is too old: 20.19, 22.12 or newer builds the dashboard"
-        );
+        bail!("Node {major}.{minor} is too old: 20.19, 22.12 or newer builds the dashboard");
     }
     Ok(())
 }

@@ -144,10 +144,23 @@ mod tests {
 
     #[test]
     fn pages_are_told_from_files_and_from_the_api() {
-        for path in ["/", "/w/local/tasks", "/a/appr_1", "/approvals/appr_1", "/welcome"] {
+        for path in [
+            "/",
+            "/w/local/tasks",
+            "/a/appr_1",
+            "/approvals/appr_1",
+            "/welcome",
+        ] {
             assert!(is_page(path), "{path}");
         }
-        for path in ["/api/v1/me", "/assets/a.js", "/approvalsx", "/sign-in", "/mcp", "/W"] {
+        for path in [
+            "/api/v1/me",
+            "/assets/a.js",
+            "/approvalsx",
+            "/sign-in",
+            "/mcp",
+            "/W",
+        ] {
             assert!(!is_page(path), "{path}");
         }
     }

@@ -1,11 +1,12 @@
 // Characters that are invisible, change the order in which others are read, or pass for others.
 
 const HIDDEN =
-  // eslint-disable-next-line no-control-regex
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
-/** A word of Latin letters with Cyrillic or Greek ones among them. */
-const MIXED = /[\p{L}\p{M}]*(?:\p{Script=Latin}[\p{L}\p{M}]*[\p{Script=Cyrillic}\p{Script=Greek}]|[\p{Script=Cyrillic}\p{Script=Greek}][\p{L}\p{M}]*\p{Script=Latin})[\p{L}\p{M}]*/gu;
+const WORD = /[\p{L}\p{M}]+/gu;
+const LATIN = /\p{Script=Latin}/u;
+/** Letters that are often taken for Latin ones. */
+const LOOKALIKE = /[\p{Script=Cyrillic}\p{Script=Greek}]/u;
 
 export type Piece = { text: string; kind: "plain" | "hidden" | "mixed" };
 
@@ -42,9 +43,11 @@ export function codeOf(character: string): string {
 export function pieces(text: string): Piece[] {
   const marks: { at: number; end: number; kind: "hidden" | "mixed" }[] = [];
   for (const m of text.matchAll(HIDDEN)) marks.push({ at: m.index, end: m.index + m[0].length, kind: "hidden" });
-  for (const m of text.matchAll(MIXED)) {
-    if (!marks.some((mark) => mark.at < m.index + m[0].length && m.index < mark.end))
-      marks.push({ at: m.index, end: m.index + m[0].length, kind: "mixed" });
+  // Most texts have none of these letters; the others are looked at word by word, each once.
+  if (LOOKALIKE.test(text)) {
+    for (const m of text.matchAll(WORD))
+      if (LATIN.test(m[0]) && LOOKALIKE.test(m[0]) && !marks.some((mark) => mark.at < m.index + m[0].length && m.index < mark.end))
+        marks.push({ at: m.index, end: m.index + m[0].length, kind: "mixed" });
   }
   if (marks.length === 0) return [{ text, kind: "plain" }];
   marks.sort((a, b) => a.at - b.at);

@@ -11,7 +11,7 @@ import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { download } from "./approvals/csv";
 
-const ACTIONS = ["approval.", "policy.", "source.", "credential.", "key.", "member.", "settings.", "webhook.", "task.", "call.", "session."];
+const ACTIONS = ["approval.", "decision", "call.", "rule.", "source.", "credential.", "key.", "member.", "workspace.", "settings.", "webhook.", "sandbox."];
 
 export function AuditPage() {
   const api = useApi();
@@ -70,7 +70,7 @@ export function AuditPage() {
           <option value="">Every action</option>
           {ACTIONS.map((each) => (
             <option key={each} value={each}>
-              {each}*
+              {each.replace(".", "")}
             </option>
           ))}
         </select>

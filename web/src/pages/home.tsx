@@ -50,7 +50,7 @@ export function HomePage() {
           }
         </Loaded>
       </Panel>
-      <div className="grid gap-4 md:grid-cols-2">
+      <div className="grid grid-cols-1 gap-x-4 md:grid-cols-2">
         <Panel title="Running now">
           <Loaded query={tasks} rows={2}>
             {() => <TaskList tasks={open.slice(0, 8)} slug={slug} empty="Nothing runs." />}
@@ -62,7 +62,7 @@ export function HomePage() {
           </Loaded>
         </Panel>
       </div>
-      <div className="grid gap-4 md:grid-cols-2">
+      <div className="grid grid-cols-1 gap-x-4 md:grid-cols-2">
         <Panel title="Clients seen" actions={<Link to="/w/$slug/clients" params={{ slug }} className={buttonClass("plain", true)}>Connect one</Link>}>
           <Loaded query={tasks} rows={2}>{(items) => <Clients tasks={items} />}</Loaded>
         </Panel>

@@ -79,7 +79,7 @@ function Welcome({ slug }: { slug: string }) {
           </Button>
         )}
       </section>
-      <div className="grid w-full gap-4 md:grid-cols-2">
+      <div className="grid w-full grid-cols-1 gap-4 md:grid-cols-2">
         <section className="rounded-md border border-line bg-surface p-4">
           <h2 className="text-item">Connect an agent</h2>
           <p className="my-2 text-ink2">Claude Code, Codex, Cursor, VS Code and others, over MCP.</p>

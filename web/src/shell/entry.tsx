@@ -1,6 +1,7 @@
 // Addresses without a workspace: find the one that is meant, and go there.
 import { useQuery } from "@tanstack/react-query";
-import { Navigate, useLocation, useParams } from "@tanstack/react-router";
+import { useLocation, useNavigate, useParams } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { apiOf } from "~/api/client";
 import { entry } from "~/api/queries";
 import { read } from "~/lib/store";
@@ -10,7 +11,7 @@ import { isSignedOut, SignedOut } from "./fallbacks";
 
 export function Entry() {
   const query = useQuery(entry());
-  const page = useLocation().pathname.replace(/^\//, "");
+  const page = useLocation({ select: (location) => location.pathname.replace(/^\//, "") });
   const known = query.data?.workspaces ?? [];
   const slug = known.find((w) => w.slug === read("workspace"))?.slug ?? query.data?.me.workspace.slug;
   const fresh = useQuery({
@@ -27,10 +28,10 @@ export function Entry() {
   });
   if (query.error) return isSignedOut(query.error) ? <SignedOut /> : <Failed error={query.error} retry={() => void query.refetch()} />;
   if (slug === undefined) return <Skeleton />;
-  if (page !== "") return <Navigate to={`/w/${encodeURIComponent(slug)}/${page === "home" ? "" : page}` as "/"} replace />;
+  if (page !== "") return <Go to={`/w/${encodeURIComponent(slug)}/${page === "home" ? "" : page}`} />;
   if (fresh.isPending) return <Skeleton />;
-  if (fresh.data) return <Navigate to="/welcome" replace />;
-  return <Navigate to="/w/$slug" params={{ slug }} replace />;
+  if (fresh.data) return <Go to="/welcome" />;
+  return <Go to={`/w/${encodeURIComponent(slug)}`} />;
 }
 
 /** A link to one thing that does not name its workspace: the thing's task does. */
@@ -50,7 +51,14 @@ export function Forward({ to }: { to: "approvals" | "tasks" }) {
   });
   if (query.error) return isSignedOut(query.error) ? <SignedOut /> : <Failed error={query.error} retry={() => void query.refetch()} />;
   if (query.data === undefined) return <Skeleton />;
-  return <Navigate to={`/w/${encodeURIComponent(query.data)}/${to}/${encodeURIComponent(id)}` as "/"} replace />;
+  return <Go to={`/w/${encodeURIComponent(query.data)}/${to}/${encodeURIComponent(id)}`} />;
+}
+
+/** Goes there once, however often what stands around it is drawn meanwhile. */
+function Go({ to }: { to: string }) {
+  const navigate = useNavigate();
+  useEffect(() => void navigate({ href: to, replace: true }), [navigate, to]);
+  return <Skeleton />;
 }
 
 function Failed({ error, retry }: { error: unknown; retry: () => void }) {

@@ -12,7 +12,7 @@ export function Help({ open, onClose }: { open: boolean; onClose: () => void }) 
         <input type="checkbox" checked={letters !== "off"} onChange={(event) => setLetters(event.target.checked ? null : "off")} />
         Single letters act outside of fields
       </label>
-      <div className="grid gap-6 md:grid-cols-2">
+      <div className="grid grid-cols-1 gap-6 md:grid-cols-2">
         {open &&
           allGroups().map((group, i) => (
             <section key={i}>

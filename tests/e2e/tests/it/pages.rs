@@ -33,7 +33,10 @@ async fn every_page_is_the_frame_and_nothing_else_is(database: Database) {
         assert_eq!(page.headers()[CACHE_CONTROL], "no-store", "{path}");
         let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str();
         let policy = policy.expect("text").to_owned();
-        assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
         let text = page.text().await.expect("a page");
         if text.contains("id=\"root\"") {

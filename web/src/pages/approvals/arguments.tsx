@@ -13,10 +13,15 @@ export const VIEWS = ["form", "json", "request"] as const;
 export type View = (typeof VIEWS)[number];
 const LABELS: Record<View, string> = { form: "Form", json: "JSON", request: "Request" };
 
-/** Whether everything has been in front of the person: unfolded, and scrolled to its end. */
-export function useReveal(value: unknown, request: unknown, view: View) {
-  const [unfolded, setUnfolded] = useState(false);
-  const [seen, setSeen] = useState(false);
+/**
+ * Whether everything has been in front of the person: unfolded, and scrolled to its end. It counts for
+ * the digest it was said of: what changes meanwhile has not been seen.
+ */
+export function useReveal(digest: string, value: unknown, request: unknown, view: View) {
+  const [unfoldedOf, setUnfoldedOf] = useState("");
+  const [seenOf, setSeenOf] = useState("");
+  const unfolded = unfoldedOf === digest;
+  const seen = seenOf === digest;
   const end = useRef<HTMLDivElement>(null);
   const isLong = view === "form" ? longest(value) > FOLD : pretty(view === "json" ? value : request).length > FOLD * 2;
   const isWhole = unfolded || !isLong;
@@ -24,19 +29,19 @@ export function useReveal(value: unknown, request: unknown, view: View) {
     const node = end.current;
     if (!node || !isWhole || seen) return;
     const watcher = new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) setSeen(true);
+      if (entries.some((entry) => entry.isIntersecting)) setSeenOf(digest);
     });
     watcher.observe(node);
     return () => watcher.disconnect();
-  }, [isWhole, seen, view]);
+  }, [isWhole, seen, view, digest]);
   return {
     unfolded: isWhole,
     isRevealed: seen,
     end,
-    unfold: () => setUnfolded(true),
+    unfold: () => setUnfoldedOf(digest),
     /** Unfolds and brings the end in front of the person. */
     revealAll: () => {
-      setUnfolded(true);
+      setUnfoldedOf(digest);
       requestAnimationFrame(() => requestAnimationFrame(() => end.current?.scrollIntoView({ block: "end" })));
     },
   };

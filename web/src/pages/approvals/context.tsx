@@ -56,7 +56,7 @@ export function CodeContext({ approval, task }: { approval: Approval; task: Task
             {earlier.slice(-8).map((call) => (
               <li key={call.id} className="flex gap-3">
                 <span className="min-w-0 flex-1 truncate">
-                  {call.sequence}. <ToolPath path={call.tool} />
+                  {call.sequence}. <span className="font-mono"><Seen text={call.tool} /></span>
                 </span>
                 <Status of={call.status} />
               </li>

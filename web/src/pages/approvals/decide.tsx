@@ -39,7 +39,6 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
   const cancel = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     shownAt.current = performance.now();
-    setError(null);
   }, [approval.id, approval.digest]);
 
   const again = approval.question === "send_again";

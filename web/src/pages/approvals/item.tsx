@@ -3,11 +3,12 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { recentApprovals, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
+import { policy, recentApprovals, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
 import { Ago, Button, cx, Facts, Risk, Status, useNow, When } from "~/ui/basics";
 import { Seen, ToolPath } from "~/ui/text";
+import { aboutOf } from "~/pages/policies/words";
 import { Arguments, useReveal, VIEWS, type View } from "./arguments";
 import { CodeContext } from "./context";
 import { Decide } from "./decide";
@@ -19,9 +20,10 @@ export function Item({ approval, onward, onStop, back }: Props) {
   const api = useApi();
   const names = useNames();
   const [view, setView] = useState<View>("form");
-  const reveal = useReveal(approval.arguments, approval.request, view);
+  const reveal = useReveal(approval.digest, approval.arguments, approval.request, view);
   const task = useQuery(oneTask(api, approval.taskId));
   const recent = useQuery({ ...recentApprovals(api), staleTime: 60_000 });
+  const rule = useQuery({ ...policy(api), staleTime: 60_000, enabled: Boolean(approval.rule) }).data?.rules.find((each) => each.id === approval.rule);
   const before = recent.data?.find(
     (each) => each.tool === approval.tool && each.requestedBy === approval.requestedBy && each.id !== approval.id && each.createdAt < approval.createdAt,
   );
@@ -66,12 +68,15 @@ export function Item({ approval, onward, onStop, back }: Props) {
                 [
                   "Why asked",
                   <>
-                    <Seen text={approval.why} />{" "}
                     {approval.rule && (
-                      <Link to="/w/$slug/policies/$id" params={{ slug, id: approval.rule }} className="text-accent underline">
-                        see the rule
-                      </Link>
+                      <>
+                        <Link to="/w/$slug/policies/$id" params={{ slug, id: approval.rule }} className="text-accent underline">
+                          {rule ? <Seen text={rule.note ? `“${rule.note}”` : aboutOf(rule.match)} /> : "the rule"}
+                        </Link>
+                        {rule && ` (${rule.level}, place ${rule.position}): `}
+                      </>
                     )}
+                    <Seen text={approval.why} />
                   </>,
                 ],
                 ["Risk", <RiskReasons approval={approval} isFirst={recent.data ? before === undefined : false} />],

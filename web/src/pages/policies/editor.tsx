@@ -190,7 +190,7 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
       </fieldset>
       <details open={Boolean(draft.except || draft.sources || draft.clients || draft.risks.length)}>
         <summary className="text-accent underline">Narrow it further</summary>
-        <div className="mt-3 grid gap-3 md:grid-cols-2">
+        <div className="mt-3 grid grid-cols-1 gap-3 md:grid-cols-2">
           <Field label="Except tools">
             <input className="field font-mono" value={draft.except} onChange={(event) => set({ except: event.target.value })} />
           </Field>
@@ -214,7 +214,7 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
         </div>
       </details>
       {draft.effect === "ask" && (
-        <div className="grid gap-3 md:grid-cols-2">
+        <div className="grid grid-cols-1 gap-3 md:grid-cols-2">
           <Field label="Expires after minutes" hint="Empty: as the workspace says, 30.">
             <input className="field" inputMode="numeric" value={draft.waitMinutes} onChange={(event) => set({ waitMinutes: event.target.value.replace(/[^\d.]/g, "") })} />
           </Field>
@@ -234,7 +234,7 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
           </div>
         </div>
       )}
-      <div className="grid gap-3 md:grid-cols-2">
+      <div className="grid grid-cols-1 gap-3 md:grid-cols-2">
         <Field label="Until" hint="Empty: no end.">
           <input className="field" type="datetime-local" value={draft.until} onChange={(event) => set({ until: event.target.value })} />
         </Field>

@@ -33,7 +33,7 @@ export function PolicyHistoryPage() {
           items.length === 0 ? (
             <Empty>No rule has been changed yet.</Empty>
           ) : (
-            <div className="grid gap-4 lg:grid-cols-2">
+            <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
               <ol className="rounded-md border border-line bg-surface">
                 {items.map((each) => (
                   <li key={each.version} className={cx("border-b border-line last:border-0", each.version === at && "bg-select")}>

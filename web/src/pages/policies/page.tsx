@@ -42,7 +42,7 @@ export function PoliciesPage() {
       </p>
       <Loaded query={query}>
         {(data) => (
-          <div className="grid gap-4 lg:grid-cols-2">
+          <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
             <div className={cx(id && "hidden lg:block")}>
               {LEVELS.map((level) => (
                 <Level key={level} level={level} rules={data.rules.filter((each) => each.level === level)} all={data.rules} at={id} />

@@ -104,7 +104,7 @@ function LimitRow({ limit, needs, onChange }: { limit: Limit; needs: string | un
       <label htmlFor={`limit-${limit.name}`} className="min-w-0 flex-1 basis-72">
         <code>{limit.name}</code>
         <span className="block text-meta text-ink2">
-          {limit.description} {limit.lowest.toLocaleString("en")} to {limit.highest.toLocaleString("en")}, {limit.default.toLocaleString("en")} by default.
+          {limit.description}; {limit.lowest.toLocaleString("en")} to {limit.highest.toLocaleString("en")}, {limit.default.toLocaleString("en")} by default.
         </span>
       </label>
       <input id={`limit-${limit.name}`} className="field w-36 text-right font-mono" inputMode="numeric" value={text} aria-invalid={!isFine} disabled={needs !== undefined} onChange={(event) => setText(event.target.value.replace(/\D/g, ""))} />

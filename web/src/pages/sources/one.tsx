@@ -171,7 +171,7 @@ function Difference({ of }: { of: Report }) {
   const parts = [["+ Added", of.added], ["− Removed", of.removed], ["~ Changed", of.changed]] as const;
   if (parts.every(([, paths]) => paths.length === 0)) return <p className="p-3">Nothing: the description is the same.</p>;
   return (
-    <div className="grid gap-4 p-3 md:grid-cols-3">
+    <div className="grid grid-cols-1 gap-4 p-3 md:grid-cols-3">
       {parts.map(([name, paths]) => (
         <section key={name}>
           <h3 className="text-ink2">

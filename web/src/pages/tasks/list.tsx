@@ -165,8 +165,8 @@ export function TasksPage() {
             sessionStorage.setItem(`tasks:${key.join()}`, String(event.currentTarget.scrollTop));
           }}
         >
-          <div role="row" className={cx(GRID, "sticky top-0 z-10 border-b border-line bg-bg text-meta text-ink3")}>
-            <span role="columnheader" className="sr-only">Select</span>
+          <div role="row" aria-rowindex={1} className={cx(GRID, "sticky top-0 z-10 border-b border-line bg-bg text-meta text-ink3")}>
+            <span role="columnheader"><span className="sr-only">Select</span></span>
             <span role="columnheader">Status</span>
             <span role="columnheader">Task</span>
             <span role="columnheader" className={WIDE}>Client</span>

@@ -5,7 +5,7 @@ import { useMemo, useRef, useState } from "react";
 import type { Call, Task } from "~/api/client";
 import { span } from "~/lib/time";
 import { Button, cx, Decision, Status, useNow } from "~/ui/basics";
-import { ToolPath } from "~/ui/text";
+import { Seen, ToolPath } from "~/ui/text";
 import { Tall } from "./list";
 import { OPEN } from "./title";
 
@@ -52,7 +52,7 @@ export function Timeline({ task, calls, selected, onSelect }: Props) {
         <>
           <div className="relative mr-3 ml-[46%] h-5 shrink-0 text-meta text-ink3" aria-hidden>
             {[0, 0.5, 1].map((share) => (
-              <span key={share} className={cx("absolute top-0.5", share === 1 && "-translate-x-full", share === 0.5 && "-translate-x-1/2")} style={{ left: `${share * 100}%` }}>
+              <span key={share} className={cx("absolute top-0.5 whitespace-nowrap", share === 1 && "-translate-x-full", share === 0.5 && "-translate-x-1/2")} style={{ left: `${share * 100}%` }}>
                 {span(whole * share)}
               </span>
             ))}
@@ -95,7 +95,7 @@ function LineRow({ line, start, whole, isSelected, onSelect, top }: LineProps) {
       <span className="flex w-[46%] min-w-0 shrink-0 items-center gap-2 pr-2 pl-3">
         <span className="w-7 shrink-0 text-right font-mono text-ink3">{line.sequence ?? ""}</span>
         <span className="min-w-0 flex-1 truncate" title={line.label}>
-          {line.sequence === null ? line.label : <ToolPath path={line.label} />}
+          {line.sequence === null ? line.label : <span className="font-mono"><Seen text={line.label} /></span>}
         </span>
         <span className="shrink-0 font-mono text-meta text-ink2">{line.text}</span>
       </span>
