@@ -73,6 +73,7 @@ fn measure(what: &str, policy: &Policy) {
         risk: Risk::Write,
         review: Review::LookedAt,
         arguments: Some(&arguments),
+        also: &[],
         account_id: &account,
         role: Role::Member,
         client: "a client",

@@ -187,22 +187,6 @@ pub enum ApiKeyLocation {
     Cookie,
 }
 
-/// What a description says of one way to get an OAuth token: hints, judged when somebody connects.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct OAuthHint {
-    /// Where a person's browser is sent.
-    pub authorization_url: Option<String>,
-    /// Where tokens are given out.
-    pub token_url: Option<String>,
-    /// Where a device asks for a code.
-    pub device_url: Option<String>,
-    /// The address of OpenID Connect metadata.
-    pub openid_url: Option<String>,
-    /// The scopes that it names.
-    pub scopes: Vec<String>,
-}
-
 /// A source of tools in a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {

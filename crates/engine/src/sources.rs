@@ -107,7 +107,7 @@ impl Engine {
             let newcomer = Arc::new(newcomer);
             let source = self
                 .commit(&scope, {
-                    let scope = scope.clone();
+                    let (scope, caller) = (scope.clone(), caller.clone());
                     move |tx| {
                         let there = store::sources::list(tx, &scope)?;
                         make_sure_of_room(tx, &scope, there.len())?;
@@ -142,6 +142,7 @@ impl Engine {
                     value,
                     scope: CredentialScope::Workspace,
                     auth,
+                    label: String::new(),
                 };
                 self.set_credential(&caller, credential).await?;
             }

@@ -17,7 +17,7 @@ pub(crate) use credential::{connect, credential};
 pub(crate) use time::instant;
 
 use crate::error::Failure;
-use api::{audit, events, system, tasks, tools};
+use api::{audit, events, sources, system, tasks, tools};
 use domain::approval::Approval;
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};

@@ -221,6 +221,9 @@ pub fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &SourceId) -> Result<bool, Err
     )?;
     tx.execute(
         "delete from source_traffic where source_id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+    )?;
+    tx.execute(
         "delete from oauth_connects where source_id = $1 and workspace_id = $2",
         &params![id, scope.workspace_id()],
     )?;

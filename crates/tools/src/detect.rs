@@ -70,6 +70,7 @@ impl Parsed {
                 })?;
                 graphql::Parsed::parse(text).map(|p| Self(Kind::GraphQl(Box::new(p))))
             }
+            SourceKind::Mcp => Err(ImportError::NotMcp),
         }
     }
 

@@ -45,6 +45,12 @@ pub enum ImportError {
         /// What was found.
         found: String,
     },
+    /// The text is no MCP server, and cannot be one.
+    #[error(
+        "an MCP server is no document: give its address, its command after --, or an mcp.json that \
+         names it"
+    )]
+    NotMcp,
     /// An OpenAPI version that is not read.
     #[error(
         "expected OpenAPI 3.0, 3.1 or 3.2, or Swagger 2.0, found version {found}; convert the document \

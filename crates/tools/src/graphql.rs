@@ -132,6 +132,7 @@ impl Parsed {
             title: title(options.location),
             base_url,
             auth: Vec::new(),
+            oauth: Vec::new(),
             definitions: Value::Object(collected.definitions),
             tools: collected.tools,
             warnings: self.warnings.finish(),

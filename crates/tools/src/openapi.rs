@@ -33,8 +33,10 @@ pub(crate) mod answer_form {
 }
 
 pub use external::{local_address, local_path};
-/// What the import of other kinds of sources shares with this one.
-pub(crate) mod shared {
+
+/// What the import of other kinds of sources makes use of.
+pub(crate) mod lent {
+    pub(crate) use super::closure::Closure;
     pub(crate) use super::document::Document;
     pub(crate) use super::keywords::described;
     pub(crate) use super::names::{segment, visible_text, words};

@@ -325,6 +325,7 @@ fn an_unreviewed_tool_asks_where_the_rules_would_allow_and_nothing_becomes_milde
             risk,
             review: Review::Unreviewed,
             arguments: None,
+            also: &[],
             account_id: &account,
             role: Role::Member,
             client: "claude-code",

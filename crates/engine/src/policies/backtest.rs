@@ -13,7 +13,6 @@ use domain::{AccountId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use store::recorded::{Recorded, RecordedFilter};
-use tools::Catalog;
 
 /// Calls that are looked at unless a caller says otherwise.
 const CALLS: u32 = 1_000;

@@ -75,7 +75,7 @@ impl Engine {
                     self.inner
                         .store
                         .read(move |r| {
-                            let context = Context::read(r, &scope, &approval, catalog)?;
+                            let context = Context::read(r, &scope, &approval, catalog.clone())?;
                             let policy =
                                 store::policies::policy(r, &scope, Some(&caller.account_id))?;
                             let id = RuleId::from_bits(entropy::bits());

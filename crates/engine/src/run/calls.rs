@@ -337,7 +337,8 @@ impl Sending {
                 tool: &tool,
                 source: &source,
                 prepared: &prepared,
-                credentials: &credentials,
+                attachments: &credentials.attachments,
+                hidden: &credentials.hidden,
                 bytes_max: self.bytes_max,
             };
             self.engine.call_mcp(admission, call).await

@@ -7,16 +7,16 @@ use super::found::Found;
 use super::refresh::ReadAgain;
 use super::{Doubtful, DryRun, FirstCredential, NewSource};
 use crate::{Engine, Error, aside};
-use domain::access::{Caller, Channel, Permission, Scope};
+use domain::access::{Caller, Permission, Scope};
 use domain::call::Admission;
 use domain::credential::Secret;
 use domain::event::EventKind;
 use domain::source::{ApiKeyLocation, AuthScheme, Origin, Source, SourceKind, SourceStatus};
-use domain::tool::{Tool, ToolError, ToolErrorCode};
+use domain::tool::{Tool, ToolErrorCode};
 use domain::{AccountId, SourceId};
 use serde_json::json;
 use tools::{
-    Attachment, Credentials, HintTrust, Import, ImportOptions, Invoked, McpChange, McpListing, McpPerson,
+    Attachment, HintTrust, Import, ImportOptions, Invoked, McpChange, McpListing, McpPerson,
     McpServer, McpWay, Prepared, SourceTools,
 };
 
@@ -41,7 +41,8 @@ pub(crate) struct McpCall<'a> {
     pub(crate) tool: &'a Tool,
     pub(crate) source: &'a SourceTools,
     pub(crate) prepared: &'a Prepared,
-    pub(crate) credentials: &'a Credentials<'a>,
+    pub(crate) attachments: &'a [Attachment],
+    pub(crate) hidden: &'a [Secret],
     pub(crate) bytes_max: u64,
 }
 
@@ -239,8 +240,8 @@ impl Engine {
         let person = McpPerson {
             scope: call.scope,
             account: call.account,
-            attachments: &call.credentials.attachments,
-            hidden: &call.credentials.hidden,
+            attachments: call.attachments,
+            hidden: call.hidden,
         };
         let servers = &self.inner.mcp;
         let sent = servers.call(
@@ -377,6 +378,8 @@ async fn imported(
 /// A source whose tools are not known yet.
 fn nothing_yet(way: &McpWay, name: &str) -> Import {
     Import {
+        evidence: "MCP, a server that wants a credential".to_owned(),
+        oauth: Vec::new(),
         kind: SourceKind::Mcp,
         version: String::new(),
         title: name.to_owned(),

@@ -6,7 +6,7 @@
 
 use domain::SourceId;
 use domain::Timestamp;
-use domain::source::{Origin, Source, SourceKind, SourceStatus};
+use domain::source::{Origin, Source, SourceKind, SourceStatus, Upkeep};
 use domain::tool::{Risk, Tool};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -76,12 +76,14 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         allow_private: false,
         headers: Vec::new(),
         idempotent: Vec::new(),
+        trust_hints: false,
         status: SourceStatus::Ready,
         tool_count: tools.len() as u32,
         warnings: Vec::new(),
         document_digest: String::new(),
         created_at: Timestamp(0),
         refreshed_at: Timestamp(0),
+        upkeep: Upkeep::default(),
     };
     SourceTools {
         source,
@@ -151,7 +153,8 @@ pub(crate) fn from_lines(tools: &Path, queries: &Path) -> Set {
     });
     let queries_of = lines(queries);
     let asked = queries_of.iter().map(|row| {
-        let wanted = strings(&row["tools"]).iter().map(|n| path(n)).collect();
+        let wanted = strings(&row["tools"]);
+        let wanted = wanted.iter().map(|n| path(n)).collect();
         (text(row, "query").to_owned(), wanted)
     });
     Set {

@@ -7,7 +7,7 @@ use super::{Asked, Egress, Outgoing, REDIRECTS_MAX, Reach, host_of, join, parse}
 use crate::error::FetchError;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
+use tokio::time::Instant;
 use url::Url;
 
 /// By what a server recognizes a document that it gave before (RFC 9110, section 8.8).

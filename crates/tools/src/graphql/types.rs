@@ -6,7 +6,7 @@
 
 use super::schema::Schema;
 use crate::openapi::Warnings;
-use crate::openapi::shared::described;
+use crate::openapi::lent::described;
 use apollo_compiler::Node;
 use apollo_compiler::ast::{DirectiveList, InputValueDefinition, Type, Value as Literal};
 use apollo_compiler::schema::{EnumType, ExtendedType, InputObjectType, ScalarType};

@@ -145,6 +145,7 @@ impl Call<'_> {
                 headers: Vec::new(),
                 data,
                 bytes,
+                failed: None,
             }),
             Outcome::Failed(words, data) => {
                 let words = if words.is_empty() {

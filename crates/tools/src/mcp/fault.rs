@@ -173,7 +173,7 @@ impl From<Fault> for McpError {
 
 /// A text of somebody else's, on one line and not too long.
 pub(super) fn shortened(text: &str) -> String {
-    let (text, _) = crate::openapi::shared::visible_text(text);
+    let (text, _) = crate::openapi::lent::visible_text(text);
     match text.char_indices().nth(300) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

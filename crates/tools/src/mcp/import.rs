@@ -7,8 +7,8 @@ use super::limits::{DESCRIPTION_CHARS_MAX, SCHEMA_BYTES_MAX};
 use super::session::Identity;
 use super::wire::STATELESS;
 use crate::error::ImportError;
-use crate::openapi::shared::{Document, Schemas, described, segment, words};
-use crate::openapi::{Closure, Import, ImportOptions, Warnings};
+use crate::openapi::lent::{Closure, Document, Schemas, described, segment, words};
+use crate::openapi::{Import, ImportOptions, Warnings};
 use domain::canonical::{canonical, sha256_hex};
 use domain::source::SourceKind;
 use domain::tool::{Risk, Tool, fold_path};
@@ -134,6 +134,8 @@ impl McpListing {
         tools.sort_by(|a, b| a.path.cmp(&b.path));
         let title = &self.identity.title;
         Ok(Import {
+            evidence: self.evidence(),
+            oauth: Vec::new(),
             kind: SourceKind::Mcp,
             version: self.version.clone(),
             title: if title.is_empty() {
@@ -234,6 +236,7 @@ fn schemas_of(offered: &BTreeMap<&str, &Value>, warnings: &mut Warnings) -> Docu
         }
     }
     Document {
+        has_directions: false,
         root: json!({ "schemas": all }),
         version: "3.1.0".to_owned(),
     }

@@ -3,7 +3,7 @@
 use domain::call::{Admission, Binding};
 use domain::credential::Secret;
 use domain::policy::{Decision, Effect};
-use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus, Upkeep};
+use domain::source::{AuthScheme, Origin, Source, SourceStatus, Upkeep};
 use domain::tool::{Tool, ToolError};
 use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};

@@ -92,7 +92,7 @@ fn kinds_are_told_apart_with_evidence() {
         let import = schema(&text);
         assert_eq!((import.kind, import.evidence.as_str()), (kind, evidence));
     }
-    let wrong = |kind, text: &str| Parsed::parse_as(kind, text.as_bytes()).err().unwrap().to_string();
+    let wrong = |kind, text: &str| Parsed::parse_as(kind, text.as_bytes(), None).err().unwrap().to_string();
     assert!(wrong(SourceKind::OpenApi, "type Query { a: Int }").contains("OpenAPI"));
     assert!(wrong(SourceKind::GraphQl, "{\"openapi\": \"3.1.0\"}").contains("__schema"));
     assert!(wrong(SourceKind::GraphQl, "type Query {\n  a: Int\n  b Int\n}").contains("line 3, column"));
@@ -438,10 +438,10 @@ fn hostile_schemas_are_survived() {
 
     // Depth that would end a careless reader is refused with a place.
     let deep = format!("type Query {{ a(x: Int = {}1{}): Int }}", "[".repeat(100_000), "]".repeat(100_000));
-    let refused = Parsed::parse_as(SourceKind::GraphQl, deep.as_bytes()).err().unwrap();
+    let refused = Parsed::parse_as(SourceKind::GraphQl, deep.as_bytes(), None).err().unwrap();
     assert!(refused.to_string().contains("line 1"), "{refused}");
     let wrapped = format!("type Query {{ a: {}Int{} }}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(Parsed::parse_as(SourceKind::GraphQl, wrapped.as_bytes()).is_err());
+    assert!(Parsed::parse_as(SourceKind::GraphQl, wrapped.as_bytes(), None).is_err());
 
     // Defaults that go round in circles, a union of everything, an enormous enumeration.
     let values: String = (0..20_000).map(|i| format!("V{i} ")).collect();

@@ -7,7 +7,7 @@ mod people;
 use crate::fixture::{admission, limits};
 use crate::upstream::{Reply, Seen, Upstream, answer, ok};
 use domain::access::{Caller, Channel, Permission};
-use domain::source::{Origin, Source, SourceKind, SourceStatus};
+use domain::source::{Origin, Source, SourceKind, SourceStatus, Upkeep};
 use domain::tenancy::Role;
 use domain::tool::ToolError;
 use domain::{AccountId, OrganizationId, SourceId, Timestamp, WorkspaceId};
@@ -81,6 +81,7 @@ async fn connected(
         document_digest: import.document_digest,
         created_at: Timestamp(0),
         refreshed_at: Timestamp(0),
+        upkeep: Upkeep::default(),
     };
     let tools = SourceTools {
         source,
@@ -115,10 +116,12 @@ async fn call(
         scope: &scope,
         account: &caller.account_id,
         attachments,
+        hidden: &[],
     };
     servers
         .call(admission(tool), tool, source, &read, person, 1 << 20)
         .await
+        .answer
 }
 
 async fn value(servers: &McpServers, source: &SourceTools, path: &str, args: Value) -> Value {
@@ -555,6 +558,7 @@ async fn a_decision_for_another_definition_sends_nothing() {
         scope: &scope,
         account: &caller.account_id,
         attachments: &[],
+        hidden: &[],
     };
     let (a, b) = (&source.tools[0], &source.tools[1]);
     let for_a = tools::prepare(a, &source, &json!({})).unwrap();
@@ -569,7 +573,7 @@ async fn a_decision_for_another_definition_sends_nothing() {
             person,
             1 << 20,
         );
-        assert_eq!(sent.await.unwrap_err().code.as_str(), "internal");
+        assert_eq!(sent.await.answer.unwrap_err().code.as_str(), "internal");
     }
     assert!(calls(&upstream, "tools/call").is_empty());
 }

@@ -29,6 +29,7 @@ fn things(url: &str) -> SourceTools {
 async fn call(source: &SourceTools, path: &str, newer: Option<&str>) -> (Invoked, usize) {
     let tool = source.tools.iter().find(|t| t.path == path).unwrap();
     let prepared = tools::prepare(tool, source, &json!({})).unwrap();
+    let invoker = Invoker::new(Egress::new(limits()));
     let asked = Arc::new(AtomicUsize::new(0));
     let (count, newer) = (Arc::clone(&asked), newer.map(str::to_owned));
     let renew: Renew<'_> = Box::new(move || {
@@ -45,7 +46,6 @@ async fn call(source: &SourceTools, path: &str, newer: Option<&str>) -> (Invoked
         renew: Some(renew),
         ..Credentials::default()
     };
-    let invoker = Invoker::new(Egress::new(limits()));
     let invoked = invoker
         .invoke(
             admission(tool),
