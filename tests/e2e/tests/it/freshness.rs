@@ -304,6 +304,8 @@ async fn one_broken_source_touches_no_other(database: Database) {
 
 async fn what_is_wrong_with_a_source_has_a_reason(database: Database) {
     let (server, described) = shelf(database, &[LIST, PUT]).await;
+    let credential = json!({ "source": "shelf", "value": "x", "auth": "bearer" });
+    server.post("/credentials", credential).await;
     let codes = |health: &Value| -> Vec<String> {
         let reasons = health["reasons"].as_array().expect("reasons").iter();
         reasons
@@ -388,7 +390,7 @@ async fn what_is_no_description_says_what_came_back(database: Database) {
     };
     described.say("<!DOCTYPE html><title>A page</title>");
     let page = add("/openapi.json").await;
-    let told = page["detail"].as_str().expect("a sentence").to_owned();
+    let told = page["title"].as_str().expect("a sentence").to_owned();
     for word in [
         "200",
         "application/json",
@@ -398,8 +400,14 @@ async fn what_is_no_description_says_what_came_back(database: Database) {
     ] {
         assert!(told.contains(word), "{word} in {told}");
     }
+    let tried = page["details"]["tried"].as_array().expect("what was tried");
+    assert_eq!(tried[0]["status"], 200, "{page:#}");
+    assert_eq!(
+        tried[0]["beginsWith"],
+        "<!DOCTYPE html><title>A page</title>"
+    );
     described.say("\u{1b}[31m{ nonsense");
-    let told = add("/openapi.json").await["detail"]
+    let told = add("/openapi.json").await["title"]
         .as_str()
         .expect("a sentence")
         .to_owned();
@@ -407,7 +415,7 @@ async fn what_is_no_description_says_what_came_back(database: Database) {
         told.contains("it answered 200") && told.contains("\\u{1b}[31m"),
         "{told}"
     );
-    let told = add("/nowhere").await["detail"]
+    let told = add("/nowhere").await["title"]
         .as_str()
         .expect("a sentence")
         .to_owned();
