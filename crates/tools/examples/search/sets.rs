@@ -147,7 +147,8 @@ pub(crate) fn first(catalog: &Catalog, text: &str, limit: usize) -> Vec<String> 
 /// A set from two files of JSON lines: `{ "name", "description", "arguments"? }` for each tool, and
 /// `{ "query", "tools" }` for each query.
 pub(crate) fn from_lines(tools: &Path, queries: &Path) -> Set {
-    let tools = lines(tools).iter().map(|row| {
+    let tools = lines(tools);
+    let tools = tools.iter().map(|row| {
         let arguments = strings(&row["arguments"]);
         tool(text(row, "name"), text(row, "description"), &arguments)
     });

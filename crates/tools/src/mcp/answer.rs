@@ -208,7 +208,7 @@ mod tests {
             ),
             (json!({ "content": [] }), false, Value::Null),
             (json!({}), false, Value::Null),
-            (json!({ "content": [image] }), false, file),
+            (json!({ "content": [image] }), false, file.clone()),
             (
                 json!({ "content": [text("a"), image] }),
                 false,
