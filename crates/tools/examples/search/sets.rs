@@ -145,12 +145,13 @@ pub(crate) fn first(catalog: &Catalog, text: &str, limit: usize) -> Vec<String> 
 /// A set from two files of JSON lines: `{ "name", "description", "arguments"? }` for each tool, and
 /// `{ "query", "tools" }` for each query.
 pub(crate) fn from_lines(tools: &Path, queries: &Path) -> Set {
-    let tools = lines(tools).iter().map(|row| {
+    let described = lines(tools);
+    let tools = described.iter().map(|row| {
         let arguments = strings(&row["arguments"]);
         tool(text(row, "name"), text(row, "description"), &arguments)
     });
-    let queries_of = lines(queries);
-    let asked = queries_of.iter().map(|row| {
+    let asked = lines(queries);
+    let asked = asked.iter().map(|row| {
         let wanted = strings(&row["tools"]).iter().map(|n| path(n)).collect();
         (text(row, "query").to_owned(), wanted)
     });
