@@ -7,7 +7,7 @@ mod clean;
 
 use crate::nearest::{distance, tolerance};
 use crate::scan::KnownNames;
-use crate::search::{Index, Match, Segment, Stemming};
+use crate::search::{Index, Match, Segment, Stemming, without_tail};
 use crate::typings::{self, Shown};
 use domain::source::{Review, Source, SourceStatus};
 use domain::tool::{Risk, Tool, fold_path};
@@ -254,7 +254,8 @@ impl Catalog {
 
     /// The tools that fit a query best, best first. An empty query enumerates in order of path.
     ///
-    /// `total` counts the visible tools that share a word with the query.
+    /// `total` counts the visible tools that fit: those that share words with the query, less those
+    /// that fit ten times worse than the best.
     #[must_use]
     pub fn search(&self, query: &Query, visible: &dyn Fn(&Tool) -> bool) -> Found {
         if query.text.trim().is_empty() {
@@ -262,7 +263,12 @@ impl Catalog {
         }
         let mut fitting = self.fitting(query, visible);
         let total = fitting.len();
-        let better = |a: &Match, b: &Match| b.score.total_cmp(&a.score).then(a.tool.cmp(&b.tool));
+        // Of equals the one that does less comes first.
+        let risk = |m: &Match| self.0.tools[m.tool as usize].0.risk;
+        let better = |a: &Match, b: &Match| {
+            let scores = b.score.total_cmp(&a.score);
+            scores.then_with(|| (risk(a), a.tool).cmp(&(risk(b), b.tool)))
+        };
         // Only what is shown is put in order.
         let end = query.offset.saturating_add(query.limit);
         if end < total {
@@ -298,6 +304,8 @@ impl Catalog {
             .index
             .matches(&query.text, self.sources_within(query), &path_of);
         fitting.retain(|m| inside(m.tool as usize) && visible(&self.0.tools[m.tool as usize].0));
+        // Only now, so that no tool that may not be seen moves the bar.
+        without_tail(&mut fitting);
         fitting
     }
 

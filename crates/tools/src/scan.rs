@@ -65,6 +65,7 @@ pub fn scan(import: &Import, known: &KnownNames) -> Vec<Finding> {
         .map(|t| names::folded_end(&t.path))
         .collect();
     let mut text = |tools: &[&str], place, at: &str, text: &str| {
+        let text = &*hidden::restored(text);
         let mut hits = hits(text, 0);
         if matches!(place, Place::Description | Place::Parameter) {
             hits.extend(known.mentions(text, source, &own));
@@ -89,6 +90,7 @@ pub fn scan(import: &Import, known: &KnownNames) -> Vec<Finding> {
 /// The same for one text apart from any description: what a server says of itself, an error.
 #[must_use]
 pub fn scan_text(place: Place, text: &str) -> Vec<Finding> {
+    let text = &*hidden::restored(text);
     let hits = hits(text, 0);
     settle(hits.iter().map(|h| finding(place, "", text, h)).collect())
 }

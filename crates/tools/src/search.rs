@@ -52,6 +52,18 @@ pub(crate) struct Match {
     pub(crate) tool: u32,
     /// How well it fits; more is better.
     pub(crate) score: f32,
+    /// Whether the query names it whole.
+    pub(crate) is_named: bool,
+}
+
+/// A tool that fits worse than the best by more than this shares a word with the query by chance.
+const TAIL: f32 = 0.1;
+
+/// Leaves out what shares a word with the query by chance, beside what fits.
+pub(crate) fn without_tail(matches: &mut Vec<Match>) {
+    let plain = matches.iter().filter(|m| !m.is_named);
+    let best = plain.map(|m| m.score).fold(0.0, f32::max);
+    matches.retain(|m| m.is_named || m.score >= best * TAIL);
 }
 
 /// The index of one catalog: a segment for each source, one after the other.
@@ -107,12 +119,13 @@ impl Index {
         let count = self.bases[within.end] as usize - base;
         let mut scores = vec![0_f32; count];
         self.add_words(query, &within, &mut scores);
-        self.add_exact(query, &within, &mut scores, path_of);
+        let named = self.add_exact(query, &within, &mut scores, path_of);
         let tools = scores.iter().enumerate().filter(|(_, score)| **score > 0.0);
         tools
             .map(|(i, score)| Match {
                 tool: (base + i) as u32,
                 score: *score,
+                is_named: named.contains(&(base + i)),
             })
             .collect()
     }
@@ -287,20 +300,21 @@ impl Index {
         near
     }
 
-    /// A query that is a path, or the end of one, wants that tool.
+    /// A query that is a path, or the end of one, wants that tool. Yields the places of those.
     fn add_exact<'p>(
         &self,
         query: &str,
         within: &Range<usize>,
         scores: &mut [f32],
         path_of: &dyn Fn(usize) -> &'p str,
-    ) {
+    ) -> Vec<usize> {
+        let mut named = Vec::new();
         let wanted: String = domain::tool::fold_path(query)
             .chars()
-            .filter(|c| !c.is_whitespace() && *c != '.')
+            .filter(|c| c.is_alphanumeric())
             .collect();
         if wanted.is_empty() {
-            return;
+            return named;
         }
         let base = self.bases[within.start] as usize;
         let top = scores.iter().copied().fold(1.0, f32::max);
@@ -311,8 +325,10 @@ impl Index {
                 let form = exact_forms(path_of(place)).position(|form| form == wanted);
                 if let Some(boost) = form.and_then(|form| EXACT.get(form)) {
                     scores[place - base] += boost * top;
+                    named.push(place);
                 }
             }
         }
+        named
     }
 }

@@ -80,13 +80,14 @@ fn clean(schema: &mut Value) {
         match at {
             Value::Object(map) => {
                 for (key, value) in map {
-                    match value {
-                        Value::String(text) if READ.contains(&key.as_str()) => {
-                            if let Cow::Owned(cleaned) = plain(text) {
-                                *text = cleaned;
-                            }
+                    if let Value::String(text) = value {
+                        if READ.contains(&key.as_str())
+                            && let Cow::Owned(cleaned) = plain(text)
+                        {
+                            *text = cleaned;
                         }
-                        value => stack.push(value),
+                    } else {
+                        stack.push(value);
                     }
                 }
             }

@@ -186,6 +186,37 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text with unseen characters put back where an importer has written them out.
+pub(crate) fn restored(text: &str) -> Cow<'_, str> {
+    const MARK: &str = "\\u{";
+    if !text.contains(MARK) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(MARK) {
+        let after = &rest[at + MARK.len()..];
+        let digits = after.split('}').next().unwrap_or_default();
+        let code = u32::from_str_radix(digits, 16).ok();
+        let unseen = code
+            .and_then(char::from_u32)
+            .filter(|c| class(*c).is_some() && after.len() > digits.len());
+        match unseen {
+            Some(c) => {
+                out.push_str(&rest[..at]);
+                out.push(c);
+                rest = &after[digits.len() + 1..];
+            }
+            None => {
+                out.push_str(&rest[..at + MARK.len()]);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
 /// The text on one line with every unseen character written out: what people are shown.
 pub(crate) fn escaped(text: &str) -> String {
     let found = found(text);
@@ -300,6 +331,7 @@ mod tests {
             .map(|bit| if bit == 1 { '\u{200c}' } else { '\u{200b}' })
             .collect();
         assert_eq!(spelled(&found(&bits)).as_deref(), Some("run"));
+        assert_eq!(restored("a\\u{200B}b\\u{41}\\u{"), "a\u{200b}b\\u{41}\\u{");
         assert_eq!(escaped("a\u{200b}b\u{202e}\n"), "a\\u{200B}b\\u{202E}\\n");
     }
 

@@ -29,8 +29,10 @@ const IMPACT_STEPS: f32 = u16::MAX as f32;
 struct Field {
     /// How much a word in it counts.
     weight: f32,
-    /// Up to how many words its length costs nothing.
+    /// Up to how many words its length is an honest one.
     free: f32,
+    /// What each word after the first costs: a short name says more with its one word.
+    slope: f32,
 }
 
 /// The parts of a tool, in the order of [`words_of`].
@@ -39,31 +41,37 @@ const FIELDS: [Field; 6] = [
     Field {
         weight: 3.0,
         free: 4.0,
+        slope: 0.1,
     },
     // Its group.
     Field {
         weight: 1.0,
         free: 3.0,
+        slope: 0.0,
     },
     // Its source: name and title.
     Field {
         weight: 0.5,
         free: 4.0,
+        slope: 0.0,
     },
     // The first sentence of its description.
     Field {
         weight: 1.2,
         free: 30.0,
+        slope: 0.0,
     },
     // The rest of the description.
     Field {
         weight: 1.0,
         free: 40.0,
+        slope: 0.0,
     },
     // The names of its arguments.
     Field {
         weight: 0.8,
         free: 8.0,
+        slope: 0.0,
     },
 ];
 
@@ -234,7 +242,10 @@ impl<'a> Build<'a> {
         let norms: Vec<f32> = FIELDS
             .iter()
             .zip(lengths)
-            .map(|(field, length)| field.weight / (length as f32 / field.free).max(1.0))
+            .map(|(field, length)| {
+                let more = length.saturating_sub(1) as f32 * field.slope;
+                field.weight / ((length as f32 / field.free).max(1.0) * (1.0 + more))
+            })
             .collect();
         for same in held.chunk_by(|a, b| a.0 == b.0) {
             let frequency: f32 = same

@@ -16,9 +16,9 @@ mod sets;
 
 /// Recall among the first five that each published set must reach.
 const FLOORS: [(&str, f64); 3] = [
-    ("MetaTool single", 0.655),
-    ("MetaTool two-tool", 0.66),
-    ("Seal-Tools dev", 0.72),
+    ("MetaTool single", 0.66),
+    ("MetaTool two-tool", 0.70),
+    ("Seal-Tools dev", 0.82),
 ];
 
 fn published() -> Vec<sets::Set> {
@@ -66,9 +66,15 @@ fn stuffed_descriptions_do_not_win() {
                 .filter(|(text, _)| sets::first(&catalog, text, limit).iter().any(|p| p == path));
             hit.count() as f64 / asked.len() as f64
         };
-        assert!(share("s.spam", 1) <= 0.01, "{}: first", set.name);
-        assert!(share("s.spam", 5) <= 0.03, "{}: among five", set.name);
-        assert!(share("s.unseen", 5) <= 0.01, "{}: unseen words", set.name);
+        for (path, limit, most) in [
+            ("s.spam", 1, 0.01),
+            ("s.spam", 5, 0.05),
+            ("s.unseen", 5, 0.01),
+        ] {
+            let share = share(path, limit);
+            eprintln!("{}: {path} among {limit}: {share:.3}", set.name);
+            assert!(share <= most, "{}: {path} among {limit}: {share}", set.name);
+        }
     }
 }
 
@@ -112,8 +118,8 @@ fn real_apis_are_found() {
         "real APIs: recall {:?}, nDCG@10 {:.3}",
         figures.recall, figures.ndcg
     );
-    assert!(figures.recall[2] >= 0.85, "R@5 {:.3}", figures.recall[2]);
-    assert!(figures.recall[0] >= 0.6, "R@1 {:.3}", figures.recall[0]);
+    assert!(figures.recall[2] >= 0.80, "R@5 {:.3}", figures.recall[2]);
+    assert!(figures.recall[0] >= 0.48, "R@1 {:.3}", figures.recall[0]);
 }
 
 #[test]

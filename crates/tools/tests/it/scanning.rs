@@ -468,11 +468,16 @@ fn agents_read_nothing_that_people_do_not_see() {
     );
     let catalog = Catalog::new(vec![std::sync::Arc::new(source)]);
     let (tool, _) = catalog.lookup("shop.getThing").unwrap();
-    assert_eq!(tool.description, "Gets a thing.");
+    // The importer writes them out; where none did, they are gone. Agents never read them.
+    let unseen = |text: &str| {
+        text.chars()
+            .any(|c| matches!(c as u32, 0x200b | 0xe0000..=0xe007f))
+    };
+    assert!(tool.description.starts_with("Gets a thing.") && !unseen(&tool.description));
     // An approval binds to what was imported, not to how it is shown.
     assert_eq!(tool.digest, before);
     let described = catalog.describe("shop.getThing").unwrap();
-    assert!(described.input.contains("First one"), "{}", described.input);
+    assert!(!unseen(&described.input), "{}", described.input);
     assert!(
         described.input.contains("\"o\\u{200B}ne\""),
         "{}",

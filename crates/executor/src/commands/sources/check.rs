@@ -57,9 +57,10 @@ pub(super) fn check(output: &Output, given: &[PathBuf]) -> Exit {
             output.failure_line(&format!("{}: {why}", one.file));
         }
     }
-    match all.iter().all(|one| one.outcome.is_ok()) {
-        true => Exit::Done,
-        false => Exit::Failed,
+    if all.iter().all(|one| one.outcome.is_ok()) {
+        Exit::Done
+    } else {
+        Exit::Failed
     }
 }
 
