@@ -36,7 +36,7 @@ export default {
     await page.getByText("canceled").first().waitFor();
     await page.getByRole("button", { name: "Run again" }).click();
     await page.waitForFunction((id) => !location.pathname.endsWith(id), task.id);
-    await page.getByRole("link", { name: /Review/ }).waitFor();
+    await page.locator("#main").getByRole("link", { name: /Review/ }).waitFor();
     const { items } = await server.get("/tasks");
     assert.equal(items.length, 2);
     assert.equal(items[0].code, code);
