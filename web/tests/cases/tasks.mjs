@@ -59,7 +59,6 @@ export default {
     await page.getByRole("tab", { name: "Result" }).click();
     await page.getByText("it broke").first().waitFor();
     await page.goBack();
-    await page.goBack();
     await page.waitForURL(/status=failed/);
     assert.equal(await page.getByLabel("Status").inputValue(), "failed");
     await page.getByLabel("Search tasks").fill("nothing like this");
