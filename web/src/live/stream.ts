@@ -163,7 +163,11 @@ export class Live {
     if (gap) this.everything();
     for (const key of keysOf(event)) this.stale.add(key);
     for (const listener of this.listeners) listener(event);
-    if (!this.batch) this.batch = window.setTimeout(() => requestAnimationFrame(() => this.apply()), BATCH_MS);
+    this.batch ||= window.setTimeout(() => {
+      // A page out of sight draws no frames, but its title and notes must tell of what waits.
+      if (document.visibilityState === "hidden") this.apply();
+      else requestAnimationFrame(() => this.apply());
+    }, BATCH_MS);
   }
 
   private apply(): void {

@@ -1,7 +1,7 @@
 // Addresses without a workspace: find the one that is meant, and go there.
 import { useQuery } from "@tanstack/react-query";
-import { useLocation, useNavigate, useParams } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useNavigate, useParams } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
 import { apiOf } from "~/api/client";
 import { entry } from "~/api/queries";
 import { read } from "~/lib/store";
@@ -11,7 +11,8 @@ import { isSignedOut, SignedOut } from "./fallbacks";
 
 export function Entry() {
   const query = useQuery(entry());
-  const page = useLocation({ select: (location) => location.pathname.replace(/^\//, "") });
+  // As it was at first: the address is another as soon as the way to the workspace has begun.
+  const [page] = useState(() => location.pathname.slice(1));
   const known = query.data?.workspaces ?? [];
   const slug = known.find((w) => w.slug === read("workspace"))?.slug ?? query.data?.me.workspace.slug;
   const fresh = useQuery({

@@ -11,7 +11,7 @@ export default {
     await page.waitForURL("**/welcome");
     await page.getByRole("button", { name: "Run the first program" }).click();
     await page.waitForURL("**/tasks/task_*");
-    const review = page.getByRole("link", { name: /Review/ });
+    const review = page.locator("#main").getByRole("link", { name: /Review/ });
     await review.waitFor();
     await page.getByRole("button", { name: /Call .*payments\.create, waiting/ }).waitFor();
     await review.click();

@@ -26,7 +26,7 @@ export default {
     await page.getByRole("button", { name: "Form" }).click();
     assert.equal(await page.getByLabel("amount", { exact: true }).inputValue(), "78");
     await page.getByRole("button", { name: "Run once" }).click();
-    await page.getByRole("link", { name: "Review" }).click();
+    await page.locator("#main").getByRole("link", { name: "Review" }).click();
     await approveUnlocked(page);
     await page.getByTestId("approve").click();
     await until(() => upstream.writes().length === 1, "the call");

@@ -36,7 +36,7 @@ export default {
     await page.getByText("canceled").first().waitFor();
     await page.getByRole("button", { name: "Run again" }).click();
     await page.waitForFunction((id) => !location.pathname.endsWith(id), task.id);
-    await page.getByRole("link", { name: /Review/ }).waitFor();
+    await page.locator("#main").getByRole("link", { name: /Review/ }).waitFor();
     const { items } = await server.get("/tasks");
     assert.equal(items.length, 2);
     assert.equal(items[0].code, code);
@@ -58,7 +58,6 @@ export default {
     await page.getByRole("link", { name: "The bad one" }).click();
     await page.getByRole("tab", { name: "Result" }).click();
     await page.getByText("it broke").first().waitFor();
-    await page.goBack();
     await page.goBack();
     await page.waitForURL(/status=failed/);
     assert.equal(await page.getByLabel("Status").inputValue(), "failed");

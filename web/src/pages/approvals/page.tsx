@@ -1,5 +1,5 @@
 // The inbox: what waits, one of it in full, what was decided. Nothing moves under the person's hands.
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
@@ -233,7 +233,6 @@ function whyNotTogether(selected: Approval[]): string | undefined {
  */
 function useQueue(queue: Approval[] | null, plain: Approval[], scope: string) {
   const api = useApi();
-  const client = useQueryClient();
   const [held, setHeld] = useState<{ scope: string; order: string[]; last: Map<string, Approval>; dropped: Set<string> }>({
     scope: "",
     order: [],
@@ -257,13 +256,12 @@ function useQueue(queue: Approval[] | null, plain: Approval[], scope: string) {
     setHeld(current);
   }
   const gone = new Set(queue ? current.order.filter((id) => !now.has(id)) : []);
-  const goneKey = [...gone].join();
-  useEffect(() => {
-    for (const id of goneKey.split(",")) if (id) void client.prefetchQuery({ ...oneApproval(api, id), staleTime: 5_000 });
-  }, [goneKey, api, client]);
+  // What became of those that are not pending any more.
+  const ended = useQueries({ queries: [...gone].map((id) => oneApproval(api, id)) });
+  const endedById = new Map(ended.flatMap(({ data }) => (data ? [[data.id, data] as const] : [])));
   if (!queue) return { shown: plain, waiting: 0, gone, takeIn: () => undefined, drop: () => undefined };
   const shown = current.order
-    .map((id) => now.get(id) ?? client.getQueryData(oneApproval(api, id).queryKey) ?? current.last.get(id))
+    .map((id) => now.get(id) ?? endedById.get(id) ?? current.last.get(id))
     .filter((each): each is Approval => each !== undefined);
   const fresh = queue.filter((each) => !current.order.includes(each.id) && !current.dropped.has(each.id));
   return {

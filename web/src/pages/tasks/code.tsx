@@ -13,7 +13,10 @@ export function Code({ task, calls, selected, onSelect }: Props) {
   const at = calls.find((each) => each.sequence === selected)?.line ?? null;
   const running = OPEN.has(task.status) ? new Set(calls.filter((each) => each.status === "waiting" || each.status === "running").map((each) => each.line)) : new Set();
   const here = useRef<HTMLLIElement>(null);
-  useEffect(() => here.current?.scrollIntoView({ block: "nearest" }), [at]);
+  useEffect(() => {
+    // What scrolling gives back is no way to clean up.
+    here.current?.scrollIntoView({ block: "nearest" });
+  }, [at]);
   return (
     <div className="relative">
       <div className="absolute top-1 right-1">
