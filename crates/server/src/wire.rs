@@ -19,7 +19,7 @@ use domain::approval::Approval;
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
 use domain::event::{Event, EventKind};
-use domain::source::{ApiKeyLocation, AuthScheme, Origin, Source, SourceStatus};
+use domain::source::{ApiKeyLocation, AuthScheme, Source, SourceStatus};
 use domain::task::{Outcome, TaskError, TaskState};
 use engine::{CheckStatus, CredentialView, Me, TaskView};
 use serde_json::Value;

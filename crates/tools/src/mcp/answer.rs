@@ -208,13 +208,13 @@ mod tests {
             ),
             (json!({ "content": [] }), false, Value::Null),
             (json!({}), false, Value::Null),
-            (json!({ "content": [image] }), false, file),
+            (json!({ "content": [image] }), false, file.clone()),
             (
                 json!({ "content": [text("a"), image] }),
                 false,
                 json!([text("a"), file]),
             ),
-            (json!({ "content": [link] }), false, link),
+            (json!({ "content": [link] }), false, link.clone()),
             (
                 json!({ "content": [embedded(json!({ "uri": "x://a/b.bin", "blob": "aGk=" }))] }),
                 false,
