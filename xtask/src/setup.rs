@@ -59,6 +59,7 @@ fn need_programs() -> Result<()> {
         ("node", "Node 20 or newer"),
         ("npm", "npm"),
         ("python3", "Python 3.11"),
+        ("git", "git"),
     ]
     .into_iter()
     .filter(|(program, _)| !project::has(program))

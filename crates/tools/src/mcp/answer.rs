@@ -214,7 +214,7 @@ mod tests {
                 false,
                 json!([text("a"), file]),
             ),
-            (json!({ "content": [link] }), false, link),
+            (json!({ "content": [link] }), false, link.clone()),
             (
                 json!({ "content": [embedded(json!({ "uri": "x://a/b.bin", "blob": "aGk=" }))] }),
                 false,

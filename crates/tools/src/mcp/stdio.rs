@@ -296,7 +296,7 @@ impl Keeper {
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = group {
             // An error says that nobody of the group is left.
-            drop(kill_process_group(group, signal));
+            let _gone = kill_process_group(group, signal);
         }
     }
 
