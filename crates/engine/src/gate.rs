@@ -261,7 +261,11 @@ impl Door<'_> {
         let rule_id = decision.rule_id.clone();
         match &decision.effect {
             Effect::Deny => {
-                let status = CallStatus::Denied(denied_by_policy(&tool.path, &decision, target.explain(&decision)));
+                let status = CallStatus::Denied(denied_by_policy(
+                    &tool.path,
+                    &decision,
+                    target.explain(&decision),
+                ));
                 let call = self.call(Some(tool), target.risk, "deny", rule_id, status.clone());
                 store::calls::insert(tx, self.lease, self.scope, &call)?;
                 self.audit_decision(tx, &call, target, &decision)?;
@@ -269,8 +273,13 @@ impl Door<'_> {
                 Ok((call, Verdict::Settled(status)))
             }
             Effect::Allow => {
-                let mut call =
-                    self.call(Some(tool), target.risk, "allow", rule_id, CallStatus::Running);
+                let mut call = self.call(
+                    Some(tool),
+                    target.risk,
+                    "allow",
+                    rule_id,
+                    CallStatus::Running,
+                );
                 call.sent_at = Some(self.now);
                 store::calls::insert(tx, self.lease, self.scope, &call)?;
                 self.audit_decision(tx, &call, target, &decision)?;

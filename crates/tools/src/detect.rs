@@ -364,9 +364,9 @@ async fn asked(egress: &Egress, address: &Address<'_>, query: String) -> Result<
             redirect.unwrap_or_else(|| "nowhere".to_owned())
         )),
         // Old servers answer 400 to a question about what they have not heard of, and some 500.
-        200..=299 if answer.get("errors").is_none() => Err(format!(
-            "`{host}` answered {status}, but not with a schema"
-        )),
+        200..=299 if answer.get("errors").is_none() => {
+            Err(format!("`{host}` answered {status}, but not with a schema"))
+        }
         _ => Ok(Told::Refused(format!("`{host}` answered {status}{said}"))),
     }
 }

@@ -122,8 +122,9 @@ impl Parsed {
         let ends = apollo_compiler::ast::OperationType::Subscription;
         if let Some(root) = self.schema.root(ends) {
             let count = self.schema.fields(root).len();
-            self.warnings
-                .add(format!("{count} subscriptions are left out: they do not end"));
+            self.warnings.add(format!(
+                "{count} subscriptions are left out: they do not end"
+            ));
         }
         let collected = fields::collect(&self.schema, options, &mut self.warnings);
         Ok(Import {
@@ -171,7 +172,15 @@ fn endpoint(text: &str) -> Result<String, ImportError> {
 /// Whether a text is in the language of schemas, going by how it begins.
 pub(crate) fn looks_like_sdl(text: &str) -> bool {
     const WORDS: [&str; 9] = [
-        "schema", "type", "interface", "union", "enum", "input", "scalar", "directive", "extend",
+        "schema",
+        "type",
+        "interface",
+        "union",
+        "enum",
+        "input",
+        "scalar",
+        "directive",
+        "extend",
     ];
     let mut rest = text.trim_start_matches('\u{feff}');
     loop {

@@ -33,20 +33,20 @@ mod typings;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
+pub use detect::{Address, Found as FoundAt, Parsed, ReadError, import, read_address};
 pub use egress::{
     Egress, EgressConfig, Names, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Seen, Taken,
     Validators,
 };
-pub use detect::{Address, Found as FoundAt, Parsed, ReadError, import, read_address};
 pub use error::{FetchError, ImportError};
 pub use find::{Located, NotLocated, Tried};
 pub use graphql::{Judged, judged, judged_partly};
 pub use invoke::{Answer, Attachment, Credentials, Invoked, Invoker, Renew};
-pub use openapi::{Import, ImportOptions, local_address, local_path, suggest_name, valid_name};
 pub use mcp::{
     HintTrust, McpChange, McpError, McpListing, McpPerson, McpServer, McpServers, McpWay,
     looks_like_mcp, mcp_servers,
 };
+pub use openapi::{Import, ImportOptions, local_address, local_path, suggest_name, valid_name};
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
 pub use scan::{KnownNames, scan, scan_text};

@@ -73,8 +73,8 @@ fn both(a: &Ask, b: &Ask) -> Ask {
 mod tests {
     use super::*;
     use crate::access::Channel;
-    use crate::policy::{Level, Match, Pattern, Policy, Rule, decide, possible, trace};
     use crate::partial::Partial;
+    use crate::policy::{Level, Match, Pattern, Policy, Rule, decide, possible, trace};
     use crate::tenancy::Role;
     use crate::{AccountId, RuleId, Timestamp};
     use serde_json::json;
@@ -111,7 +111,10 @@ mod tests {
 
     fn ask(count: u32, approvers: &[u8], wait_ms: Option<u64>) -> Effect {
         Effect::Ask(Ask {
-            approvers: approvers.iter().map(|n| AccountId::from_bits([*n; 16])).collect(),
+            approvers: approvers
+                .iter()
+                .map(|n| AccountId::from_bits([*n; 16]))
+                .collect(),
             count,
             wait_ms,
             ..Ask::default()

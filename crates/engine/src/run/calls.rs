@@ -381,7 +381,9 @@ impl Sending {
             .collect();
         let mut told = json!({ "data": answer.data, "status": answer.status, "headers": headers });
         if let Some(failed) = failed {
-            told["errors"] = failed.details.map_or(Value::Null, |mut d| d["errors"].take());
+            told["errors"] = failed
+                .details
+                .map_or(Value::Null, |mut d| d["errors"].take());
         }
         if let Some(edited) = &self.edited {
             told["editedArguments"] = edited.clone();

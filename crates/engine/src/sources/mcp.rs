@@ -220,11 +220,7 @@ impl Engine {
         if source.kind == SourceKind::Mcp
             && waits
             && let Err(error) = self
-                .refresh_source(
-                    caller,
-                    source.id.as_str(),
-                    (DryRun::No, Doubtful::KeepOld),
-                )
+                .refresh_source(caller, source.id.as_str(), (DryRun::No, Doubtful::KeepOld))
                 .await
         {
             tracing::info!(source.name = %source.name, "its tools cannot be read yet: {error}");
@@ -232,11 +228,7 @@ impl Engine {
     }
 
     /// Sends a call, and keeps the source's health.
-    pub(crate) async fn call_mcp(
-        &self,
-        admission: Admission,
-        call: McpCall<'_>,
-    ) -> Invoked {
+    pub(crate) async fn call_mcp(&self, admission: Admission, call: McpCall<'_>) -> Invoked {
         let person = McpPerson {
             scope: call.scope,
             account: call.account,

@@ -9,9 +9,7 @@ use domain::SourceId;
 use domain::credential::Secret;
 use domain::source::{AuthScheme, Origin, SourceKind};
 use serde_json::json;
-use tools::{
-    Address, Attachment, FoundAt, Import, ImportOptions, Parsed, Tried, Validators,
-};
+use tools::{Address, Attachment, FoundAt, Import, ImportOptions, Parsed, Tried, Validators};
 
 /// Largest description that is uploaded or fetched, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;

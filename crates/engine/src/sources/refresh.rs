@@ -8,12 +8,12 @@ use super::difference::{self, Change, Reading, RuleTouched, ToolChange};
 use super::reading::{Asked, Incoming, import};
 use super::{told_more, validators_text};
 use crate::{Engine, Error, aside};
+use domain::AccountId;
 use domain::access::{Caller, Permission, Scope};
 use domain::source::{
     Before, Difference, Growth, LookedAt, Origin, ReadFailure, Review, Source, SourceKind,
     SourceStatus, Upkeep, unreviewed,
 };
-use domain::AccountId;
 use domain::tool::Tool;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};

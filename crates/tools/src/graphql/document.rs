@@ -285,7 +285,10 @@ fn check_variables(
 ) -> Result<(), Vec<Wrong>> {
     let mut wrong: Vec<(String, String)> = Vec::new();
     let known = || operation.variables.iter().map(|v| v.name.as_str());
-    for name in given.keys().filter(|name| !known().any(|k| k == name.as_str())) {
+    for name in given
+        .keys()
+        .filter(|name| !known().any(|k| k == name.as_str()))
+    {
         let near = crate::nearest::nearest(name, known());
         let near = near.map_or_else(String::new, |n| format!(" (did you mean `{n}`?)"));
         wrong.push((
@@ -309,7 +312,9 @@ fn check_variables(
         return Ok(());
     }
     let named = wrong.into_iter().take(PROBLEMS_MAX);
-    Err(named.map(|(path, text)| (path, Problem::new(text))).collect())
+    Err(named
+        .map(|(path, text)| (path, Problem::new(text)))
+        .collect())
 }
 
 /// What a variable stands for.

@@ -143,7 +143,11 @@ fn stored(binding: &Binding) -> Value {
 
 fn select(field: &FieldDefinition, default: &str) -> Value {
     let shown: String = default.chars().take(SELECTION_CHARS_MAX).collect();
-    let more = if shown.len() < default.len() { "…" } else { "" };
+    let more = if shown.len() < default.len() {
+        "…"
+    } else {
+        ""
+    };
     let text = format!(
         "Which fields of {} to return: a GraphQL selection, a list of names, or an object. \
          Default: `{shown}{more}`",

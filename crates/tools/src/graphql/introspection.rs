@@ -132,7 +132,11 @@ struct Writer<'w> {
 }
 
 fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
-    value.get(key).and_then(Value::as_array).into_iter().flatten()
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn name_of(value: &Value) -> Option<Name> {
@@ -190,8 +194,9 @@ impl Writer<'_> {
             Some("ENUM") => "enum",
             Some("INPUT_OBJECT") => "input",
             Some(_) | None => {
-                self.warnings
-                    .add(format!("the type `{name}` is left out: it has no known kind"));
+                self.warnings.add(format!(
+                    "the type `{name}` is left out: it has no known kind"
+                ));
                 return;
             }
         };
@@ -233,8 +238,8 @@ impl Writer<'_> {
         let mut begun = false;
         for value in list(definition, "enumValues") {
             // These three are no names of values in any edition.
-            let Some(name) = own_name(value)
-                .filter(|n| !matches!(n.as_str(), "true" | "false" | "null"))
+            let Some(name) =
+                own_name(value).filter(|n| !matches!(n.as_str(), "true" | "false" | "null"))
             else {
                 continue;
             };
@@ -254,8 +259,9 @@ impl Writer<'_> {
         for field in list(definition, "fields") {
             let Some((name, ty)) = own_name(field).zip(reference(field.get("type"), 0)) else {
                 let told = field.get("name").unwrap_or(&Value::Null).to_string();
-                self.warnings
-                    .add(format!("a field called {told} is left out: its name or type is broken"));
+                self.warnings.add(format!(
+                    "a field called {told} is left out: its name or type is broken"
+                ));
                 continue;
             };
             self.put(format_args!("{} ", if begun { "" } else { " {" }));
@@ -341,7 +347,9 @@ fn one_value(text: &str) -> Option<String> {
         return None;
     }
     let mut parser = Parser::new().token_limit(2_000).recursion_limit(50);
-    let document: Document = parser.parse_ast(format!("{{ f(a: {text}\n) }}"), "default").ok()?;
+    let document: Document = parser
+        .parse_ast(format!("{{ f(a: {text}\n) }}"), "default")
+        .ok()?;
     let [Definition::OperationDefinition(operation)] = document.definitions.as_slice() else {
         return None;
     };

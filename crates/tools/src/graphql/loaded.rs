@@ -48,8 +48,8 @@ impl Loaded {
         let Some(Binding::Document { schema }) = Binding::of(tool)? else {
             return Err(broken("the document tool has another binding"));
         };
-        let schema = Schema::read(&schema, &mut Warnings::default())
-            .map_err(|e| broken(&e.to_string()))?;
+        let schema =
+            Schema::read(&schema, &mut Warnings::default()).map_err(|e| broken(&e.to_string()))?;
         let mut paths = HashMap::new();
         for tool in &source.tools {
             if let Some(Binding::Field(field)) = Binding::of(tool)? {
@@ -72,8 +72,8 @@ impl Loaded {
     /// The tool that a root field is.
     pub(crate) fn path(&self, operation: Operation, field: &str) -> String {
         let known = self.paths.get(&(operation, field.to_owned()));
-        known.cloned().unwrap_or_else(|| {
-            format!("{}.{}.{field}", self.source, operation.as_str())
-        })
+        known
+            .cloned()
+            .unwrap_or_else(|| format!("{}.{}.{field}", self.source, operation.as_str()))
     }
 }

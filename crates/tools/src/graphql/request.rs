@@ -76,7 +76,11 @@ fn field_body(
             }
         }),
     };
-    let query = operation(field, given.keys().map(String::as_str), selection.as_deref());
+    let query = operation(
+        field,
+        given.keys().map(String::as_str),
+        selection.as_deref(),
+    );
     let mut body = json!({ "query": query });
     if !given.is_empty() {
         body["variables"] = Value::Object(given);

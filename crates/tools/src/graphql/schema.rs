@@ -403,7 +403,11 @@ impl Mend {
             return false;
         }
         let broken = |a: &&Node<InputValueDefinition>| !self.is_input(&a.ty);
-        if let Some(argument) = field.arguments.iter().find(|a| broken(a) && a.is_required()) {
+        if let Some(argument) = field
+            .arguments
+            .iter()
+            .find(|a| broken(a) && a.is_required())
+        {
             warnings.add(format!(
                 "`{place}` is left out: its argument `{}` is needed, and {}",
                 argument.name,

@@ -31,15 +31,19 @@ pub(crate) fn read(loaded: &Loaded, field: &Field, given: &Value) -> Result<Stri
         ))
     })?;
     let fragments = Fragments::new();
-    Counter::new(&fragments)
-        .count(selections, 2)
-        .map_err(one)?;
+    Counter::new(&fragments).count(selections, 2).map_err(one)?;
     let root = loaded.schema.root(field.operation.kind());
     let definition = root.and_then(|root| loaded.schema.field(root, &field.name));
     let of = definition.map(|d| d.ty.inner_named_type().as_str());
     let mut unknown = Vec::new();
     if let Some(of) = of {
-        unknown_fields(&loaded.schema, of, selections, &parsed.sources, &mut unknown);
+        unknown_fields(
+            &loaded.schema,
+            of,
+            selections,
+            &parsed.sources,
+            &mut unknown,
+        );
     }
     if !unknown.is_empty() {
         unknown.truncate(PROBLEMS_MAX);
@@ -139,9 +143,7 @@ fn checked(name: &str) -> Result<String, Problem> {
 }
 
 fn no_name(name: &str) -> Problem {
-    Problem::new(format!(
-        "`{name}` must be `true`, or what to select of it"
-    ))
+    Problem::new(format!("`{name}` must be `true`, or what to select of it"))
 }
 
 #[cfg(test)]
@@ -186,8 +188,10 @@ mod tests {
         ] {
             let refused = match text_of(&given) {
                 Err(_) => true,
-                Ok(text) => parse(&text).is_ok_and(|p| only_selection(&p).is_none())
-                    || parse(&text).is_err(),
+                Ok(text) => {
+                    parse(&text).is_ok_and(|p| only_selection(&p).is_none())
+                        || parse(&text).is_err()
+                }
             };
             assert!(refused, "{given}");
         }

@@ -30,8 +30,22 @@ const MEMBERS_MAX: usize = 12;
 
 /// What comes first where not everything has room: what tells things apart.
 const FIRST: [&str; 16] = [
-    "id", "key", "slug", "number", "name", "login", "title", "nameWithOwner", "displayName",
-    "fullName", "email", "state", "status", "type", "url", "clientMutationId",
+    "id",
+    "key",
+    "slug",
+    "number",
+    "name",
+    "login",
+    "title",
+    "nameWithOwner",
+    "displayName",
+    "fullName",
+    "email",
+    "state",
+    "status",
+    "type",
+    "url",
+    "clientMutationId",
 ];
 
 /// A selection, as text with its braces, and the schema of what it gives.

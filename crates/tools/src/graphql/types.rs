@@ -21,8 +21,21 @@ const ONE_OF_MAX: usize = 50;
 
 /// Words that cannot name a type in TypeScript.
 const TAKEN: [&str; 15] = [
-    "any", "bigint", "boolean", "never", "null", "number", "object", "string", "symbol",
-    "undefined", "unknown", "void", "Input", "Output", "Tool",
+    "any",
+    "bigint",
+    "boolean",
+    "never",
+    "null",
+    "number",
+    "object",
+    "string",
+    "symbol",
+    "undefined",
+    "unknown",
+    "void",
+    "Input",
+    "Output",
+    "Tool",
 ];
 
 /// Scalars that are texts wherever they are found, in small letters.
@@ -109,9 +122,7 @@ impl<'s> Types<'s> {
             Some(ExtendedType::Scalar(scalar)) => self.scalar(scalar),
             Some(ExtendedType::Enum(values)) => self.enumeration(values),
             Some(ExtendedType::InputObject(input)) => self.input(input),
-            Some(
-                ExtendedType::Object(_) | ExtendedType::Interface(_) | ExtendedType::Union(_),
-            )
+            Some(ExtendedType::Object(_) | ExtendedType::Interface(_) | ExtendedType::Union(_))
             | None => json!({}),
         };
         self.definitions.insert(key, schema);
@@ -277,9 +288,7 @@ pub(crate) fn with_variables(
             .collect(),
         Literal::Object(fields) => fields
             .iter()
-            .filter_map(|(name, value)| {
-                Some((name.to_string(), with_variables(value, variable)?))
-            })
+            .filter_map(|(name, value)| Some((name.to_string(), with_variables(value, variable)?)))
             .collect(),
     })
 }

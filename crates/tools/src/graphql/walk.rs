@@ -64,7 +64,8 @@ impl<'d> Counter<'d> {
         depth: usize,
     ) -> Result<usize, Problem> {
         if depth > DEPTH_MAX {
-            let text = format!("it is nested deeper than {DEPTH_MAX} selections, which is the limit");
+            let text =
+                format!("it is nested deeper than {DEPTH_MAX} selections, which is the limit");
             return Err(Problem::new(text));
         }
         let mut fields = 0_usize;

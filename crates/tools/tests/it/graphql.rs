@@ -69,7 +69,8 @@ fn kinds_are_told_apart_with_evidence() {
         "paths": { "/a": { "get": {} } } });
     for (text, kind, evidence) in [
         (
-            "# a comment with type: in it\n\"\"\"\nquery\n\"\"\"\ntype Query { a: Int b: Int }".to_owned(),
+            "# a comment with type: in it\n\"\"\"\nquery\n\"\"\"\ntype Query { a: Int b: Int }"
+                .to_owned(),
             SourceKind::GraphQl,
             "GraphQL SDL, 2 root fields",
         ),
@@ -92,17 +93,27 @@ fn kinds_are_told_apart_with_evidence() {
         let import = schema(&text);
         assert_eq!((import.kind, import.evidence.as_str()), (kind, evidence));
     }
-    let wrong = |kind, text: &str| Parsed::parse_as(kind, text.as_bytes(), None).err().unwrap().to_string();
+    let wrong = |kind, text: &str| {
+        Parsed::parse_as(kind, text.as_bytes(), None)
+            .err()
+            .unwrap()
+            .to_string()
+    };
     assert!(wrong(SourceKind::OpenApi, "type Query { a: Int }").contains("OpenAPI"));
     assert!(wrong(SourceKind::GraphQl, "{\"openapi\": \"3.1.0\"}").contains("__schema"));
-    assert!(wrong(SourceKind::GraphQl, "type Query {\n  a: Int\n  b Int\n}").contains("line 3, column"));
+    assert!(
+        wrong(SourceKind::GraphQl, "type Query {\n  a: Int\n  b Int\n}").contains("line 3, column")
+    );
     assert!(wrong(SourceKind::GraphQl, "type User { a: Int }").contains("without a query type"));
     assert!(wrong(SourceKind::GraphQl, "query { a }").contains("without a query type"));
 }
 
 #[test]
 fn root_fields_are_tools_with_their_risk_types_and_words() {
-    let source = source("shop", schema(&shop().replace("@cached(seconds", "@cached(seconds")));
+    let source = source(
+        "shop",
+        schema(&shop().replace("@cached(seconds", "@cached(seconds")),
+    );
     // The fixture's name is the source's.
     let paths: Vec<&str> = source.tools.iter().map(|t| t.path.as_str()).collect();
     assert_eq!(
@@ -131,11 +142,20 @@ fn root_fields_are_tools_with_their_risk_types_and_words() {
         tool(&source, "hub.query.oldName").description,
         "Deprecated. use me query old_name: String"
     );
-    assert!(source.source.warnings.iter().any(|w| w.contains("1 subscriptions")));
+    assert!(
+        source
+            .source
+            .warnings
+            .iter()
+            .any(|w| w.contains("1 subscriptions"))
+    );
     let takes = &tool(&source, "hub.query.echo").input_schema;
     assert_eq!(takes["required"], Value::Null, "`needed` has a default");
     assert_eq!(takes["properties"]["needed"]["default"], 7);
-    assert_eq!(takes["properties"]["colors"]["default"], json!(["RED", "GREEN"]));
+    assert_eq!(
+        takes["properties"]["colors"]["default"],
+        json!(["RED", "GREEN"])
+    );
     let definitions = &source.definitions;
     assert_eq!(definitions["bigint_"]["type"], Value::Null);
     assert_eq!(definitions["DateTime"]["type"], "string");
@@ -237,7 +257,11 @@ fn sample(schema: &Value, definitions: &Value, depth: usize) -> Value {
     }
     if let Some(forms) = schema["anyOf"].as_array() {
         // Where it may be null, deep down, it is.
-        let pick = if depth > 6 { forms.last() } else { forms.first() };
+        let pick = if depth > 6 {
+            forms.last()
+        } else {
+            forms.first()
+        };
         return sample(pick.unwrap(), definitions, depth);
     }
     if let Some(values) = schema["enum"].as_array() {
@@ -292,23 +316,43 @@ fn every_root_field_of_github_asks_what_the_reference_implementation_accepts() {
         let fields = args.as_object().unwrap();
         let full = body(&source, &tool.path, &args);
         longest = longest.max(full["query"].as_str().unwrap().len());
-        requests.push(json!({ "path": tool.path, "query": full["query"], "variables": full["variables"] }));
+        requests.push(
+            json!({ "path": tool.path, "query": full["query"], "variables": full["variables"] }),
+        );
         let required = tool.input_schema["required"].as_array();
         let is_required = |n: &String| required.is_some_and(|r| r.iter().any(|x| x == n));
-        let args: Value = fields.iter().filter(|(n, _)| is_required(n)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        let args: Value = fields
+            .iter()
+            .filter(|(n, _)| is_required(n))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
         let least = body(&source, &tool.path, &args);
-        requests.push(json!({ "path": tool.path, "query": least["query"], "variables": least["variables"] }));
+        requests.push(
+            json!({ "path": tool.path, "query": least["query"], "variables": least["variables"] }),
+        );
     }
-    eprintln!("{} requests, the longest query has {longest} bytes", requests.len());
+    eprintln!(
+        "{} requests, the longest query has {longest} bytes",
+        requests.len()
+    );
     assert!(longest < 6_000, "{longest}");
     let order = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("graphql-requests.json");
-    std::fs::write(&order, json!({ "schema": file, "requests": requests }).to_string()).unwrap();
+    std::fs::write(
+        &order,
+        json!({ "schema": file, "requests": requests }).to_string(),
+    )
+    .unwrap();
     let (_, mut command) = node("graphql.mjs");
     let output = command.arg("validate").arg(&order).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     let wrong: Vec<Value> = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{complained}"));
-    assert!(wrong.is_empty(), "{} wrong, such as {:#}", wrong.len(), wrong[0]);
+    assert!(
+        wrong.is_empty(),
+        "{} wrong, such as {:#}",
+        wrong.len(),
+        wrong[0]
+    );
 }
 
 #[test]
@@ -317,7 +361,11 @@ fn types_of_all_tools_compile_and_a_choice_opens_the_answer() {
     let shop = source("shop", at(&shop(), "shop", ENDPOINT));
     let catalog = Catalog::new(vec![Arc::new(github), Arc::new(shop)]);
     let declarations = catalog.declarations(None);
-    eprintln!("{} tools, {} KiB of declarations", catalog.len(), declarations.len() >> 10);
+    eprintln!(
+        "{} tools, {} KiB of declarations",
+        catalog.len(),
+        declarations.len() >> 10
+    );
     let program = r#"
         async function main() {
           const me = await tools.shop.query.me();
@@ -346,12 +394,21 @@ fn types_of_all_tools_compile_and_a_choice_opens_the_answer() {
         ("main.ts".to_owned(), program.to_owned()),
     ];
     compile("graphql-declarations", &files);
-    let listed = catalog.list(&tools::Query { limit: 5_000, ..Default::default() }, &|_| true);
+    let listed = catalog.list(
+        &tools::Query {
+            limit: 5_000,
+            ..Default::default()
+        },
+        &|_| true,
+    );
     let mut text = String::new();
     for (i, tool) in listed.hits.iter().enumerate() {
         let described = catalog.describe(&tool.path).unwrap();
         let signature = catalog.signature(tool);
-        assert!(signature.len() < 700 && !signature.contains('\n'), "{signature}");
+        assert!(
+            signature.len() < 700 && !signature.contains('\n'),
+            "{signature}"
+        );
         text.push_str(&format!(
             "namespace In{i} {{\n{}}}\nnamespace Out{i} {{\n{}}}\n",
             described.input, described.output
@@ -398,8 +455,10 @@ fn broken_parts_are_left_out_and_the_rest_imports() {
 fn an_introspection_is_the_word_of_a_stranger() {
     let int = json!({ "kind": "SCALAR", "name": "Int" });
     let argument = |default: &str| json!({ "name": "a", "type": int, "defaultValue": default });
-    let field = |name: &str, args: Value| json!({ "name": name, "args": args, "type": int,
-        "description": "\"\"\" } type Mutation { evil: Int } \\u0022" });
+    let field = |name: &str, args: Value| {
+        json!({ "name": name, "args": args, "type": int,
+        "description": "\"\"\" } type Mutation { evil: Int } \\u0022" })
+    };
     let root = json!({ "__schema": { "queryType": { "name": "Q" }, "mutationType": { "name": "Q } type M { x: Int" },
         "types": [{ "kind": "OBJECT", "name": "Q", "interfaces": [], "fields": [
             field("plain", json!([])),
@@ -414,12 +473,35 @@ fn an_introspection_is_the_word_of_a_stranger() {
             { "name": "fine", "locations": ["FIELD", "FIELD | OBJECT"], "args": [] }] } });
     let import = schema(&root.to_string());
     let paths: Vec<&str> = import.tools.iter().map(|t| t.path.as_str()).collect();
-    assert_eq!(paths, ["hub.graphql", "hub.query.fair", "hub.query.foul", "hub.query.plain"]);
+    assert_eq!(
+        paths,
+        [
+            "hub.graphql",
+            "hub.query.fair",
+            "hub.query.foul",
+            "hub.query.plain"
+        ]
+    );
     assert!(import.tools.iter().all(|t| t.risk == Risk::Read));
-    assert_eq!(import.tools[1].input_schema["properties"]["a"]["default"], 5);
-    assert_eq!(import.tools[2].input_schema["properties"]["a"].get("default"), None);
-    assert!(import.tools[3].description.contains("type Mutation { evil: Int }"));
-    assert!(import.warnings.iter().any(|w| w.contains("is not one GraphQL value")));
+    assert_eq!(
+        import.tools[1].input_schema["properties"]["a"]["default"],
+        5
+    );
+    assert_eq!(
+        import.tools[2].input_schema["properties"]["a"].get("default"),
+        None
+    );
+    assert!(
+        import.tools[3]
+            .description
+            .contains("type Mutation { evil: Int }")
+    );
+    assert!(
+        import
+            .warnings
+            .iter()
+            .any(|w| w.contains("is not one GraphQL value"))
+    );
 }
 
 #[test]
@@ -428,32 +510,59 @@ fn hostile_schemas_are_survived() {
     let mut many = "type Query { t0: T0 }\n".to_owned();
     for i in 0..100_000 {
         let next = (i + 1) % 100_000;
-        many.push_str(&format!("type T{i} {{ id: ID! next: T{next} other: T{} }}\n", next / 2));
+        many.push_str(&format!(
+            "type T{i} {{ id: ID! next: T{next} other: T{} }}\n",
+            next / 2
+        ));
     }
     assert_eq!(schema(&many).tools.len(), 2);
     eprintln!("100,000 types: {} ms", begun.elapsed().as_millis());
 
     let flood = "@a(x: 1) ".repeat(50_000);
-    assert_eq!(schema(&format!("type Query {flood} {{ a: Int {flood} }}")).tools.len(), 2);
+    assert_eq!(
+        schema(&format!("type Query {flood} {{ a: Int {flood} }}"))
+            .tools
+            .len(),
+        2
+    );
 
     // Depth that would end a careless reader is refused with a place.
-    let deep = format!("type Query {{ a(x: Int = {}1{}): Int }}", "[".repeat(100_000), "]".repeat(100_000));
-    let refused = Parsed::parse_as(SourceKind::GraphQl, deep.as_bytes(), None).err().unwrap();
+    let deep = format!(
+        "type Query {{ a(x: Int = {}1{}): Int }}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let refused = Parsed::parse_as(SourceKind::GraphQl, deep.as_bytes(), None)
+        .err()
+        .unwrap();
     assert!(refused.to_string().contains("line 1"), "{refused}");
-    let wrapped = format!("type Query {{ a: {}Int{} }}", "[".repeat(100_000), "]".repeat(100_000));
+    let wrapped = format!(
+        "type Query {{ a: {}Int{} }}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     assert!(Parsed::parse_as(SourceKind::GraphQl, wrapped.as_bytes(), None).is_err());
 
     // Defaults that go round in circles, a union of everything, an enormous enumeration.
     let values: String = (0..20_000).map(|i| format!("V{i} ")).collect();
     let members: Vec<String> = (0..2_000).map(|i| format!("M{i}")).collect();
-    let types: String = members.iter().map(|m| format!("type {m} {{ x: Int y: E }} ")).collect();
+    let types: String = members
+        .iter()
+        .map(|m| format!("type {m} {{ x: Int y: E }} "))
+        .collect();
     let circles = format!(
         "type Query {{ a(x: In = {{}}): U e: E }} input In {{ in: In = {{}} other: [In!] = [{{}}] }} \
          enum E {{ {values} }} union U = {} {types}",
         members.join(" | ")
     );
     let hostile = source("hub", schema(&circles));
-    assert!(body(&hostile, "hub.query.a", &json!({}))["query"].as_str().unwrap().len() < 500);
+    assert!(
+        body(&hostile, "hub.query.a", &json!({}))["query"]
+            .as_str()
+            .unwrap()
+            .len()
+            < 500
+    );
     let document = json!({ "query": "{ a { __typename } }" });
     let judged = tools::judged(tool(&hostile, "hub.graphql"), &hostile, &document);
     assert!(judged.also[0].arguments["x"]["in"].is_object());

@@ -15,7 +15,10 @@ fn refusal(source: &SourceTools, path: &str, args: &Value) -> String {
     let tool = tool(source, path);
     let error = tools::check_arguments(tool, source, args).unwrap_err();
     assert_eq!(error.code, ToolErrorCode::InvalidArguments);
-    assert!(tools::prepare(tool, source, args).is_err(), "nothing is made of it either");
+    assert!(
+        tools::prepare(tool, source, args).is_err(),
+        "nothing is made of it either"
+    );
     error.message
 }
 
@@ -28,7 +31,8 @@ fn judged(source: &SourceTools, args: &Value) -> Judged {
 /// As `path risk arguments`.
 fn shown(judged: &Judged) -> Vec<String> {
     let all = judged.also.iter();
-    all.map(|p| format!("{} {} {}", p.tool, p.risk.as_str(), p.arguments)).collect()
+    all.map(|p| format!("{} {} {}", p.tool, p.risk.as_str(), p.arguments))
+        .collect()
 }
 
 #[test]
@@ -123,7 +127,10 @@ fn what_is_sent_is_the_operation_that_was_judged_and_nothing_else() {
     let args = json!({ "query": "{ search(text: \"\"\"a \"quoted\"\n  # no comment } mutation { x }\"\"\") { __typename } }" });
     let sent = body(&hub, "hub.graphql", &args);
     let query = sent["query"].as_str().unwrap();
-    assert!(!query.contains('\n') && query.contains(r#"\"quoted\""#), "{query}");
+    assert!(
+        !query.contains('\n') && query.contains(r#"\"quoted\""#),
+        "{query}"
+    );
 }
 
 #[test]
@@ -132,40 +139,100 @@ fn documents_are_refused_in_words_that_help() {
     let aliases: String = (0..1_000).map(|i| format!("a{i}: me {{ id }} ")).collect();
     let mut amplified = "{ ...F0 }".to_owned();
     for i in 0..20 {
-        let inner = if i == 19 { "me { id }".to_owned() } else { format!("...F{0} ... {{ ...F{0} }}", i + 1) };
+        let inner = if i == 19 {
+            "me { id }".to_owned()
+        } else {
+            format!("...F{0} ... {{ ...F{0} }}", i + 1)
+        };
         amplified.push_str(&format!(" fragment F{i} on Query {{ {inner} }}"));
     }
-    let deep = format!("{{ me {}{{ id }}{} }}", "{ friend ".repeat(60), " }".repeat(60));
-    let endless = format!("{{ echo(any: {}1{}) }}", "[".repeat(5_000), "]".repeat(5_000));
+    let deep = format!(
+        "{{ me {}{{ id }}{} }}",
+        "{ friend ".repeat(60),
+        " }".repeat(60)
+    );
+    let endless = format!(
+        "{{ echo(any: {}1{}) }}",
+        "[".repeat(5_000),
+        "]".repeat(5_000)
+    );
     for (args, expected) in [
-        (json!({ "query": "{\n  me { id }\n  itm(id: 1) { id }\n}" }), "line 3, column 3: `Query` has no field `itm` (did you mean `item`?)"),
+        (
+            json!({ "query": "{\n  me { id }\n  itm(id: 1) { id }\n}" }),
+            "line 3, column 3: `Query` has no field `itm` (did you mean `item`?)",
+        ),
         (json!({ "query": "{ me { id " }), "line 1, column"),
         (json!({ "query": "" }), "query"),
-        (json!({ "query": "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }" }), "holds itself"),
-        (json!({ "query": "{ ...Nowhere }" }), "there is no fragment `Nowhere`"),
-        (json!({ "query": format!("{{ {aliases} }}") }), "more than 500 fields"),
+        (
+            json!({ "query": "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }" }),
+            "holds itself",
+        ),
+        (
+            json!({ "query": "{ ...Nowhere }" }),
+            "there is no fragment `Nowhere`",
+        ),
+        (
+            json!({ "query": format!("{{ {aliases} }}") }),
+            "more than 500 fields",
+        ),
         (json!({ "query": amplified }), "more than 500 fields"),
         (json!({ "query": deep }), "deeper than 30"),
         (json!({ "query": endless }), "query"),
-        (json!({ "query": "subscription { ticks }" }), "subscriptions are not called"),
-        (json!({ "query": "query A { me { id } } query B { me { id } }" }), "`operationName`: is needed: the document holds `A`, `B`"),
-        (json!({ "query": "query A { me { id } }", "operationName": "B" }), "`B` is not in the document, which holds `A`"),
-        (json!({ "query": "query A { me { id } } query A { me { login } }", "operationName": "A" }), "two operations called `A`"),
-        (json!({ "query": "{ ...F } fragment F on Query { me { id } } fragment F on Query { me { login } }" }), "two fragments called `F`"),
-        (json!({ "query": "{ me { id } } type X { a: Int }" }), "it defines"),
+        (
+            json!({ "query": "subscription { ticks }" }),
+            "subscriptions are not called",
+        ),
+        (
+            json!({ "query": "query A { me { id } } query B { me { id } }" }),
+            "`operationName`: is needed: the document holds `A`, `B`",
+        ),
+        (
+            json!({ "query": "query A { me { id } }", "operationName": "B" }),
+            "`B` is not in the document, which holds `A`",
+        ),
+        (
+            json!({ "query": "query A { me { id } } query A { me { login } }", "operationName": "A" }),
+            "two operations called `A`",
+        ),
+        (
+            json!({ "query": "{ ...F } fragment F on Query { me { id } } fragment F on Query { me { login } }" }),
+            "two fragments called `F`",
+        ),
+        (
+            json!({ "query": "{ me { id } } type X { a: Int }" }),
+            "it defines",
+        ),
         (json!({ "query": "{ me }" }), "line 1, column 3"),
         (json!({ "query": "{ item { id } }" }), "`id`"),
-        (json!({ "query": "{ items(first: \"x\") { totalCount } }" }), "line 1"),
-        (json!({ "query": "query($x: Int!) { items(first: $x) { totalCount } }" }), "`variables.x`: is missing"),
-        (json!({ "query": "query($x: Int) { items(first: $x) { totalCount } }", "variables": { "y": 1 } }), "`variables.y`: is not a variable of the operation"),
-        (json!({ "query": "query($x: Int) { items(first: $x) { totalCount } }", "variables": { "x": "1" } }), "`variables.x`: must be `Int`, got \"1\""),
+        (
+            json!({ "query": "{ items(first: \"x\") { totalCount } }" }),
+            "line 1",
+        ),
+        (
+            json!({ "query": "query($x: Int!) { items(first: $x) { totalCount } }" }),
+            "`variables.x`: is missing",
+        ),
+        (
+            json!({ "query": "query($x: Int) { items(first: $x) { totalCount } }", "variables": { "y": 1 } }),
+            "`variables.y`: is not a variable of the operation",
+        ),
+        (
+            json!({ "query": "query($x: Int) { items(first: $x) { totalCount } }", "variables": { "x": "1" } }),
+            "`variables.x`: must be `Int`, got \"1\"",
+        ),
         (
             json!({ "query": "query($f: ItemFilter) { items(filter: $f) { totalCount } }",
                 "variables": { "f": { "nam": "x", "not": { "colors": ["PINK"] } } } }),
             "`variables.f.nam`: is unknown (did you mean `name`?); `variables.f.not.colors[0]`: must be `Color!`",
         ),
-        (json!({ "query": "query($o: Either) { echo(one: $o) }", "variables": { "o": { "id": 1, "name": "x" } } }), "exactly one"),
-        (json!({ "query": "{ me { id } }", "variable": {} }), "`variable` is unknown (did you mean `variables`?)"),
+        (
+            json!({ "query": "query($o: Either) { echo(one: $o) }", "variables": { "o": { "id": 1, "name": "x" } } }),
+            "exactly one",
+        ),
+        (
+            json!({ "query": "{ me { id } }", "variable": {} }),
+            "`variable` is unknown (did you mean `variables`?)",
+        ),
         (json!({ "query": 5 }), "`query` must be string"),
     ] {
         let message = refusal(&hub, "hub.graphql", &args);
@@ -173,7 +240,10 @@ fn documents_are_refused_in_words_that_help() {
         assert!(message.len() < 6_000, "{message}");
     }
     let reads = source("hub", schema("type Query { a: Int }"));
-    assert!(refusal(&reads, "hub.graphql", &json!({ "query": "mutation { a }" })).contains("no mutation operations"));
+    assert!(
+        refusal(&reads, "hub.graphql", &json!({ "query": "mutation { a }" }))
+            .contains("no mutation operations")
+    );
 }
 
 #[test]
@@ -194,15 +264,34 @@ fn a_choice_of_fields_is_checked_and_cannot_break_out() {
         "query me { me { a: login items(first: 3) { nodes { priceIn(currency: \"EUR\") } } ... on User { name @include(if: true) } } }"
     );
     // A name of ours beside one of the schema's.
-    let sent = body(&hub, "hub.query.picky", &json!({ "select": "theirs", "_select": "id" }));
-    assert_eq!(sent["query"], "query picky($select: String!) { picky(select: $select) { id } }");
+    let sent = body(
+        &hub,
+        "hub.query.picky",
+        &json!({ "select": "theirs", "_select": "id" }),
+    );
+    assert_eq!(
+        sent["query"],
+        "query picky($select: String!) { picky(select: $select) { id } }"
+    );
     assert_eq!(sent["variables"], json!({ "select": "theirs" }));
     for (select, expected) in [
-        (json!("{ id frend { login } }"), "`User` has no field `frend` (did you mean `friend`?)"),
-        (json!("{ friend { logn } }"), "`User` has no field `logn` (did you mean `login`?)"),
-        (json!("{ zzz }"), "it has friend, id, items, login, name, state"),
+        (
+            json!("{ id frend { login } }"),
+            "`User` has no field `frend` (did you mean `friend`?)",
+        ),
+        (
+            json!("{ friend { logn } }"),
+            "`User` has no field `logn` (did you mean `login`?)",
+        ),
+        (
+            json!("{ zzz }"),
+            "it has friend, id, items, login, name, state",
+        ),
         (json!("{ id } } mutation { deleteItem(id: 1) }"), "`select`"),
-        (json!("{ id } mutation M { deleteItem(id: 1) }"), "one selection and nothing else"),
+        (
+            json!("{ id } mutation M { deleteItem(id: 1) }"),
+            "one selection and nothing else",
+        ),
         (json!("id } evil: deleteItem(id: 1) { x"), "`select`"),
         (json!("{ ...F }"), "there is no fragment `F`"),
         (json!("{ friend }"), "`select`"),
@@ -215,17 +304,27 @@ fn a_choice_of_fields_is_checked_and_cannot_break_out() {
         (json!(5), "`select` must be"),
     ] {
         let message = refusal(&hub, "hub.query.me", &json!({ "select": select }));
-        assert!(message.contains(expected), "{select}: {message} lacks {expected}");
+        assert!(
+            message.contains(expected),
+            "{select}: {message} lacks {expected}"
+        );
     }
 }
 
 fn object(entries: &[(&str, Partial)]) -> Partial {
-    let place = |i: usize| Place { line: 1, column: i as u32 + 1 };
+    let place = |i: usize| Place {
+        line: 1,
+        column: i as u32 + 1,
+    };
     Partial::Object {
         entries: entries
             .iter()
             .enumerate()
-            .map(|(i, (key, value))| Entry { key: (*key).to_owned(), place: place(i), value: value.clone() })
+            .map(|(i, (key, value))| Entry {
+                key: (*key).to_owned(),
+                place: place(i),
+                value: value.clone(),
+            })
             .collect(),
         open: false,
     }
@@ -240,10 +339,16 @@ fn a_program_is_checked_as_far_as_it_shows_its_documents() {
     // What is not known is left out, so that a rule that asks or denies matches.
     let unknown = object(&[("query", text(write)), ("variables", Partial::Unknown)]);
     let judged = tools::judged_partly(document, &hub, &unknown);
-    assert_eq!(shown(&judged), [r#"hub.mutation.deleteItem write {"force":false}"#]);
+    assert_eq!(
+        shown(&judged),
+        [r#"hub.mutation.deleteItem write {"force":false}"#]
+    );
     assert!(tools::check_partial(document, &hub, &unknown).is_ok());
     let hidden = object(&[("query", Partial::Unknown)]);
-    assert_eq!(tools::judged_partly(document, &hub, &hidden), Judged::as_itself(document));
+    assert_eq!(
+        tools::judged_partly(document, &hub, &hidden),
+        Judged::as_itself(document)
+    );
     assert!(tools::check_partial(document, &hub, &hidden).is_ok());
 
     let broken = object(&[("query", text("{ mee { id } }"))]);
@@ -252,7 +357,12 @@ fn a_program_is_checked_as_far_as_it_shows_its_documents() {
     assert_eq!(mismatch.wrong[0].place, Some(Place { line: 1, column: 1 }));
     let missing = object(&[("query", text(write))]);
     let mismatch = tools::check_partial(document, &hub, &missing).unwrap_err();
-    assert!(mismatch.error.message.contains("`variables.id`: is missing"));
+    assert!(
+        mismatch
+            .error
+            .message
+            .contains("`variables.id`: is missing")
+    );
 
     let me = tool(&hub, "hub.query.me");
     let chosen = object(&[("select", text("{ lgin }"))]);
