@@ -19,7 +19,7 @@ use domain::oauth::Flow;
 use domain::{ConnectId, CredentialId};
 use engine::{ConnectView, CredentialView};
 use http::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
-use http::{StatusCode, Uri};
+use http::Uri;
 
 const PAGE: &str = include_str!("web/connect.html");
 
@@ -46,11 +46,11 @@ async fn show(
         let all = app.engine.credentials(&caller).await?;
         let found = all.into_iter().find(|v| v.credential.id == credential);
         let view = found.ok_or_else(|| Failure::not_found("credential", &wanted))?;
-        return Ok(page(StatusCode::OK, &anew(&view)));
+        return Ok(page(&anew(&view)));
     }
     let connect = id::<ConnectId>("connect", &wanted)?;
     let (_, view) = app.engine.follow_connect(&caller, &connect).await?;
-    Ok(page(StatusCode::OK, &of_connect(&view)))
+    Ok(page(&of_connect(&view)))
 }
 
 /// Begins to connect a credential anew; the page that follows says what for.
@@ -90,15 +90,16 @@ async fn come_back(
         .and_then(|name| cookie(&headers, &cookie_name(&app, name)));
     let taken = app.engine.take_answer(&caller, query, kept).await;
     let mut response = match taken {
-        Ok(view) => page(StatusCode::OK, &of_connect(&view)),
+        Ok(view) => page(&of_connect(&view)),
         Err(error) => {
             let failure = Failure::from(error);
             let text = Text {
                 title: "Not connected".to_owned(),
                 body: paragraph(failure.title()),
             };
-            let status = failure.into_response().status();
-            page(status, &text)
+            let mut refused = page(&text);
+            *refused.status_mut() = failure.into_response().status();
+            refused
         }
     };
     if let Some(name) = name
@@ -137,11 +138,11 @@ struct Text {
     body: String,
 }
 
-fn page(status: StatusCode, text: &Text) -> Response {
+fn page(text: &Text) -> Response {
     let page = PAGE
         .replace("{{title}}", &escaped(&text.title))
         .replace("{{body}}", &text.body);
-    (status, [(CONTENT_TYPE, HTML)], page).into_response()
+    ([(CONTENT_TYPE, HTML)], page).into_response()
 }
 
 fn paragraph(text: &str) -> String {
