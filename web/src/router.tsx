@@ -5,7 +5,9 @@ import {
   createRouter,
   lazyRouteComponent,
   Outlet,
+  redirect,
 } from "@tanstack/react-router";
+import { read } from "~/lib/store";
 import { Crash, NotFound } from "~/shell/fallbacks";
 import { Layout } from "~/shell/layout";
 import { Entry, Forward } from "~/shell/entry";
@@ -37,10 +39,19 @@ const short = createRoute({ getParentRoute: () => root, path: "/a/$id", componen
 const approvalLink = createRoute({ getParentRoute: () => root, path: "/approvals/$id", component: () => <Forward to="approvals" /> });
 const taskLink = createRoute({ getParentRoute: () => root, path: "/tasks/$id", component: () => <Forward to="tasks" /> });
 
-/** Addresses without a workspace lead to the one that was open last. */
-const bare = ["approvals", "tasks", "run", "tools", "sources", "credentials", "policies", "clients", "audit", "settings", "home"]
-  .flatMap((page) => [`/${page}`, `/${page}/$`])
-  .map((path) => createRoute({ getParentRoute: () => root, path: path as string, component: Entry }));
+/** Bare addresses lead to the workspace that was open last. */
+const bare = ["approvals", "tasks", "run", "tools", "sources", "credentials", "policies", "clients", "audit", "settings", "home"].map(
+  (page) =>
+    createRoute({
+      getParentRoute: () => root,
+      path: `/${page}` as string,
+      component: Entry,
+      beforeLoad: () => {
+        const last = read("workspace");
+        if (last) throw redirect({ href: `/w/${encodeURIComponent(last)}${page === "home" ? "" : `/${page}`}` });
+      },
+    }),
+);
 
 const workspace = createRoute({ getParentRoute: () => root, path: "/w/$slug", component: Layout, notFoundComponent: NotFound });
 const at = <P extends string>(path: P) => ({ getParentRoute: () => workspace, path }) as const;

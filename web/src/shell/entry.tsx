@@ -12,7 +12,7 @@ import { isSignedOut, SignedOut } from "./fallbacks";
 export function Entry() {
   const query = useQuery(entry());
   // As it was at first: the address is another as soon as the way to the workspace has begun.
-  const [page] = useState(() => location.pathname.slice(1) + location.search);
+  const [page] = useState(() => location.pathname.slice(1));
   const known = query.data?.workspaces ?? [];
   const slug = known.find((w) => w.slug === read("workspace"))?.slug ?? query.data?.me.workspace.slug;
   const fresh = useQuery({
