@@ -73,11 +73,11 @@ export default {
     await until(async () => (await server.get("/policies")).rules.length === 1, "the rule");
     const after = await server.submit("return await tools.shop.items.listItems()");
     assert.equal((await server.settled(after.id)).status, "denied");
-    await page.goto("/policies/test");
+    await page.goto("/w/local/policies/test");
     await page.getByLabel("Tool", { exact: true }).fill("shop.items.listItems");
     await page.getByRole("button", { name: "Ask policy" }).click();
     await page.getByText("No lists today").waitFor();
-    await page.goto("/policies/history");
+    await page.goto("/w/local/policies/history");
     await page.getByRole("link", { name: /added/ }).click();
     await page.getByRole("button", { name: "Undo this change" }).click();
     await page.getByRole("alertdialog").getByRole("button", { name: "Undo it" }).click();
@@ -117,7 +117,7 @@ export default {
 
   async "a key is shown once and can be revoked; a credential's value never comes back"({ browser, server }) {
     const page = await openPage(browser, server);
-    await page.goto("/settings/keys");
+    await page.goto("/w/local/settings/keys");
     await page.getByLabel("Name of the new key").fill("nightly");
     await page.getByRole("button", { name: "Make a key" }).click();
     const secret = await page.getByTestId("secret").innerText();
