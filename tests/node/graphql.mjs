@@ -41,7 +41,7 @@ function validated() {
 function served() {
   const schema = buildSchema(readFileSync(new URL("shop.graphql", import.meta.url), "utf8"));
   const item = (id, name) => ({ __typename: "Item", id, name, price: 3.5, state: "OPEN", tags: ["hot"] });
-  const user = { __typename: "User", id: "u1", login: "ada", state: "ACTIVE", name: "Ada", friend: { id: "u2", login: "bob" } };
+  const user = { __typename: "User", id: "u1", login: "ada", state: "ACTIVE", name: "Ada", friend: { id: "u2", login: "bob", state: "ACTIVE" } };
   const received = [];
   const fields = {
     me: () => user,

@@ -1,7 +1,7 @@
 //! The selection that a tool makes by itself, and the JSON Schema of what it gives.
 //!
-//! Always valid: values and fields without required arguments, never into a type that is being
-//! selected already, at most so deep and so many. What two members of a union call alike but type
+//! Always valid: values and fields without required arguments, into a type within itself only once,
+//! at most so deep and so many. What two members of a union call alike but type
 //! differently gets a name of its own for each (the rule that fields can merge). Connections give
 //! their totals, their page and their nodes.
 
@@ -21,6 +21,9 @@ const VALUES_MAX: [usize; 3] = [40, 16, 8];
 
 /// Objects within an object, by how deep it lies.
 const OBJECTS_MAX: [usize; 3] = [12, 4, 0];
+
+/// How often a type may lie within itself: a person's friend is shown, and not that one's friend.
+const TIMES_MAX: usize = 2;
 
 /// Plain values taken of each member of a union or interface.
 const MEMBER_VALUES_MAX: usize = 10;
@@ -180,7 +183,8 @@ impl Maker<'_, '_> {
 
     fn nested(&mut self, field: &FieldDefinition, depth: usize, parts: &mut Parts) -> bool {
         let inner = field.ty.inner_named_type();
-        if self.left == 0 || self.within.contains(inner) || self.schema.is_leaf(inner) {
+        let times = self.within.iter().filter(|within| *within == inner);
+        if self.left == 0 || times.count() >= TIMES_MAX || self.schema.is_leaf(inner) {
             return false;
         }
         self.left -= 1;

@@ -99,7 +99,7 @@ async fn a_server_tells_its_schema_to_who_has_the_credential() {
         .unwrap_err()
         .to_string();
     assert!(
-        refused.contains("as a document") && refused.contains("answered 405"),
+        refused.contains("could not be read: it answered 405"),
         "{refused}"
     );
     assert!(

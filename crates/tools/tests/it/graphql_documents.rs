@@ -15,10 +15,6 @@ fn refusal(source: &SourceTools, path: &str, args: &Value) -> String {
     let tool = tool(source, path);
     let error = tools::check_arguments(tool, source, args).unwrap_err();
     assert_eq!(error.code, ToolErrorCode::InvalidArguments);
-    assert!(
-        tools::prepare(tool, source, args).is_err(),
-        "nothing is made of it either"
-    );
     error.message
 }
 
@@ -203,7 +199,7 @@ fn documents_are_refused_in_words_that_help() {
             "it defines",
         ),
         (json!({ "query": "{ me }" }), "line 1, column 3"),
-        (json!({ "query": "{ item { id } }" }), "`id`"),
+        (json!({ "query": "{ item { id } }" }), "`Query.item(id:)`"),
         (
             json!({ "query": "{ items(first: \"x\") { totalCount } }" }),
             "line 1",

@@ -399,6 +399,14 @@ fn send_theirs(spec: &Value, rows: &[Row]) {
     assert!(output.status.success(), "{said}");
 }
 
+/// Where the other client does otherwise than OpenAPI 3.1.1 says ("Style Examples": a label that is
+/// not exploded joins by commas, as RFC 6570 does; a list in a form is repeated), and what it says.
+const OTHERWISE: [(&str, &str); 3] = [
+    ("pathlabelListfalse", "/.blue,bl%20ack"),
+    ("pathlabelObjectfalse", "/.R,100,G,a%20b"),
+    ("form", r#"["l","p"],["l","q r"]"#),
+];
+
 #[tokio::test]
 async fn what_arrives_is_what_an_independent_client_sends() {
     let rows: Vec<Row> = [parameter_rows(), special_rows(), body_rows(), auth_rows()]
@@ -406,7 +414,7 @@ async fn what_arrives_is_what_an_independent_client_sends() {
         .flatten()
         .map(|mut row| {
             // The other client writes JSON of this name only where it is given as text.
-            if row.id == "patch" {
+            if ["patch", "json", "jsonList"].contains(&row.id.as_str()) {
                 row.theirs["requestBody"] = row.theirs["requestBody"].to_string().into();
             }
             row
@@ -443,7 +451,11 @@ async fn what_arrives_is_what_an_independent_client_sends() {
         .await
         .unwrap();
         let (ours, theirs) = (meaning(&upstream.last()), meaning(theirs));
-        if ours != theirs {
+        let known = OTHERWISE.iter().find(|(id, _)| row.id == *id);
+        if let Some((id, here)) = known {
+            assert!(ours.to_string().contains(here), "{id}: {ours}");
+            assert_ne!(ours, theirs, "{id} is no exception any more");
+        } else if ours != theirs {
             different.push(format!("{}\n  ours   {ours}\n  theirs {theirs}", row.id));
         }
     }
