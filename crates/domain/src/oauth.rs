@@ -293,7 +293,10 @@ fn text(out: &Out<'_>) -> Secret {
     Secret::new(serde_json::to_string(out).expect("texts always serialize"))
 }
 
-fn read(sealed: &Secret) -> Result<(Setup, [Option<Secret>; 3], Vec<String>), NotOAuth> {
+/// Everything but the kind: how it was set up, its secrets, its scopes.
+type Kept = (Setup, [Option<Secret>; 3], Vec<String>);
+
+fn read(sealed: &Secret) -> Result<Kept, NotOAuth> {
     let read: In = serde_json::from_str(sealed.expose()).map_err(|_| NotOAuth)?;
     Ok((
         read.setup,

@@ -278,7 +278,7 @@ impl Decision {
 
     /// What an unreviewed tool makes of it: what would be allowed is asked about, and nothing
     /// becomes milder.
-    fn as_reviewed(self, review: Review) -> Self {
+    fn reviewed(self, review: Review) -> Self {
         match (review, &self.effect) {
             (Review::Unreviewed, Effect::Allow) => Self {
                 effect: Effect::Ask(Ask::default()),
@@ -350,7 +350,7 @@ fn decide_one<'p>(
         policy_version: policy.version,
         unreviewed: false,
     }
-    .as_reviewed(request.review)
+    .reviewed(request.review)
 }
 
 #[cfg(test)]

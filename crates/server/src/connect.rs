@@ -18,8 +18,8 @@ use domain::connect::{Connect, ConnectStatus};
 use domain::oauth::Flow;
 use domain::{ConnectId, CredentialId};
 use engine::{ConnectView, CredentialView};
-use http::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use http::Uri;
+use http::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 
 const PAGE: &str = include_str!("web/connect.html");
 

@@ -119,6 +119,9 @@ impl Reach {
     }
 }
 
+/// An address with its bytes, or why there are none.
+pub type ReadAt = (String, Result<Vec<u8>, String>);
+
 /// What a description is fetched with.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
@@ -201,7 +204,7 @@ impl Egress {
         own: &'a str,
         headers: &'a [(String, String)],
         allow_private: bool,
-    ) -> BoxFuture<'a, Vec<(String, Result<Vec<u8>, String>)>> {
+    ) -> BoxFuture<'a, Vec<ReadAt>> {
         Box::pin(async move {
             let own = parse(own);
             let (own, deadline) = (own.as_ref(), self.deadline());

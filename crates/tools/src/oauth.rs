@@ -209,13 +209,15 @@ impl Servers {
             body: sending.body,
         };
         let deadline = Instant::now() + Duration::from_millis(ANSWER_MS);
-        let timed = |error| match error {
-            FetchError::Timeout { host, .. } => FetchError::Timeout {
-                host,
-                phase: "answer",
-                limit_ms: ANSWER_MS,
-            },
-            other => other,
+        let timed = |error| {
+            if let FetchError::Timeout { host, .. } = error {
+                return FetchError::Timeout {
+                    host,
+                    phase: "answer",
+                    limit_ms: ANSWER_MS,
+                };
+            }
+            error
         };
         let arriving = self.egress.send(outgoing, &reach, deadline).await;
         let arriving = arriving.map_err(timed)?;

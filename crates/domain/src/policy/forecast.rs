@@ -47,7 +47,7 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
             policy_version: policy.version,
             unreviewed: false,
         }
-        .as_reviewed(request.review);
+        .reviewed(request.review);
         let decision = also.iter().cloned().fold(own, stricter);
         let seen = |d: &Decision| d.effect.strictness() == decision.effect.strictness();
         if !decisions.iter().any(seen) {

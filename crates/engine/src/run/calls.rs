@@ -324,12 +324,10 @@ impl Sending {
         };
         let attached = self.engine.attached(call).await?;
         let of = attached.of.clone();
-        let credentials = self
-            .engine
-            .credentials_for(&self.scope, attached, &self.live);
+        let engine = &self.engine;
+        let credentials = engine.credentials_for(&self.scope, attached, &self.live);
         self.engine.still_ours(&self.live).await;
-        let clock = &self.engine.inner.clock;
-        let sent_at = clock.now();
+        let sent_at = self.engine.inner.clock.now();
         let invoked = if source.source.kind == SourceKind::Mcp {
             let call = McpCall {
                 scope: &self.scope,
@@ -357,7 +355,7 @@ impl Sending {
                 .await
         };
         let counted = (&self.scope, &source.source.id);
-        let ms = clock.now().since(sent_at);
+        let ms = self.engine.inner.clock.now().since(sent_at);
         let failure = invoked.answer.as_ref().err();
         self.engine.count_call(counted, failure, ms);
         if invoked.echoed {

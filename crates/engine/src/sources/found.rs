@@ -124,17 +124,9 @@ fn unsure() -> Error {
 }
 
 /// What both attempts came to.
-fn both(description: Error, mcp: &Error) -> Error {
-    match description {
-        Error::Invalid {
-            code,
-            message,
-            details,
-        } => Error::Invalid {
-            code,
-            message: format!("{message}. As an MCP server: {mcp}"),
-            details,
-        },
-        other => other,
+fn both(mut description: Error, mcp: &Error) -> Error {
+    if let Error::Invalid { message, .. } = &mut description {
+        message.push_str(&format!(". As an MCP server: {mcp}"));
     }
+    description
 }

@@ -311,7 +311,11 @@ impl Engine {
         let import = &read.import;
         let source = Source {
             title: import.title.clone(),
-            auth: import.auth.clone(),
+            auth: match &import.auth[..] {
+                // What the description does not say, a person said.
+                [] => source.auth.clone(),
+                said => said.to_vec(),
+            },
             status: match source.status {
                 SourceStatus::Disabled => SourceStatus::Disabled,
                 SourceStatus::Ready | SourceStatus::Degraded { .. } => SourceStatus::Ready,

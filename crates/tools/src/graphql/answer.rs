@@ -48,7 +48,9 @@ pub(crate) fn settle(
     let errors: Vec<Value> = match body["errors"].take() {
         Value::Array(errors) => errors,
         Value::Null => Vec::new(),
-        other => vec![other],
+        one @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            vec![one]
+        }
     };
     if errors.is_empty() {
         return Ok((data, None));

@@ -73,7 +73,7 @@ pub(crate) fn read(
     variables: Variables<'_>,
 ) -> Result<Reading, Vec<Wrong>> {
     let in_query = |problem: Problem| vec![("query".to_owned(), problem)];
-    let parsed = parse(query).map_err(|all| about_query(all))?;
+    let parsed = parse(query).map_err(about_query)?;
     let (operations, fragments) = parts(&parsed).map_err(in_query)?;
     let chosen = choose(&operations, operation_name)?;
     let operation = Operation::of(chosen.operation_type).ok_or_else(|| {

@@ -18,9 +18,10 @@ pub(crate) fn finished(schema: &Schema, ty: &Type, value: Value, depth: usize) -
     }
     let name = match ty {
         Type::List(item) | Type::NonNullList(item) => {
-            let items = match value {
-                Value::Array(items) => items,
-                one => vec![one],
+            let items = if let Value::Array(items) = value {
+                items
+            } else {
+                vec![value]
             };
             return items
                 .into_iter()
@@ -73,13 +74,12 @@ pub(crate) fn check(
     }
     let name = match ty {
         Type::List(item) | Type::NonNullList(item) => {
-            match value {
-                Value::Array(items) => {
-                    for (i, item_value) in items.iter().enumerate() {
-                        check(schema, item, item_value, &format!("{path}[{i}]"), wrong);
-                    }
+            if let Value::Array(items) = value {
+                for (i, item_value) in items.iter().enumerate() {
+                    check(schema, item, item_value, &format!("{path}[{i}]"), wrong);
                 }
-                one => check(schema, item, one, path, wrong),
+            } else {
+                check(schema, item, value, path, wrong);
             }
             return;
         }
@@ -89,13 +89,12 @@ pub(crate) fn check(
         Some(ExtendedType::Enum(values)) => value
             .as_str()
             .is_some_and(|text| values.values.contains_key(text)),
-        Some(ExtendedType::InputObject(input)) => match value {
-            Value::Object(given) => {
+        Some(ExtendedType::InputObject(input)) => {
+            if let Value::Object(given) = value {
                 check_fields(schema, input, given, path, wrong);
-                true
             }
-            _ => false,
-        },
+            value.is_object()
+        }
         Some(
             ExtendedType::Scalar(_)
             | ExtendedType::Object(_)

@@ -56,10 +56,10 @@ pub(super) struct Refused {
 
 impl From<FetchError> for Fault {
     fn from(error: FetchError) -> Self {
-        match error {
-            FetchError::TooLarge { max, .. } => Self::TooLarge { max },
-            other => Self::Fetch(other),
+        if let FetchError::TooLarge { max, .. } = error {
+            return Self::TooLarge { max };
         }
+        Self::Fetch(error)
     }
 }
 

@@ -392,7 +392,7 @@ fn look_for_headers(
             ("default" | "const" | "enum" | "examples" | "x-mcp-header", _) => {}
             ("properties", Value::Object(properties)) => {
                 for (name, property) in properties {
-                    let way = at.map(|at| [at, &[name.clone()]].concat());
+                    let way = at.map(|at| [at, std::slice::from_ref(name)].concat());
                     look_for_headers(property, way.as_deref(), found)?;
                 }
             }

@@ -101,7 +101,12 @@ pub(crate) fn cookie(parameter: &Parameter, value: &Value) -> Result<Vec<String>
             .iter()
             .map(|(k, v)| format!("{k}={}", scalar(v)))
             .collect(),
-        other => vec![format!("{}={}", parameter.name, plain(parameter, other))],
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => vec![format!("{}={}", parameter.name, plain(parameter, value))],
     };
     let broken = |pair: &String| pair.contains(';') || pair.chars().any(char::is_control);
     match pairs_of.iter().any(broken) {

@@ -130,6 +130,7 @@ fn what_is_sent_is_the_operation_that_was_judged_and_nothing_else() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn documents_are_refused_in_words_that_help() {
     let hub = hub();
     let aliases: String = (0..1_000).map(|i| format!("a{i}: me {{ id }} ")).collect();

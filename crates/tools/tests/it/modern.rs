@@ -197,7 +197,7 @@ async fn credentials_that_belong_together_go_together() {
         name: "X-App".to_owned(),
     };
     let both = AuthScheme::All(vec![app, AuthScheme::Basic]);
-    assert_eq!(import.auth, [both.clone()]);
+    assert_eq!(import.auth, std::slice::from_ref(&both));
     let source = source("s", import);
     let attachments = attachment(both, "app-secret-1\nme:user-secret-2\n");
     let answer = call_with(&source, "s.go", json!({}), &attachments)

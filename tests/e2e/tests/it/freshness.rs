@@ -121,7 +121,7 @@ async fn a_source_is_read_again_by_the_clock(database: Database) {
     for wrong in ["5s", "1y", ""] {
         let change = json!({ "refreshEvery": wrong });
         let refused = server.send("PATCH", "/sources/shelf", Some(&change)).await;
-        assert_eq!(refused.status, 400, "{wrong}");
+        assert_eq!(refused.status, 422, "{wrong}");
     }
     let settings = ["workspaces", "settings", "--source-refresh-every", "never"];
     server.cli(&settings).await.exits(0);
@@ -383,7 +383,7 @@ async fn what_is_no_description_says_what_came_back(database: Database) {
         let refused = server.send("POST", "/sources", Some(&new)).await;
         assert_eq!(
             (refused.status, &refused.body["code"]),
-            (400, &json!("invalid_source")),
+            (422, &json!("invalid_source")),
             "{refused:#?}"
         );
         refused.body

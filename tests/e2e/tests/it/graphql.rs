@@ -376,7 +376,7 @@ async fn a_schema_file_needs_an_address_and_a_refresh_tells_what_changed(databas
         .cli(&["sources", "add", path, "--kind", "openapi"])
         .await;
     assert_ne!(wrong.code, 0);
-    wrong.says(&["OpenAPI"]);
+    wrong.says(&["broken YAML at line 1"]);
     let unknown = server
         .cli(&["sources", "add", path, "--kind", "soap"])
         .await;

@@ -130,7 +130,11 @@ fn everything() -> Vec<(&'static str, Value, &'static str)> {
         ),
         ("toggleSimulatedLogging", json!({}), "Started simulated"),
         ("toggleSimulatedLogging", json!({}), "Stopped simulated"),
-        ("toggleSubscriberUpdates", json!({}), "subscriber"),
+        (
+            "toggleSubscriberUpdates",
+            json!({}),
+            "Started simulated resource",
+        ),
         (
             "triggerLongRunningOperation",
             json!({ "duration": 0.2, "steps": 2 }),

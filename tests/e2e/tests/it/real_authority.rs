@@ -9,8 +9,8 @@ use crate::database::Database;
 use crate::server::{PATIENCE, Server};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 on_both_databases!(a_real_authority_connects_in_every_way);
 
@@ -20,6 +20,8 @@ struct Real {
     issuer: String,
     api: String,
     _child: Child,
+    /// Read no more, and kept open: who writes to a closed pipe ends.
+    _says: Lines<BufReader<ChildStdout>>,
 }
 
 impl Real {
@@ -39,7 +41,8 @@ impl Real {
             .spawn()
             .expect("node starts");
         let out = child.stdout.take().expect("it has an output");
-        let line = BufReader::new(out).lines().next_line().await;
+        let mut says = BufReader::new(out).lines();
+        let line = says.next_line().await;
         let line = line
             .expect("it can be read")
             .expect("it says its addresses");
@@ -48,6 +51,7 @@ impl Real {
             issuer: text(&said["issuer"]).to_owned(),
             api: text(&said["api"]).to_owned(),
             _child: child,
+            _says: says,
         }
     }
 

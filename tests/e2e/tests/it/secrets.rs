@@ -104,8 +104,8 @@ async fn what_was_granted_is_nowhere(database: Database) {
         json!({ "sent": mask, "kept": [mask, mask] }),
         "what belongs to the credential without being sent is masked, too"
     );
-    // Of a token in two pieces the larger ones are masked, and that it came back is told.
-    assert_eq!(done["result"]["split"]["a"], mask, "{done:#}");
+    // Of a token in two pieces the larger one is masked, and that it came back is told.
+    assert_eq!(done["result"]["split"]["b"], mask, "{done:#}");
     let told = server.get("/audit?action=credential.echoed").await;
     assert!(
         told["items"].as_array().is_some_and(|i| !i.is_empty()),

@@ -169,15 +169,15 @@ fn show(output: &Output, all: &[Checked]) {
         .map(|one| {
             let (kind, tools, warnings, findings) = match &one.outcome {
                 Ok((import, findings)) => (
-                    import.kind.as_str(),
+                    plain(&import.evidence),
                     import.tools.len().to_string(),
                     import.warnings.len().to_string(),
                     findings.len().to_string(),
                 ),
-                Err(_) => ("failed", "-".into(), "-".into(), "-".into()),
+                Err(_) => ("failed".to_owned(), "-".into(), "-".into(), "-".into()),
             };
             let (file, ms) = (plain(&one.file), one.ms.to_string());
-            vec![file, kind.to_owned(), tools, warnings, findings, ms]
+            vec![file, kind, tools, warnings, findings, ms]
         })
         .collect();
     let heads = ["FILE", "KIND", "TOOLS", "WARNINGS", "FINDINGS", "MS"];

@@ -26,10 +26,11 @@ pub(super) struct WithHealth {
 /// All sources.
 pub(super) fn listed(sources: &[Source]) -> String {
     let row = |s: &Source| {
-        let mut notes: Vec<String> = s.reason.iter().cloned().collect();
+        let mut notes: Vec<String> = Vec::new();
         if s.unreviewed > 0 {
             notes.push(format!("{} to review", s.unreviewed));
         }
+        notes.extend(s.reason.clone());
         vec![
             s.name.clone(),
             s.status.clone(),
