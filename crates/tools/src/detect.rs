@@ -5,7 +5,7 @@
 
 use crate::egress::{Egress, Outgoing, Reach, Validators, host_of, parse};
 use crate::error::ImportError;
-use crate::find::{Located, NotLocated, Tried, names_its_kind};
+use crate::find::{Located, NotLocated, Tried, is_page, names_its_kind};
 use crate::graphql::introspection::{self, EDITIONS};
 use crate::invoke::{Attachment, attach};
 use crate::masking::Masks;
@@ -257,7 +257,7 @@ pub fn read_address<'a>(
                     url: url.to_owned(),
                     error,
                 })?;
-                if seen.is_success() && is_known(&seen.body, url) {
+                if seen.is_success() && !is_page(&seen) && is_known(&seen.body, url) {
                     return Ok(Located::at(url, seen).into());
                 }
                 // What the address itself is goes before what else its origin has.

@@ -267,7 +267,7 @@ fn beginning(body: &[u8]) -> String {
 }
 
 /// Whether it is a web page, for people.
-fn is_page(seen: &Seen) -> bool {
+pub(crate) fn is_page(seen: &Seen) -> bool {
     let start = &seen.body[..seen.body.len().min(512)];
     let start = String::from_utf8_lossy(start)
         .trim_start()
