@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the release binary on a data directory of its own, measured from outside
 //! against the budgets; `bench sandbox` measures the sandbox and the engine, beside other runtimes;
-//! `bench durable` what waiting costs and how soon a task goes on.
+//! `bench durable` what waiting costs and how soon a task goes on; `bench import` reading
+//! descriptions of APIs.
 //! It warms up, repeats and prints medians; it judges only with `--strict`, because a busy machine
 //! is no defect of the program.
 //! Next: `bench/measure.rs` for how each figure is taken, `bench/sandbox.rs` for the sandbox's,
@@ -9,6 +10,7 @@
 mod durable;
 mod hostile;
 mod http;
+mod import;
 mod mcp;
 mod measure;
 mod peers;
@@ -47,6 +49,9 @@ pub(crate) struct Options {
     /// How many tasks wait at once (`durable`).
     #[arg(long, default_value_t = 100_000)]
     tasks: usize,
+    /// A set of one's own, two files of JSON lines (`search`); the published sets by default.
+    #[arg(long, num_args = 2, value_names = ["TOOLS", "QUERIES"])]
+    set: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -59,6 +64,10 @@ enum Subject {
     Servers,
     /// Waiting tasks by the hundred thousand: memory, database, and how soon one goes on.
     Durable,
+    /// Search: golden sets, stuffed descriptions, and catalogs of many tools.
+    Search,
+    /// Descriptions of APIs to tools: time and memory.
+    Import,
 }
 
 /// A measured figure and the most (or least) it may be.
@@ -111,6 +120,13 @@ impl Figure {
 
 /// Builds, measures, prints.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if matches!(options.subject, Subject::Search) {
+        return search(options);
+    }
+    if matches!(options.subject, Subject::Import) {
+        machine();
+        return judged(options, report("imports", &import::measure(options)?));
+    }
     if !options.no_build && options.program.is_none() {
         project::run(project::cargo().args(["build", "--release", "--package", "executor"]))?;
     }
@@ -129,13 +145,42 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             report("several servers", &servers::measure(&program)?)
         }
         Subject::Durable => durable::run(options, &program)?,
+        // These need no program; answered above.
+        Subject::Search | Subject::Import => 0,
     };
+    judged(options, missed)
+}
+
+fn judged(options: &Options, missed: usize) -> Result<()> {
     match missed {
         0 => println!("\nbench: every budget is met"),
         missed if options.strict => bail!("bench: {missed} budget(s) missed, marked above"),
         missed => println!("\nbench: {missed} budget(s) missed, marked above"),
     }
     Ok(())
+}
+
+/// Search needs no server: an example of the crate measures it.
+fn search(options: &Options) -> Result<()> {
+    machine();
+    let sets = match options.set.as_slice() {
+        [] => {
+            let shared = std::env::var_os("EXECUTOR_SHARED")
+                .map_or_else(|| project::root().join("../shared"), PathBuf::from);
+            vec![shared.join("data/search")]
+        }
+        given => given.to_vec(),
+    };
+    let run = [
+        "run",
+        "--release",
+        "--package",
+        "executor-tools",
+        "--example",
+        "search",
+        "--",
+    ];
+    project::run(project::cargo().args(run).args(sets))
 }
 
 fn machine() {

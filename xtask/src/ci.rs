@@ -118,6 +118,14 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
     run_tests(|_| true, filter)
 }
 
+/// Builds the program as the tests use it, and says where it is.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn program() -> Result<PathBuf> {
+    build_tests().map(|(_, program)| program)
+}
+
 /// A built test binary.
 struct TestBinary {
     package: String,

@@ -15,6 +15,7 @@ mod project;
 mod proof;
 mod setup;
 mod tidy;
+mod web;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     Generated(proof::Generated),
     /// Builds the release binary and measures it against the budgets.
     Bench(bench::Options),
+    /// Builds the dashboard, which the next build of the server embeds; needs Node.
+    Web(web::Options),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Kills(options) => proof::kills(&options),
         Command::Generated(options) => proof::generated(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Web(options) => web::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

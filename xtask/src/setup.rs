@@ -1,6 +1,6 @@
 //! Installs what the tests need and a bare machine lacks: a PostgreSQL server, strace, the compiler of
 //! the engine image, the TypeScript compiler, Bun, workerd and the MCP conformance suite with its own
-//! Node from npm, the official MCP client from PyPI. It touches the system only on Debian and only as
+//! Node from npm, official MCP clients and servers from npm and PyPI. It touches the system only on Debian and only as
 //! root; elsewhere it says what to install. What is there stays.
 
 use crate::project;
@@ -59,6 +59,7 @@ fn need_programs() -> Result<()> {
         ("node", "Node 20 or newer"),
         ("npm", "npm"),
         ("python3", "Python 3.11"),
+        ("git", "git"),
     ]
     .into_iter()
     .filter(|(program, _)| !project::has(program))

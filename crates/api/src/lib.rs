@@ -8,6 +8,7 @@
 pub mod approvals;
 pub mod audit;
 pub mod check;
+pub mod connects;
 pub mod credentials;
 pub mod error;
 pub mod events;

@@ -18,6 +18,9 @@ pub struct Settings {
     /// Days after its end at which a task is removed, with its calls, approvals, logs and large
     /// values; 0 keeps them for ever. The audit log is always kept.
     pub retention_days: u32,
+    /// How often sources are read again that do not say so themselves: `never`, or a time such as
+    /// `24h`.
+    pub source_refresh_every: String,
     /// Every limit, with what it is here.
     pub limits: Vec<Limit>,
 }
@@ -56,6 +59,10 @@ pub struct SettingsChange {
     /// Days after its end at which a task is removed, 1 to 3650; 0 keeps it for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
+    /// How often sources are read again that do not say so themselves: `never`, or a time from `10s`
+    /// to `30d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_refresh_every: Option<String>,
     /// New values of limits by their names; null puts one back to its default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Option<u64>>,

@@ -57,6 +57,7 @@ pub struct Health {
 /// One part that was looked at.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HealthCheck)]
 pub struct Check {
     /// Its name, such as `database` or `sandbox.seccomp`.
     pub name: String,
@@ -98,4 +99,31 @@ pub struct SignInLink {
     pub url: String,
     /// When it stops to work.
     pub expires_at: String,
+}
+
+/// The example API that comes with the program, where this server offers it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Example {
+    /// The API; null where the server does not offer it.
+    pub offered: Option<ExampleApi>,
+}
+
+/// An API on loopback to try everything on. It holds nothing of value.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExampleApi {
+    /// The name that a source of it is given.
+    pub name: String,
+    /// The title its description gives itself.
+    pub title: String,
+    /// The address of its description; private, as it is on loopback.
+    pub url: String,
+    /// How it lets callers in.
+    pub auth: String,
+    /// The token it wants. It protects nothing.
+    #[schema(format = Password)]
+    pub token: String,
+    /// A first program: it reads, which is allowed, and writes, which asks.
+    pub program: String,
 }

@@ -20,6 +20,10 @@ pub struct ToolHit {
     pub decision: String,
     /// One line of TypeScript.
     pub signature: String,
+    /// True where an administrator has not looked at it as it is now: it asks where policy would
+    /// allow. Absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreviewed: bool,
 }
 
 /// What a search found.
@@ -86,6 +90,17 @@ pub struct ToolDescription {
     pub input: String,
     /// TypeScript declarations of what it resolves to.
     pub output: String,
+    /// JSON Schema of the arguments; its references point into its own `$defs`.
+    #[schema(value_type = Object)]
+    pub input_schema: Value,
+    /// JSON Schema of the data it answers with, if its description says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub output_schema: Option<Value>,
+    /// True where an administrator has not looked at it as it is now: it asks where policy would
+    /// allow. Absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreviewed: bool,
 }
 
 /// A call of one tool. It runs as a task of one line, through the same gate.

@@ -7,6 +7,7 @@
 
 use domain::access::Channel;
 use domain::policy::{Condition, Effect, Level, Match, Pattern, Policy, Request, Rule, decide};
+use domain::source::Review;
 use domain::tenancy::Role;
 use domain::tool::Risk;
 use domain::{AccountId, RuleId, Timestamp};
@@ -70,7 +71,9 @@ fn measure(what: &str, policy: &Policy) {
         tool: "ledger.payments.create",
         source: "ledger",
         risk: Risk::Write,
+        review: Review::LookedAt,
         arguments: Some(&arguments),
+        also: &[],
         account_id: &account,
         role: Role::Member,
         client: "a client",

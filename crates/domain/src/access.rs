@@ -63,6 +63,8 @@ pub enum Permission {
     DecideApprovals,
     /// Sources, workspace rules, shared credentials, keys of others.
     ManageWorkspace,
+    /// Have the server run a program of its machine, as a source.
+    RunCommands,
     /// Read the audit log.
     ReadAudit,
     /// Members and workspaces.
@@ -80,10 +82,16 @@ impl Permission {
             Self::SeeAllTasks
             | Self::DecideApprovals
             | Self::ManageWorkspace
+            | Self::RunCommands
             | Self::ReadAudit
             | Self::ManageMembers => matches!(role, Role::Owner | Role::Admin),
             Self::ManageOrganization => role == Role::Owner,
         }
+    }
+
+    /// Whether no program may use it, whatever its role: neither a key nor a model.
+    fn takes_a_person(self) -> bool {
+        matches!(self, Self::DecideApprovals | Self::RunCommands)
     }
 
     /// What the permission is called in an error.
@@ -94,6 +102,7 @@ impl Permission {
             Self::SeeAllTasks => "see other members' tasks",
             Self::DecideApprovals => "decide approvals",
             Self::ManageWorkspace => "manage sources, rules and credentials",
+            Self::RunCommands => "add a command of the server's machine as a source",
             Self::ReadAudit => "read the audit log",
             Self::ManageMembers => "manage members and workspaces",
             Self::ManageOrganization => "manage rules of the organization",
@@ -160,7 +169,7 @@ impl Caller {
     ///
     /// # Errors
     /// When the caller's role does not hold the permission, or the caller may never use it: no
-    /// program decides an approval, and neither does a model.
+    /// program decides an approval or adds a command, and neither does a model.
     pub fn scope(&self, permission: Permission) -> Result<Scope, Forbidden> {
         let what = permission.describe();
         if !permission.granted_to(self.role) {
@@ -168,7 +177,7 @@ impl Caller {
                 role: self.role,
                 what,
             })
-        } else if permission == Permission::DecideApprovals && !self.speaks_for_person() {
+        } else if permission.takes_a_person() && !self.speaks_for_person() {
             Err(Forbidden::Program { what })
         } else {
             Ok(Scope {
@@ -275,6 +284,7 @@ mod tests {
             SeeAllTasks,
             DecideApprovals,
             ManageWorkspace,
+            RunCommands,
             ReadAudit,
             ManageMembers,
             ManageOrganization,
@@ -289,6 +299,7 @@ mod tests {
                     SeeAllTasks,
                     DecideApprovals,
                     ManageWorkspace,
+                    RunCommands,
                     ReadAudit,
                     ManageMembers,
                 ],
@@ -306,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn who_decides() {
+    fn who_decides_and_who_adds_commands() {
         let key = KeyId::from_bits([4; 16]);
         for (channel, in_person, with_key) in [
             (Channel::Dashboard, true, false),
@@ -323,6 +334,8 @@ mod tests {
                 };
                 let decides = caller.scope(Permission::DecideApprovals);
                 assert_eq!(decides.is_ok(), expected, "{channel:?}, key: {held}");
+                let commands = caller.scope(Permission::RunCommands);
+                assert_eq!(commands.is_ok(), expected, "{channel:?}, key: {held}");
                 assert!(
                     caller.scope(Permission::RunTasks).is_ok(),
                     "{channel:?}, key: {held}"

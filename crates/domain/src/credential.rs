@@ -3,6 +3,7 @@
 //! A [`Secret`] can be neither printed nor serialized, and is overwritten when dropped. A
 //! [`Sealed`] is what the database holds: it opens only with the key and the row's own identity.
 
+use crate::oauth::Connection;
 use crate::source::AuthScheme;
 use crate::{AccountId, CredentialId, SourceId, Timestamp};
 use zeroize::Zeroizing;
@@ -72,6 +73,8 @@ pub struct Credential {
     pub scope: CredentialScope,
     /// The person it serves, or who set it.
     pub account_id: AccountId,
+    /// Tells apart several accounts at one source; empty for the only one.
+    pub label: String,
     /// How it is attached to a request.
     pub scheme: AuthScheme,
     /// Rises with each rotation; part of what the ciphertext is bound to.
@@ -82,6 +85,9 @@ pub struct Credential {
     pub rotated_at: Timestamp,
     /// When a call last used it.
     pub last_used_at: Option<Timestamp>,
+    /// How it stands with the authorization server that granted it; none for a value that a person
+    /// entered.
+    pub connection: Option<Connection>,
 }
 
 impl Credential {

@@ -1,6 +1,6 @@
 //! What happened in a workspace, in the order in which it became durable. Streams read these.
 
-use crate::{ApprovalId, CallId, SourceId, TaskId, Timestamp, WebhookId};
+use crate::{ApprovalId, CallId, CredentialId, SourceId, TaskId, Timestamp, WebhookId};
 
 /// Severity of a line that a program logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -80,6 +80,17 @@ pub enum EventKind {
         /// The source.
         source_id: SourceId,
         /// What happened: `added`, `refreshed`, `changed`, `removed`.
+        change: String,
+    },
+    /// A credential was connected, ceased to work, or was given back by its source.
+    #[serde(rename = "credential")]
+    Credential {
+        /// The credential.
+        credential_id: CredentialId,
+        /// The source it opens.
+        source_id: SourceId,
+        /// What happened: `connected`, `reauthorization_required`, `error`, `recovered`, or `echoed`:
+        /// its source gave back a piece of it.
         change: String,
     },
     /// A worker of the sandbox was lost, and the tasks in it are rebuilt.

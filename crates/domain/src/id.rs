@@ -117,6 +117,8 @@ ids! {
     RuleId, "rule_", "rule id";
     /// One stored credential.
     CredentialId, "cred_", "credential id";
+    /// One way of a person to a credential that a source's authorization server grants.
+    ConnectId, "conn_", "connect id";
     /// One organization.
     OrganizationId, "org_", "organization id";
     /// One workspace.

@@ -10,13 +10,16 @@ pub mod approval;
 pub mod audit;
 pub mod call;
 pub mod canonical;
+pub mod connect;
 pub mod credential;
 pub mod event;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod oauth;
 pub mod partial;
 pub mod policy;
+pub mod preset;
 pub mod server;
 pub mod settings;
 pub mod source;
@@ -27,7 +30,7 @@ pub mod tool;
 pub mod webhook;
 
 pub use id::{
-    AccountId, ApprovalId, AuditId, CallId, CredentialId, DeliveryId, HandleId, KeyId,
+    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, HandleId, KeyId,
     OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

@@ -5,6 +5,7 @@
 //! an argument is missing, a rule that allows does not match and one that asks or denies does.
 
 use crate::access::Channel;
+use crate::source::Review;
 use crate::tenancy::Role;
 use crate::tool::Risk;
 use crate::{AccountId, KeyId, RuleId, Timestamp};
@@ -14,6 +15,7 @@ mod compare;
 mod condition;
 mod forecast;
 mod history;
+mod judged;
 mod pattern;
 mod remember;
 mod trace;
@@ -21,6 +23,7 @@ mod trace;
 pub use condition::{Condition, ConditionError, Operator};
 pub use forecast::possible;
 pub use history::{Change, Version};
+pub use judged::JudgedAs;
 pub use pattern::{Path, Pattern, PatternError};
 pub use remember::exactly;
 pub use trace::{LookedAt, Miss, Trace, covers, trace};
@@ -204,8 +207,13 @@ pub struct Request<'a> {
     pub source: &'a str,
     /// Its risk.
     pub risk: Risk,
+    /// Whether an administrator has looked at the tool as it is now. Until then what would be
+    /// allowed is asked about.
+    pub review: Review,
     /// Its arguments; none to ask about the tool in general, which no rule with conditions answers.
     pub arguments: Option<&'a Value>,
+    /// What else the call comes to: it is decided as each of these too, and the strictest counts.
+    pub also: &'a [JudgedAs],
     /// The person whose task it is.
     pub account_id: &'a AccountId,
     /// That person's role.
@@ -231,6 +239,9 @@ pub struct Decision {
     pub level: Option<Level>,
     /// The policy it was decided under.
     pub policy_version: i64,
+    /// Whether the rules alone would allow it, and a person is asked because no administrator has
+    /// looked at the tool as it is now.
+    pub unreviewed: bool,
 }
 
 impl Decision {
@@ -238,11 +249,12 @@ impl Decision {
     #[must_use]
     pub fn explain(&self, risk: Risk) -> String {
         let verb = match self.effect {
+            Effect::Ask(_) if self.unreviewed => "would allow it",
             Effect::Allow => "allows it",
             Effect::Ask(_) => "asks a person",
             Effect::Deny => "denies it",
         };
-        match (&self.rule_id, self.level) {
+        let said = match (&self.rule_id, self.level) {
             (Some(rule), Some(level)) => format!(
                 "rule {rule} of the {} {verb} (policy version {})",
                 level.as_str(),
@@ -253,6 +265,27 @@ impl Decision {
                 risk.as_str(),
                 self.policy_version
             ),
+        };
+        if self.unreviewed {
+            format!(
+                "{said}, but no administrator has looked at this tool as it is now, so a person is \
+                 asked (`executor sources review` shows what is new)"
+            )
+        } else {
+            said
+        }
+    }
+
+    /// What an unreviewed tool makes of it: what would be allowed is asked about, and nothing
+    /// becomes milder.
+    fn reviewed(self, review: Review) -> Self {
+        match (review, &self.effect) {
+            (Review::Unreviewed, Effect::Allow) => Self {
+                effect: Effect::Ask(Ask::default()),
+                unreviewed: true,
+                ..self
+            },
+            (Review::Unreviewed | Review::LookedAt, _) => self,
         }
     }
 }
@@ -269,11 +302,25 @@ pub fn default_effect(risk: Risk) -> Effect {
 /// Decides about one call. What it looked at on the way is told by [`trace()`].
 #[must_use]
 pub fn decide(request: &Request<'_>, policy: &Policy) -> Decision {
-    decide_watched(request, policy, |_, _| {})
+    decide_watched(request, policy, |_, _, _| {})
 }
 
-/// The one evaluation: `watch` sees every rule that is looked at, and why it did not match.
+/// The one evaluation: the call itself, then all that it comes to besides. `watch` sees every rule
+/// that is looked at, what it is tried on, and why it did not match.
 fn decide_watched<'p>(
+    request: &Request<'_>,
+    policy: &'p Policy,
+    mut watch: impl FnMut(&Request<'_>, &'p Rule, Option<Miss>),
+) -> Decision {
+    let own = decide_one(request, policy, |rule, miss| watch(request, rule, miss));
+    request.also.iter().fold(own, |strictest, also| {
+        let request = also.request(request);
+        let decision = decide_one(&request, policy, |rule, miss| watch(&request, rule, miss));
+        judged::stricter(strictest, decision)
+    })
+}
+
+fn decide_one<'p>(
     request: &Request<'_>,
     policy: &'p Policy,
     mut watch: impl FnMut(&'p Rule, Option<Miss>),
@@ -301,7 +348,9 @@ fn decide_watched<'p>(
         rule_id: strictest.map(|r| r.id.clone()),
         level: strictest.map(|r| r.level),
         policy_version: policy.version,
+        unreviewed: false,
     }
+    .reviewed(request.review)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! set is not stored, so that a default may be improved.
 
 use crate::limits::Limit;
+use crate::source::RefreshEvery;
 use std::collections::BTreeMap;
 
 /// Days for which an ended task is kept unless a workspace says otherwise.
@@ -29,6 +30,9 @@ pub struct Settings {
     /// Whether members see each other's tasks, code and arguments. Off unless set.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub members_see_all_tasks: bool,
+    /// How often a source is read again that does not say so itself; a day unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_refresh_every: Option<RefreshEvery>,
     /// Limits that differ from their defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<Limit, u64>,
@@ -42,6 +46,12 @@ impl Settings {
         self.limits
             .get(&limit)
             .map_or_else(|| limit.default_value(), |v| (*v).clamp(lowest, highest))
+    }
+
+    /// How often a source is read again that does not say so itself.
+    #[must_use]
+    pub fn source_refresh_every(&self) -> RefreshEvery {
+        self.source_refresh_every.unwrap_or_default()
     }
 
     /// Days for which an ended task is kept; none keeps it for ever.

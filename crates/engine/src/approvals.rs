@@ -154,12 +154,16 @@ impl Engine {
                 },
             };
             let attempt = (answering.id.clone(), answering.answered.clone());
+            let remember = match remember {
+                Some(rule) => Some((rule, self.catalog(&scope).await?)),
+                None => None,
+            };
             let answered = self
                 .commit(&scope, move |tx| {
                     let answered = answering.write(tx)?;
-                    if let Some(rule) = &remember {
-                        let at = answering.answered.at;
-                        crate::policies::remember::keep(tx, &caller, &answered, rule, at)?;
+                    if let Some((rule, catalog)) = &remember {
+                        let of = (catalog, answering.answered.at);
+                        crate::policies::remember::keep(tx, &caller, &answered, rule, of)?;
                     }
                     Ok(answered)
                 })

@@ -142,3 +142,23 @@ pub(crate) fn by_person(
         at,
     }
 }
+
+/// An entry about something the server did by itself.
+pub(crate) fn by_server(
+    scope: &Scope,
+    action: &str,
+    subject: &str,
+    detail: &Value,
+    at: Timestamp,
+) -> AuditDraft {
+    AuditDraft {
+        id: AuditId::from_bits(entropy::bits()),
+        workspace_id: scope.workspace_id().clone(),
+        account_id: None,
+        via: "server".to_owned(),
+        action: action.to_owned(),
+        subject: subject.to_owned(),
+        detail: detail.to_string(),
+        at,
+    }
+}

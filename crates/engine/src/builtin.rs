@@ -14,7 +14,8 @@ use domain::access::Caller;
 use domain::call::CallStatus;
 use domain::canonical::sha256_parts;
 use domain::partial::{Part, Partial};
-use domain::policy::{Effect, Policy};
+use domain::policy::{Decision, Effect, Policy};
+use domain::source::Review;
 use domain::task::Task;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
 use domain::{HandleId, TaskId, Timestamp};
@@ -112,9 +113,11 @@ impl View<'_> {
         };
         if let Err(error) = tools::check_arguments(tool, source, &arguments) {
             // Whoever may not call a tool is not told what it takes.
-            let decision = forecast(self.caller, self.policy, tool, None, self.now);
+            let decision = self.decision(tool);
             return Err(match decision.effect {
-                Effect::Deny => denied_by_policy(tool, &decision),
+                Effect::Deny => {
+                    denied_by_policy(&tool.path, &decision, decision.explain(tool.risk))
+                }
                 Effect::Allow | Effect::Ask(_) => error,
             });
         }
@@ -124,10 +127,13 @@ impl View<'_> {
             None => Cow::Borrowed(&arguments),
         };
         let prepared = tools::prepare(tool, source, &keyed)?;
+        let judged = tools::judged(tool, source, &arguments);
         Ok(Target {
             tool: tool.clone(),
             source: source.clone(),
             arguments,
+            risk: judged.risk,
+            also: judged.also,
             prepared,
         })
     }
@@ -147,11 +153,24 @@ impl View<'_> {
 
     /// Whether the caller may know of a tool.
     pub(crate) fn visible(&self, tool: &Tool) -> bool {
-        !matches!(self.decision(tool), Effect::Deny)
+        // Whoever has looked at it bears on what is allowed, never on what is denied.
+        let tool = (tool, Review::LookedAt);
+        let decision = forecast(self.caller, self.policy, tool, self.now);
+        !matches!(decision.effect, Effect::Deny)
     }
 
-    fn decision(&self, tool: &Tool) -> Effect {
-        forecast(self.caller, self.policy, tool, None, self.now).effect
+    fn decision(&self, tool: &Tool) -> Decision {
+        let tool = (tool, self.catalog.review_of(tool));
+        forecast(self.caller, self.policy, tool, self.now)
+    }
+
+    /// What policy says of a tool, and that nobody has looked at it where that is so.
+    fn judged(&self, tool: &Tool, mut told: Value) -> Value {
+        told["decision"] = self.decision(tool).effect.as_str().into();
+        if self.catalog.review_of(tool) == Review::Unreviewed {
+            told["unreviewed"] = true.into();
+        }
+        told
     }
 
     async fn answer(&self, path: &str, arguments: &Value) -> Option<Result<Value, ToolError>> {
@@ -187,14 +206,15 @@ impl View<'_> {
         let found = self.catalog.search(query, &|t| self.visible(t));
         let has_more = query.offset + found.hits.len() < found.total;
         let hits = found.hits.iter().map(|tool| {
-            json!({
+            let told = json!({
                 "path": tool.path,
                 "source": tool.source_name(),
                 "description": tool.description,
                 "risk": tool.risk.as_str(),
-                "decision": self.decision(tool).as_str(),
+                "decision": null,
                 "signature": self.catalog.signature(tool),
-            })
+            });
+            self.judged(tool, told)
         });
         (hits.collect(), found.total, has_more)
     }
@@ -232,14 +252,15 @@ impl View<'_> {
             )
             .with_details(json!({ "suggestions": near })));
         };
-        Ok(json!({
+        let told = json!({
             "path": description.path,
             "description": description.description,
             "risk": description.risk.as_str(),
-            "decision": self.decision(tool).as_str(),
+            "decision": null,
             "input": description.input,
             "output": description.output,
-        }))
+        });
+        Ok(self.judged(tool, told))
     }
 
     async fn read(&self, path: &str, arguments: &Value) -> Result<Value, ToolError> {

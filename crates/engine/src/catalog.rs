@@ -1,11 +1,15 @@
 //! The catalog of each workspace, kept in memory until its version in the database changes.
 
+use crate::sources::told;
 use crate::{Engine, Error, aside};
 use domain::access::Scope;
 use domain::policy::Policy;
+use domain::source::Source;
+use domain::tool::Tool;
 use domain::{AccountId, WorkspaceId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use store::sources::Made;
 use tools::{Catalog, SourceTools};
 
 /// Catalogs by workspace with the version each was made from.
@@ -21,6 +25,12 @@ impl Cache {
             .get(workspace)
             .filter(|(v, _)| *v == version)
             .map(|(_, c)| c.clone())
+    }
+
+    /// The catalog last made, whatever its version.
+    fn before(&self, workspace: &WorkspaceId) -> Option<Catalog> {
+        let workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
+        workspaces.get(workspace).map(|(_, c)| c.clone())
     }
 
     fn put(&self, workspace: &WorkspaceId, version: i64, catalog: Catalog) {
@@ -74,25 +84,60 @@ impl Engine {
                 Ok::<_, Error>((version, store::sources::catalog(r, &wanted)?))
             })
             .await?;
-        let catalog = aside::run(move || {
-            let sources = sources
-                .into_iter()
-                .map(|(source, definitions, tools)| {
-                    let definitions = serde_json::from_str(&definitions)?;
-                    Ok(Arc::new(SourceTools {
-                        source,
-                        definitions: Arc::new(definitions),
-                        tools: tools.into_iter().map(Arc::new).collect(),
-                    }))
-                })
-                .collect::<Result<Vec<_>, serde_json::Error>>()?;
-            Ok::<_, serde_json::Error>(Catalog::new(sources))
+        // What has not changed since need not be indexed again.
+        let before = self.inner.catalogs.before(scope.workspace_id());
+        let (catalog, unreadable) = aside::run(move || {
+            let (mut whole, mut unreadable) = (Vec::new(), Vec::new());
+            for (source, made) in sources {
+                match read(source, &made) {
+                    Ok(source) => whole.push(Arc::new(source)),
+                    Err(broken) => unreadable.push(*broken),
+                }
+            }
+            (Catalog::after(before.as_ref(), whole), unreadable)
         })
-        .await?
-        .map_err(|e| Error::internal(&e))?;
+        .await?;
+        for (source, problem) in unreadable {
+            self.unreadable(scope, source, &problem).await?;
+        }
         self.inner
             .catalogs
             .put(scope.workspace_id(), version, catalog.clone());
         Ok(catalog)
+    }
+
+    /// A source whose tools cannot be read as they are stored is left out and degraded; the others
+    /// are served.
+    async fn unreadable(&self, scope: &Scope, source: Source, problem: &str) -> Result<(), Error> {
+        let why = format!(
+            "what is stored of its tools cannot be read ({problem}); `executor sources refresh {}` \
+             makes it anew",
+            source.name
+        );
+        tracing::error!(source.id = %source.id, "a source is left out of the catalog: {why}");
+        let (scope, now) = (scope.clone(), self.inner.clock.now());
+        self.commit(&scope.clone(), move |tx| {
+            if store::sources::upkeep::degrade(tx, &scope, &source.id, &why)?
+                && let Some(source) = store::sources::get(tx, &scope, &source.id)?
+            {
+                told(tx, &scope, None, &source, "changed", now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// A source with its tools as they are stored; else the source and what is wrong with that.
+fn read(source: Source, made: &Made) -> Result<SourceTools, Box<(Source, String)>> {
+    let definitions = serde_json::from_str(&made.definitions);
+    let tools = serde_json::from_str::<Vec<Tool>>(&made.tools);
+    match (definitions, tools) {
+        (Ok(definitions), Ok(tools)) => Ok(SourceTools {
+            source,
+            definitions: Arc::new(definitions),
+            tools: tools.into_iter().map(Arc::new).collect(),
+        }),
+        (Err(problem), _) | (_, Err(problem)) => Err(Box::new((source, problem.to_string()))),
     }
 }

@@ -383,13 +383,22 @@ fn unknown_options(call: &VisibleCall) -> Vec<Problem> {
 }
 
 fn forecast(view: &View<'_>, call: &VisibleCall) -> Option<Forecast> {
-    let (tool, _) = view.catalog.lookup(&call.path)?;
-    let decisions = gate::possible(view.caller, view.policy, tool, &call.arguments, view.now);
+    let (tool, source) = view.catalog.lookup(&call.path)?;
+    let judged = tools::judged_partly(tool, source, &call.arguments);
+    let tool_now = (&**tool, source.source.review_of(&tool.path));
+    let decisions = gate::possible(
+        view.caller,
+        view.policy,
+        tool_now,
+        &judged,
+        &call.arguments,
+        view.now,
+    );
     let strictest = decisions.first()?;
     let reason = match decisions.as_slice() {
-        [only] => only.explain(tool.risk),
+        [only] => only.explain(judged.risk),
         several => {
-            let ways: Vec<String> = several.iter().map(|d| d.explain(tool.risk)).collect();
+            let ways: Vec<String> = several.iter().map(|d| d.explain(judged.risk)).collect();
             format!(
                 "depends on arguments that are not written out: {}",
                 ways.join("; or ")
@@ -399,7 +408,7 @@ fn forecast(view: &View<'_>, call: &VisibleCall) -> Option<Forecast> {
     Some(Forecast {
         tool: tool.path.clone(),
         place: call.place,
-        risk: tool.risk,
+        risk: judged.risk,
         rule_id: strictest.rule_id.clone(),
         decisions: decisions
             .iter()

@@ -11,14 +11,13 @@ use domain::credential::{Credential, CredentialScope, Sealed, Secret};
 use domain::source::AuthScheme;
 use domain::task::{Outcome, TaskState};
 use domain::tool::{Risk, Tool};
-use domain::{AccountId, CredentialId, SourceId, Timestamp};
+use domain::{CredentialId, SourceId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 use store::tenancy::Local;
-use tools::Attachment;
 use vault::{Vault, WrappedKey};
 
 /// Longest value in bytes.
@@ -37,15 +36,23 @@ pub struct NewCredential {
     pub scope: CredentialScope,
     /// How it is attached; the source's own way if absent.
     pub auth: Option<AuthScheme>,
+    /// Tells apart several accounts; empty for the only one.
+    pub label: String,
 }
 
-/// A credential with the name of its source.
+/// A credential as people see it.
 #[derive(Debug, Clone)]
 pub struct CredentialView {
     /// The credential without its value.
     pub credential: Credential,
     /// The name of the source it opens.
     pub source_name: String,
+    /// `set` for a value that a person entered; else how it stands with the server that granted it.
+    pub state: &'static str,
+    /// Why it is not simply connected.
+    pub reason: Option<String>,
+    /// The page on which a person connects it anew, where that is possible.
+    pub connect_url: Option<String>,
 }
 
 /// What a test of a credential found.
@@ -69,7 +76,7 @@ pub(crate) struct Keys {
 impl Keys {
     /// Checks that the master key is the one that this database was made with, and makes what is
     /// missing on first start.
-    pub(crate) async fn open(
+    pub(crate) async fn prepare(
         store: &store::Store,
         vault: Vault,
         system: System,
@@ -120,7 +127,20 @@ impl Keys {
         })
     }
 
-    fn seal(
+    /// Opens a credential's value.
+    pub(crate) fn open(
+        &self,
+        scope: &Scope,
+        credential: &Credential,
+        sealed: &Sealed,
+    ) -> Result<Secret, Error> {
+        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
+        self.vault
+            .open(scope.organization_id(), &self.wrapped, &binding, sealed)
+            .map_err(|e| Error::internal(&e))
+    }
+
+    pub(crate) fn seal(
         &self,
         scope: &Scope,
         credential: &Credential,
@@ -158,7 +178,7 @@ impl Keys {
             .ok()
     }
 
-    fn due_for_touch(&self, id: &CredentialId, now: Timestamp) -> bool {
+    pub(crate) fn due_for_touch(&self, id: &CredentialId, now: Timestamp) -> bool {
         let mut touched = self.touched.lock().unwrap_or_else(|e| e.into_inner());
         let due = touched.get(id).is_none_or(|t| now.since(*t) >= TOUCH_MS);
         if due {
@@ -168,7 +188,7 @@ impl Keys {
     }
 }
 
-fn permission(scope: CredentialScope) -> Permission {
+pub(crate) fn permission(scope: CredentialScope) -> Permission {
     match scope {
         CredentialScope::Personal => Permission::RunTasks,
         CredentialScope::Workspace => Permission::ManageWorkspace,
@@ -177,44 +197,6 @@ fn permission(scope: CredentialScope) -> Permission {
 }
 
 impl Engine {
-    /// What to attach to a call of a source: the narrowest credential that there is.
-    pub(crate) async fn attachments(
-        &self,
-        scope: &Scope,
-        source: &SourceId,
-        account: &AccountId,
-    ) -> Result<Vec<Attachment>, Error> {
-        let (wanted, id, person) = (scope.clone(), source.clone(), account.clone());
-        let found = self
-            .inner
-            .store
-            .read(move |r| {
-                Ok::<_, Error>(store::credentials::for_source(r, &wanted, &id, &person)?)
-            })
-            .await?;
-        let Some((credential, sealed)) = found.into_iter().next() else {
-            return Ok(Vec::new());
-        };
-        let keys = &self.inner.credentials;
-        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
-        let secret = keys
-            .vault
-            .open(scope.organization_id(), &keys.wrapped, &binding, &sealed)
-            .map_err(|e| Error::internal(&e))?;
-        let now = self.inner.clock.now();
-        if keys.due_for_touch(&credential.id, now) {
-            let (scope, id) = (scope.clone(), credential.id.clone());
-            self.inner
-                .store
-                .write(move |tx| Ok::<_, Error>(store::credentials::touch(tx, &scope, &id, now)?))
-                .await?;
-        }
-        Ok(vec![Attachment {
-            scheme: credential.scheme,
-            secret,
-        }])
-    }
-
     /// Sets a credential; one of the same source, scope and person is rotated.
     ///
     /// # Errors
@@ -239,11 +221,12 @@ impl Engine {
                 }
             };
             check_value(&scheme, &new.value)?;
+            crate::oauth::check_label(&new.label)?;
             let known = self
                 .own_credentials(&scope, &caller)
                 .await?
                 .into_iter()
-                .find(|c| c.source_id == source.id && c.scope == new.scope);
+                .find(|c| c.source_id == source.id && c.scope == new.scope && c.label == new.label);
             let now = self.inner.clock.now();
             let (credential, action) = match known {
                 Some(old) => {
@@ -251,6 +234,7 @@ impl Engine {
                         scheme,
                         version: old.version + 1,
                         rotated_at: now,
+                        connection: None,
                         ..old
                     };
                     (next, "credential.rotated")
@@ -261,21 +245,21 @@ impl Engine {
                         source_id: source.id.clone(),
                         scope: new.scope,
                         account_id: caller.account_id.clone(),
+                        label: new.label,
                         scheme,
                         version: 1,
                         created_at: now,
                         rotated_at: now,
                         last_used_at: None,
+                        connection: None,
                     };
                     (first, "credential.set")
                 }
             };
             self.put_credential(&caller, &scope, &credential, &new.value, action)
                 .await?;
-            Ok(CredentialView {
-                credential,
-                source_name: source.name,
-            })
+            self.mcp_after_credential(&caller, &source).await;
+            Ok(self.credential_view(&scope, credential, source.name, now))
         })
     }
 
@@ -299,7 +283,7 @@ impl Engine {
         .await
     }
 
-    async fn own_credentials(
+    pub(crate) async fn own_credentials(
         &self,
         scope: &Scope,
         caller: &Caller,
@@ -329,20 +313,33 @@ impl Engine {
                 .map(|s| (s.id, s.name))
                 .collect();
             let found = self.own_credentials(&scope, &caller).await?;
-            Ok(found
-                .into_iter()
-                .map(|credential| CredentialView {
-                    source_name: names
-                        .get(&credential.source_id)
-                        .cloned()
-                        .unwrap_or_default(),
-                    credential,
-                })
-                .collect())
+            let now = self.shared_now().await?;
+            let view = |credential: Credential| {
+                let name = names.get(&credential.source_id).cloned();
+                self.credential_view(&scope, credential, name.unwrap_or_default(), now)
+            };
+            Ok(found.into_iter().map(view).collect())
         })
     }
 
-    async fn credential(
+    fn credential_view(
+        &self,
+        scope: &Scope,
+        credential: Credential,
+        source_name: String,
+        now: Timestamp,
+    ) -> CredentialView {
+        let connection = credential.connection.as_ref();
+        CredentialView {
+            state: connection.map_or("set", |c| c.shown_state(now)),
+            reason: connection.and_then(|c| c.reason(now)),
+            connect_url: connection.map(|_| self.connect_url(scope, &credential.id)),
+            source_name,
+            credential,
+        }
+    }
+
+    pub(crate) async fn credential(
         &self,
         caller: &Caller,
         id: &CredentialId,
@@ -368,6 +365,13 @@ impl Engine {
         Box::pin(async move {
             let view = self.credential(&caller, &id).await?;
             let scope = caller.scope(permission(view.credential.scope))?;
+            if view.credential.connection.is_some() {
+                return Err(Error::invalid(
+                    "invalid_credential",
+                    "this credential renews itself; to have another one, connect its source anew, or \
+                     set a value in its place",
+                ));
+            }
             check_value(&view.credential.scheme, &value)?;
             let now = self.inner.clock.now();
             let version = view.credential.version + 1;
@@ -378,10 +382,7 @@ impl Engine {
             };
             self.put_credential(&caller, &scope, &credential, &value, "credential.rotated")
                 .await?;
-            Ok(CredentialView {
-                credential,
-                source_name: view.source_name,
-            })
+            Ok(self.credential_view(&scope, credential, view.source_name, now))
         })
     }
 
@@ -399,6 +400,7 @@ impl Engine {
             let credential = self.credential(&caller, &id).await?.credential;
             let scope = caller.scope(permission(credential.scope))?;
             let now = self.inner.clock.now();
+            self.give_back(&scope, &credential).await?;
             self.commit(&scope.clone(), move |tx| {
                 store::credentials::remove(tx, &scope, &credential.id)?;
                 let draft = audit(&caller, &scope, &credential, "credential.removed", now);
@@ -406,6 +408,32 @@ impl Engine {
                 Ok(())
             })
             .await
+        })
+    }
+
+    /// Puts a credential before the others of its source and scope: the one that calls take.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`.
+    pub fn prefer_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+    ) -> BoxFuture<'_, Result<CredentialView, Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            let view = self.credential(&caller, &id).await?;
+            let scope = caller.scope(permission(view.credential.scope))?;
+            let now = self.shared_now().await?;
+            let credential = view.credential.clone();
+            self.commit(&scope.clone(), move |tx| {
+                store::credentials::prefer(tx, &scope, &credential.id, now)?;
+                let draft = audit(&caller, &scope, &credential, "credential.preferred", now);
+                store::audit::append(tx, &scope, draft)?;
+                Ok(())
+            })
+            .await?;
+            Ok(view)
         })
     }
 
@@ -498,7 +526,7 @@ fn needs_nothing(tool: &Tool) -> bool {
         .is_none_or(Vec::is_empty)
 }
 
-fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
+pub(crate) fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
     let text = value.expose();
     let refuse = |why: &str| Err(Error::invalid("invalid_credential", why));
     if text.is_empty() {
@@ -506,6 +534,18 @@ fn check_value(scheme: &AuthScheme, value: &Secret) -> Result<(), Error> {
     }
     if text.len() > VALUE_BYTES_MAX {
         return refuse("the value is longer than 64 KiB");
+    }
+    if let AuthScheme::All(schemes) = scheme {
+        let lines = text.lines().count();
+        if lines != schemes.len() {
+            let wanted = schemes.len();
+            return refuse(&format!(
+                "the source takes {wanted} credentials together, so the value has {wanted} lines, one \
+                 for each in their order; this one has {lines}"
+            ));
+        }
+        let mut parts = scheme.parts(text).into_iter();
+        return parts.try_for_each(|(one, line)| check_value(one, &Secret::new(line.to_owned())));
     }
     if text.chars().any(char::is_control) {
         return refuse(

@@ -20,7 +20,8 @@ use domain::call::{Admission, Binding, Call, CallStatus};
 use domain::canonical::sha256_hex;
 use domain::event::EventKind;
 use domain::partial::Partial;
-use domain::policy::{self, Decision, Effect, Policy, Request};
+use domain::policy::{self, Decision, Effect, JudgedAs, Policy, Request};
+use domain::source::Review;
 use domain::task::{Lease, Task};
 use domain::tenancy::Role;
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
@@ -28,12 +29,12 @@ use domain::{ApprovalId, AuditId, CallId, SourceId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::Tx;
-use tools::{Prepared, SourceTools};
+use tools::{Judged, Prepared, SourceTools};
 
 pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
 pub(crate) use asking::{approval_event, roles_of};
 pub(crate) use editing::{Editing, edited};
-pub(crate) use shown::{explained, forecast_of, recorded, would_be};
+pub(crate) use shown::{also_of, explained, forecast_of, recorded, source_name, would_be};
 use standing::{Standing, audit_lost, denied_to_caller, standing};
 
 /// A call as the program made it.
@@ -53,14 +54,38 @@ pub(crate) struct Target {
     pub(crate) tool: Arc<Tool>,
     pub(crate) source: Arc<SourceTools>,
     pub(crate) arguments: Value,
+    /// What this very call may do: that of the tool, or of all that a document runs.
+    pub(crate) risk: Risk,
+    /// What else it is decided as.
+    pub(crate) also: Vec<JudgedAs>,
     pub(crate) prepared: Prepared,
 }
 
 impl Target {
+    /// Why it was decided so, and as what.
+    pub(crate) fn explain(&self, decision: &Decision) -> String {
+        let why = decision.explain(self.risk);
+        if self.also.is_empty() {
+            return why;
+        }
+        format!("{why}; judged as {}", names_of(&self.also).join(", "))
+    }
+
     /// The request as it is stored with an approval.
     pub(crate) fn request(&self) -> Result<String, Error> {
         serde_json::to_string(&self.prepared).map_err(|e| Error::internal(&e))
     }
+}
+
+/// The tools that a call is decided as, each once, in its order.
+fn names_of(also: &[JudgedAs]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for part in also {
+        if !names.contains(&part.tool.as_str()) {
+            names.push(&part.tool);
+        }
+    }
+    names
 }
 
 /// A call after the look-up and the check of its arguments.
@@ -86,15 +111,19 @@ pub(crate) enum Verdict {
 pub(crate) fn request<'a>(
     task: &'a Task,
     role: Role,
-    tool: &'a Tool,
-    arguments: Option<&'a Value>,
+    target: &'a Target,
     now: Timestamp,
 ) -> Request<'a> {
+    let tool = &*target.tool;
     Request {
         tool: &tool.path,
         source: tool.source_name(),
-        risk: tool.risk,
-        arguments,
+        risk: target.risk,
+        // Of the same reading as the definition: both are read at once, so no definition is taken
+        // for one that somebody looked at.
+        review: target.source.source.review_of(&tool.path),
+        arguments: Some(&target.arguments),
+        also: &target.also,
         account_id: &task.account_id,
         role,
         client: &task.client,
@@ -108,11 +137,10 @@ pub(crate) fn request<'a>(
 pub(crate) fn forecast(
     caller: &Caller,
     policy: &Policy,
-    tool: &Tool,
-    arguments: Option<&Value>,
+    tool: (&Tool, Review),
     now: Timestamp,
 ) -> Decision {
-    policy::decide(&general(caller, tool, arguments, now), policy)
+    policy::decide(&general(caller, tool, None, now), policy)
 }
 
 /// What policy may say to a caller about a call whose arguments are known in part, the strictest
@@ -120,17 +148,23 @@ pub(crate) fn forecast(
 pub(crate) fn possible(
     caller: &Caller,
     policy: &Policy,
-    tool: &Tool,
+    tool: (&Tool, Review),
+    judged: &Judged,
     arguments: &Partial,
     now: Timestamp,
 ) -> Vec<Decision> {
-    policy::possible(&general(caller, tool, None, now), arguments, policy)
+    let request = Request {
+        risk: judged.risk,
+        also: &judged.also,
+        ..general(caller, tool, None, now)
+    };
+    policy::possible(&request, arguments, policy)
 }
 
 /// The call that a caller would make.
 pub(crate) fn general<'a>(
     caller: &'a Caller,
-    tool: &'a Tool,
+    (tool, review): (&'a Tool, Review),
     arguments: Option<&'a Value>,
     now: Timestamp,
 ) -> Request<'a> {
@@ -138,7 +172,9 @@ pub(crate) fn general<'a>(
         tool: &tool.path,
         source: tool.source_name(),
         risk: tool.risk,
+        review,
         arguments,
+        also: &[],
         account_id: &caller.account_id,
         role: caller.role,
         client: &caller.client,
@@ -207,7 +243,7 @@ impl Door<'_> {
     ) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
         let status = CallStatus::Denied(denied_to_caller(&tool.path, why));
-        let call = self.call(Some(tool), tool.risk, "deny", None, status.clone());
+        let call = self.call(Some(tool), target.risk, "deny", None, status.clone());
         store::calls::insert(tx, self.lease, self.scope, &call)?;
         audit_lost(tx, self.scope, self.task, &call, why, self.now)?;
         self.call_event(tx, &call)?;
@@ -221,26 +257,32 @@ impl Door<'_> {
         role: Role,
     ) -> Result<(Call, Verdict), Error> {
         let tool = &*target.tool;
-        let decision = policy::decide(
-            &request(self.task, role, tool, Some(&target.arguments), self.now),
-            self.policy,
-        );
+        let decision = policy::decide(&request(self.task, role, target, self.now), self.policy);
         let rule_id = decision.rule_id.clone();
         match &decision.effect {
             Effect::Deny => {
-                let status = CallStatus::Denied(denied_by_policy(tool, &decision));
-                let call = self.call(Some(tool), tool.risk, "deny", rule_id, status.clone());
+                let status = CallStatus::Denied(denied_by_policy(
+                    &tool.path,
+                    &decision,
+                    target.explain(&decision),
+                ));
+                let call = self.call(Some(tool), target.risk, "deny", rule_id, status.clone());
                 store::calls::insert(tx, self.lease, self.scope, &call)?;
-                self.audit_decision(tx, &call, tool, &decision)?;
+                self.audit_decision(tx, &call, target, &decision)?;
                 self.call_event(tx, &call)?;
                 Ok((call, Verdict::Settled(status)))
             }
             Effect::Allow => {
-                let mut call =
-                    self.call(Some(tool), tool.risk, "allow", rule_id, CallStatus::Running);
+                let mut call = self.call(
+                    Some(tool),
+                    target.risk,
+                    "allow",
+                    rule_id,
+                    CallStatus::Running,
+                );
                 call.sent_at = Some(self.now);
                 store::calls::insert(tx, self.lease, self.scope, &call)?;
-                self.audit_decision(tx, &call, tool, &decision)?;
+                self.audit_decision(tx, &call, target, &decision)?;
                 audit_sent(
                     tx,
                     self.scope,
@@ -257,17 +299,17 @@ impl Door<'_> {
             Effect::Ask(ask) => {
                 if let Some(too_many) = too_many(tx, self.scope, self.task, tool, self.now)? {
                     let status = CallStatus::Failed(too_many);
-                    let call = self.call(Some(tool), tool.risk, "ask", rule_id, status.clone());
+                    let call = self.call(Some(tool), target.risk, "ask", rule_id, status.clone());
                     store::calls::insert(tx, self.lease, self.scope, &call)?;
-                    self.audit_decision(tx, &call, tool, &decision)?;
+                    self.audit_decision(tx, &call, target, &decision)?;
                     self.call_event(tx, &call)?;
                     return Ok((call, Verdict::Settled(status)));
                 }
-                let call = self.call(Some(tool), tool.risk, "ask", rule_id, CallStatus::Waiting);
+                let call = self.call(Some(tool), target.risk, "ask", rule_id, CallStatus::Waiting);
                 store::calls::insert(tx, self.lease, self.scope, &call)?;
-                self.audit_decision(tx, &call, tool, &decision)?;
+                self.audit_decision(tx, &call, target, &decision)?;
                 self.call_event(tx, &call)?;
-                let why = decision.explain(tool.risk);
+                let why = target.explain(&decision);
                 let asked = ask_person(
                     tx,
                     Asking {
@@ -325,20 +367,24 @@ impl Door<'_> {
         &self,
         tx: &mut Tx<'_>,
         call: &Call,
-        tool: &Tool,
+        target: &Target,
         decision: &Decision,
     ) -> Result<(), Error> {
-        let detail = json!({
+        let mut detail = json!({
             "task": self.task.id,
             "sequence": call.binding.sequence,
             "tool": call.binding.tool,
             "decision": decision.effect.as_str(),
             "rule": decision.rule_id,
             "policyVersion": decision.policy_version,
-            "risk": tool.risk.as_str(),
+            "risk": target.risk.as_str(),
+            "unreviewed": decision.unreviewed,
             "definition": call.binding.definition_digest,
             "arguments": call.binding.arguments_digest,
         });
+        if !target.also.is_empty() {
+            detail["judgedAs"] = json!(names_of(&target.also));
+        }
         append_audit(
             tx,
             self.scope,
@@ -419,12 +465,12 @@ fn append_audit(
     Ok(())
 }
 
-/// The error of a call that policy denies.
-pub(crate) fn denied_by_policy(tool: &Tool, decision: &Decision) -> ToolError {
+/// The error of a call that policy denies, and why.
+pub(crate) fn denied_by_policy(tool: &str, decision: &Decision, why: String) -> ToolError {
     ToolError::new(
         ToolErrorCode::DeniedByPolicy,
-        &tool.path,
-        format!("{} is denied: {}", tool.path, decision.explain(tool.risk)),
+        tool,
+        format!("{tool} is denied: {why}"),
     )
     .with_details(json!({
         "rule": decision.rule_id,

@@ -1,5 +1,6 @@
 //! How the engine and its parts are, in words.
 
+use crate::sources::Reason;
 use crate::{Engine, Error};
 use futures_util::future::BoxFuture;
 
@@ -40,13 +41,14 @@ impl Check {
 
 impl Engine {
     /// Looks at the database, the servers that share it, the sandbox and its layers, the runtimes, the
-    /// sources and the webhooks.
+    /// sources, their credentials and the webhooks.
     pub fn health(&self) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(async move {
             let mut checks = vec![self.database().await, self.servers_check().await];
             checks.extend(self.inner.runtimes.checks());
             checks.push(self.lost_workers().await);
             checks.push(self.sources_check().await);
+            checks.push(self.credentials_check().await);
             checks.push(self.webhooks_check().await);
             checks
         })
@@ -73,27 +75,31 @@ impl Engine {
 
     async fn sources_check(&self) -> Check {
         let caller = self.local_caller(domain::access::Channel::Api, String::new());
-        match self.sources(&caller).await {
-            Ok(sources) => {
-                let degraded: Vec<&str> = sources
-                    .iter()
-                    .filter(|s| s.status.as_str() == "degraded")
-                    .map(|s| s.name.as_str())
-                    .collect();
-                if degraded.is_empty() {
-                    let message = format!("{} connected", sources.len());
-                    return Check::new("sources", CheckStatus::Ok, message);
-                }
-                Check {
-                    next_step: Some("Run `executor sources show NAME` for the reason.".into()),
-                    ..Check::new(
-                        "sources",
-                        CheckStatus::Warning,
-                        format!("degraded: {}", degraded.join(", ")),
-                    )
-                }
-            }
-            Err(error) => Check::new("sources", CheckStatus::Problem, error.to_string()),
+        let looked = async {
+            let sources = self.sources(&caller).await?;
+            self.health_of(&caller, sources).await
+        };
+        let all = match looked.await {
+            Ok(all) => all,
+            Err(error) => return Check::new("sources", CheckStatus::Problem, error.to_string()),
+        };
+        // Whether credentials are set is looked at by itself.
+        let reasons: Vec<(&str, &Reason)> = all
+            .iter()
+            .flat_map(|h| h.reasons.iter().map(|r| (h.source.name.as_str(), r)))
+            .filter(|(_, r)| r.code != "credential_missing")
+            .collect();
+        let Some((_, first)) = reasons.first() else {
+            let message = format!("{} connected", all.len());
+            return Check::new("sources", CheckStatus::Ok, message);
+        };
+        let told: Vec<String> = reasons
+            .iter()
+            .map(|(name, r)| format!("{name} {}: {}", r.code, r.message))
+            .collect();
+        Check {
+            next_step: Some(first.next_step.clone()),
+            ..Check::new("sources", CheckStatus::Warning, told.join("; "))
         }
     }
 }

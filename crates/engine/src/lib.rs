@@ -22,6 +22,7 @@ mod incidents;
 mod keys;
 mod live;
 mod members;
+mod oauth;
 mod policies;
 mod quotas;
 mod rates;
@@ -56,6 +57,7 @@ pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use keys::NewKey;
 pub use members::MemberChange;
+pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
@@ -67,7 +69,10 @@ pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use servers::{ServerView, Sharing};
 pub use settings::SettingsChange;
-pub use sources::{DryRun, Enabled, NewSource, RefreshReport};
+pub use sources::{
+    Change, Doubtful, DryRun, Enabled, FirstCredential, Looked, NewSource, PreviewedTool, Reason,
+    RefreshReport, Reviewed, RuleTouched, SourceHealth, SourcePreview, ToolChange, WaitingTool,
+};
 pub use store::values::Part as ResultPart;
 pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
@@ -125,6 +130,7 @@ struct Inner {
     type_checker: Option<sandbox::TypeChecker>,
     egress: tools::Egress,
     invoker: tools::Invoker,
+    mcp: tools::McpServers,
     clock: Arc<dyn Clock>,
     system: System,
     public_url: String,
@@ -135,6 +141,9 @@ struct Inner {
     rates: rates::Rates,
     quotas: quotas::Quotas,
     outbox: webhooks::Outbox,
+    schedule: sources::Schedule,
+    counted: sources::Counted,
+    flights: oauth::Flights,
     worker: worker::Worker,
 }
 
@@ -149,9 +158,11 @@ impl Engine {
             let system = parts.system;
             let now = parts.clock.now();
             let local = tasks::local_workspace(&parts.store, system, now).await?;
-            let keys = credentials::Keys::open(&parts.store, parts.vault, system, &local).await?;
+            let keys =
+                credentials::Keys::prepare(&parts.store, parts.vault, system, &local).await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
+                mcp: tools::McpServers::new(parts.egress.clone()),
                 egress: parts.egress,
                 store: parts.store,
                 credentials: keys,
@@ -167,6 +178,9 @@ impl Engine {
                 rates: rates::Rates::default(),
                 quotas: quotas::Quotas::default(),
                 outbox: webhooks::Outbox::default(),
+                schedule: sources::Schedule::default(),
+                counted: sources::Counted::default(),
+                flights: oauth::Flights::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
             };
             let engine = Self {
@@ -186,6 +200,7 @@ impl Engine {
                 self.drain().await;
             }
             self.stop_workers().await;
+            self.inner.mcp.close().await;
             self.leave_word().await;
             self.inner.store.close().await;
         })

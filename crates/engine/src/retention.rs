@@ -5,6 +5,7 @@
 //! task waits for it. It never touches a live task or the audit log. Looking often costs little:
 //! each look is one read that finds nothing.
 
+use crate::sources::KEPT_MS;
 use crate::{Engine, Error};
 use domain::Timestamp;
 use domain::access::Scope;
@@ -62,6 +63,11 @@ impl Engine {
         self.in_steps(move |tx| {
             let removed = store::retention::remove_snapshots(tx, system, now.plus_ms(-SNAPSHOT_MS));
             Ok(removed? > 0)
+        })
+        .await?;
+        self.in_steps(move |tx| {
+            store::traffic::forget_before(tx, system, now.plus_ms(-KEPT_MS))?;
+            Ok(false)
         })
         .await?;
         let workspaces = self

@@ -6,6 +6,7 @@ use domain::access::{Caller, Permission, Scope};
 use domain::event::EventKind;
 use domain::limits::Limit;
 use domain::settings::{RETENTION_DAYS, RETENTION_DAYS_MAX, Settings};
+use domain::source::RefreshEvery;
 use domain::tenancy::Role;
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -21,6 +22,8 @@ pub struct SettingsChange {
     pub approvers_may_edit: Option<bool>,
     /// Days for which an ended task is kept; zero keeps it for ever.
     pub retention_days: Option<u32>,
+    /// How often sources are read again that do not say so themselves.
+    pub source_refresh_every: Option<RefreshEvery>,
     /// Limits to set, or with none to put back to their defaults.
     pub limits: Vec<(Limit, Option<u64>)>,
 }
@@ -60,6 +63,7 @@ impl Engine {
             check_retention(change.retention_days)?;
             let now = self.inner.clock.now();
             let workspace = scope.workspace_id().clone();
+            let plan = self.plan_sources();
             let settings = self
                 .commit(&scope.clone(), move |tx| {
                     let before = store::settings::get_to_change(tx, &scope)?;
@@ -68,6 +72,9 @@ impl Engine {
                         return Ok(after);
                     }
                     store::settings::set(tx, &scope, &after)?;
+                    if after.source_refresh_every != before.source_refresh_every {
+                        plan(tx, &scope)?;
+                    }
                     let detail = json!({ "before": before, "after": after });
                     let id = scope.workspace_id().as_str();
                     let entry = by_person(&caller, &scope, "settings.changed", id, &detail, now);
@@ -77,6 +84,7 @@ impl Engine {
                 })
                 .await?;
             self.inner.rates.forget(&workspace);
+            self.inner.schedule.look();
             Ok(settings)
         })
     }
@@ -108,6 +116,9 @@ fn changed(before: &Settings, change: &SettingsChange) -> Settings {
     }
     if let Some(on) = change.approvers_may_edit {
         after.approvers_may_edit = on;
+    }
+    if let Some(every) = change.source_refresh_every {
+        after.source_refresh_every = Some(every).filter(|e| *e != RefreshEvery::default());
     }
     if let Some(days) = change.retention_days {
         after.retention_days = Some(days).filter(|days| *days != RETENTION_DAYS);

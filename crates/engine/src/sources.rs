@@ -1,23 +1,46 @@
 //! Sources: add, refresh, switch, remove. A refresh that fails keeps the tools of the one before.
 
-use crate::audit::by_person;
+mod difference;
+mod found;
+mod health;
+mod mcp;
+mod preview;
+mod reading;
+mod refresh;
+mod review;
+mod schedule;
+
+use crate::audit::{by_person, by_server};
+use crate::credentials::{self, NewCredential};
 use crate::{Engine, Error, aside, entropy};
 use domain::access::{Caller, Permission, Scope};
+use domain::credential::{CredentialScope, Secret};
 use domain::event::EventKind;
 use domain::limits::Limit;
 use domain::policy::Pattern;
-use domain::source::{Origin, Source, SourceKind, SourceStatus};
-use domain::tool::{Tool, fold_path};
+use domain::source::{
+    AuthScheme, LookedAt, RefreshEvery, Severity, Source, SourceStatus, Upkeep, first_import,
+};
+use domain::tool::fold_path;
 use domain::{SourceId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::sync::Arc;
 use store::sources::Imported;
-use tools::{Import, ImportOptions, Parsed};
+use tools::{Import, KnownNames, Validators};
 
-/// Largest description that is uploaded or fetched, in bytes.
-const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+pub use difference::{Change, RuleTouched, ToolChange};
+pub(crate) use health::{Counted, KEPT_MS};
+pub use health::{Reason, SourceHealth};
+pub(crate) use mcp::McpCall;
+pub use preview::{PreviewedTool, SourcePreview};
+pub use reading::FirstCredential;
+pub use refresh::{Doubtful, DryRun, RefreshReport};
+pub use review::{Looked, Reviewed, WaitingTool};
+pub(crate) use schedule::Schedule;
+
+/// Findings that an entry of the audit log names.
+const FINDINGS_TOLD_MAX: usize = 50;
 
 /// Most patterns of tools that are safe to repeat.
 const PATTERNS_MAX: usize = 100;
@@ -27,6 +50,8 @@ const PATTERNS_MAX: usize = 100;
 pub struct NewSource {
     /// The address of a description.
     pub url: Option<String>,
+    /// A program of this machine to speak MCP with, and its arguments.
+    pub command: Vec<String>,
     /// A description with the name of its file.
     pub document: Option<(String, Vec<u8>)>,
     /// The name its tools begin with.
@@ -35,21 +60,20 @@ pub struct NewSource {
     pub kind: Option<String>,
     /// Where to send calls, in place of what the description says.
     pub base_url: Option<String>,
-    /// Headers to send with every call.
+    /// Headers to send with every call; for a command, variables of its environment.
     pub headers: Vec<(String, String)>,
+    /// How it lets callers in, for an MCP server whose credential is set next.
+    pub auth: Option<AuthScheme>,
+    /// Whether what it says about the risk of its own tools is believed.
+    pub trust_hints: bool,
     /// Whether its own host and port may be on a private network.
     pub allow_private: bool,
     /// Which of its tools may be called twice without harm.
     pub idempotent: Vec<Pattern>,
-}
-
-/// Whether a refresh only tells what it would change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DryRun {
-    /// Change nothing.
-    Yes,
-    /// Swap the catalog.
-    No,
+    /// The workspace's credential for it: used when it is asked what it is, and kept.
+    pub credential: Option<FirstCredential>,
+    /// How often it is read again; as the workspace says if absent.
+    pub refresh_every: Option<RefreshEvery>,
 }
 
 /// Whether a source's tools are in the catalog.
@@ -61,31 +85,9 @@ pub enum Enabled {
     No,
 }
 
-/// What a refresh changed, or would change.
-#[derive(Debug, Clone)]
-pub struct RefreshReport {
-    /// The source after it.
-    pub source: Source,
-    /// Paths that are new.
-    pub added: Vec<String>,
-    /// Paths that are gone.
-    pub removed: Vec<String>,
-    /// Paths whose definition differs.
-    pub changed: Vec<String>,
-}
-
-/// A description on its way into the catalog.
-struct Incoming {
-    id: SourceId,
-    /// None to make one from the title.
-    name: Option<String>,
-    origin: Origin,
-    document: Vec<u8>,
-    base_url: Option<String>,
-}
-
 impl Engine {
-    /// Adds a source and its tools.
+    /// Adds a source and its tools. Whoever adds it has seen what it offers, so its tools count as
+    /// looked at, but for those whose texts were found to be dangerous.
     ///
     /// # Errors
     /// `forbidden`; `invalid_source` with what was tried and what came back; `name_taken`;
@@ -98,112 +100,149 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
-            if let Some(kind) = &new.kind
-                && SourceKind::parse(kind).is_none()
-            {
-                return Err(Error::invalid(
-                    "invalid_source",
-                    format!("'{kind}' is no kind of source; the kind known is openapi"),
-                ));
-            }
-            let (origin, document) = self.read_description(&new).await?;
-            let incoming = Incoming {
-                id: SourceId::from_bits(entropy::bits()),
-                name: new.name.clone(),
-                origin,
-                document,
-                base_url: new.base_url.clone(),
-            };
-            let (incoming, name, import) = import(incoming).await?;
-            require_base_url(&import)?;
-            let now = self.inner.clock.now();
-            let source = Source {
-                id: incoming.id.clone(),
-                name: name.clone(),
-                kind: import.kind,
-                title: import.title.clone(),
-                origin: incoming.origin.clone(),
-                base_url: import.base_url.clone(),
-                auth: import.auth.clone(),
-                allow_private: new.allow_private,
-                headers: new.headers.clone(),
-                idempotent: new.idempotent.clone(),
-                status: SourceStatus::Ready,
-                tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
-                warnings: import.warnings.clone(),
-                document_digest: import.document_digest.clone(),
-                created_at: now,
-                refreshed_at: now,
-            };
-            let document = String::from_utf8_lossy(&incoming.document).into_owned();
-            let definitions = import.definitions.to_string();
-            let import = Arc::new(import);
-            self.commit(&scope, {
-                let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
-                move |tx| {
-                    let there = store::sources::list(tx, &scope)?;
-                    make_sure_of_room(tx, &scope, there.len())?;
-                    let taken = there
-                        .iter()
-                        .any(|s| fold_path(&s.name) == fold_path(&source.name));
-                    if taken {
-                        return Err(Error::conflict(
-                            "name_taken",
-                            format!(
-                                "a source called '{}' is here already; give another name with \
-                                 --name, or refresh that one",
-                                source.name
-                            ),
-                        ));
+            let mut newcomer = self.newcomer(&caller, &scope, new).await?;
+            let credential = newcomer.credential.take();
+            let moment = self.moment();
+            let id = newcomer.source.id.clone();
+            let newcomer = Arc::new(newcomer);
+            let source = self
+                .commit(&scope, {
+                    let (scope, caller) = (scope.clone(), caller.clone());
+                    move |tx| {
+                        let there = store::sources::list(tx, &scope)?;
+                        make_sure_of_room(tx, &scope, there.len())?;
+                        let mut source = newcomer.source.clone();
+                        if there
+                            .iter()
+                            .any(|s| fold_path(&s.name) == fold_path(&source.name))
+                        {
+                            return Err(name_taken(&source.name));
+                        }
+                        source.upkeep.next_refresh_at = moment.next(tx, &scope, &source, 0)?;
+                        let imported = Imported {
+                            source: &source,
+                            document: &newcomer.document,
+                            definitions: &newcomer.definitions,
+                            tools: &newcomer.import.tools,
+                            looked_at: std::slice::from_ref(&newcomer.looked_at),
+                            validators: newcomer.validators.as_deref(),
+                        };
+                        store::sources::insert(tx, &scope, imported)?;
+                        crate::oauth::keep_hints(tx, &scope, &source, &newcomer.import.oauth)?;
+                        told(tx, &scope, Some(&caller), &source, "added", moment.now)?;
+                        Ok(source)
                     }
-                    let imported = Imported {
-                        source: &source,
-                        document: &document,
-                        definitions: &definitions,
-                        tools: &import.tools,
-                    };
-                    store::sources::insert(tx, &scope, imported)?;
-                    told(tx, &scope, &caller, &source, "added", now)
-                }
-            })
-            .await?;
+                })
+                .await?;
+            tracing::info!(source.id = %id, tools = source.tool_count, "source added");
+            self.inner.schedule.look();
+            if let Some((auth, value)) = credential {
+                let credential = NewCredential {
+                    source: source.id.to_string(),
+                    value,
+                    scope: CredentialScope::Workspace,
+                    auth,
+                    label: String::new(),
+                };
+                self.set_credential(&caller, credential).await?;
+            }
             Ok(source)
         })
     }
 
-    async fn read_description(&self, new: &NewSource) -> Result<(Origin, Vec<u8>), Error> {
-        match (&new.url, &new.document) {
-            (Some(url), None) => {
-                let document = self.fetch(url, &new.headers, new.allow_private).await?;
-                Ok((Origin::Url(url.clone()), document))
-            }
-            (None, Some((name, document))) => {
-                if document.len() > DOCUMENT_BYTES_MAX {
-                    return Err(Error::invalid(
-                        "invalid_source",
-                        format!("the description is larger than {DOCUMENT_BYTES_MAX} bytes"),
-                    ));
-                }
-                Ok((Origin::Upload(name.clone()), document.clone()))
-            }
-            (Some(_), Some(_)) | (None, None) => Err(Error::invalid(
-                "invalid_source",
-                "give either the address of a description or its text",
-            )),
+    /// Everything of a source that is to be added, before any of it is stored.
+    async fn newcomer(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        new: NewSource,
+    ) -> Result<Newcomer, Error> {
+        if let Some(credential) = &new.credential {
+            let first = credential.attachment();
+            credentials::check_value(&first.scheme, &first.secret)?;
         }
+        let id = SourceId::from_bits(entropy::bits());
+        let found = self.found(caller, &new, &id).await?;
+        let import = found.import;
+        let import = Arc::new(import);
+        let known = self.known_names(scope, None).await?;
+        let findings = {
+            let import = Arc::clone(&import);
+            aside::run(move || tools::scan(&import, &known)).await?
+        };
+        let now = self.inner.clock.now();
+        let unreviewed = first_import(&import.tools, &findings, now);
+        let seen = import.tools.iter().filter(|t| {
+            unreviewed
+                .binary_search_by(|u| u.path.cmp(&t.path))
+                .is_err()
+        });
+        let looked_at = LookedAt {
+            by: caller.account_id.clone(),
+            at: now,
+            digests: seen.map(|t| t.digest.clone()).collect(),
+        };
+        let source = Source {
+            id,
+            name: found.name,
+            kind: import.kind,
+            title: import.title.clone(),
+            origin: found.origin,
+            base_url: import.base_url.clone(),
+            auth: match (&import.auth[..], &new.credential) {
+                // What the description does not say, the person who adds it does.
+                ([], Some(credential)) => vec![credential.attachment().scheme],
+                (said, _) => said.to_vec(),
+            },
+            allow_private: new.allow_private,
+            headers: found.headers,
+            idempotent: new.idempotent,
+            trust_hints: new.trust_hints,
+            status: found.status,
+            tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
+            warnings: import.warnings.clone(),
+            document_digest: import.document_digest.clone(),
+            created_at: now,
+            refreshed_at: now,
+            upkeep: Upkeep {
+                unreviewed,
+                findings,
+                refresh_every: new.refresh_every,
+                revision: 1,
+                ..Upkeep::default()
+            },
+        };
+        Ok(Newcomer {
+            source,
+            document: found.document,
+            definitions: import.definitions.to_string(),
+            import,
+            looked_at,
+            credential: new
+                .credential
+                .map(|first| (first.auth, first.value))
+                .or(found.secret.map(|(scheme, value)| (Some(scheme), value))),
+            validators: found.validators.and_then(|v| validators_text(&v)),
+            found_by: found.found_by,
+        })
     }
 
-    async fn fetch(
-        &self,
-        url: &str,
-        headers: &[(String, String)],
-        allow_private: bool,
-    ) -> Result<Vec<u8>, Error> {
-        self.inner
-            .egress
-            .fetch_document(url, headers, allow_private)
-            .await
-            .map_err(|e| Error::invalid("invalid_source", format!("{url} could not be read: {e}")))
+    /// The names of what is connected, but for one source.
+    async fn known_names(&self, scope: &Scope, except: Option<&str>) -> Result<KnownNames, Error> {
+        let catalog = self.catalog(scope).await?;
+        let except = except.map(str::to_owned);
+        aside::run(move || {
+            let every = tools::Query {
+                limit: usize::MAX,
+                ..tools::Query::default()
+            };
+            let others = |t: &domain::tool::Tool| except.as_deref() != Some(t.source_name());
+            let found = catalog.list(&every, &others);
+            let mut sources: Vec<&str> = found.hits.iter().map(|t| t.source_name()).collect();
+            sources.dedup();
+            KnownNames::new(sources, found.hits.iter().map(|t| t.path.as_str()))
+        })
+        .await
     }
 
     /// All sources of the workspace by name.
@@ -240,131 +279,6 @@ impl Engine {
         })
     }
 
-    /// Reads a source's description again and swaps its tools at once.
-    ///
-    /// # Errors
-    /// `not_found`, `forbidden`, `invalid_source`: then the source is degraded and keeps its tools.
-    pub fn refresh_source(
-        &self,
-        caller: &Caller,
-        name_or_id: &str,
-        dry_run: DryRun,
-    ) -> BoxFuture<'_, Result<RefreshReport, Error>> {
-        let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
-        Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
-            let source = self.source(&caller, &wanted).await?;
-            match self.import_again(&scope, &source).await {
-                Ok((document, import)) => {
-                    self.swap(&caller, &scope, source, document, import, dry_run)
-                        .await
-                }
-                Err(error) => {
-                    if dry_run == DryRun::No {
-                        let reason = error.to_string();
-                        self.set_status(&caller, &scope, source, SourceStatus::Degraded { reason })
-                            .await?;
-                    }
-                    Err(error)
-                }
-            }
-        })
-    }
-
-    async fn import_again(
-        &self,
-        scope: &Scope,
-        source: &Source,
-    ) -> Result<(Vec<u8>, Import), Error> {
-        let document = match &source.origin {
-            Origin::Url(url) => {
-                self.fetch(url, &source.headers, source.allow_private)
-                    .await?
-            }
-            Origin::Upload(_) => {
-                let (scope, id) = (scope.clone(), source.id.clone());
-                self.inner
-                    .store
-                    .read(move |r| Ok::<_, Error>(store::sources::document(r, &scope, &id)?))
-                    .await?
-                    .ok_or_else(|| Error::not_found("source", &source.id))?
-                    .into_bytes()
-            }
-        };
-        let incoming = Incoming {
-            id: source.id.clone(),
-            name: Some(source.name.clone()),
-            origin: source.origin.clone(),
-            document,
-            // The address was fixed when the source was added.
-            base_url: Some(source.base_url.clone()),
-        };
-        let (incoming, _, import) = import(incoming).await?;
-        Ok((incoming.document, import))
-    }
-
-    async fn swap(
-        &self,
-        caller: &Caller,
-        scope: &Scope,
-        source: Source,
-        document: Vec<u8>,
-        import: Import,
-        dry_run: DryRun,
-    ) -> Result<RefreshReport, Error> {
-        let (wanted, id) = (scope.clone(), source.id.clone());
-        let before = self
-            .inner
-            .store
-            .read(move |r| Ok::<_, Error>(store::sources::tools(r, &wanted, &id)?))
-            .await?;
-        let (added, removed, changed) = difference(&before, &import.tools);
-        if dry_run == DryRun::Yes {
-            return Ok(RefreshReport {
-                source,
-                added,
-                removed,
-                changed,
-            });
-        }
-        let now = self.inner.clock.now();
-        let source = Source {
-            title: import.title.clone(),
-            auth: import.auth.clone(),
-            status: match source.status {
-                SourceStatus::Disabled => SourceStatus::Disabled,
-                SourceStatus::Ready | SourceStatus::Degraded { .. } => SourceStatus::Ready,
-            },
-            tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
-            warnings: import.warnings.clone(),
-            document_digest: import.document_digest.clone(),
-            refreshed_at: now,
-            ..source
-        };
-        let document = String::from_utf8_lossy(&document).into_owned();
-        let definitions = import.definitions.to_string();
-        self.commit(scope, {
-            let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
-            move |tx| {
-                let imported = Imported {
-                    source: &source,
-                    document: &document,
-                    definitions: &definitions,
-                    tools: &import.tools,
-                };
-                store::sources::replace(tx, &scope, imported)?;
-                told(tx, &scope, &caller, &source, "refreshed", now)
-            }
-        })
-        .await?;
-        Ok(RefreshReport {
-            source,
-            added,
-            removed,
-            changed,
-        })
-    }
-
     async fn set_status(
         &self,
         caller: &Caller,
@@ -378,7 +292,7 @@ impl Engine {
             let (scope, source, caller) = (scope.clone(), source.clone(), caller.clone());
             move |tx| {
                 store::sources::set_status(tx, &scope, &source.id, &source.status)?;
-                told(tx, &scope, &caller, &source, "changed", now)
+                told(tx, &scope, Some(&caller), &source, "changed", now)
             }
         })
         .await?;
@@ -403,7 +317,9 @@ impl Engine {
                 Enabled::Yes => SourceStatus::Ready,
                 Enabled::No => SourceStatus::Disabled,
             };
-            self.set_status(&caller, &scope, source, status).await
+            let set = self.set_status(&caller, &scope, source, status).await;
+            self.inner.schedule.look();
+            set
         })
     }
 
@@ -437,7 +353,7 @@ impl Engine {
                 let (scope, source) = (scope.clone(), source.clone());
                 move |tx| {
                     store::sources::set_idempotent(tx, &scope, &source.id, &source.idempotent)?;
-                    told(tx, &scope, &caller, &source, "changed", now)
+                    told(tx, &scope, Some(&caller), &source, "changed", now)
                 }
             })
             .await?;
@@ -463,12 +379,43 @@ impl Engine {
                 let scope = scope.clone();
                 move |tx| {
                     store::sources::remove(tx, &scope, &source.id)?;
-                    told(tx, &scope, &caller, &source, "removed", now)
+                    told(tx, &scope, Some(&caller), &source, "removed", now)
                 }
             })
             .await
         })
     }
+}
+
+/// A source that is to be added.
+struct Newcomer {
+    source: Source,
+    document: String,
+    definitions: String,
+    import: Arc<Import>,
+    looked_at: LookedAt,
+    /// The workspace's credential for it.
+    credential: Option<(Option<AuthScheme>, Secret)>,
+    validators: Option<String>,
+    /// How its description was found, where it was not given.
+    found_by: Option<String>,
+}
+
+fn validators_text(validators: &Validators) -> Option<String> {
+    if validators.is_empty() {
+        return None;
+    }
+    serde_json::to_string(validators).ok()
+}
+
+fn name_taken(name: &str) -> Error {
+    Error::conflict(
+        "name_taken",
+        format!(
+            "a source called '{name}' is here already; give another name with --name, or refresh \
+             that one"
+        ),
+    )
 }
 
 fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Result<(), Error> {
@@ -484,84 +431,24 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
     })
 }
 
-/// Imports aside: a large description takes a while. Yields the source's name too.
-async fn import(incoming: Incoming) -> Result<(Incoming, String, Import), Error> {
-    aside::run(move || {
-        let (location, shown) = match &incoming.origin {
-            Origin::Url(url) => (Some(url.as_str()), url),
-            Origin::Upload(file) => (None, file),
-        };
-        let refused =
-            |e: tools::ImportError| Error::invalid("invalid_source", format!("{shown}: {e}"));
-        let parsed = Parsed::parse(&incoming.document).map_err(refused)?;
-        let name = incoming
-            .name
-            .clone()
-            .unwrap_or_else(|| tools::suggest_name(&parsed.title(), Some(shown)));
-        if !tools::valid_name(&name) {
-            return Err(Error::invalid(
-                "invalid_source",
-                format!(
-                    "'{name}' cannot be the first segment of a tool's path; a name is a camelCase \
-                     identifier, such as gitHub"
-                ),
-            ));
-        }
-        let options = ImportOptions {
-            source_id: incoming.id.clone(),
-            name: &name,
-            location,
-            base_url: incoming.base_url.as_deref().filter(|u| !u.is_empty()),
-        };
-        let import = parsed.import(&options).map_err(refused)?;
-        Ok((incoming, name, import))
-    })
-    .await?
-}
-
-fn require_base_url(import: &Import) -> Result<(), Error> {
-    if import.base_url.is_empty() {
-        return Err(Error::invalid(
-            "invalid_source",
-            "the description does not say where its API is; give the address with --base-url",
-        ));
-    }
-    Ok(())
-}
-
-fn difference(before: &[Tool], after: &[Tool]) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let old: HashMap<&str, &str> = before
-        .iter()
-        .map(|t| (t.path.as_str(), t.digest.as_str()))
-        .collect();
-    let new: HashMap<&str, &str> = after
-        .iter()
-        .map(|t| (t.path.as_str(), t.digest.as_str()))
-        .collect();
-    let of = |tools: &[Tool], keep: &dyn Fn(&Tool) -> bool| {
-        let mut paths: Vec<String> = tools
-            .iter()
-            .filter(|t| keep(t))
-            .map(|t| t.path.clone())
-            .collect();
-        paths.sort();
-        paths
-    };
-    (
-        of(after, &|t| !old.contains_key(t.path.as_str())),
-        of(before, &|t| !new.contains_key(t.path.as_str())),
-        of(after, &|t| {
-            old.get(t.path.as_str()).is_some_and(|d| *d != t.digest)
-        }),
-    )
-}
-
-fn told(
+/// Records what a person, or else the server by itself, did to a source.
+pub(crate) fn told(
     tx: &mut store::Tx<'_>,
     scope: &Scope,
-    caller: &Caller,
+    by: Option<&Caller>,
     source: &Source,
     change: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    told_more(tx, scope, (by, change, json!({})), source, now)
+}
+
+/// The same, with what else is known.
+fn told_more(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    (by, change, more): (Option<&Caller>, &str, Value),
+    source: &Source,
     now: Timestamp,
 ) -> Result<(), Error> {
     let headers: Vec<&str> = source
@@ -569,10 +456,21 @@ fn told(
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    let detail: Value = json!({
+    let grave = source
+        .upkeep
+        .findings
+        .iter()
+        .filter(|f| f.severity > Severity::Low);
+    let findings: Vec<Value> = grave
+        .take(FINDINGS_TOLD_MAX)
+        .map(
+            |f| json!({ "tool": f.tool, "kind": f.kind.as_str(), "severity": f.severity.as_str() }),
+        )
+        .collect();
+    let mut detail: Value = json!({
         "name": source.name,
         "kind": source.kind.as_str(),
-        "origin": match &source.origin { Origin::Url(u) => u, Origin::Upload(n) => n },
+        "origin": source.origin.shown(),
         "baseUrl": source.base_url,
         "allowPrivate": source.allow_private,
         "headers": headers,
@@ -580,13 +478,18 @@ fn told(
         "idempotent": source.idempotent,
         "tools": source.tool_count,
         "document": source.document_digest,
+        "unreviewed": source.upkeep.unreviewed.len(),
+        "findings": findings,
     });
-    let action = format!("source.{change}");
-    store::audit::append(
-        tx,
-        scope,
-        by_person(caller, scope, &action, source.id.as_str(), &detail, now),
-    )?;
+    if let (Some(detail), Value::Object(more)) = (detail.as_object_mut(), more) {
+        detail.extend(more);
+    }
+    let (action, id) = (format!("source.{change}"), source.id.as_str());
+    let entry = match by {
+        Some(caller) => by_person(caller, scope, &action, id, &detail, now),
+        None => by_server(scope, &action, id, &detail, now),
+    };
+    store::audit::append(tx, scope, entry)?;
     let kind = EventKind::Source {
         source_id: source.id.clone(),
         change: change.to_owned(),

@@ -4,8 +4,10 @@ use crate::gate::forecast;
 use crate::{Engine, Error};
 use domain::access::{Caller, Permission};
 use domain::policy::{Effect, Policy};
+use domain::source::Review;
 use domain::tool::{Risk, Tool};
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tools::{Catalog, Namespace, Query};
 
@@ -16,6 +18,8 @@ pub struct ToolHit {
     pub tool: Arc<Tool>,
     /// What policy says today: `allow` or `ask`.
     pub decision: &'static str,
+    /// Whether an administrator has looked at it as it is now.
+    pub review: Review,
     /// One line of TypeScript.
     pub signature: String,
 }
@@ -42,10 +46,43 @@ pub struct ToolDescription {
     pub risk: Risk,
     /// What policy says today.
     pub decision: &'static str,
+    /// Whether an administrator has looked at it as it is now.
+    pub review: Review,
     /// TypeScript declarations of the arguments.
     pub input: String,
     /// TypeScript declarations of what it resolves to.
     pub output: String,
+    /// JSON Schema of the arguments; its references point into its own `$defs`.
+    pub input_schema: Value,
+    /// JSON Schema of the data it answers with, if its description says.
+    pub output_schema: Option<Value>,
+}
+
+/// A schema that stands alone: with those of the source's definitions that it leads to.
+fn whole(schema: &Value, definitions: &Value) -> Value {
+    let (mut wanted, mut open) = (Map::new(), vec![schema]);
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => {
+                let named = fields.get("$ref").and_then(Value::as_str);
+                let name = named.and_then(|r| r.strip_prefix("#/$defs/"));
+                if let Some((name, found)) = name.and_then(|n| Some((n, definitions.get(n)?)))
+                    && !wanted.contains_key(name)
+                {
+                    wanted.insert(name.to_owned(), found.clone());
+                    open.push(found);
+                }
+                open.extend(fields.values());
+            }
+            Value::Array(items) => open.extend(items),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut schema = schema.clone();
+    if let (Some(fields), false) = (schema.as_object_mut(), wanted.is_empty()) {
+        fields.insert("$defs".to_owned(), Value::Object(wanted));
+    }
+    schema
 }
 
 /// One tool as it is offered by itself, apart from any program.
@@ -54,7 +91,7 @@ pub struct OfferedTool {
     /// The tool.
     pub tool: Arc<Tool>,
     /// The schemas that its own may refer to, by name (`#/$defs/…`).
-    pub definitions: Arc<serde_json::Value>,
+    pub definitions: Arc<Value>,
 }
 
 /// A catalog with what is needed to say which of it a caller may see.
@@ -66,12 +103,13 @@ struct Seen {
 }
 
 impl Seen {
-    fn decision(&self, tool: &Tool) -> Effect {
-        forecast(&self.caller, &self.policy, tool, None, self.now).effect
+    fn decision(&self, tool: &Tool, review: Review) -> Effect {
+        forecast(&self.caller, &self.policy, (tool, review), self.now).effect
     }
 
     fn visible(&self, tool: &Tool) -> bool {
-        !matches!(self.decision(tool), Effect::Deny)
+        // Whoever has looked at it bears on what is allowed, never on what is denied.
+        !matches!(self.decision(tool, Review::LookedAt), Effect::Deny)
     }
 }
 
@@ -103,10 +141,14 @@ impl Engine {
             let hits: Vec<ToolHit> = found
                 .hits
                 .into_iter()
-                .map(|tool| ToolHit {
-                    decision: seen.decision(&tool).as_str(),
-                    signature: seen.catalog.signature(&tool),
-                    tool,
+                .map(|tool| {
+                    let review = seen.catalog.review_of(&tool);
+                    ToolHit {
+                        decision: seen.decision(&tool, review).as_str(),
+                        review,
+                        signature: seen.catalog.signature(&tool),
+                        tool,
+                    }
                 })
                 .collect();
             let has_more = query.offset + hits.len() < found.total;
@@ -183,8 +225,8 @@ impl Engine {
                 .catalog
                 .lookup(&path)
                 .filter(|(tool, _)| seen.visible(tool))
-                .and_then(|(tool, _)| Some((tool, seen.catalog.describe(&path)?)));
-            let Some((tool, description)) = found else {
+                .and_then(|(tool, source)| Some((tool, source, seen.catalog.describe(&path)?)));
+            let Some((tool, source, description)) = found else {
                 let near = seen.catalog.suggestions(&path, &|t| seen.visible(t));
                 return Err(if near.is_empty() {
                     Error::not_found("tool", &path)
@@ -196,13 +238,20 @@ impl Engine {
                     }
                 });
             };
+            let review = seen.catalog.review_of(tool);
             Ok(ToolDescription {
-                decision: seen.decision(tool).as_str(),
+                decision: seen.decision(tool, review).as_str(),
+                review,
                 path: description.path,
                 description: description.description,
                 risk: description.risk,
                 input: description.input,
                 output: description.output,
+                input_schema: whole(&tool.input_schema, &source.definitions),
+                output_schema: tool
+                    .output_schema
+                    .as_ref()
+                    .map(|schema| whole(schema, &source.definitions)),
             })
         })
     }

@@ -140,6 +140,10 @@ impl Engine {
         duties.spawn(self.clone().expiry_loop());
         duties.spawn(self.clone().retention_loop());
         duties.spawn(self.clone().webhook_loop());
+        duties.spawn(self.clone().mcp_loop());
+        duties.spawn(self.clone().refresh_loop());
+        duties.spawn(self.clone().traffic_loop());
+        duties.spawn(self.clone().oauth_loop());
         if self.inner.store.is_shared() {
             duties.spawn(self.clone().cancel_loop());
             if worker.sharing.notices {

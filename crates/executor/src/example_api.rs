@@ -27,6 +27,24 @@ const DOCUMENT: &str = include_str!("example_api/openapi.json");
 /// Distance of the example's port from the server's, so that both survive a restart.
 const PORT_DISTANCE: u16 = 10_000;
 
+/// The name that its tools begin with.
+pub(crate) const NAME: &str = "ledger";
+
+/// The first program.
+pub(crate) const PROGRAM: &str = include_str!("example_api/first-program.ts");
+
+/// What people are told who want to connect it, where it listens on `address`.
+pub(crate) fn offered(address: &str) -> api::system::ExampleApi {
+    api::system::ExampleApi {
+        name: NAME.to_owned(),
+        title: TITLE.to_owned(),
+        url: format!("{address}/openapi.json"),
+        auth: "bearer".to_owned(),
+        token: TOKEN.to_owned(),
+        program: PROGRAM.to_owned(),
+    }
+}
+
 struct Account {
     id: &'static str,
     name: &'static str,

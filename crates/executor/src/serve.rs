@@ -150,6 +150,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
             allowed_hosts: allowed_hosts(config),
             sign_in: server::SignIn::Local,
             version: env!("CARGO_PKG_VERSION"),
+            example: example_address.as_deref().map(example_api::offered),
         },
         engine.clone(),
         until_stopped(stopped),

@@ -7,7 +7,7 @@
 use crate::auth::{Door, Peer, identify, is_cross_site};
 use crate::error::Failure;
 use crate::hosts::Hosts;
-use crate::{App, exchange, http as api_routes, mcp, web};
+use crate::{App, connect, exchange, http as api_routes, mcp, web};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -32,6 +32,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 
+/// The policy of one response. The dashboard's editor and floating layers add style sheets, which
+/// its frame lets them do under a nonce that no other response has.
+fn policy(response: &Response) -> HeaderValue {
+    let nonce = response.extensions().get::<web::dashboard::StyleNonce>();
+    nonce
+        .map(|nonce| format!("{POLICY}; style-src 'self' 'nonce-{}'", nonce.0))
+        .and_then(|text| HeaderValue::from_str(&text).ok())
+        .unwrap_or(HeaderValue::from_static(POLICY))
+}
+
 /// All routes, and what stands before them.
 pub(crate) struct Front {
     app: App,
@@ -45,6 +55,7 @@ impl Front {
             .merge(mcp::routes(&app))
             .merge(exchange::routes(&app))
             .merge(web::routes(&app))
+            .merge(connect::routes(&app))
             .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
             .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
         Self { app, hosts, routes }
@@ -173,7 +184,7 @@ fn door(path: &str) -> Option<Door> {
         Some(Door::Api)
     } else if under("/mcp") || under("/v1/mcp") {
         Some(Door::Mcp)
-    } else if path == "/" || under("/approvals") || under("/tasks") {
+    } else if web::is_page(path) || under("/connect") || path == engine::CALLBACK_PATH {
         Some(Door::Page)
     } else {
         None
@@ -181,13 +192,14 @@ fn door(path: &str) -> Option<Door> {
 }
 
 fn finish(response: &mut Response, id: &str) {
+    let policy = policy(response);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -223,6 +235,11 @@ mod tests {
             ("/", Some(Door::Page)),
             ("/tasks/task_1", Some(Door::Page)),
             ("/approvals/appr_1", Some(Door::Page)),
+            ("/connect/conn_1/go", Some(Door::Page)),
+            ("/oauth/callback", Some(Door::Page)),
+            ("/.well-known/oauth-client", None),
+            ("/w/local/policies", Some(Door::Page)),
+            ("/a/appr_1", Some(Door::Page)),
             ("/api/v1/me", Some(Door::Api)),
             ("/api", Some(Door::Api)),
             ("/api/v1/openapi.json", None),

@@ -7,6 +7,7 @@ mod answer;
 mod approvals;
 mod audit;
 mod check;
+mod connects;
 mod credentials;
 pub(crate) mod extract;
 mod keys;
@@ -108,6 +109,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(sources::add, sources::list))
         .routes(routes!(sources::show, sources::change, sources::remove))
         .routes(routes!(sources::refresh))
+        .routes(routes!(sources::presets))
+        .routes(routes!(sources::preview))
+        .routes(routes!(sources::health))
+        .routes(routes!(sources::unreviewed))
+        .routes(routes!(sources::review))
         .routes(routes!(policies::add, policies::list))
         .routes(routes!(policies::edit, policies::remove))
         .routes(routes!(policies::reorder))
@@ -122,6 +128,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(credentials::remove))
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::test))
+        .routes(routes!(credentials::prefer))
+        .routes(routes!(connects::begin))
+        .routes(routes!(connects::show))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate))
@@ -140,6 +149,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(system::health))
         .routes(routes!(system::servers))
         .routes(routes!(system::sign_in_link))
+        .routes(routes!(system::example))
 }
 
 /// The description alone.

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod auth;
+mod connect;
 mod error;
 mod exchange;
 mod front;
@@ -33,6 +34,14 @@ pub struct ServeConfig {
     pub sign_in: SignIn,
     /// The program's version, as shown.
     pub version: &'static str,
+    /// The example API beside this server, if one listens.
+    pub example: Option<api::system::ExampleApi>,
+}
+
+/// Whether this program carries the dashboard; without it a small page stands in its place.
+#[must_use]
+pub const fn has_dashboard() -> bool {
+    web::dashboard::is_bundled()
 }
 
 /// How people sign in.
@@ -57,6 +66,7 @@ pub enum Error {
 struct App {
     engine: Engine,
     version: &'static str,
+    example: Option<Arc<api::system::ExampleApi>>,
     /// The port of the listening socket.
     port: u16,
     /// Canceled when the server begins to stop: streams end, waits return.
@@ -87,6 +97,7 @@ where
         let app = App {
             engine,
             version: config.version,
+            example: config.example.map(Arc::new),
             port,
             closing: closing.clone(),
         };

@@ -1,7 +1,10 @@
-//! The page at `/`: a small one, until the dashboard is there. Signing in is here, too.
+//! Pages: the dashboard where it is embedded, else a small page of our own. Signing in is here, too.
 //!
-//! The server sends one empty frame and two files; what is shown is drawn by the browser from the
-//! public API, as text and never as markup. Loading a page changes nothing, but for a sign-in link.
+//! The server sends one empty frame and files; what is shown is drawn by the browser from the public
+//! API, as text and never as markup. Loading a page changes nothing, but for a sign-in link.
+//! Next: `web/dashboard.rs` for what is embedded.
+
+pub(crate) mod dashboard;
 
 use crate::App;
 use crate::auth::session_cookie;
@@ -22,13 +25,42 @@ const ICON: &str = include_str!("web/icon.svg");
 /// How long a browser stays signed in; the engine ends a session no later.
 const SESSION_SECONDS: u32 = 30 * 24 * 3_600;
 
+/// The first segments of the paths of pages. Which page is drawn, the browser decides.
+const PAGES: [&str; 15] = [
+    "w",
+    "welcome",
+    "a",
+    "approvals",
+    "tasks",
+    "run",
+    "tools",
+    "sources",
+    "credentials",
+    "policies",
+    "clients",
+    "audit",
+    "settings",
+    "home",
+    "storage",
+];
+
+/// Whether a path is one of a page.
+pub(crate) fn is_page(path: &str) -> bool {
+    let first = path.strip_prefix('/').and_then(|p| p.split('/').next());
+    path == "/" || first.is_some_and(|first| PAGES.contains(&first))
+}
+
 pub(crate) fn routes(app: &App) -> Router {
-    let frame = || async { Html(FRAME) };
-    Router::new()
-        .route("/", get(frame))
-        .route("/approvals/{id}", get(frame))
-        .route("/tasks/{id}", get(frame))
+    let frame = || async { dashboard::frame().unwrap_or_else(|| Html(FRAME).into_response()) };
+    let mut router = Router::new().route("/", get(frame));
+    for page in PAGES {
+        router = router
+            .route(&format!("/{page}"), get(frame))
+            .route(&format!("/{page}/{{*rest}}"), get(frame));
+    }
+    router
         .route("/sign-in", get(sign_in))
+        .route("/assets/{*name}", get(dashboard::asset))
         .route(
             "/assets/app.js",
             get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }),
@@ -58,9 +90,10 @@ pub(crate) fn sign_in_page(failure: Failure) -> Response {
     response
 }
 
-const HTML: http::HeaderValue = http::HeaderValue::from_static("text/html; charset=utf-8");
+pub(crate) const HTML: http::HeaderValue =
+    http::HeaderValue::from_static("text/html; charset=utf-8");
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -107,6 +140,29 @@ mod tests {
             }
         }
         assert!(!SCRIPT.contains("innerHTML") && !SCRIPT.contains("insertAdjacentHTML"));
+    }
+
+    #[test]
+    fn pages_are_told_from_files_and_from_the_api() {
+        for path in [
+            "/",
+            "/w/local/tasks",
+            "/a/appr_1",
+            "/approvals/appr_1",
+            "/welcome",
+        ] {
+            assert!(is_page(path), "{path}");
+        }
+        for path in [
+            "/api/v1/me",
+            "/assets/a.js",
+            "/approvalsx",
+            "/sign-in",
+            "/mcp",
+            "/W",
+        ] {
+            assert!(!is_page(path), "{path}");
+        }
     }
 
     #[test]

@@ -4,24 +4,27 @@
 //! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
 
 mod approval;
+mod credential;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
+pub(crate) mod source;
 mod time;
 pub(crate) mod webhook;
 
 pub(crate) use approval::approval;
+pub(crate) use credential::{connect, credential};
 pub(crate) use time::instant;
 
 use crate::error::Failure;
-use api::{audit, credentials, events, sources, system, tasks, tools};
+use api::{audit, events, sources, system, tasks, tools};
 use domain::approval::Approval;
 use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
 use domain::event::{Event, EventKind};
-use domain::source::{ApiKeyLocation, AuthScheme, Origin, Source, SourceStatus};
+use domain::source::{ApiKeyLocation, AuthScheme, Review};
 use domain::task::{Outcome, TaskError, TaskState};
-use engine::{CheckStatus, CredentialView, Me, TaskView};
+use engine::{CheckStatus, Me, TaskView};
 use serde_json::Value;
 
 /// JSON kept as text. The store keeps nothing else in these fields; a text that is none after all
@@ -118,6 +121,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Sandbox { .. }
         | EventKind::Settings {}
         | EventKind::Policy { .. }
+        | EventKind::Credential { .. }
         | EventKind::Webhook { .. } => None,
     }
 }
@@ -140,37 +144,24 @@ pub(crate) fn event(e: &Event) -> events::Event {
     }
 }
 
-pub(crate) fn source(s: &Source) -> sources::Source {
-    let reason = match &s.status {
-        SourceStatus::Degraded { reason } => Some(reason.clone()),
-        SourceStatus::Ready | SourceStatus::Disabled => None,
-    };
-    let origin = match &s.origin {
-        Origin::Url(text) | Origin::Upload(text) => text.clone(),
-    };
-    sources::Source {
-        id: s.id.to_string(),
-        name: s.name.clone(),
-        kind: s.kind.as_str().to_owned(),
-        title: s.title.clone(),
-        status: s.status.as_str().to_owned(),
-        reason,
-        origin,
-        base_url: s.base_url.clone(),
-        auth: s.auth.iter().map(auth_text).collect(),
-        allow_private: s.allow_private,
-        idempotent: s.idempotent.iter().map(|p| p.as_str().to_owned()).collect(),
-        tool_count: s.tool_count,
-        warnings: s.warnings.clone(),
-        created_at: s.created_at.to_rfc3339(),
-        refreshed_at: s.refreshed_at.to_rfc3339(),
+pub(crate) fn preset(p: &domain::preset::Preset) -> sources::Preset {
+    sources::Preset {
+        name: p.name.to_owned(),
+        title: p.title.to_owned(),
+        summary: p.summary.to_owned(),
+        kind: p.kind.to_owned(),
+        url: p.url.to_owned(),
+        base_url: p.base_url.map(str::to_owned),
+        auth: p.auth.to_owned(),
+        credential_url: p.credential_url.to_owned(),
     }
 }
 
-fn auth_text(scheme: &AuthScheme) -> String {
+pub(crate) fn auth_text(scheme: &AuthScheme) -> String {
     match scheme {
         AuthScheme::Bearer => "bearer".into(),
         AuthScheme::Basic => "basic".into(),
+        AuthScheme::Env { name } => format!("env:{name}"),
         AuthScheme::ApiKey { location, name } => {
             let place = match location {
                 ApiKeyLocation::Header => "header",
@@ -179,11 +170,20 @@ fn auth_text(scheme: &AuthScheme) -> String {
             };
             format!("{place}:{name}")
         }
+        AuthScheme::All(schemes) => {
+            let parts: Vec<String> = schemes.iter().map(auth_text).collect();
+            parts.join(",")
+        }
     }
 }
 
-/// Reads `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+/// Reads `bearer`, `basic`, `header:NAME`, `query:NAME`, `cookie:NAME` or `env:NAME`, or several
+/// of them separated by commas.
 pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
+    if text.contains(',') {
+        let parts = text.split(',').map(|part| auth_scheme(part.trim()));
+        return Ok(AuthScheme::All(parts.collect::<Result<_, _>>()?));
+    }
     let key = |location, name: &str| AuthScheme::ApiKey {
         location,
         name: name.to_owned(),
@@ -194,24 +194,15 @@ pub(crate) fn auth_scheme(text: &str) -> Result<AuthScheme, Failure> {
         Some(("header", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Header, name)),
         Some(("query", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Query, name)),
         Some(("cookie", name)) if !name.is_empty() => Ok(key(ApiKeyLocation::Cookie, name)),
+        Some(("env", name)) if !name.is_empty() => Ok(AuthScheme::Env {
+            name: name.to_owned(),
+        }),
         None | Some(_) => Err(Failure::invalid(
             "auth",
-            format!("'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME"),
+            format!(
+                "'{text}' is none of bearer, basic, header:NAME, query:NAME, cookie:NAME, env:NAME, nor several of them separated by commas"
+            ),
         )),
-    }
-}
-
-pub(crate) fn credential(view: &CredentialView) -> credentials::Credential {
-    let c = &view.credential;
-    credentials::Credential {
-        id: c.id.to_string(),
-        source: view.source_name.clone(),
-        scope: c.scope.as_str().to_owned(),
-        auth: auth_text(&c.scheme),
-        version: c.version,
-        created_at: c.created_at.to_rfc3339(),
-        rotated_at: c.rotated_at.to_rfc3339(),
-        last_used_at: c.last_used_at.map(domain::Timestamp::to_rfc3339),
     }
 }
 
@@ -233,6 +224,7 @@ pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
         risk: hit.tool.risk.as_str().to_owned(),
         decision: hit.decision.to_owned(),
         signature: hit.signature.clone(),
+        unreviewed: hit.review == Review::Unreviewed,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::db::{Row, json, params};
 use crate::{Error, Reader, Tx};
 use domain::access::Scope;
 use domain::credential::{Credential, CredentialScope, Sealed};
+use domain::oauth::Connection;
 use domain::{AccountId, CredentialId, SourceId, Timestamp};
 
 /// Sets a credential, or replaces the value of the one with its identifier.
@@ -25,11 +26,12 @@ pub fn upsert(
     let set = tx.execute(
         "insert into credentials
              (id, organization_id, workspace_id, source_id, scope, account_id, person, scheme,
-              version, sealed, created_at, rotated_at, last_used_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+              version, sealed, created_at, rotated_at, last_used_at, label, connection, renew_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          on conflict (id) do update
          set scheme = excluded.scheme, version = excluded.version, sealed = excluded.sealed,
-             rotated_at = excluded.rotated_at
+             rotated_at = excluded.rotated_at, connection = excluded.connection,
+             renew_at = excluded.renew_at, claimed_by = null, claimed_until = null
          where credentials.workspace_id = excluded.workspace_id
            and credentials.source_id = excluded.source_id",
         &params![
@@ -46,6 +48,9 @@ pub fn upsert(
             credential.created_at,
             credential.rotated_at,
             credential.last_used_at,
+            &credential.label,
+            connection(credential)?,
+            renew_at(credential),
         ],
     )?;
     if set == 1 {
@@ -55,20 +60,34 @@ pub fn upsert(
     }
 }
 
-const COLUMNS: &str = "id, source_id, scope, account_id, scheme, version, created_at, rotated_at, \
-     last_used_at";
+pub(crate) fn connection(credential: &Credential) -> Result<Option<String>, Error> {
+    credential.connection.as_ref().map(json).transpose()
+}
 
-fn read(r: &mut Row<'_>) -> Result<Credential, Error> {
+/// Kept beside the connection it follows from, so that what is due can be found.
+pub(crate) fn renew_at(credential: &Credential) -> Option<Timestamp> {
+    credential
+        .connection
+        .as_ref()
+        .and_then(Connection::renew_at)
+}
+
+pub(crate) const COLUMNS: &str = "id, source_id, scope, account_id, label, scheme, version, \
+     created_at, rotated_at, last_used_at, connection";
+
+pub(crate) fn read(r: &mut Row<'_>) -> Result<Credential, Error> {
     Ok(Credential {
         id: r.id()?,
         source_id: r.id()?,
         scope: r.named(CredentialScope::parse)?,
         account_id: r.id()?,
+        label: r.text()?,
         scheme: r.json()?,
         version: r.u32()?,
         created_at: r.time()?,
         rotated_at: r.time()?,
         last_used_at: r.opt_time()?,
+        connection: r.opt_json()?,
     })
 }
 
@@ -94,7 +113,8 @@ pub fn list(
 }
 
 /// The credentials that may open a source for a person: the person's own first, then the
-/// workspace's, then the organization's.
+/// workspace's, then the organization's; of several accounts the one that was chosen last comes
+/// first.
 ///
 /// # Errors
 /// Those of the database.
@@ -109,7 +129,7 @@ pub fn for_source(
             "select {COLUMNS}, sealed from credentials
              where source_id = $1 and workspace_id = $2 and person in ('', $3)
              order by case scope when 'personal' then 0 when 'workspace' then 1 else 2 end,
-                      created_at, id"
+                      preferred_at desc, created_at, id"
         ),
         &params![source_id, scope.workspace_id(), account],
         |r| Ok((read(r)?, Sealed(r.text()?))),
@@ -156,6 +176,23 @@ pub fn touch(
 ) -> Result<(), Error> {
     tx.execute(
         "update credentials set last_used_at = $3 where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id(), at],
+    )?;
+    Ok(())
+}
+
+/// Puts a credential before the others of its source and scope.
+///
+/// # Errors
+/// Those of the database.
+pub fn prefer(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &CredentialId,
+    at: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(
+        "update credentials set preferred_at = $3 where id = $1 and workspace_id = $2",
         &params![id, scope.workspace_id(), at],
     )?;
     Ok(())

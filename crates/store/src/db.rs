@@ -52,6 +52,7 @@ param_from! {
     &'a domain::SourceId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::RuleId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::CredentialId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::ConnectId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::OrganizationId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::WorkspaceId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::AccountId, |v| Self::Text(Cow::Borrowed(v.as_str()));
@@ -158,6 +159,13 @@ impl Row<'_> {
     /// A value kept as JSON text.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Error> {
         serde_json::from_str(&self.text()?).map_err(|e| self.unreadable(e))
+    }
+
+    /// The same, where it may be null.
+    pub(crate) fn opt_json<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+        let text = self.opt_text()?;
+        text.map(|t| serde_json::from_str(&t).map_err(|e| self.unreadable(e)))
+            .transpose()
     }
 }
 

@@ -39,6 +39,7 @@ pub fn append(
         | EventKind::Sandbox { .. }
         | EventKind::Settings {}
         | EventKind::Policy { .. }
+        | EventKind::Credential { .. }
         | EventKind::Webhook { .. } => None,
     };
     tx.execute(

@@ -20,6 +20,9 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0009_keys.sql"),
     include_str!("../migrations/0010_values.sql"),
     include_str!("../migrations/0011_quotas.sql"),
+    include_str!("../migrations/0012_mcp_sources.sql"),
+    include_str!("../migrations/0013_upkeep.sql"),
+    include_str!("../migrations/0014_oauth.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

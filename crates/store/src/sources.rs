@@ -2,12 +2,16 @@
 //!
 //! A source's tools are kept as one text and swapped in one write: nobody ever wants half of them.
 
+pub mod upkeep;
+
 use crate::db::{Row, json, params};
 use crate::{Error, Reader, Tx};
 use domain::SourceId;
 use domain::access::Scope;
 use domain::policy::Pattern;
-use domain::source::{Source, SourceKind, SourceStatus};
+use domain::source::{
+    LookedAt, ReadFailure, RefreshEvery, Source, SourceKind, SourceStatus, Upkeep,
+};
 use domain::tool::Tool;
 
 /// A source as imported.
@@ -21,6 +25,20 @@ pub struct Imported<'a> {
     pub definitions: &'a str,
     /// Its tools.
     pub tools: &'a [Tool],
+    /// The definitions that somebody looked at.
+    pub looked_at: &'a [LookedAt],
+    /// By what its server recognizes the description, as JSON text.
+    pub validators: Option<&'a str>,
+}
+
+/// What was made of a source's description, as texts: whoever reads them judges whether they are
+/// whole, so that one that is not takes no other down with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The definitions that the tools' schemas refer to, as JSON text.
+    pub definitions: String,
+    /// Its tools, as JSON text.
+    pub tools: String,
 }
 
 /// Adds a source with its tools.
@@ -34,8 +52,10 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
         "insert into sources
              (id, organization_id, workspace_id, name, kind, title, origin, base_url, auth,
               allow_private, headers, status, reason, tool_count, warnings, document_digest,
-              created_at, refreshed_at, idempotent)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+              created_at, refreshed_at, idempotent, trust_hints, unreviewed, findings, refresh_every,
+              next_refresh_at, validators)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                 $19, $20, $21, $22, $23, $24, $25)",
         &params![
             &source.id,
             scope.organization_id(),
@@ -56,12 +76,18 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
             source.created_at,
             source.refreshed_at,
             json(&source.idempotent)?,
+            source.trust_hints,
+            json(&source.upkeep.unreviewed)?,
+            json(&source.upkeep.findings)?,
+            source.upkeep.refresh_every.map(RefreshEvery::to_text),
+            source.upkeep.next_refresh_at,
+            new.validators,
         ],
     )?;
     tx.execute(
         "insert into source_documents
-             (source_id, organization_id, workspace_id, document, definitions, tools)
-         values ($1, $2, $3, $4, $5, $6)",
+             (source_id, organization_id, workspace_id, document, definitions, tools, looked_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         &params![
             &source.id,
             scope.organization_id(),
@@ -69,13 +95,15 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
             new.document,
             new.definitions,
             json(&new.tools)?,
+            json(&new.looked_at)?,
         ],
     )?;
     bump(tx, scope)
 }
 
 /// Replaces a source and its tools by what was read anew: everything but its identifier, when it was
-/// added and which tools are safe to repeat. False if there is no such source.
+/// added, how often it is read and which tools are safe to repeat. False if there is no such source
+/// at the revision that the new one was made from.
 ///
 /// # Errors
 /// As for [`insert`].
@@ -85,8 +113,10 @@ pub fn replace(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<bool
         "update sources
          set name = $3, kind = $4, title = $5, origin = $6, base_url = $7, auth = $8,
              allow_private = $9, headers = $10, status = $11, reason = $12, tool_count = $13,
-             warnings = $14, document_digest = $15, refreshed_at = $16
-         where id = $1 and workspace_id = $2",
+             warnings = $14, document_digest = $15, refreshed_at = $16, unreviewed = $17,
+             findings = $18, next_refresh_at = $19, validators = $20, failures = 0,
+             revision = revision + 1
+         where id = $1 and workspace_id = $2 and revision = $21",
         &params![
             &source.id,
             scope.workspace_id(),
@@ -104,6 +134,11 @@ pub fn replace(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<bool
             json(&source.warnings)?,
             &source.document_digest,
             source.refreshed_at,
+            json(&source.upkeep.unreviewed)?,
+            json(&source.upkeep.findings)?,
+            source.upkeep.next_refresh_at,
+            new.validators,
+            source.upkeep.revision,
         ],
     )?;
     if replaced == 0 {
@@ -111,14 +146,15 @@ pub fn replace(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<bool
     }
     tx.execute(
         "update source_documents
-         set document = $3, definitions = $4, tools = $5
+         set document = $3, definitions = $4, tools = $5, looked_at = $6
          where source_id = $1 and workspace_id = $2",
         &params![
             &source.id,
             scope.workspace_id(),
             new.document,
             new.definitions,
-            json(&new.tools)?
+            json(&new.tools)?,
+            json(&new.looked_at)?
         ],
     )?;
     bump(tx, scope)?;
@@ -184,6 +220,14 @@ pub fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &SourceId) -> Result<bool, Err
         &params![id, scope.workspace_id()],
     )?;
     tx.execute(
+        "delete from source_traffic where source_id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+    )?;
+    tx.execute(
+        "delete from oauth_connects where source_id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+    )?;
+    tx.execute(
         "delete from source_documents where source_id = $1 and workspace_id = $2",
         &params![id, scope.workspace_id()],
     )?;
@@ -208,7 +252,9 @@ fn bump(tx: &mut Tx<'_>, scope: &Scope) -> Result<(), Error> {
 const COLUMNS: &str = "sources.id, sources.name, sources.kind, sources.title, sources.origin, \
      sources.base_url, sources.auth, sources.allow_private, sources.headers, sources.status, \
      sources.reason, sources.tool_count, sources.warnings, sources.document_digest, \
-     sources.created_at, sources.refreshed_at, sources.idempotent";
+     sources.created_at, sources.refreshed_at, sources.idempotent, sources.trust_hints, \
+     sources.unreviewed, sources.findings, sources.refresh_every, sources.next_refresh_at, \
+     sources.failures, sources.failed_at, sources.failure, sources.revision";
 
 fn read(r: &mut Row<'_>) -> Result<Source, Error> {
     Ok(Source {
@@ -228,6 +274,30 @@ fn read(r: &mut Row<'_>) -> Result<Source, Error> {
         created_at: r.time()?,
         refreshed_at: r.time()?,
         idempotent: r.json()?,
+        trust_hints: r.int()? != 0,
+        upkeep: read_upkeep(r)?,
+    })
+}
+
+fn read_upkeep(r: &mut Row<'_>) -> Result<Upkeep, Error> {
+    let (unreviewed, findings) = (r.json()?, r.json()?);
+    let refresh_every = r
+        .opt_text()?
+        .map(|text| RefreshEvery::parse(&text).map_err(Error::Corrupt))
+        .transpose()?;
+    let (next_refresh_at, failures) = (r.opt_time()?, r.u32()?);
+    let last_failure = match (r.opt_time()?, r.opt_text()?) {
+        (Some(at), Some(reason)) => Some(ReadFailure { at, reason }),
+        (_, _) => None,
+    };
+    Ok(Upkeep {
+        unreviewed,
+        findings,
+        refresh_every,
+        next_refresh_at,
+        failures,
+        last_failure,
+        revision: r.int()?,
     })
 }
 
@@ -297,10 +367,24 @@ pub fn document(
     )
 }
 
-/// The tools of one source, whatever its status; none if there is no such source.
+/// What was made of one source's description, whatever its status; none if there is no such source.
 ///
 /// # Errors
 /// Those of the database.
+pub fn made(conn: &mut Reader<'_>, scope: &Scope, id: &SourceId) -> Result<Option<Made>, Error> {
+    conn.one(
+        "select definitions, tools
+         from source_documents
+         where source_id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id()],
+        read_made,
+    )
+}
+
+/// The tools of one source, whatever its status; none if there is no such source.
+///
+/// # Errors
+/// Those of the database; [`Error::Corrupt`] if they cannot be read as they are stored.
 pub fn tools(conn: &mut Reader<'_>, scope: &Scope, id: &SourceId) -> Result<Vec<Tool>, Error> {
     conn.one(
         "select tools from source_documents where source_id = $1 and workspace_id = $2",
@@ -310,15 +394,19 @@ pub fn tools(conn: &mut Reader<'_>, scope: &Scope, id: &SourceId) -> Result<Vec<
     .map(Option::unwrap_or_default)
 }
 
-/// Every source of the workspace that is not disabled, by name, with its definitions as JSON text
-/// and its tools.
+fn read_made(r: &mut Row<'_>) -> Result<Made, Error> {
+    Ok(Made {
+        definitions: r.text()?,
+        tools: r.text()?,
+    })
+}
+
+/// Every source of the workspace that is not disabled, by name, with what was made of its
+/// description.
 ///
 /// # Errors
 /// Those of the database.
-pub fn catalog(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-) -> Result<Vec<(Source, String, Vec<Tool>)>, Error> {
+pub fn catalog(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<(Source, Made)>, Error> {
     conn.all(
         &format!(
             "select {COLUMNS}, source_documents.definitions, source_documents.tools
@@ -328,7 +416,7 @@ pub fn catalog(
              order by sources.name"
         ),
         &params![scope.workspace_id()],
-        |r| Ok((read(r)?, r.text()?, r.json()?)),
+        |r| Ok((read(r)?, read_made(r)?)),
     )
 }
 

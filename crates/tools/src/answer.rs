@@ -1,12 +1,14 @@
 //! The bytes of an answer as data: JSON, text, lines, events or a file value.
 //!
-//! What a program gets depends on the content type alone; without one, on what the bytes are. No
-//! answer is cut silently: the invoker refuses what is too large before it comes here.
+//! What a program gets depends on the content type; without one, on what the bytes are. JSON that
+//! calls itself text is JSON where the description promises nothing else. No answer is cut
+//! silently: the invoker refuses what is too large before it comes here.
 
 use crate::masking::Masks;
 use crate::openapi::answer_form::{Form, essence};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use encoding_rs::{Encoding, UTF_8};
 use serde_json::{Value, json};
 
 /// Headers that say how an answer traveled, or hold secrets; all others are worth reading.
@@ -61,10 +63,12 @@ pub(crate) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<
         .map(|(_, v)| v.as_str())
 }
 
-/// The data of a complete body without secrets; the error is what is wrong with it.
+/// The data of a complete body without secrets; the error is what is wrong with it. `accept` is
+/// what was asked for.
 pub(crate) fn decode(
     headers: &[(String, String)],
     body: &[u8],
+    accept: &str,
     masks: &Masks,
 ) -> Result<Value, String> {
     if body.is_empty() {
@@ -73,16 +77,18 @@ pub(crate) fn decode(
     let content_type = header(headers, "content-type").unwrap_or_default();
     let essence = essence(content_type);
     let bytes = |essence: &str| Ok(file(headers, essence, &masks.bytes(body)));
-    let mut data = match Form::of(&essence) {
+    let hidden = mislabeled(&essence, accept, body);
+    let mut data = match (Form::of(&essence), hidden) {
+        (_, Some(data)) => data,
         _ if essence.is_empty() => match guessed(body) {
             Some(data) => data,
             None => return bytes("application/octet-stream"),
         },
-        Form::Json => json_value(body)?,
-        Form::Lines => lines(body)?,
-        Form::Events => events(&text(content_type, body)),
-        Form::Text => Value::String(text(content_type, body)),
-        Form::Bytes => return bytes(&essence),
+        (Form::Json, None) => json_value(content_type, body)?,
+        (Form::Lines, None) => lines(body)?,
+        (Form::Events, None) => events(&text(content_type, body)),
+        (Form::Text, None) => Value::String(text(content_type, body)),
+        (Form::Bytes, None) => return bytes(&essence),
     };
     if !masks.absent(body) {
         masks.value(&mut data);
@@ -90,9 +96,33 @@ pub(crate) fn decode(
     Ok(data)
 }
 
-fn json_value(body: &[u8]) -> Result<Value, String> {
-    let body = body.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(body);
-    serde_json::from_slice(body).map_err(|e| format!("the answer says it is JSON but is not: {e}"))
+fn json_value(content_type: &str, body: &[u8]) -> Result<Value, String> {
+    let parsed = match encoding(content_type, body) {
+        (encoding, mark) if encoding == UTF_8 => serde_json::from_slice(&body[mark..]),
+        (encoding, _) => serde_json::from_str(&encoding.decode(body).0),
+    };
+    parsed.map_err(|e| format!("the answer says it is JSON but is not: {e}"))
+}
+
+/// JSON that is called text or bytes, from an operation that promises JSON first.
+fn mislabeled(essence: &str, accept: &str, body: &[u8]) -> Option<Value> {
+    const COMMON: [&str; 5] = [
+        "text/plain",
+        "text/html",
+        "text/javascript",
+        "application/javascript",
+        "application/octet-stream",
+    ];
+    let mut promised = accept.split(", ");
+    let is_json = promised
+        .next()
+        .is_some_and(|first| Form::of(first) == Form::Json);
+    let fits = is_json && COMMON.contains(&essence) && !promised.any(|other| other == essence);
+    let begins = || body.iter().find(|b| !b.is_ascii_whitespace());
+    let structured = fits && begins().is_some_and(|b| matches!(b, b'{' | b'['));
+    structured
+        .then(|| serde_json::from_slice(body).ok())
+        .flatten()
 }
 
 fn lines(body: &[u8]) -> Result<Value, String> {
@@ -146,18 +176,22 @@ fn events(text: &str) -> Value {
 }
 
 fn text(content_type: &str, body: &[u8]) -> String {
+    encoding(content_type, body).0.decode(body).0.into_owned()
+}
+
+/// How text is encoded, by its byte order mark, its charset, else as UTF-8; and the mark's length.
+fn encoding(content_type: &str, body: &[u8]) -> (&'static Encoding, usize) {
+    if let Some(marked) = Encoding::for_bom(body) {
+        return marked;
+    }
     let charset = content_type
         .split(';')
         .skip(1)
         .filter_map(|p| p.split_once('='))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
-        .map(|(_, value)| value.trim().trim_matches('"').to_ascii_lowercase());
-    match charset.as_deref() {
-        Some("iso-8859-1" | "latin1" | "us-ascii" | "windows-1252") => {
-            body.iter().map(|&b| char::from(b)).collect()
-        }
-        Some(_) | None => String::from_utf8_lossy(body).into_owned(),
-    }
+        .map(|(_, value)| value.trim().trim_matches('"'));
+    let named = charset.and_then(|label| Encoding::for_label(label.as_bytes()));
+    (named.unwrap_or(UTF_8), 0)
 }
 
 /// Data without a content type: JSON or text, if it is either.
@@ -211,6 +245,7 @@ fn file_name(disposition: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     #[test]
     fn content_types_decide() {
         let long = [(
@@ -232,6 +267,25 @@ mod tests {
             ),
             ("text/plain", None, "é".as_bytes(), json!("é")),
             ("text/plain; charset=ISO-8859-1", None, b"\xe9", json!("é")),
+            (
+                "text/plain; charset=windows-1252",
+                None,
+                b"\x80",
+                json!("€"),
+            ),
+            (
+                "text/plain; charset=\"Shift_JIS\"",
+                None,
+                b"\x93\xfa",
+                json!("日"),
+            ),
+            ("text/plain", None, b"\xff\xfea\x00", json!("a")),
+            (
+                "application/json; charset=iso-8859-1",
+                None,
+                b"{\"a\":\"\xe9\"}",
+                json!({"a": "é"}),
+            ),
             (
                 "application/x-ndjson",
                 None,
@@ -269,16 +323,39 @@ mod tests {
             let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
             headers.extend(more.map(|(n, v)| (n.to_owned(), v.to_owned())));
             assert_eq!(
-                decode(&headers, body, &Masks::new(&[])).unwrap(),
+                decode(&headers, body, "", &Masks::new(&[])).unwrap(),
                 expected,
                 "{content_type} {body:?}"
             );
         }
         let json = [("content-type".to_owned(), "application/json".to_owned())];
         assert!(
-            decode(&json, b"<html>", &Masks::new(&[]))
+            decode(&json, b"<html>", "", &Masks::new(&[]))
                 .unwrap_err()
                 .contains("says it is JSON but is not")
         );
+    }
+
+    #[test]
+    fn json_that_calls_itself_text_is_json_where_json_was_promised() {
+        let promised = "application/json, */*;q=0.5";
+        for (content_type, accept, body, expected) in [
+            ("text/plain", promised, "{\"a\":1}", json!({"a": 1})),
+            ("text/html; charset=utf-8", promised, " [1]", json!([1])),
+            ("text/plain", promised, "{broken", json!("{broken")),
+            ("text/plain", promised, "42", json!("42")),
+            ("text/csv", promised, "[1]", json!("[1]")),
+            (
+                "text/plain",
+                "application/json, text/plain, */*;q=0.5",
+                "[1]",
+                json!("[1]"),
+            ),
+            ("text/plain", "*/*", "[1]", json!("[1]")),
+        ] {
+            let headers = [("content-type".to_owned(), content_type.to_owned())];
+            let found = decode(&headers, body.as_bytes(), accept, &Masks::new(&[])).unwrap();
+            assert_eq!(found, expected, "{content_type} {accept} {body}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod partial;
 
 use crate::catalog::SourceTools;
+use crate::graphql;
 use crate::nearest::nearest;
 use crate::typings;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
@@ -32,7 +33,7 @@ static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> =
 
 /// One thing that is wrong with the arguments.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
-struct Wrong {
+pub(crate) struct Wrong {
     /// Such as `labels[2].name`; empty for the arguments as a whole.
     path: String,
     /// `unknown`, `missing`, `type` or `value`.
@@ -46,6 +47,17 @@ struct Wrong {
 }
 
 impl Wrong {
+    /// Something that a sentence says best.
+    pub(crate) fn said(path: String, sentence: String, nearest: Option<String>) -> Self {
+        Self {
+            path,
+            problem: "value",
+            expected: Some(sentence),
+            got: None,
+            nearest,
+        }
+    }
+
     fn sentence(&self) -> String {
         let path = if self.path.is_empty() {
             "the arguments"
@@ -75,7 +87,7 @@ pub fn check_arguments(tool: &Tool, source: &SourceTools, args: &Value) -> Resul
     }
     let validator = validator(tool, source)?;
     if validator.is_valid(args) {
-        return Ok(());
+        return graphql::check(tool, source, args);
     }
     let mut wrong = Vec::new();
     for problem in validator.iter_errors(args) {
@@ -123,11 +135,7 @@ fn validator(tool: &Tool, source: &SourceTools) -> Result<Arc<Validator>, ToolEr
     let reached = typings::reachable(&[&tool.input_schema], &source.definitions);
     let definitions: Map<String, Value> = reached
         .into_iter()
-        .map(|(name, definition)| {
-            let mut definition = definition.clone();
-            forget_read_only(&mut definition);
-            (name.to_owned(), definition)
-        })
+        .map(|(name, definition)| (name.to_owned(), definition.clone()))
         .collect();
     schema["$defs"] = Value::Object(definitions);
     let compiled = compile(&schema).map_err(|problem| {
@@ -142,29 +150,6 @@ fn validator(tool: &Tool, source: &SourceTools) -> Result<Arc<Validator>, ToolEr
     }
     kept.insert(tool.digest.clone(), Arc::clone(&compiled));
     Ok(compiled)
-}
-
-/// What only the server sets need not be sent, even where the schema that describes both
-/// directions requires it.
-fn forget_read_only(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            let read_only: Vec<String> = map
-                .get("properties")
-                .and_then(Value::as_object)
-                .into_iter()
-                .flatten()
-                .filter(|(_, p)| p.get("readOnly") == Some(&Value::Bool(true)))
-                .map(|(name, _)| name.clone())
-                .collect();
-            if let Some(Value::Array(required)) = map.get_mut("required") {
-                required.retain(|r| !read_only.iter().any(|name| r == name));
-            }
-            map.values_mut().for_each(forget_read_only);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forget_read_only),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// Says what is wrong, of problems that are to be told of and those within them that are.
@@ -360,7 +345,7 @@ fn cut(text: &str, chars_max: usize) -> String {
     }
 }
 
-fn error(tool: &Tool, wrong: &[Wrong]) -> ToolError {
+pub(crate) fn error(tool: &Tool, wrong: &[Wrong]) -> ToolError {
     let mut sentences: Vec<String> = wrong.iter().take(WRONG_MAX).map(Wrong::sentence).collect();
     if wrong.len() > WRONG_MAX {
         sentences.push(format!("and {} more", wrong.len() - WRONG_MAX));

@@ -1,15 +1,19 @@
 //! All tools of one workspace, as one immutable snapshot: look-up, lists, search, types.
 //!
 //! Built beside the old one and swapped; a task keeps the one that it began with. Knows no policy:
-//! whoever asks says which tools are visible.
+//! whoever asks says which tools are visible. Texts are cleaned of characters that nobody sees.
+
+mod clean;
 
 use crate::nearest::{distance, tolerance};
-use crate::search::Index;
+use crate::scan::KnownNames;
+use crate::search::{Index, Match, Segment, Stemming, without_tail};
 use crate::typings::{self, Shown};
-use domain::source::{Source, SourceStatus};
+use domain::source::{Review, Source, SourceStatus};
 use domain::tool::{Risk, Tool, fold_path};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How many near paths are suggested for one that does not exist.
@@ -82,7 +86,8 @@ pub struct Description {
 pub struct Catalog(Arc<Inner>);
 
 struct Inner {
-    sources: Vec<Arc<SourceTools>>,
+    /// In order of name.
+    sources: Vec<Kept>,
     /// In order of path, each with the place of its source.
     tools: Vec<(Arc<Tool>, usize)>,
     folded: Vec<String>,
@@ -90,30 +95,80 @@ struct Inner {
     index: Index,
 }
 
+/// A source as it stands in the catalog, with its part of the search index.
+#[derive(Clone)]
+struct Kept {
+    given: Arc<SourceTools>,
+    segment: Arc<Segment>,
+}
+
+impl Kept {
+    /// Tools in order of path, texts cleaned, indexed.
+    fn new(given: Arc<SourceTools>, stemming: &Stemming) -> Self {
+        let given = clean::source(given);
+        let segment = Arc::new(Segment::new(&given.tools, &given.source.title, stemming));
+        Self { given, segment }
+    }
+
+    /// Whether this is what `other` would become: the same tools under the same title.
+    fn is_of(&self, other: &SourceTools) -> bool {
+        let (own, given) = (&self.given, other);
+        let mut digests: Vec<(&str, &str)> = Vec::with_capacity(given.tools.len());
+        digests.extend(
+            given
+                .tools
+                .iter()
+                .map(|t| (t.path.as_str(), t.digest.as_str())),
+        );
+        digests.sort_unstable();
+        own.source.id == given.source.id
+            && own.source.name == given.source.name
+            && own.source.title == given.source.title
+            && own.tools.len() == digests.len()
+            && own.tools.iter().zip(digests).all(|(t, (path, digest))| {
+                t.path == path && t.digest == digest && !digest.is_empty()
+            })
+    }
+}
+
 impl Catalog {
     /// Builds the snapshot and its search index. Disabled sources are left out.
     #[must_use]
     pub fn new(sources: Vec<Arc<SourceTools>>) -> Self {
-        let sources: Vec<Arc<SourceTools>> = sources
+        Self::after(None, sources)
+    }
+
+    /// The same, beside one from before: what it knows of sources that have not changed is kept.
+    #[must_use]
+    pub fn after(before: Option<&Self>, sources: Vec<Arc<SourceTools>>) -> Self {
+        let stemming = Stemming::new();
+        let mut sources: Vec<Kept> = sources
             .into_iter()
             .filter(|s| s.source.status != SourceStatus::Disabled)
+            .map(|given| {
+                let known = before.iter().flat_map(|b| &b.0.sources);
+                match known.into_iter().find(|kept| kept.is_of(&given)) {
+                    Some(kept) => Kept {
+                        given: clean::source(given),
+                        segment: Arc::clone(&kept.segment),
+                    },
+                    None => Kept::new(given, &stemming),
+                }
+            })
             .collect();
-        let mut tools: Vec<(Arc<Tool>, usize)> = sources
+        // A dot sorts before every letter, so this is the order of paths too.
+        sources.sort_by(|a, b| a.given.source.name.cmp(&b.given.source.name));
+        let tools: Vec<(Arc<Tool>, usize)> = sources
             .iter()
             .enumerate()
-            .flat_map(|(at, s)| s.tools.iter().map(move |t| (Arc::clone(t), at)))
+            .flat_map(|(at, s)| s.given.tools.iter().map(move |t| (Arc::clone(t), at)))
             .collect();
-        tools.sort_by(|a, b| a.0.path.cmp(&b.0.path));
         let folded: Vec<String> = tools.iter().map(|(t, _)| fold_path(&t.path)).collect();
         let mut by_path = HashMap::with_capacity(tools.len());
         for (i, path) in folded.iter().enumerate() {
             by_path.entry(path.clone()).or_insert(i);
         }
-        let index = Index::new(
-            tools
-                .iter()
-                .map(|(t, s)| (t.as_ref(), sources[*s].source.title.as_str())),
-        );
+        let index = Index::new(sources.iter().map(|s| Arc::clone(&s.segment)).collect());
         Self(Arc::new(Inner {
             sources,
             tools,
@@ -127,7 +182,22 @@ impl Catalog {
     #[must_use]
     pub fn lookup(&self, path: &str) -> Option<(&Arc<Tool>, &Arc<SourceTools>)> {
         let (tool, source) = &self.0.tools[*self.0.by_path.get(&fold_path(path))?];
-        Some((tool, &self.0.sources[*source]))
+        Some((tool, &self.0.sources[*source].given))
+    }
+
+    /// Whether an administrator has looked at a tool of this catalog as it is now.
+    #[must_use]
+    pub fn review_of(&self, tool: &Tool) -> Review {
+        self.review_at(&tool.path)
+    }
+
+    /// The same by its path; what is no tool needs no look.
+    #[must_use]
+    pub fn review_at(&self, path: &str) -> Review {
+        self.lookup(path)
+            .map_or(Review::LookedAt, |(tool, source)| {
+                source.source.review_of(&tool.path)
+            })
     }
 
     /// Up to three visible paths near one that does not exist, nearest first.
@@ -183,55 +253,120 @@ impl Catalog {
     }
 
     /// The tools that fit a query best, best first. An empty query enumerates in order of path.
+    ///
+    /// `total` counts the visible tools that fit: those that share words with the query, less those
+    /// that fit ten times worse than the best.
     #[must_use]
     pub fn search(&self, query: &Query, visible: &dyn Fn(&Tool) -> bool) -> Found {
         if query.text.trim().is_empty() {
-            return self.page((0..self.0.tools.len()).collect(), query, visible);
+            return self.list(query, visible);
         }
-        self.page(self.0.index.ranked(&query.text), query, visible)
+        let mut fitting = self.fitting(query, visible);
+        let total = fitting.len();
+        // Of equals the one that does less comes first.
+        let risk = |m: &Match| self.0.tools[m.tool as usize].0.risk;
+        let better = |a: &Match, b: &Match| {
+            let scores = b.score.total_cmp(&a.score);
+            scores.then_with(|| (risk(a), a.tool).cmp(&(risk(b), b.tool)))
+        };
+        // Only what is shown is put in order.
+        let end = query.offset.saturating_add(query.limit);
+        if end < total {
+            fitting.select_nth_unstable_by(end, better);
+            fitting.truncate(end);
+        }
+        fitting.sort_unstable_by(better);
+        self.page(fitting.into_iter().map(|m| m.tool as usize), total, query)
     }
 
     /// The tools that fit a query, in order of path: for leafing through.
     #[must_use]
     pub fn list(&self, query: &Query, visible: &dyn Fn(&Tool) -> bool) -> Found {
-        if query.text.trim().is_empty() {
-            return self.search(query, visible);
-        }
-        let mut fitting = self.0.index.ranked(&query.text);
-        fitting.sort_unstable();
-        self.page(fitting, query, visible)
+        let fitting: Vec<usize> = if query.text.trim().is_empty() {
+            let inside = self.inside(query);
+            self.places(&self.sources_within(query))
+                .filter(|i| inside(*i) && visible(&self.0.tools[*i].0))
+                .collect()
+        } else {
+            let fitting = self.fitting(query, visible);
+            fitting.into_iter().map(|m| m.tool as usize).collect()
+        };
+        let total = fitting.len();
+        self.page(fitting.into_iter(), total, query)
     }
 
-    fn page(
-        &self,
-        candidates: Vec<usize>,
-        query: &Query,
-        visible: &dyn Fn(&Tool) -> bool,
-    ) -> Found {
-        let namespace = query
-            .namespace
-            .as_deref()
-            .map(fold_path)
-            .filter(|n| !n.is_empty());
-        let inside = |i: usize| match &namespace {
+    /// Every visible tool within the namespace that shares a word with the query, in order of path.
+    fn fitting(&self, query: &Query, visible: &dyn Fn(&Tool) -> bool) -> Vec<Match> {
+        let inside = self.inside(query);
+        let path_of = |i: usize| self.0.tools[i].0.path.as_str();
+        let mut fitting = self
+            .0
+            .index
+            .matches(&query.text, self.sources_within(query), &path_of);
+        fitting.retain(|m| inside(m.tool as usize) && visible(&self.0.tools[m.tool as usize].0));
+        // Only now, so that no tool that may not be seen moves the bar.
+        without_tail(&mut fitting);
+        fitting
+    }
+
+    /// The sources that a namespace can lie in.
+    fn sources_within(&self, query: &Query) -> Range<usize> {
+        let Some(namespace) = wanted_namespace(query) else {
+            return 0..self.0.sources.len();
+        };
+        let name = namespace.split('.').next().unwrap_or_default();
+        let sources = &self.0.sources;
+        match sources
+            .iter()
+            .position(|s| fold_path(&s.given.source.name) == name)
+        {
+            Some(at) => at..at + 1,
+            None => 0..0,
+        }
+    }
+
+    /// The places of the tools of some sources.
+    fn places(&self, sources: &Range<usize>) -> Range<usize> {
+        let before = |at: usize| self.0.tools.partition_point(|(_, source)| *source < at);
+        before(sources.start)..before(sources.end)
+    }
+
+    /// Whether the tool at a place lies below the namespace.
+    fn inside(&self, query: &Query) -> impl Fn(usize) -> bool {
+        let namespace = wanted_namespace(query);
+        move |i: usize| match &namespace {
             None => true,
             Some(n) => self.0.folded[i]
                 .strip_prefix(n.as_str())
                 .is_some_and(|r| r.is_empty() || r.starts_with('.')),
-        };
-        let mut hits = Vec::new();
-        let mut total = 0;
-        for i in candidates.into_iter().filter(|i| inside(*i)) {
-            let tool = &self.0.tools[i].0;
-            if !visible(tool) {
-                continue;
-            }
-            if total >= query.offset && hits.len() < query.limit {
-                hits.push(Arc::clone(tool));
-            }
-            total += 1;
         }
-        Found { hits, total }
+    }
+
+    fn page(&self, fitting: impl Iterator<Item = usize>, total: usize, query: &Query) -> Found {
+        let page = fitting.skip(query.offset).take(query.limit);
+        Found {
+            hits: page.map(|i| Arc::clone(&self.0.tools[i].0)).collect(),
+            total,
+        }
+    }
+
+    /// The names in use, for the scan of a description; without those of one source.
+    #[must_use]
+    pub fn known_names(&self, except: Option<&str>) -> KnownNames {
+        let others = || {
+            let all = self.0.sources.iter().map(|kept| kept.given.as_ref());
+            all.filter(|s| Some(s.source.name.as_str()) != except)
+        };
+        KnownNames::new(
+            others().map(|s| s.source.name.as_str()),
+            others().flat_map(|s| s.tools.iter().map(|t| t.path.as_str())),
+        )
+    }
+
+    /// How many bytes the search index takes in memory.
+    #[must_use]
+    pub fn index_bytes(&self) -> usize {
+        self.0.index.bytes()
     }
 
     /// Every source with at least one visible tool, in order of name.
@@ -289,7 +424,7 @@ impl Catalog {
             .0
             .sources
             .iter()
-            .map(Arc::as_ref)
+            .map(|kept| kept.given.as_ref())
             .filter(|s| source.is_none_or(|name| s.source.name == name))
             .collect();
         typings::declarations(&wanted)
@@ -308,6 +443,12 @@ impl Catalog {
         typings::declarations_of(&called, shown)
     }
 
+    /// Whether any tool is as asked for.
+    #[must_use]
+    pub fn any(&self, wanted: &dyn Fn(&Tool) -> bool) -> bool {
+        self.0.tools.iter().any(|(tool, _)| wanted(tool))
+    }
+
     /// How many tools there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -319,4 +460,10 @@ impl Catalog {
     pub fn is_empty(&self) -> bool {
         self.0.tools.is_empty()
     }
+}
+
+/// The namespace of a query as a look-up sees it, if it has one.
+fn wanted_namespace(query: &Query) -> Option<String> {
+    let folded = query.namespace.as_deref().map(fold_path);
+    folded.filter(|n| !n.is_empty())
 }

@@ -9,6 +9,7 @@
 mod address;
 mod arriving;
 mod cause;
+mod look;
 mod played;
 mod webhook;
 
@@ -16,7 +17,9 @@ use crate::error::FetchError;
 use address::Verdict;
 pub(crate) use arriving::Arriving;
 use cause::{NoName, Refused};
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+pub use look::{Seen, Validators};
 pub use played::{Played, PlayedAnswer, PlayedRequest};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -34,6 +37,12 @@ pub(crate) const REDIRECTS_MAX: usize = 5;
 
 /// Clients kept for private hosts; beyond it all are dropped and made again when needed.
 const PRIVATE_CLIENTS_MAX: usize = 64;
+
+/// Largest document that a description refers to, in bytes, decompressed.
+pub const OTHER_BYTES_MAX: u64 = 16 << 20;
+
+/// How many of them are fetched at the same time.
+const OTHERS_AT_ONCE: usize = 8;
 
 /// Shorter than the five seconds after which common servers close an idle connection, so that no
 /// request is written into a connection that is just being closed.
@@ -77,7 +86,12 @@ struct Inner {
     private: Mutex<HashMap<(String, u16), Client>>,
     /// Whoever answers in place of the network.
     played: Option<Played>,
+    /// Whoever resolves names in place of the system.
+    names: Option<Names>,
 }
+
+/// Resolves names in place of the system: what it answers is judged like any other answer.
+pub type Names = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
 
 /// Who may be reached besides public addresses: one host and port, or nobody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +119,18 @@ impl Reach {
     }
 }
 
+/// An address with its bytes, or why there are none.
+pub type ReadAt = (String, Result<Vec<u8>, String>);
+
+/// What a description is fetched with.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Its address: the only one that the rest holds for.
+    own: &'a Url,
+    headers: &'a [(String, String)],
+    allow_private: bool,
+}
+
 /// One request as it goes on the wire.
 pub(crate) struct Outgoing {
     pub(crate) method: String,
@@ -117,22 +143,29 @@ impl Egress {
     /// A client with these limits. Nothing is opened yet.
     #[must_use]
     pub fn new(config: EgressConfig) -> Self {
-        Self::over(config, None)
+        Self::over(config, None, None)
+    }
+
+    /// A client to which `names` says where names lead, for tests of names that change their mind.
+    #[must_use]
+    pub fn with_names(config: EgressConfig, names: Names) -> Self {
+        Self::over(config, None, Some(names))
     }
 
     /// A client whose requests are judged like any other and then answered by `played` inside this
     /// process: nothing reaches the network.
     #[must_use]
     pub fn played(config: EgressConfig, played: Played) -> Self {
-        Self::over(config, Some(played))
+        Self::over(config, Some(played), None)
     }
 
-    fn over(config: EgressConfig, played: Option<Played>) -> Self {
+    fn over(config: EgressConfig, played: Option<Played>, names: Option<Names>) -> Self {
         Self(Arc::new(Inner {
             config,
             public: OnceLock::new(),
             private: Mutex::default(),
             played,
+            names,
         }))
     }
 
@@ -147,55 +180,69 @@ impl Egress {
         headers: &'a [(String, String)],
         allow_private: bool,
     ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
-        Box::pin(self.document(url, headers, allow_private))
+        Box::pin(async move {
+            let own = parse(url)?;
+            let bytes_max = self.0.config.document_bytes_max;
+            let asked = Asked {
+                own: &own,
+                headers,
+                allow_private,
+            };
+            self.document(own.clone(), asked, bytes_max, self.deadline())
+                .await
+        })
+    }
+
+    /// Fetches the documents that a description at `own` refers to, eight at a time and within the
+    /// time of one answer. The grant and the headers of the description hold for its own host and
+    /// port, wherever else they lie.
+    ///
+    /// Yields each address with its bytes, or why there are none.
+    pub fn fetch_others<'a>(
+        &'a self,
+        wanted: Vec<String>,
+        own: &'a str,
+        headers: &'a [(String, String)],
+        allow_private: bool,
+    ) -> BoxFuture<'a, Vec<ReadAt>> {
+        Box::pin(async move {
+            let own = parse(own);
+            let (own, deadline) = (own.as_ref(), self.deadline());
+            let read = wanted.into_iter().map(|url| async move {
+                let fetched = match (own, parse(&url)) {
+                    (Ok(own), Ok(start)) => {
+                        let asked = Asked {
+                            own,
+                            headers,
+                            allow_private,
+                        };
+                        self.document(start, asked, OTHER_BYTES_MAX, deadline).await
+                    }
+                    (Err(problem), _) => Err(problem.clone()),
+                    (_, Err(problem)) => Err(problem),
+                };
+                (url, fetched.map_err(|problem| problem.to_string()))
+            });
+            let read = futures_util::stream::iter(read);
+            read.buffered(OTHERS_AT_ONCE).collect().await
+        })
     }
 
     async fn document(
         &self,
-        url: &str,
-        headers: &[(String, String)],
-        allow_private: bool,
+        start: Url,
+        asked: Asked<'_>,
+        bytes_max: u64,
+        deadline: Instant,
     ) -> Result<Vec<u8>, FetchError> {
-        let start = parse(url)?;
-        let reach = if allow_private {
-            Reach::also(&start)
-        } else {
-            Reach::public()
-        };
-        let deadline = self.deadline();
-        let mut at = start.clone();
-        for _ in 0..=REDIRECTS_MAX {
-            let accept = (
-                "accept".to_owned(),
-                "application/json, application/yaml, text/yaml, */*;q=0.5".to_owned(),
-            );
-            let mut sent = vec![accept];
-            if at.origin() == start.origin() {
-                sent.extend(headers.iter().cloned());
-            }
-            let outgoing = Outgoing {
-                method: "GET".to_owned(),
-                url: at.clone(),
-                headers: sent,
-                body: None,
-            };
-            let answer = self.send(outgoing, &reach, deadline).await?;
-            let status = answer.status();
-            if let Some(location) = answer.redirect() {
-                at = join(&at, &location)?;
-                continue;
-            }
-            if !(200..300).contains(&status) {
-                return Err(FetchError::Status {
-                    host: host_of(&at),
-                    status,
-                });
-            }
-            return answer.read(self.0.config.document_bytes_max).await;
+        let none = Validators::default();
+        let seen = self.seen(start, asked, bytes_max, deadline, &none).await?;
+        if seen.is_success() {
+            return Ok(seen.body);
         }
-        Err(FetchError::Redirects {
-            host: host_of(&start),
-            max: REDIRECTS_MAX,
+        Err(FetchError::Status {
+            host: parse(&seen.url).map_or_else(|_| seen.url.clone(), |at| host_of(&at)),
+            status: seen.status,
         })
     }
 
@@ -230,6 +277,12 @@ impl Egress {
     /// When everything that begins now must have ended.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + Duration::from_millis(self.0.config.total_ms)
+    }
+
+    /// How long an answer may be silent that is a stream of messages: as long as one that has not
+    /// begun.
+    pub(crate) fn stream_idle(&self) -> Duration {
+        Duration::from_millis(self.0.config.header_ms)
     }
 
     /// Sends one request and waits for the head of its answer. Redirects are answers.
@@ -281,15 +334,19 @@ impl Egress {
                     kept.clear();
                 }
                 kept.entry(key.clone())
-                    .or_insert_with(|| client(&self.0.config, Some(key.0.clone())))
+                    .or_insert_with(|| self.client(Some(key.0.clone())))
                     .clone()
             }
-            _ => self
-                .0
-                .public
-                .get_or_init(|| client(&self.0.config, None))
-                .clone(),
+            _ => self.0.public.get_or_init(|| self.client(None)).clone(),
         }
+    }
+
+    fn client(&self, granted: Option<String>) -> Client {
+        let guard = Guard {
+            granted,
+            names: self.0.names.clone(),
+        };
+        client(&self.0.config, Arc::new(guard))
     }
 }
 
@@ -308,6 +365,7 @@ fn judge(url: &Url, reach: &Reach) -> Result<Granted, FetchError> {
         Some(Host::Ipv6(ip)) => address::judge(IpAddr::V6(ip)),
         // RFC 6761: these mean this machine, whatever a resolver makes of them.
         Some(Host::Domain(name)) if is_local(name) => Verdict::Private,
+        Some(Host::Domain(name)) if is_metadata(name) => Verdict::Never,
         Some(Host::Domain(_)) | None => Verdict::Public,
     };
     if !verdict.passes(granted) {
@@ -319,16 +377,24 @@ fn judge(url: &Url, reach: &Reach) -> Result<Granted, FetchError> {
 /// Judges every address of a name. `granted` is the one name whose private addresses pass.
 struct Guard {
     granted: Option<String>,
+    names: Option<Names>,
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let granted = self.granted.as_deref() == Some(name.as_str());
+        let names = self.names.clone();
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(|_| NoName)?
-                .collect();
+            let found: Vec<SocketAddr> = match names {
+                Some(names) => {
+                    let found = names(name.as_str()).into_iter();
+                    found.map(|ip| SocketAddr::new(ip, 0)).collect()
+                }
+                None => tokio::net::lookup_host((name.as_str(), 0))
+                    .await
+                    .map_err(|_| NoName)?
+                    .collect(),
+            };
             if found.is_empty() {
                 return Err(NoName.into());
             }
@@ -344,8 +410,7 @@ impl Resolve for Guard {
     }
 }
 
-fn client(config: &EgressConfig, granted: Option<String>) -> Client {
-    let guard = Arc::new(Guard { granted });
+fn client(config: &EgressConfig, guard: Arc<Guard>) -> Client {
     builder(config, Arc::clone(&guard)).build().unwrap_or_else(|_| {
         tracing::warn!(
             "no CA certificates found; install the package `ca-certificates` to call https addresses"
@@ -398,6 +463,12 @@ fn request(outgoing: Outgoing, host: &str) -> Result<reqwest::Request, FetchErro
 fn is_local(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Names of metadata services, which lead to them where they lead anywhere.
+fn is_metadata(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "metadata.google.internal" || name.ends_with(".metadata.google.internal")
 }
 
 /// Host and port, as shown in errors.
@@ -470,7 +541,11 @@ mod tests {
 
     #[test]
     fn a_machine_without_certificates_still_gets_a_client() {
-        without_certificates(&EgressConfig::default(), Arc::new(Guard { granted: None }));
+        let guard = Guard {
+            granted: None,
+            names: None,
+        };
+        without_certificates(&EgressConfig::default(), Arc::new(guard));
     }
 
     #[test]

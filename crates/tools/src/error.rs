@@ -34,14 +34,27 @@ pub enum ImportError {
         problem: String,
     },
     /// Well-formed, but no OpenAPI description.
-    #[error("expected an OpenAPI 3.0 or 3.1 description, found {found}")]
+    #[error("expected an OpenAPI 3 or Swagger 2.0 description, found {found}")]
     NotOpenApi {
         /// What was found.
         found: String,
     },
+    /// Well-formed, but no GraphQL schema.
+    #[error("expected a GraphQL schema, found {found}")]
+    NotGraphQl {
+        /// What was found.
+        found: String,
+    },
+    /// The text is no MCP server, and cannot be one.
+    #[error(
+        "an MCP server is no document: give its address, its command after --, or an mcp.json that \
+         names it"
+    )]
+    NotMcp,
     /// An OpenAPI version that is not read.
     #[error(
-        "expected OpenAPI 3.0 or 3.1, found version {found}; convert the document to 3.0 or 3.1"
+        "expected OpenAPI 3.0, 3.1 or 3.2, or Swagger 2.0, found version {found}; convert the document \
+         to one of these"
     )]
     Version {
         /// The version it declares.
@@ -54,6 +67,12 @@ pub enum ImportError {
         url: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A server without tools.
+    #[error("the server offers no tool that can be called{warnings}")]
+    NoTools {
+        /// Why tools were left out, if any were; begins with a separator.
+        warnings: String,
     },
     /// Nothing to call.
     #[error(

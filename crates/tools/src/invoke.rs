@@ -1,14 +1,16 @@
 //! One call on its way out and its answer on the way back.
 //!
 //! The admission is consumed here, so a call that nobody decided does not compile. Credentials are
-//! attached last, only for the source's own origin, and masked in all that returns. Nothing is
-//! ever sent twice: no retry, and a redirect is followed only within the origin.
+//! attached last, only for the source's own origin, and masked in all that returns. A redirect is
+//! followed only within the origin. Nothing that may have been done is ever sent twice: one answer
+//! alone is followed by another try, a first refusal (401) of a credential that can be renewed.
 
-mod failure;
+pub(crate) mod failure;
 
 use crate::answer;
 use crate::catalog::SourceTools;
 use crate::egress::{self, Arriving, Egress, Outgoing, REDIRECTS_MAX, Reach};
+use crate::graphql;
 use crate::masking::{Masks, bare_token};
 use crate::request::Prepared;
 use base64::Engine as _;
@@ -26,8 +28,31 @@ use url::Url;
 pub struct Attachment {
     /// How.
     pub scheme: AuthScheme,
-    /// The value: a token, `user:password` or a key.
+    /// The value: a token, `user:password` or a key; of several together one a line.
     pub secret: Secret,
+}
+
+/// Gets a newer credential after the source has refused the one that a call carried.
+pub type Renew<'a> = Box<dyn FnOnce() -> BoxFuture<'a, Option<Credentials<'a>>> + Send + 'a>;
+
+/// What a call carries, and what must not come back.
+#[derive(Default)]
+pub struct Credentials<'a> {
+    /// What is attached.
+    pub attachments: Vec<Attachment>,
+    /// What belongs to it without being sent, such as a refresh token: masked as well.
+    pub hidden: Vec<Secret>,
+    /// How to get a newer one, where that is possible.
+    pub renew: Option<Renew<'a>>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct Invoked {
+    /// What came back.
+    pub answer: Result<Answer, ToolError>,
+    /// Whether a piece of a secret came back, whose rest may have passed unseen.
+    pub echoed: bool,
 }
 
 /// What came back.
@@ -41,6 +66,9 @@ pub struct Answer {
     pub data: Value,
     /// Bytes of the body, decompressed.
     pub bytes: u64,
+    /// What went wrong beside the data: the error of the call, unless its caller takes both. Its
+    /// `details.errors` are the upstream's own.
+    pub failed: Option<ToolError>,
 }
 
 /// Sends calls.
@@ -56,37 +84,38 @@ impl Invoker {
         Self { egress }
     }
 
-    /// Sends a prepared call, once, and reads its answer. Dropping the future may leave the
-    /// upstream with a request whose answer nobody reads.
-    ///
-    /// # Errors
-    /// A [`ToolError`] for whatever is not a readable 2xx answer; `internal` if the admission is
-    /// for another call.
+    /// Sends a prepared call, once, and reads its answer: a readable 2xx answer, or a [`ToolError`]
+    /// for whatever is not; `internal` if the admission is for another call. Dropping the future may
+    /// leave the upstream with a request whose answer nobody reads.
     pub fn invoke<'a>(
         &'a self,
         admission: Admission,
         tool: &'a Tool,
         source: &'a SourceTools,
         prepared: &'a Prepared,
-        attachments: &'a [Attachment],
+        credentials: Credentials<'a>,
         result_bytes_max: u64,
-    ) -> BoxFuture<'a, Result<Answer, ToolError>> {
+    ) -> BoxFuture<'a, Invoked> {
         Box::pin(async move {
-            let masks = Masks::new(attachments);
+            let mut masks = Masks::default();
+            masks.also(&credentials.attachments, &credentials.hidden);
             let call = Call {
                 tool,
                 source,
                 prepared,
-                attachments,
-                masks: &masks,
+                egress: &self.egress,
             };
-            let answered = call.send(&self.egress, &admission, result_bytes_max).await;
-            answered.map_err(|error| masked(error, &masks))
+            let answer = call
+                .send(&admission, credentials, &mut masks, result_bytes_max)
+                .await
+                .map_err(|error| masked(error, &masks));
+            let echoed = masks.is_echoed();
+            Invoked { answer, echoed }
         })
     }
 }
 
-fn masked(mut error: ToolError, masks: &Masks) -> ToolError {
+pub(crate) fn masked(mut error: ToolError, masks: &Masks) -> ToolError {
     error.message = masks.text(&error.message).into_owned();
     if let Some(details) = &mut error.details {
         masks.value(details);
@@ -98,15 +127,24 @@ struct Call<'a> {
     tool: &'a Tool,
     source: &'a SourceTools,
     prepared: &'a Prepared,
-    attachments: &'a [Attachment],
-    masks: &'a Masks,
+    egress: &'a Egress,
+}
+
+/// An answer, and how it came about.
+struct Followed {
+    arriving: Arriving,
+    /// Whether credentials went along.
+    attached: bool,
+    /// How many redirects led here.
+    hops: usize,
 }
 
 impl Call<'_> {
     async fn send(
         &self,
-        egress: &Egress,
         admission: &Admission,
+        credentials: Credentials<'_>,
+        masks: &mut Masks,
         bytes_max: u64,
     ) -> Result<Answer, ToolError> {
         let url = self.admitted(admission)?;
@@ -114,28 +152,52 @@ impl Call<'_> {
             tool: self.tool,
             source: &self.source.source,
             method: &self.prepared.method,
+            reads: graphql::reads(self.tool, self.prepared),
         };
-        let (arriving, attached) = self.follow(egress, url, &failures).await?;
+        let mut followed = self
+            .follow(url.clone(), &credentials.attachments, &failures)
+            .await?;
+        // RFC 9110, section 15.5.2: a request that is answered 401 has not been applied. Behind a
+        // redirect only the last step was not: what came before it may have been.
+        let was_refused = followed.arriving.status() == 401 && followed.attached;
+        if was_refused
+            && followed.hops == 0
+            && let Some(renew) = credentials.renew
+            && let Some(newer) = renew().await
+        {
+            masks.also(&newer.attachments, &newer.hidden);
+            followed = self.follow(url, &newer.attachments, &failures).await?;
+        }
+        let masks = &*masks;
+        let Followed {
+            arriving, attached, ..
+        } = followed;
         let status = arriving.status();
         let mut headers = answer::worth_reading(arriving.headers());
         if !(200..300).contains(&status) {
-            return Err(failures.status(arriving, attached, self.masks).await);
+            return Err(failures.status(arriving, attached, masks).await);
         }
         let body = arriving
             .read(bytes_max)
             .await
             .map_err(|e| failures.unanswered(&e))?;
         let bytes = body.len() as u64;
-        let data = answer::decode(&headers, &body, self.masks)
+        let accept = self.tool.binding.get("accept").and_then(Value::as_str);
+        let data = answer::decode(&headers, &body, accept.unwrap_or_default(), masks)
             .map_err(|problem| failures.broken(status, &problem))?;
+        let (data, failed) = match graphql::is_ours(self.tool) {
+            true => graphql::settle(self.tool, status, data)?,
+            false => (data, None),
+        };
         for (_, value) in &mut headers {
-            *value = self.masks.text(value).into_owned();
+            *value = masks.text(value).into_owned();
         }
         Ok(Answer {
             status,
             headers,
             data,
             bytes,
+            failed,
         })
     }
 
@@ -159,24 +221,24 @@ impl Call<'_> {
         }
     }
 
-    /// Sends, and follows redirects within the origin. Also says whether credentials went along.
+    /// Sends, and follows redirects within the origin.
     async fn follow(
         &self,
-        egress: &Egress,
         mut url: Url,
+        attachments: &[Attachment],
         failures: &Failures<'_>,
-    ) -> Result<(Arriving, bool), ToolError> {
+    ) -> Result<Followed, ToolError> {
         let base = Url::parse(&self.source.source.base_url).ok();
-        let attached = !self.attachments.is_empty()
-            && base.as_ref().is_some_and(|b| b.origin() == url.origin());
+        let attached =
+            !attachments.is_empty() && base.as_ref().is_some_and(|b| b.origin() == url.origin());
         let reach = match base.filter(|_| self.source.source.allow_private) {
             Some(base) => Reach::also(&base),
             None => Reach::public(),
         };
-        let deadline = egress.deadline();
+        let deadline = self.egress.deadline();
         let mut method = self.prepared.method.clone();
         let mut body = self.prepared.body.clone();
-        for _ in 0..=REDIRECTS_MAX {
+        for hops in 0..=REDIRECTS_MAX {
             let mut outgoing = Outgoing {
                 method: method.clone(),
                 url: url.clone(),
@@ -187,11 +249,10 @@ impl Call<'_> {
                 outgoing.headers.retain(|(name, _)| name != "content-type");
             }
             if attached {
-                self.attachments
-                    .iter()
-                    .for_each(|a| attach(a, &mut outgoing));
+                attachments.iter().for_each(|a| attach(a, &mut outgoing));
             }
-            let arriving = egress
+            let arriving = self
+                .egress
                 .send(outgoing, &reach, deadline)
                 .await
                 .map_err(|e| failures.unanswered(&e))?;
@@ -199,7 +260,11 @@ impl Call<'_> {
                 .redirect()
                 .and_then(|l| egress::join(&url, &l).ok());
             let Some(next) = next.filter(|n| n.origin() == url.origin()) else {
-                return Ok((arriving, attached));
+                return Ok(Followed {
+                    arriving,
+                    attached,
+                    hops,
+                });
             };
             // RFC 9110, section 15.4: 303 asks for the result; 301 and 302 do the same after POST.
             let to_get = match arriving.status() {
@@ -218,14 +283,21 @@ impl Call<'_> {
 }
 
 /// Puts a credential where its scheme wants it, over anything already there.
-fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
-    let secret = attachment.secret.expose();
+pub(crate) fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
+    for (scheme, secret) in attachment.scheme.parts(attachment.secret.expose()) {
+        attach_one(scheme, secret, outgoing);
+    }
+}
+
+fn attach_one(scheme: &AuthScheme, secret: &str, outgoing: &mut Outgoing) {
     let mut set = |name: &str, value: String| {
         let name = name.to_ascii_lowercase();
         outgoing.headers.retain(|(n, _)| *n != name);
         outgoing.headers.push((name, value));
     };
-    match &attachment.scheme {
+    match scheme {
+        // Its parts are taken one by one, and none of them is one again.
+        AuthScheme::All(_) => {}
         AuthScheme::Bearer => set("authorization", format!("Bearer {}", bare_token(secret))),
         AuthScheme::Basic => set(
             "authorization",
@@ -241,6 +313,8 @@ fn attach(attachment: &Attachment, outgoing: &mut Outgoing) {
         } => {
             outgoing.url.query_pairs_mut().append_pair(name, secret);
         }
+        // For processes, which get it when they start.
+        AuthScheme::Env { .. } => {}
         AuthScheme::ApiKey {
             location: ApiKeyLocation::Cookie,
             name,

@@ -1,5 +1,6 @@
 //! Other people's APIs: descriptions become tools, tools are searched, typed, checked and called.
 //!
+//! A description is recognized by [`Parsed`], read from its address by [`read_address`].
 //! The way of one call: [`Catalog::lookup`] finds the tool, [`check_arguments`] names every wrong
 //! key, [`prepare`] makes the exact bytes, and [`Invoker::invoke`] sends them with the credential
 //! attached, through the one guarded client of [`egress`]. This crate knows no policy and no
@@ -13,23 +14,40 @@
 mod answer;
 mod arguments;
 mod catalog;
+mod detect;
 pub mod egress;
 mod error;
+mod find;
+mod graphql;
 mod invoke;
 mod masking;
+mod mcp;
 mod nearest;
+pub mod oauth;
 mod openapi;
 mod repeat;
 mod request;
+mod scan;
 mod search;
 mod typings;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
-pub use egress::{Egress, EgressConfig, Played, PlayedAnswer, PlayedRequest, Taken};
+pub use detect::{Address, Found as FoundAt, Parsed, ReadError, import, read_address};
+pub use egress::{
+    Egress, EgressConfig, Names, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Seen, Taken,
+    Validators,
+};
 pub use error::{FetchError, ImportError};
-pub use invoke::{Answer, Attachment, Invoker};
-pub use openapi::{Import, ImportOptions, Parsed, import, suggest_name, valid_name};
+pub use find::{Located, NotLocated, Tried};
+pub use graphql::{Judged, judged, judged_partly};
+pub use invoke::{Answer, Attachment, Credentials, Invoked, Invoker, Renew};
+pub use mcp::{
+    HintTrust, McpChange, McpError, McpListing, McpPerson, McpServer, McpServers, McpWay,
+    looks_like_mcp, mcp_servers,
+};
+pub use openapi::{Import, ImportOptions, local_address, local_path, suggest_name, valid_name};
 pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
-pub use typings::Shown;
+pub use scan::{KnownNames, scan, scan_text};
+pub use typings::{Shown, described};

@@ -1,17 +1,21 @@
 //! Known secrets out of everything that comes back.
 //!
 //! An upstream may echo what it was sent. The secret itself and its practical encodings (base64 at
-//! any alignment and once more, hexadecimal, percent, JSON escapes, reversed) become `[secret]`. A
-//! secret split over two fields is not found.
+//! any alignment and once more, hexadecimal, percent, JSON escapes, reversed) become `[secret]`, and so
+//! do the parts of a JWT. Of a secret that is split in two, at least the larger half is found and
+//! masked, and the call is flagged. What is compressed inside a file, or split in more parts, is not
+//! found.
 
 use crate::invoke::Attachment;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use domain::credential::Secret;
 use domain::source::AuthScheme;
 use memchr::memmem;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What stands in the place of a secret.
 const MASK: &str = "[secret]";
@@ -22,29 +26,67 @@ const PLAIN_BYTES_MIN: usize = 4;
 /// Shorter encoded pieces occur by chance.
 const ENCODED_BYTES_MIN: usize = 8;
 
+/// Half of a secret counts as a piece of it where it has at least this length.
+const PIECE_BYTES_MIN: usize = 12;
+
 /// Finds the secrets of one call.
+#[derive(Default)]
 pub(crate) struct Masks {
     /// Longest first, so that a form is masked before the shorter ones inside it.
     needles: Vec<String>,
+    /// Halves of secrets: looked for when the needles are gone.
+    pieces: Vec<String>,
+    /// Whether a piece was found, whose other half may have passed.
+    echoed: AtomicBool,
 }
 
 impl Masks {
     pub(crate) fn new(attachments: &[Attachment]) -> Self {
-        let mut needles = BTreeSet::new();
-        for attachment in attachments {
-            for secret in secrets(attachment) {
-                forms(secret, &mut needles);
+        let mut masks = Self::default();
+        masks.also(attachments, &[]);
+        masks
+    }
+
+    /// From now on these are masked, too: what a call carries, and what belongs to it without being
+    /// sent.
+    pub(crate) fn also(&mut self, attachments: &[Attachment], hidden: &[Secret]) {
+        let sent = attachments.iter().flat_map(secrets);
+        let mut needles: BTreeSet<String> = self.needles.drain(..).collect();
+        for secret in sent.chain(hidden.iter().map(Secret::expose)) {
+            forms(secret, &mut needles);
+            for part in jwt_parts(secret) {
+                forms(part, &mut needles);
             }
+            self.pieces.extend(halves(secret));
         }
-        let mut needles: Vec<String> = needles.into_iter().collect();
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        Self { needles }
+        self.needles.extend(needles);
+        self.needles
+            .sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.pieces.sort();
+        self.pieces.dedup();
+    }
+
+    /// Whether a piece of a secret came back that could not be masked as a whole.
+    pub(crate) fn is_echoed(&self) -> bool {
+        self.echoed.load(Ordering::Relaxed)
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&String, bool)> {
+        let whole = self.needles.iter().map(|n| (n, false));
+        whole.chain(self.pieces.iter().map(|p| (p, true)))
+    }
+
+    fn found(&self, is_piece: bool) {
+        if is_piece {
+            self.echoed.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
-        for needle in &self.needles {
+        for (needle, is_piece) in self.each() {
             if memmem::find(masked.as_bytes(), needle.as_bytes()).is_some() {
+                self.found(is_piece);
                 masked = Cow::Owned(masked.replace(needle, MASK));
             }
         }
@@ -56,13 +98,14 @@ impl Masks {
     pub(crate) fn absent(&self, bytes: &[u8]) -> bool {
         let found = |needle: &[u8]| memmem::find(bytes, needle).is_some();
         self.needles.is_empty()
-            || !(found(b"\\u") || found(b"\\/") || self.needles.iter().any(|n| found(n.as_bytes())))
+            || !(found(b"\\u") || found(b"\\/") || self.each().any(|(n, _)| found(n.as_bytes())))
     }
 
     pub(crate) fn bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let mut masked = Cow::Borrowed(bytes);
-        for needle in &self.needles {
+        for (needle, is_piece) in self.each() {
             if memmem::find(&masked, needle.as_bytes()).is_some() {
+                self.found(is_piece);
                 masked = Cow::Owned(replaced(&masked, needle.as_bytes()));
             }
         }
@@ -116,8 +159,16 @@ fn replaced(bytes: &[u8], needle: &[u8]) -> Vec<u8> {
 /// What of a credential must not be seen. A user name is no secret, unless it stands alone, as
 /// where an API takes its key as the user of basic authentication.
 fn secrets(attachment: &Attachment) -> Vec<&str> {
-    let whole = attachment.secret.expose();
-    match &attachment.scheme {
+    let parts = attachment.scheme.parts(attachment.secret.expose());
+    parts
+        .into_iter()
+        .flat_map(|(scheme, value)| secrets_of(scheme, value))
+        .collect()
+}
+
+fn secrets_of<'s>(scheme: &AuthScheme, whole: &'s str) -> Vec<&'s str> {
+    match scheme {
+        AuthScheme::All(_) => vec![whole],
         AuthScheme::Bearer => vec![bare_token(whole)],
         AuthScheme::Basic => match whole.split_once(':') {
             Some((user, "")) => vec![whole, user],
@@ -125,10 +176,32 @@ fn secrets(attachment: &Attachment) -> Vec<&str> {
             None => vec![whole],
         },
         // `Bot abc`, `Token abc`: the part after the word is the secret.
-        AuthScheme::ApiKey { .. } => std::iter::once(whole)
+        AuthScheme::ApiKey { .. } | AuthScheme::Env { .. } => std::iter::once(whole)
             .chain(whole.rsplit_once(' ').map(|(_, key)| key))
             .collect(),
     }
+}
+
+/// The parts of a JWT that say something by themselves: its claims and its signature.
+fn jwt_parts(secret: &str) -> impl Iterator<Item = &str> {
+    let parts: Vec<&str> = secret.split('.').collect();
+    let is_jwt = parts.len() == 3 && secret.starts_with("eyJ");
+    let kept = if is_jwt { parts } else { Vec::new() };
+    kept.into_iter()
+        .skip(1)
+        .filter(|p| p.len() >= PIECE_BYTES_MIN)
+}
+
+/// Both halves of a secret that is long enough: of two parts, wherever it was cut, one holds a half.
+fn halves(secret: &str) -> Vec<String> {
+    let middle = secret.len().div_ceil(2);
+    let cut = [(0, middle), (secret.len() - middle, secret.len())];
+    let each = cut
+        .into_iter()
+        .filter_map(|(from, to)| secret.get(from..to));
+    each.filter(|half| half.len() >= PIECE_BYTES_MIN)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A bearer token, also where it was pasted together with the word.
@@ -245,6 +318,35 @@ mod tests {
             masks.bytes(format!("\u{1}{SECRET}").as_bytes()),
             b"\x01[secret]".as_slice()
         );
+    }
+
+    #[test]
+    fn a_secret_in_two_parts_is_flagged() {
+        const SECRET: &str = "abcdefghijkl0123456789ABCDEFGHIJ";
+        for (value, expected) in [
+            (json!({"a": &SECRET[..16], "b": &SECRET[16..]}), true),
+            (json!({"b": &SECRET[5..], "a": &SECRET[..5]}), true),
+            (json!([&SECRET[..20], "x", &SECRET[20..]]), true),
+            (json!({"a": SECRET, "b": STANDARD.encode(SECRET)}), false),
+            (json!({"a": &SECRET[..10]}), false),
+        ] {
+            let masks = masks(AuthScheme::Bearer, SECRET);
+            let mut masked = value.clone();
+            masks.value(&mut masked);
+            assert_eq!(masks.is_echoed(), expected, "{value} → {masked}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_sent_is_masked_too() {
+        let claims = URL_SAFE.encode(r#"{"sub":"ada","scope":"all"}"#);
+        let token = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlLW9mLWFkYQ");
+        let mut masks = masks(AuthScheme::Bearer, &token);
+        let later = Secret::new("refresh-9f8e7d6c5b4a".to_owned());
+        masks.also(&[], std::slice::from_ref(&later));
+        for text in [&token, &claims, "c2lnbmF0dXJlLW9mLWFkYQ", later.expose()] {
+            assert_eq!(masks.text(text), MASK, "{text}");
+        }
     }
 
     #[test]

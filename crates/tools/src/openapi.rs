@@ -1,14 +1,18 @@
-//! OpenAPI 3.0 and 3.1: from the bytes of a description to tools.
+//! OpenAPI 3.0, 3.1, 3.2 and Swagger 2.0: from the bytes of a description to tools.
 //!
 //! A lenient walk over plain JSON: whatever is broken is left out with a warning and the rest
-//! imports. Nothing is fetched: a reference to another document becomes `unknown`. The steps are
-//! `document` (text to JSON), `servers`, `security`, `names`, `operation` (one operation to one
+//! imports. Nothing is fetched here: documents that references lead to are handed over, or those
+//! references accept everything. The steps are `document` (text to JSON), `external` and `swagger`
+//! (one document of one form), `servers`, `security`, `names`, `operation` (one operation to one
 //! tool) and `schema` (their JSON Schema dialect to ours).
 
 pub(crate) mod binding;
 mod body;
+mod closure;
 mod cycles;
+mod direction;
 mod document;
+mod external;
 mod idempotency;
 mod keywords;
 mod names;
@@ -18,22 +22,37 @@ mod responses;
 mod schema;
 mod security;
 mod servers;
+mod shared;
+mod subtypes;
+mod swagger;
 
 /// What the content type of an answer means, at import and at a call alike.
 pub(crate) mod answer_form {
-    pub(crate) use super::body::essence;
+    pub(crate) use super::body::media::essence;
     pub(crate) use super::responses::Form;
+}
+
+pub use external::{local_address, local_path};
+
+/// What the import of other kinds of sources makes use of.
+pub(crate) mod lent {
+    pub(crate) use super::closure::Closure;
+    pub(crate) use super::document::Document;
+    pub(crate) use super::keywords::described;
+    pub(crate) use super::names::{segment, visible_text, words};
+    pub(crate) use super::schema::Schemas;
 }
 
 pub use names::{suggest_name, valid_name};
 
 use crate::error::ImportError;
+use closure::Closure;
 use document::Document;
 use domain::SourceId;
-use domain::source::{AuthScheme, SourceKind};
+use domain::source::{AuthScheme, OAuthHint, SourceKind};
 use domain::tool::Tool;
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use external::Others;
+use serde_json::Value;
 
 /// Warnings beyond this many are counted, not listed.
 const WARNINGS_MAX: usize = 100;
@@ -56,22 +75,26 @@ pub struct ImportOptions<'a> {
 pub struct Import {
     /// What was recognized.
     pub kind: SourceKind,
-    /// The version that the document declares, such as `3.1.0`.
+    /// The version that the document declares, such as `3.1.0`, or `2.0` of Swagger.
     pub version: String,
     /// The title that it gives itself.
     pub title: String,
     /// Where calls go, without a trailing slash; empty when the document names no absolute server.
     pub base_url: String,
-    /// How the API lets callers in.
+    /// How the API lets callers in: one of these.
     pub auth: Vec<AuthScheme>,
+    /// Where the description says that OAuth tokens are to be had.
+    pub oauth: Vec<OAuthHint>,
     /// Shared schemas, `{ "Name": schema, … }`: only those that tools refer to.
     pub definitions: Value,
     /// One tool per operation, in order of path.
     pub tools: Vec<Tool>,
     /// What was left out or changed, in sentences.
     pub warnings: Vec<String>,
-    /// SHA-256 of the document's bytes.
+    /// SHA-256 of the document's bytes, and of those of the documents that it needs.
     pub document_digest: String,
+    /// What was recognized, and what shows it: `OpenAPI 3.1, 842 operations`.
+    pub evidence: String,
 }
 
 /// Warnings, gathered on the way; each distinct text once.
@@ -94,7 +117,7 @@ impl Warnings {
         }
     }
 
-    fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         if self.beyond > 0 {
             self.texts
                 .push(format!("and {} more of these", self.beyond));
@@ -103,46 +126,73 @@ impl Warnings {
     }
 }
 
-/// Reads an OpenAPI 3.0 or 3.1 description.
-///
-/// # Errors
-/// [`ImportError`] says what was expected and what was found, with line and column where the text
-/// itself is broken.
-pub fn import(document: &[u8], options: &ImportOptions<'_>) -> Result<Import, ImportError> {
-    Parsed::parse(document)?.import(options)
-}
-
 /// A description whose text is read: known to be OpenAPI, not yet walked. For callers that want
-/// its title before they choose a name.
-pub struct Parsed {
+/// its title before they choose a name, or that can read the other documents it needs.
+pub(crate) struct Parsed {
     document: Document,
+    others: Others,
     digest: String,
 }
 
 impl Parsed {
-    /// Reads the text.
+    /// Reads the text. `location` is the address that it came from: references to other documents
+    /// are relative to it.
     ///
     /// # Errors
-    /// Broken text, or text that is no OpenAPI 3.0 or 3.1.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
+    /// Broken text, or text that is no OpenAPI and no Swagger 2.0.
+    pub(crate) fn parse(bytes: &[u8], location: Option<&str>) -> Result<Self, ImportError> {
+        let (document, others) = Document::read(bytes, location)?;
         Ok(Self {
-            document: Document::parse(bytes)?,
+            document,
+            others,
             digest: domain::canonical::sha256_hex(bytes),
         })
     }
 
     /// The title that it gives itself.
-    #[must_use]
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         self.document.title()
+    }
+
+    /// The addresses of documents that it refers to and that should be handed to [`Parsed::add`];
+    /// asked again after that, those that they refer to in turn. Each is named once, their number
+    /// is bounded, and all have a scheme like that of the description's own address.
+    #[must_use]
+    pub(crate) fn wanted(&mut self) -> Vec<String> {
+        self.others.wanted()
+    }
+
+    /// Takes a document that was wanted, or why it could not be read.
+    pub(crate) fn add(&mut self, url: &str, read: Result<Vec<u8>, String>) {
+        if let Ok(bytes) = &read {
+            let both = [self.digest.as_bytes(), url.as_bytes(), bytes];
+            self.digest = domain::canonical::sha256_parts(&both);
+        }
+        self.others.add(url, read);
+    }
+
+    /// Whether it consists of other documents too.
+    #[must_use]
+    pub(crate) fn has_others(&self) -> bool {
+        self.others.is_any()
+    }
+
+    /// The text of one document that holds all of them.
+    #[must_use]
+    pub(crate) fn bundled(mut self) -> String {
+        let root = &mut self.document.root;
+        self.others.bundle(root, &mut Warnings::default());
+        root.to_string()
     }
 
     /// Walks it.
     ///
     /// # Errors
     /// No operation could be read, or the chosen base address is none.
-    pub fn import(&self, options: &ImportOptions<'_>) -> Result<Import, ImportError> {
+    pub(crate) fn import(mut self, options: &ImportOptions<'_>) -> Result<Import, ImportError> {
         let mut warnings = Warnings::default();
+        self.document.complete(self.others, &mut warnings);
+        let title = self.document.title();
         let base_url = servers::base_url(&self.document, options, &mut warnings)?;
         let mut schemas = schema::Schemas::new(&self.document);
         let mut drafts = operation::collect(
@@ -154,6 +204,10 @@ impl Parsed {
         );
         let (definitions, names_of) = schemas.finish(&mut warnings);
         let auth = security::schemes(&self.document, &mut warnings);
+        let oauth = security::hints(&self.document, options.location);
+        let version = self.document.version;
+        // The largest part by far, and nobody looks at it any more.
+        drop(self.document.root);
         names::settle(&mut drafts, options.name);
         let closure = Closure::new(&definitions);
         let mut tools: Vec<Tool> = drafts
@@ -172,55 +226,27 @@ impl Parsed {
         tools.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Import {
             kind: SourceKind::OpenApi,
-            version: self.document.version.clone(),
-            title: self.title(),
+            title,
             base_url,
             auth,
+            oauth,
             definitions: Value::Object(definitions),
+            evidence: evidence(&version, tools.len()),
+            version,
             tools,
             warnings: warnings.finish(),
-            document_digest: self.digest.clone(),
+            document_digest: self.digest,
         })
     }
 }
 
-/// Which definitions each definition reaches, for the digests of tools: a tool's digest changes
-/// with what it refers to and with nothing else.
-pub(crate) struct Closure {
-    direct: BTreeMap<String, (String, Vec<String>)>,
-}
-
-impl Closure {
-    pub(crate) fn new(definitions: &Map<String, Value>) -> Self {
-        let direct = definitions
-            .iter()
-            .map(|(name, schema)| {
-                let digest =
-                    domain::canonical::sha256_hex(domain::canonical::canonical(schema).as_bytes());
-                (name.clone(), (digest, crate::typings::references(schema)))
-            })
-            .collect();
-        Self { direct }
-    }
-
-    /// One digest over every definition that the schemas reach.
-    pub(crate) fn digest(&self, schemas: &[&Value]) -> String {
-        let mut reached: BTreeMap<&str, &str> = BTreeMap::new();
-        let mut queue: Vec<String> = schemas
-            .iter()
-            .flat_map(|s| crate::typings::references(s))
-            .collect();
-        while let Some(name) = queue.pop() {
-            if let Some((name, (digest, next))) = self.direct.get_key_value(&name)
-                && reached.insert(name, digest).is_none()
-            {
-                queue.extend(next.iter().cloned());
-            }
-        }
-        let parts: Vec<&[u8]> = reached
-            .iter()
-            .flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()])
-            .collect();
-        domain::canonical::sha256_parts(&parts)
-    }
+/// `OpenAPI 3.1, 842 operations`, `Swagger 2.0, 12 operations`.
+fn evidence(version: &str, operations: usize) -> String {
+    let edition: Vec<&str> = version.split('.').take(2).collect();
+    let name = if version.starts_with('2') {
+        "Swagger"
+    } else {
+        "OpenAPI"
+    };
+    format!("{name} {}, {operations} operations", edition.join("."))
 }

@@ -7,9 +7,11 @@ mod body;
 mod style;
 
 use crate::catalog::SourceTools;
+use crate::graphql;
 use crate::openapi::binding::{Location, Operation, Parameter};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::source::SourceKind;
 use domain::tool::{Tool, ToolError, ToolErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -83,6 +85,12 @@ impl TryFrom<Wire> for Prepared {
 /// `invalid_arguments` where a value cannot be put in its place (`..` in a path, a line break in a
 /// header, a file that is no base64), `upstream_unreachable` where the source has no base address.
 pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepared, ToolError> {
+    if let Some(binding) = graphql::Binding::of(tool)? {
+        return graphql::prepare(&binding, tool, source, args);
+    }
+    if source.source.kind == SourceKind::Mcp {
+        return crate::mcp::prepare(tool, source, args);
+    }
     let operation = Operation::deserialize(&tool.binding).map_err(|problem| {
         tracing::error!(tool.path = %tool.path, %problem, "a stored binding cannot be read");
         let text = "the stored definition of this tool is broken; refresh its source";
@@ -93,8 +101,8 @@ pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepar
     let invalid = |(arg, problem): (String, String)| invalid(tool, &arg, &problem);
     let url = url(&operation, tool, source, args)?;
     let mut headers = vec![("accept".to_owned(), operation.accept.clone())];
-    let written = match &operation.body {
-        Some(body) => body::write(body, &operation.parameters, args).map_err(invalid)?,
+    let written = match body::choose(&operation, args).map_err(invalid)? {
+        Some(body) => body::write(body, &operation, args).map_err(invalid)?,
         None => None,
     };
     let body = written.map(|written| {
@@ -102,7 +110,7 @@ pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepar
         written.bytes
     });
     fill_headers(&operation, args, &mut headers).map_err(invalid)?;
-    for (name, value) in &source.source.headers {
+    for (name, value) in own_headers(source, &url) {
         let name = name.to_ascii_lowercase();
         headers.retain(|(n, _)| *n != name);
         headers.push((name, value.clone()));
@@ -113,6 +121,17 @@ pub fn prepare(tool: &Tool, source: &SourceTools, args: &Value) -> Result<Prepar
         headers,
         body,
     })
+}
+
+/// The headers that a person set for the source. They may hold a key, so that an operation which goes
+/// to another server does not carry them.
+fn own_headers<'s>(
+    source: &'s SourceTools,
+    url: &str,
+) -> impl Iterator<Item = &'s (String, String)> {
+    let origin = |address: &str| Url::parse(address).ok().map(|u| u.origin());
+    let is_own = origin(url) == origin(&source.source.base_url);
+    source.source.headers.iter().filter(move |_| is_own)
 }
 
 fn invalid(tool: &Tool, arg: &str, problem: &str) -> ToolError {
@@ -156,6 +175,9 @@ fn url(
     let mut pairs: Vec<String> = literal_query.map(str::to_owned).into_iter().collect();
     for (parameter, value) in given(operation, args, Location::Query) {
         pairs.extend(style::pairs(parameter, value));
+    }
+    for (parameter, value) in given(operation, args, Location::Querystring) {
+        pairs.extend(style::whole_query(parameter, value));
     }
     if !pairs.is_empty() {
         text.push('?');
@@ -249,9 +271,11 @@ fn fill_headers(
         }
         headers.push((parameter.name.to_ascii_lowercase(), text));
     }
-    let cookies: Vec<String> = given(operation, args, Location::Cookie)
-        .flat_map(|(p, v)| style::pairs(p, v))
-        .collect();
+    let mut cookies: Vec<String> = Vec::new();
+    for (parameter, value) in given(operation, args, Location::Cookie) {
+        let pairs = style::cookie(parameter, value);
+        cookies.extend(pairs.map_err(|problem| (parameter.arg.clone(), problem))?);
+    }
     if !cookies.is_empty() {
         headers.push(("cookie".to_owned(), cookies.join("; ")));
     }

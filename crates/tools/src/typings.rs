@@ -7,9 +7,10 @@
 mod write;
 
 use crate::catalog::SourceTools;
+use crate::graphql;
 use domain::tool::Tool;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use write::{Budget, Style, type_of};
 
 pub(crate) use write::property_key;
@@ -151,7 +152,8 @@ fn required(schema: &Value) -> BTreeSet<&str> {
 }
 
 /// `type Input = …` and `type Output = …` with the shared types that they name.
-pub(crate) fn described(tool: &Tool, definitions: &Value) -> (String, String) {
+#[must_use]
+pub fn described(tool: &Tool, definitions: &Value) -> (String, String) {
     let any = Value::Object(Map::new());
     let input = declaration("Input", &tool.input_schema, definitions);
     let output = declaration(
@@ -179,14 +181,22 @@ fn declaration(name: &str, schema: &Value, definitions: &Value) -> String {
         )
     );
     let mut left_out = Vec::new();
-    for (name, schema) in reachable(&[schema], definitions) {
+    let mut waiting: VecDeque<String> = references(schema).into();
+    let mut seen: BTreeSet<String> = waiting.iter().cloned().collect();
+    while let Some(name) = waiting.pop_front() {
+        let Some(schema) = definitions.get(&name) else {
+            continue;
+        };
         let mut budget = Budget::chars(DESCRIBED_BYTES_MAX.saturating_sub(text.len()));
         let kind = type_of(schema, &Style::block(), &mut budget);
         if budget.is_spent() {
+            // What only this one names, nobody reads of.
             left_out.push(name);
-        } else {
-            text.push_str(&format!("type {name} = {kind};\n"));
+            continue;
         }
+        text.push_str(&format!("type {name} = {kind};\n"));
+        let more = references(schema).into_iter();
+        waiting.extend(more.filter(|name| seen.insert(name.clone())));
     }
     if !left_out.is_empty() {
         text.push_str("// Left out for their size:\n");
@@ -283,6 +293,9 @@ fn write_types<'d>(
 }
 
 fn call_type(tool: &Tool, style: &Style<'_>, unsaid: &str) -> String {
+    if let Some(argument) = graphql::select_argument(tool) {
+        return choosing_type(tool, &argument, style);
+    }
     let input = type_of(&tool.input_schema, style, &mut Budget::none());
     let output = tool.output_schema.as_ref().map_or_else(
         || unsaid.to_owned(),
@@ -294,6 +307,26 @@ fn call_type(tool: &Tool, style: &Style<'_>, unsaid: &str) -> String {
         "Call"
     };
     format!("{kind}<{input}, {output}>")
+}
+
+/// A call that may choose what it is given: then that is for the caller to know.
+fn choosing_type(tool: &Tool, argument: &str, style: &Style<'_>) -> String {
+    let mut input = tool.input_schema.clone();
+    let properties = input.get_mut("properties").and_then(Value::as_object_mut);
+    let choice = properties.and_then(|p| p.shift_remove(argument));
+    let written = |schema: &Value| type_of(schema, style, &mut Budget::none());
+    let (base, output) = (written(&input), tool.output_schema.as_ref().map(written));
+    let kind = if required(&tool.input_schema).is_empty() {
+        "ChoosingOptional"
+    } else {
+        "Choosing"
+    };
+    format!(
+        "{kind}<{base}, {{ {}: {} }}, {}>",
+        property_key(argument),
+        written(&choice.unwrap_or_default()),
+        output.unwrap_or_else(|| "unknown".to_owned())
+    )
 }
 
 /// One level of the tree: a tool, a group, or both.

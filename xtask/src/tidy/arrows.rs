@@ -84,7 +84,9 @@ const OWNED: &[Owned] = &[
     owned("hmac*", &["executor-vault"], InTests::OwnersOnly),
     owned("reqwest", &["executor-tools", "executor"], InTests::Anyone),
     owned("jsonschema", &["executor-tools"], InTests::OwnersOnly),
+    owned("apollo-compiler", &["executor-tools"], InTests::OwnersOnly),
     owned("yaml_serde", &["executor-tools"], InTests::OwnersOnly),
+    owned("encoding_rs", &["executor-tools"], InTests::OwnersOnly),
     owned("rust-stemmers", &["executor-tools"], InTests::OwnersOnly),
     // The bundled example is a small server of its own, and so are the doubles of tests.
     owned(

@@ -51,7 +51,10 @@ const PLACES: &[Place] = &[
             "crates/executor/src/",
             "crates/testkit/src/",
             "crates/sandbox/build.rs",
+            "crates/server/build.rs",
             "crates/sandbox/image/",
+            // A command gets a few variables of the server's own, such as PATH.
+            "crates/tools/src/mcp/stdio.rs",
             // Looks whether it is empty.
             "crates/sandbox/src/isolate/lockdown/door.rs",
         ],

@@ -3,14 +3,20 @@
 //! The same rules as [`super::decide`]; a condition on something unknown may hold or not, and both
 //! ways are followed. Where nothing is unknown there is one answer, and it is that of `decide`.
 
+use super::judged::stricter;
 use super::trace::miss_in_general;
-use super::{Decision, Level, Path, Policy, Request, Rule, default_effect};
+use super::{Decision, Level, Path, Policy, Request, Rule, decide, default_effect};
 use crate::partial::Partial;
 
 /// Every effect that the call may meet, each once with a rule that gives it, the strictest first.
 /// The arguments of the request are not looked at.
 #[must_use]
 pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> Vec<Decision> {
+    let also: Vec<Decision> = request
+        .also
+        .iter()
+        .map(|also| decide(&also.request(request), policy))
+        .collect();
     let path = Path::new(request.tool);
     let mut outcomes: Vec<Option<&Rule>> = vec![None];
     for level in Level::ALL {
@@ -34,15 +40,18 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
     }
     let mut decisions: Vec<Decision> = Vec::new();
     for rule in outcomes {
-        let effect = rule.map_or_else(|| default_effect(request.risk), |r| r.effect.clone());
-        let seen = |d: &Decision| d.effect.strictness() == effect.strictness();
+        let own = Decision {
+            effect: rule.map_or_else(|| default_effect(request.risk), |r| r.effect.clone()),
+            rule_id: rule.map(|r| r.id.clone()),
+            level: rule.map(|r| r.level),
+            policy_version: policy.version,
+            unreviewed: false,
+        }
+        .reviewed(request.review);
+        let decision = also.iter().cloned().fold(own, stricter);
+        let seen = |d: &Decision| d.effect.strictness() == decision.effect.strictness();
         if !decisions.iter().any(seen) {
-            decisions.push(Decision {
-                effect,
-                rule_id: rule.map(|r| r.id.clone()),
-                level: rule.map(|r| r.level),
-                policy_version: policy.version,
-            });
+            decisions.push(decision);
         }
     }
     decisions.sort_by_key(|d| std::cmp::Reverse(d.effect.strictness()));

@@ -27,10 +27,12 @@ fn run(rules: Vec<Rule>, tool: &str, risk: Risk, arguments: Option<&Value>) -> D
         tool,
         source: tool.split('.').next().expect("a segment"),
         risk,
+        review: Review::LookedAt,
         arguments,
         account_id: &account,
         role: Role::Member,
         client: "claude-code",
+        also: &[],
         key_id: None,
         channel: Channel::Mcp,
         now: Timestamp(1_000),
@@ -194,10 +196,12 @@ fn may(rules: Vec<Rule>, arguments: &Partial) -> Vec<&'static str> {
         tool: "a.b",
         source: "a",
         risk: Risk::Write,
+        review: Review::LookedAt,
         arguments: None,
         account_id: &account,
         role: Role::Member,
         client: "claude-code",
+        also: &[],
         key_id: None,
         channel: Channel::Mcp,
         now: Timestamp(1_000),
@@ -282,4 +286,64 @@ fn what_is_not_known_is_followed_both_ways() {
         ["deny", "ask"],
         "an unknown value may be undefined, which is not sent"
     );
+}
+
+#[test]
+fn an_unreviewed_tool_asks_where_the_rules_would_allow_and_nothing_becomes_milder() {
+    let account = AccountId::from_bits([9; 16]);
+    let allow = || rule(1, Level::Workspace, "a.*", Effect::Allow);
+    let two = Effect::Ask(Ask {
+        count: 2,
+        ..Ask::default()
+    });
+    for (rules, risk, effect, held) in [
+        (vec![], Risk::Read, Effect::Ask(Ask::default()), true),
+        (vec![], Risk::Write, Effect::Ask(Ask::default()), false),
+        (
+            vec![allow()],
+            Risk::Write,
+            Effect::Ask(Ask::default()),
+            true,
+        ),
+        (
+            vec![allow(), rule(2, Level::Personal, "a.*", two.clone())],
+            Risk::Write,
+            two,
+            false,
+        ),
+        (
+            vec![rule(1, Level::Workspace, "a.*", Effect::Deny)],
+            Risk::Read,
+            Effect::Deny,
+            false,
+        ),
+    ] {
+        let policy = Policy { version: 7, rules };
+        let request = Request {
+            tool: "a.b",
+            source: "a",
+            risk,
+            review: Review::Unreviewed,
+            arguments: None,
+            also: &[],
+            account_id: &account,
+            role: Role::Member,
+            client: "claude-code",
+            key_id: None,
+            channel: Channel::Mcp,
+            now: Timestamp(1_000),
+        };
+        let decision = decide(&request, &policy);
+        assert_eq!((&decision.effect, decision.unreviewed), (&effect, held));
+        assert_eq!(decision.explain(risk).contains("looked"), held);
+        let looked_at = Request {
+            review: Review::LookedAt,
+            ..request
+        };
+        let before = decide(&looked_at, &policy);
+        assert_eq!(decision.rule_id, before.rule_id, "the rule stays named");
+        assert!(decision.effect.strictness() >= before.effect.strictness());
+        assert_eq!(trace(&request, &policy).decision, decision);
+        assert_eq!(possible(&request, &Partial::Unknown, &policy), [decision]);
+    }
 }

@@ -64,15 +64,20 @@ pub struct Trace {
 #[must_use]
 pub fn trace(request: &Request<'_>, policy: &Policy) -> Trace {
     let mut looked_at = Vec::new();
-    let decision = decide_watched(request, policy, |rule, miss| {
+    let decision = decide_watched(request, policy, |tried, rule, miss| {
+        let why = miss.map_or_else(
+            || format!("matches and says {}", rule.effect.as_str()),
+            |miss| miss.tell(rule, tried),
+        );
+        let why = match request.also {
+            [] => why,
+            _ => format!("for {}: {why}", tried.tool),
+        };
         looked_at.push(LookedAt {
             rule_id: rule.id.clone(),
             level: rule.level,
             miss,
-            why: miss.map_or_else(
-                || format!("matches and says {}", rule.effect.as_str()),
-                |miss| miss.tell(rule, request),
-            ),
+            why,
         });
     });
     looked_at.sort_by_key(|looked| looked.level);

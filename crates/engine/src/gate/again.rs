@@ -58,15 +58,12 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
         }
     };
     let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
-    let decision = policy::decide(
-        &request(c.task, role, tool, Some(&target.arguments), c.now),
-        &policy,
-    );
+    let decision = policy::decide(&request(c.task, role, target, c.now), &policy);
     let same_definition = tool.digest == approval.binding.definition_digest;
     match &decision.effect {
         Effect::Deny if may_have_happened => Ok(Some(Verdict::Settled(CallStatus::Unknown))),
         Effect::Deny => Ok(Some(Verdict::Settled(CallStatus::Denied(
-            denied_by_policy(tool, &decision),
+            denied_by_policy(&tool.path, &decision, target.explain(&decision)),
         )))),
         Effect::Ask(today) => {
             let roles = roles_of(tx, c.system, c.scope, &approval, None)?;
@@ -82,7 +79,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
             };
             let why = format!(
                 "{}; it is asked again because {since}",
-                decision.explain(tool.risk)
+                target.explain(&decision)
             );
             let asked = c.ask_afresh(tx, &approval, (&decision, today), target, why)?;
             Ok(Some(Verdict::Asked(Box::new(asked))))
@@ -222,10 +219,7 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
         }
     };
     let policy = store::policies::in_force(tx, u.scope, Some(&u.task.account_id))?;
-    let decision = policy::decide(
-        &request(u.task, role, tool, Some(&target.arguments), u.now),
-        &policy,
-    );
+    let decision = policy::decide(&request(u.task, role, target, u.now), &policy);
     let same_definition = tool.digest == u.call.binding.definition_digest;
     let passes = match (&decision.effect, u.granted) {
         (Effect::Deny, _) | (Effect::Ask(_), None) => false,

@@ -46,14 +46,11 @@ pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval,
         }
     };
     let policy = store::policies::policy(conn, e.scope, Some(&e.task.account_id))?;
-    let decision = policy::decide(
-        &request(e.task, role, tool, Some(&e.target.arguments), e.by.2),
-        &policy,
-    );
+    let decision = policy::decide(&request(e.task, role, e.target, e.by.2), &policy);
     let before = &approval.ask;
     let (ask, why) = match &decision.effect {
         Effect::Deny => {
-            let error = denied_by_policy(tool, &decision);
+            let error = denied_by_policy(&tool.path, &decision, e.target.explain(&decision));
             return Err(Error::conflict("denied_by_policy", error.message));
         }
         Effect::Allow => (before.clone(), approval.why.clone()),
@@ -65,12 +62,13 @@ pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval,
                 wait_ms: before.wait_ms,
                 approvers: today.approvers.clone(),
             };
-            (ask, decision.explain(tool.risk))
+            (ask, e.target.explain(&decision))
         }
     };
     let request = e.target.request()?;
     let mut edited = approval.with_arguments(&e.target.arguments, request, e.by.clone());
     edited.binding.policy_version = policy.version;
+    edited.risk = e.target.risk;
     edited.rule_id = decision.rule_id;
     edited.why = why;
     edited.ask = ask;

@@ -5,7 +5,7 @@
 //! of now. So only the change shows, not what else has changed since the call.
 
 use super::{RuleDraft, added, check, edited, permission};
-use crate::gate::forecast_of;
+use crate::gate::{also_of, forecast_of};
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::policy::{Change, Policy};
@@ -169,8 +169,10 @@ impl Engine {
             after: None,
             limit: PAGE,
         };
+        let catalog = self.catalog(scope).await?;
         let mut trial = Trial {
             now: self.inner.clock.now(),
+            catalog,
             policies: HashMap::new(),
             result: Backtest {
                 change,
@@ -221,6 +223,8 @@ impl Engine {
 
 struct Trial {
     now: Timestamp,
+    /// What somebody has looked at is asked of the tools as they are.
+    catalog: tools::Catalog,
     /// What bears on each person, as it is and as it would be.
     policies: HashMap<AccountId, (Policy, Policy)>,
     result: Backtest,
@@ -244,8 +248,11 @@ impl Trial {
         };
         // The store keeps nothing else here; what cannot be read is decided as having no arguments.
         let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
-        let now = forecast_of(&call, &arguments, now, self.now);
-        let then = forecast_of(&call, &arguments, then, self.now);
+        let also = also_of(&self.catalog, &call.tool, &arguments);
+        let arguments = (&arguments, &also[..]);
+        let review = self.catalog.review_at(&call.tool);
+        let now = forecast_of(&call, arguments, (now, review), self.now);
+        let then = forecast_of(&call, arguments, (then, review), self.now);
         if now.effect == then.effect {
             return;
         }

@@ -9,13 +9,15 @@ use crate::{Engine, Error};
 use domain::access::{Caller, Channel, Permission};
 use domain::approval::Approval;
 use domain::call::Call;
-use domain::policy::{Policy, Rule, Trace};
+use domain::policy::{Policy, Request, Rule, Trace};
+use domain::source::Review;
 use domain::task::Task;
 use domain::tenancy::Role;
 use domain::tool::Risk;
 use domain::{AccountId, KeyId, TaskId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tools::{Catalog, Judged};
 
 /// Why a call was decided as it was.
 #[derive(Debug, Clone)]
@@ -86,6 +88,7 @@ impl Engine {
             let view = self.task(&caller, &id).await?;
             let scope = caller.scope(Permission::RunTasks)?;
             let task = view.task;
+            let catalog = self.catalog(&scope).await?;
             self.inner
                 .store
                 .read(move |r| {
@@ -98,7 +101,7 @@ impl Engine {
                     } else {
                         let person = &task.account_id;
                         store::policies::history::policy_at(r, &scope, person, version)?
-                            .and_then(|policy| why(&task, &call, &policy, decided_at))
+                            .and_then(|policy| why(&task, &call, (&policy, &catalog), decided_at))
                             .unwrap_or(Why::Forgotten)
                     };
                     Ok(Explanation {
@@ -137,7 +140,16 @@ impl Engine {
                 .ok_or_else(|| Error::not_found("tool", &path))?;
             let policy = self.policy(&asked_for).await?;
             let now = self.inner.clock.now();
-            let request = gate::general(&asked_for, tool, arguments.as_ref(), now);
+            let judged = match &arguments {
+                Some(arguments) => tools::judged(tool, source, arguments),
+                None => Judged::as_itself(tool),
+            };
+            let tool_now = (&**tool, source.source.review_of(&tool.path));
+            let request = Request {
+                risk: judged.risk,
+                also: &judged.also,
+                ..gate::general(&asked_for, tool_now, arguments.as_ref(), now)
+            };
             let trace = explained(&request, &policy);
             let wrong = arguments
                 .as_ref()
@@ -146,7 +158,7 @@ impl Engine {
                 rules: rules_of(&trace, &policy),
                 trace,
                 tool: tool.path.clone(),
-                risk: tool.risk,
+                risk: judged.risk,
                 wrong: wrong.map(|e| e.message),
             })
         })
@@ -191,13 +203,26 @@ fn decided_at(call: &Call, approvals: &[Approval]) -> Timestamp {
         .map_or(call.started_at, |a| a.created_at)
 }
 
-fn why(task: &Task, call: &Call, policy: &Policy, at: Timestamp) -> Option<Why> {
+fn why(
+    task: &Task,
+    call: &Call,
+    (policy, catalog): (&Policy, &Catalog),
+    at: Timestamp,
+) -> Option<Why> {
     let arguments = serde_json::from_str(&call.arguments).ok()?;
-    let request = gate::recorded(task, call, &arguments, at);
-    let trace = explained(&request, policy);
-    let decision = &trace.decision;
-    let as_recorded = decision.effect.as_str() == call.decision && decision.rule_id == call.rule_id;
-    as_recorded.then(|| {
+    let also = gate::also_of(catalog, &call.binding.tool, &arguments);
+    // Whether the tool had been looked at then is not written down by itself: what was allowed by a
+    // rule and asked about all the same had not.
+    let ways = [Review::LookedAt, Review::Unreviewed].into_iter();
+    let mut traces = ways.map(|review| {
+        let request = gate::recorded(task, (call, review), (&arguments, &also), at);
+        explained(&request, policy)
+    });
+    let as_recorded = |trace: &Trace| {
+        let decision = &trace.decision;
+        decision.effect.as_str() == call.decision && decision.rule_id == call.rule_id
+    };
+    traces.find(as_recorded).map(|trace| {
         let rules = rules_of(&trace, policy);
         Why::Decided(trace, rules)
     })

@@ -6,15 +6,17 @@
 
 use super::backtest::{Backtest, Sample};
 use super::{RuleDraft, added, check, make, permission};
-use crate::gate::would_be;
+use crate::gate::{also_of, source_name, would_be};
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
 use domain::approval::Approval;
 use domain::policy::{Change, Effect, Level, Match, Pattern, Policy, Rule, exactly};
+use domain::source::Review;
 use domain::task::Task;
 use domain::{ApprovalId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tools::Catalog;
 
 /// What a remembered answer does to calls like it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +70,12 @@ impl Engine {
             for (about, draft) in drafts(&approval, lasting, level, &known) {
                 let tried = {
                     let (scope, caller) = (scope.clone(), caller.clone());
-                    let (approval, draft) = (approval.clone(), draft.clone());
+                    let (approval, draft, catalog) =
+                        (approval.clone(), draft.clone(), catalog.clone());
                     self.inner
                         .store
                         .read(move |r| {
-                            let context = Context::read(r, &scope, &approval)?;
+                            let context = Context::read(r, &scope, &approval, catalog.clone())?;
                             let policy =
                                 store::policies::policy(r, &scope, Some(&caller.account_id))?;
                             let id = RuleId::from_bits(entropy::bits());
@@ -106,7 +109,7 @@ pub(crate) fn keep(
     caller: &Caller,
     approval: &Approval,
     draft: &RuleDraft,
-    now: Timestamp,
+    (catalog, now): (&Catalog, Timestamp),
 ) -> Result<Rule, Error> {
     let scope = caller.scope(permission(draft.level))?;
     check(draft)?;
@@ -130,7 +133,7 @@ pub(crate) fn keep(
     let policy = store::policies::in_force(tx, &scope, Some(&caller.account_id))?;
     let rule = draft.rule(&RuleId::from_bits(entropy::bits()), &caller.account_id, now);
     let change = added(&policy, rule)?;
-    Context::read(tx, &scope, approval)?
+    Context::read(tx, &scope, approval, catalog.clone())?
         .try_on(approval, &change, now)
         .map_err(|why| Error::conflict("rule_does_not_decide", why))?;
     make(tx, &scope, caller, &policy, &change, now)?;
@@ -142,14 +145,29 @@ struct Context {
     task: Task,
     /// What bears on the person whose task it is.
     policy: Policy,
+    catalog: Catalog,
+    /// Whether somebody has looked at the tool: where nobody has, no rule lets it through.
+    review: Review,
 }
 
 impl Context {
-    fn read(r: &mut store::Reader<'_>, scope: &Scope, approval: &Approval) -> Result<Self, Error> {
+    fn read(
+        r: &mut store::Reader<'_>,
+        scope: &Scope,
+        approval: &Approval,
+        catalog: Catalog,
+    ) -> Result<Self, Error> {
         let id = &approval.binding.task_id;
         let task = store::tasks::get(r, scope, id)?.ok_or_else(|| Error::not_found("task", id))?;
         let policy = store::policies::policy(r, scope, Some(&task.account_id))?;
-        Ok(Self { task, policy })
+        let tool = &approval.binding.tool;
+        let source = store::sources::by_name(r, scope, source_name(tool))?;
+        Ok(Self {
+            task,
+            policy,
+            catalog,
+            review: source.map_or(Review::LookedAt, |s| s.review_of(tool)),
+        })
     }
 
     /// Whether the call would be decided by the new rule; if not, why.
@@ -158,7 +176,9 @@ impl Context {
         change.apply(&mut then);
         let arguments: Value = serde_json::from_str(&approval.arguments)
             .map_err(|e| format!("the recorded arguments cannot be read: {e}"))?;
-        let decision = would_be(&self.task, approval, &arguments, &then, now);
+        let also = also_of(&self.catalog, &approval.binding.tool, &arguments);
+        let then = (&then, self.review);
+        let decision = would_be(&self.task, approval, (&arguments, &also), then, now);
         let rule = change.rule();
         if decision.effect == rule.effect && decision.rule_id.as_ref() == Some(&rule.id) {
             return Ok(());

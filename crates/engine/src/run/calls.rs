@@ -8,11 +8,14 @@ use super::{Run, answers};
 use crate::builtin::{View, caller_of};
 use crate::gate::{self, Checked, Consuming, Target, Verdict, Wanted};
 use crate::live::Live;
+use crate::oauth::For;
+use crate::sources::McpCall;
 use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Admission, Call, CallStatus};
 use domain::canonical::canonical;
+use domain::source::SourceKind;
 use domain::task::Outcome;
 use domain::tool::{ToolError, ToolErrorCode};
 use domain::{AccountId, TaskId};
@@ -313,25 +316,59 @@ impl Sending {
             prepared,
             ..
         } = target;
-        let attachments = self
-            .engine
-            .attachments(&self.scope, &source.source.id, &self.account_id)
-            .await
-            .map_err(|e| ToolError::new(ToolErrorCode::Internal, &tool.path, e.to_string()))?;
+        let call = For {
+            scope: &self.scope,
+            source: &source.source,
+            account: &self.account_id,
+            tool: &tool.path,
+        };
+        let attached = self.engine.attached(call).await?;
+        let of = attached.of.clone();
+        let engine = &self.engine;
+        let credentials = engine.credentials_for(&self.scope, attached, &self.live);
         self.engine.still_ours(&self.live).await;
-        let answer = self
-            .engine
-            .inner
-            .invoker
-            .invoke(
-                admission,
-                &tool,
-                &source,
-                &prepared,
-                &attachments,
-                self.bytes_max,
-            )
-            .await?;
+        let sent_at = self.engine.inner.clock.now();
+        let invoked = if source.source.kind == SourceKind::Mcp {
+            let call = McpCall {
+                scope: &self.scope,
+                account: &self.account_id,
+                tool: &tool,
+                source: &source,
+                prepared: &prepared,
+                attachments: &credentials.attachments,
+                hidden: &credentials.hidden,
+                bytes_max: self.bytes_max,
+            };
+            self.engine.call_mcp(admission, call).await
+        } else {
+            self.engine
+                .inner
+                .invoker
+                .invoke(
+                    admission,
+                    &tool,
+                    &source,
+                    &prepared,
+                    credentials,
+                    self.bytes_max,
+                )
+                .await
+        };
+        let counted = (&self.scope, &source.source.id);
+        let ms = self.engine.inner.clock.now().since(sent_at);
+        let failure = invoked.answer.as_ref().err();
+        self.engine.count_call(counted, failure, ms);
+        if invoked.echoed {
+            self.engine.note_echo(call, &of).await;
+        }
+        let answer = match invoked.answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.engine.explained(call, &of, error).await),
+        };
+        let failed = match (answer.failed, self.wants_meta) {
+            (Some(failed), false) => return Err(failed),
+            (failed, _) => failed,
+        };
         if !self.wants_meta {
             return Ok(answer.data);
         }
@@ -341,6 +378,11 @@ impl Sending {
             .map(|(k, v)| (k, Value::String(v)))
             .collect();
         let mut told = json!({ "data": answer.data, "status": answer.status, "headers": headers });
+        if let Some(failed) = failed {
+            told["errors"] = failed
+                .details
+                .map_or(Value::Null, |mut d| d["errors"].take());
+        }
         if let Some(edited) = &self.edited {
             told["editedArguments"] = edited.clone();
         }

@@ -60,7 +60,7 @@ impl Run<'_> {
 fn is_repeatable(target: &Target) -> bool {
     let tool = &target.tool;
     let by_administrator = |p: &Pattern| p.matches(&tool.path);
-    tool.risk == domain::tool::Risk::Read
+    target.risk == domain::tool::Risk::Read
         || tools::is_idempotent(tool)
         || target.source.source.idempotent.iter().any(by_administrator)
 }

@@ -10,6 +10,8 @@ use api::credentials::{Credential, CredentialRotation, CredentialTest, NewCreden
 use reqwest::Method;
 use std::path::{Path, PathBuf};
 
+mod connect;
+
 /// Sets, tests and rotates what opens a source
 #[derive(clap::Args)]
 #[command(
@@ -38,6 +40,17 @@ enum Command {
         /// File with the value
         #[arg(long, value_name = "FILE")]
         from_file: Option<PathBuf>,
+    },
+    /// Lets the source's authorization server grant a credential that renews itself (OAuth)
+    #[command(
+        after_help = "Examples:\n  executor credentials connect github\n  executor credentials connect github --flow device --oauth-scope repo\n  executor credentials connect crm --client-id abc --authorization-url https://… --token-url https://…\n  executor credentials connect crm --flow client-credentials --client-id abc --secret-file secret.txt"
+    )]
+    Connect(Box<connect::Arguments>),
+    /// Makes a credential the one that calls take, among several accounts
+    #[command(after_help = "Example:\n  executor credentials prefer cred_…")]
+    Prefer {
+        /// The credential's id
+        credential: String,
     },
     /// Lists credentials, without their values
     #[command(after_help = "Example:\n  executor credentials list --json")]
@@ -81,9 +94,19 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 set(context, &client, &source, auth, scope, from_file.as_deref()).await?;
             output.show(&credential, |c| listed(std::slice::from_ref(c)));
         }
+        Command::Connect(arguments) => return connect::run(context, &client, *arguments).await,
+        Command::Prefer { credential } => {
+            let credential = one(&client, &credential).await?;
+            let path = ["credentials", &credential.id, "prefer"];
+            let credential: Credential = client.post(&path, &[]).await?;
+            output.show(&credential, |c| listed(std::slice::from_ref(c)));
+        }
         Command::List => {
             let all: Vec<Credential> = client.list(&["credentials"], &[], usize::MAX).await?;
             output.show(&all, |all| listed(all));
+            for credential in &all {
+                look_after(context, credential);
+            }
         }
         Command::Test { credential } => {
             let credential = one(&client, &credential).await?;
@@ -133,7 +156,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
 }
 
 /// Reads a value and sets it as the credential of a source.
-pub(crate) async fn set(
+async fn set(
     context: &Context,
     client: &Client,
     source: &str,
@@ -155,6 +178,7 @@ pub(crate) async fn set(
         value: value.expose().to_owned(),
         scope,
         auth,
+        label: None,
     };
     client.send(Method::POST, &["credentials"], &new).await
 }
@@ -175,12 +199,24 @@ async fn one(client: &Client, wanted: &str) -> Result<Credential> {
     .cloned()
 }
 
+/// Says what a person has to do about a credential.
+fn look_after(context: &Context, credential: &Credential) {
+    if let (Some(reason), Some(connection)) = (&credential.reason, &credential.connection) {
+        context.output.note(&plain(&format!(
+            "{}: {reason}; connect it anew at {}",
+            credential.source, connection.connect_url
+        )));
+    }
+}
+
 fn listed(credentials: &[Credential]) -> String {
     let row = |c: &Credential| {
         vec![
             c.source.clone(),
             c.scope.clone(),
+            c.label.clone().unwrap_or_default(),
             c.auth.clone(),
+            c.state.clone(),
             c.version.to_string(),
             c.rotated_at.clone(),
             c.last_used_at.clone().unwrap_or_else(|| "never".to_owned()),
@@ -191,7 +227,9 @@ fn listed(credentials: &[Credential]) -> String {
         &[
             "SOURCE",
             "SCOPE",
+            "LABEL",
             "AUTH",
+            "STATE",
             "VERSION",
             "SET",
             "LAST USED",

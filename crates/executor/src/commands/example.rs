@@ -6,7 +6,7 @@
 use crate::client::Client;
 use crate::commands::run::submit;
 use crate::context::Context;
-use crate::example_api::{TITLE, TOKEN};
+use crate::example_api::{NAME, PROGRAM, TITLE, TOKEN};
 use crate::failure::{Exit, Failure, Result};
 use crate::follow::{Asked, Followed, follow};
 use crate::home;
@@ -18,12 +18,6 @@ use api::sources::{NewSource, Source};
 use api::tasks::NewTask;
 use reqwest::Method;
 use serde_json::json;
-
-/// The name that its tools begin with.
-const NAME: &str = "ledger";
-
-/// The first program.
-const PROGRAM: &str = include_str!("../example_api/first-program.ts");
 
 /// Adds the bundled example API, runs a first program against it and explains each step
 #[derive(clap::Args)]
@@ -204,6 +198,7 @@ async fn connect(context: &Context, client: &Client) -> Result<Source> {
             value: TOKEN.to_owned(),
             scope: None,
             auth: Some("bearer".to_owned()),
+            label: None,
         };
         let _set: Credential = client.send(Method::POST, &["credentials"], &new).await?;
     }

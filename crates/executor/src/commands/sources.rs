@@ -1,18 +1,22 @@
-//! `executor sources`: connect APIs. `check` imports a description here, without any server.
+//! `executor sources`: connect APIs and keep them current. `check` imports descriptions here, without
+//! any server.
+
+mod add;
+mod beside;
+mod check;
+mod look;
+mod presets;
 
 use crate::client::Client;
-use crate::commands::credentials;
 use crate::commands::removed;
 use crate::context::Context;
-use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, fields, plain, table};
-use api::sources::{Header, NewSource, RefreshReport, Source, SourceChange};
-use domain::SourceId;
+use crate::failure::{Exit, Result};
+use crate::output::plain;
+use api::sources::{
+    Header, RefreshReport, Review, Reviewed, Source, SourceChange, SourceHealth, UnreviewedTools,
+};
 use reqwest::Method;
-use serde::Serialize;
-use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
 
 /// Connects APIs: every operation becomes a tool
 #[derive(clap::Args)]
@@ -26,9 +30,10 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Adds a source from the description at an address or in a file
+    /// Adds a source: the description at an address or in a file, an MCP server at an address or as a
+    /// command, or the servers of an mcp.json
     #[command(
-        after_help = "With --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private"
+        after_help = "An address that is a web page is looked through for the description it names.\nWith --auth the secret is asked for, or read from stdin or --from-file.\n\nExamples:\n  executor sources add https://api.example.com/openapi.json --dry-run\n  executor sources add https://api.example.com/openapi.json --name shop\n  executor sources add openapi.yaml --base-url https://api.example.com --auth header:X-Api-Key --from-file key.txt\n  executor sources add http://127.0.0.1:8080/openapi.json --allow-private\n  executor sources add https://api.github.com/graphql --auth bearer\n  executor sources add schema.graphql --base-url https://api.example.com/graphql\n  executor sources add https://mcp.example.com/mcp --auth bearer\n  executor sources add --name files -- npx -y @modelcontextprotocol/server-filesystem ~/notes\n  executor sources add mcp.json"
     )]
     Add(Add),
     /// Lists sources
@@ -41,13 +46,35 @@ enum Command {
         source: String,
     },
     /// Reads the description again
-    #[command(after_help = "Example:\n  executor sources refresh github --dry-run")]
+    #[command(
+        after_help = "Tools that are new or changed, and do more than read, ask until somebody has looked at them:\n`executor sources review NAME`.\n\nExamples:\n  executor sources refresh github --dry-run\n  executor sources refresh github --accept"
+    )]
     Refresh {
         /// Its name or id
         source: String,
         /// Say what would change, change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Take it over although it looks like half a document, or like a flood
+        #[arg(long, conflicts_with = "dry_run")]
+        accept: bool,
+    },
+    /// Shows what is new or changed since somebody looked, and says that you have
+    #[command(
+        after_help = "Until then these tools ask where policy would allow.\n\nExamples:\n  executor sources review github\n  executor sources review github github.issues.create\n  executor sources review github --all"
+    )]
+    Review {
+        /// Its name or id
+        source: String,
+        /// The tools that you have looked at
+        #[arg(value_name = "TOOL", conflicts_with = "all")]
+        tools: Vec<String>,
+        /// All that wait
+        #[arg(long)]
+        all: bool,
+        /// The revision that you looked at, as shown; the present one by default
+        #[arg(long, value_name = "N")]
+        revision: Option<i64>,
     },
     /// Puts its tools back into the catalog
     #[command(after_help = "Example:\n  executor sources enable github")]
@@ -61,9 +88,9 @@ enum Command {
         /// Its name or id
         source: String,
     },
-    /// Says which of its tools may be called twice without harm
+    /// Says which of its tools may be called twice without harm, and how often it is read again
     #[command(
-        after_help = "Such a call is sent again by itself when the server died while it was under way; about every\nother write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent"
+        after_help = "A call that may be made twice is sent again by itself when the server died while it was under\nway; about every other write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent\n  executor sources edit shop --refresh-every 6h"
     )]
     Edit {
         /// Its name or id
@@ -72,12 +99,15 @@ enum Command {
         #[arg(
             long,
             value_name = "PATTERN",
-            required_unless_present = "no_idempotent"
+            required_unless_present_any = ["no_idempotent", "refresh_every"]
         )]
         idempotent: Vec<String>,
         /// None of its tools
         #[arg(long, conflicts_with = "idempotent")]
         no_idempotent: bool,
+        /// `never`, a time from 10s to 30d, or `default` for what the workspace says
+        #[arg(long, value_name = "TIME")]
+        refresh_every: Option<String>,
     },
     /// Removes it with its tools and credentials
     #[command(after_help = "Example:\n  executor sources remove github")]
@@ -85,30 +115,41 @@ enum Command {
         /// Its name or id
         source: String,
     },
+    /// Lists services that can be added by name
+    #[command(after_help = "Examples:\n  executor sources presets\n  executor sources add github")]
+    Presets,
     /// Imports descriptions without saving or contacting anything
-    #[command(after_help = "Example:\n  executor sources check openapi.json twilio.json --json")]
+    #[command(
+        after_help = "Of a folder, every file below it that ends in .json, .yaml, .yml, .graphql or .gql.\n\nExamples:\n  executor sources check openapi.json twilio.json --json\n  executor sources check descriptions/"
+    )]
     Check {
-        /// The files
-        #[arg(required = true)]
+        /// The files, or folders of files
+        #[arg(required = true, value_name = "FILE|FOLDER")]
         files: Vec<PathBuf>,
     },
 }
 
 #[derive(clap::Args)]
 struct Add {
-    /// Address or file of the description, JSON or YAML
-    #[arg(value_name = "URL|FILE")]
-    from: String,
+    /// Address of a description, GraphQL endpoint or MCP server; file with a description or an mcp.json, its text, or - for stdin; name of a preset
+    #[arg(value_name = "URL|FILE|-|PRESET", required_unless_present = "command")]
+    from: Option<String>,
+    /// Program of the server's machine that speaks MCP, and its arguments, after --
+    #[arg(value_name = "COMMAND", last = true, conflicts_with = "from")]
+    command: Vec<String>,
     /// Name its tools begin with; made from the title by default
     #[arg(long)]
     name: Option<String>,
-    /// What it is: openapi; detected by default
+    /// What it is: openapi, graphql or mcp; detected by default
     #[arg(long)]
     kind: Option<String>,
     /// Header to send with every call and when reading the description
     #[arg(long, value_name = "K: V", value_parser = header)]
     header: Vec<Header>,
-    /// Set its credential too: bearer, basic, header:NAME, query:NAME or cookie:NAME
+    /// Variable to set in the environment of a command; a secret is set with --auth env:NAME
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "command")]
+    env: Vec<Header>,
+    /// Set its credential too: bearer, basic, header:NAME, query:NAME, cookie:NAME or env:NAME
     #[arg(long)]
     auth: Option<String>,
     /// File with the credential's value, with --auth
@@ -120,75 +161,92 @@ struct Add {
     /// Let this source's own host and port be on a private network
     #[arg(long)]
     allow_private: bool,
+    /// Believe what an MCP server says about the risk of its own tools
+    #[arg(long)]
+    trust_hints: bool,
+    /// How often it is read again: `never`, or a time from 10s to 30d
+    #[arg(long, value_name = "TIME")]
+    refresh_every: Option<String>,
+    /// Show what it would bring, add nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
     if let Command::Check { files } = arguments.command {
-        return Ok(check(&context.output, &files));
+        return Ok(check::check(&context.output, &files));
     }
     let client = context.client()?;
     match arguments.command {
-        Command::Add(add) => return added(context, &client, add).await,
+        Command::Add(add) => return add::added(context, &client, add).await,
         Command::List => {
             let sources: Vec<Source> = client.list(&["sources"], &[], usize::MAX).await?;
-            context.output.show(&sources, |sources| {
-                let row = |s: &Source| {
-                    vec![
-                        s.name.clone(),
-                        s.status.clone(),
-                        s.kind.clone(),
-                        s.tool_count.to_string(),
-                        s.base_url.clone(),
-                        s.id.clone(),
-                    ]
-                };
-                table(
-                    &["NAME", "STATUS", "KIND", "TOOLS", "BASE URL", "ID"],
-                    &sources.iter().map(row).collect::<Vec<_>>(),
-                )
-            });
+            context.output.show(&sources, |all| look::listed(all));
         }
         Command::Show { source } => {
+            let health: SourceHealth = client.get(&["sources", &source, "health"], &[]).await?;
             let source: Source = client.get(&["sources", &source], &[]).await?;
-            context.output.show(&source, shown);
+            let both = look::WithHealth { source, health };
+            context.output.show(&both, look::shown);
         }
-        Command::Refresh { source, dry_run } => {
-            let query = [("dryRun", if dry_run { "true" } else { "false" })];
+        Command::Refresh {
+            source,
+            dry_run,
+            accept,
+        } => {
+            let word = |on: bool| if on { "true" } else { "false" };
+            let query = [("dryRun", word(dry_run)), ("accept", word(accept))];
             let report: RefreshReport = client
                 .post(&["sources", &source, "refresh"], &query)
                 .await?;
-            context.output.show(&report, |r| {
-                let word = if dry_run { "would be " } else { "" };
-                let list = |what: &str, paths: &[String]| {
-                    let lines: Vec<_> = paths.iter().map(|p| format!("\n  {}", plain(p))).collect();
-                    format!("{} {word}{what}{}", paths.len(), lines.concat())
-                };
-                [
-                    list("added", &r.added),
-                    list("removed", &r.removed),
-                    list("changed", &r.changed),
-                ]
-                .join("\n")
-            });
+            context
+                .output
+                .show(&report, |r| look::refreshed(r, dry_run));
+        }
+        Command::Review {
+            source,
+            tools,
+            all,
+            revision,
+        } => {
+            let waiting: UnreviewedTools =
+                client.get(&["sources", &source, "unreviewed"], &[]).await?;
+            if !all && tools.is_empty() {
+                context.output.show(&waiting, look::unreviewed);
+                return Ok(Exit::Done);
+            }
+            let review = Review {
+                revision: revision.unwrap_or(waiting.revision),
+                all,
+                tools,
+            };
+            let path = ["sources", &source, "review"];
+            let done: Reviewed = client.send(Method::POST, &path, &review).await?;
+            context.output.show(&done, look::reviewed);
         }
         Command::Enable { source } => set_enabled(context, &client, &source, true).await?,
         Command::Disable { source } => set_enabled(context, &client, &source, false).await?,
         Command::Edit {
-            source, idempotent, ..
+            source,
+            idempotent,
+            no_idempotent,
+            refresh_every,
         } => {
             let change = SourceChange {
-                idempotent: Some(idempotent),
+                idempotent: (no_idempotent || !idempotent.is_empty()).then_some(idempotent),
+                refresh_every,
                 ..SourceChange::default()
             };
             let source: Source = client
                 .send(Method::PATCH, &["sources", &source], &change)
                 .await?;
-            context.output.show(&source, shown);
+            context.output.show(&source, look::source);
         }
         Command::Remove { source } => {
             client.delete(&["sources", &source]).await?;
             return Ok(removed(context, "source", &source));
         }
+        Command::Presets => presets::list(context, &client).await?,
         Command::Check { .. } => unreachable!("handled above, before a server is looked for"),
     }
     Ok(Exit::Done)
@@ -213,163 +271,14 @@ async fn set_enabled(
     Ok(())
 }
 
-async fn added(context: &Context, client: &Client, add: Add) -> Result<Exit> {
-    let mut new = NewSource {
-        name: add.name,
-        kind: add.kind,
-        base_url: add.base_url,
-        headers: add.header,
-        allow_private: add.allow_private,
-        ..NewSource::default()
-    };
-    if add.from.starts_with("http://") || add.from.starts_with("https://") {
-        new.url = Some(add.from);
-    } else {
-        let text = std::fs::read_to_string(&add.from).map_err(|e| {
-            Failure::usage(format!("cannot read a description from {}: {e}", add.from)).next(
-                "give an address that begins with http:// or https://, or a file with JSON or YAML",
-            )
-        })?;
-        new.document = Some(text);
-        new.file_name = Path::new(&add.from)
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned());
+fn variable(text: &str) -> std::result::Result<Header, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Header {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+        _ => Err("expected NAME=VALUE".to_owned()),
     }
-    let source: Source = client.send(Method::POST, &["sources"], &new).await?;
-    if let Some(auth) = add.auth {
-        let set = credentials::set(
-            context,
-            client,
-            &source.name,
-            Some(auth),
-            None,
-            add.from_file.as_deref(),
-        );
-        set.await.map_err(|failure| {
-            let message = format!(
-                "source {} was added, but not its credential: {}",
-                source.name, failure.message
-            );
-            Failure { message, ..failure }.next(format!(
-                "`executor credentials set {}` sets it",
-                source.name
-            ))
-        })?;
-    }
-    context.output.show(&Added::of(&source), |_| {
-        let mut text = format!(
-            "{} {}: {} tools from {}",
-            plain(&source.name),
-            source.status,
-            source.tool_count,
-            plain(&source.title)
-        );
-        for warning in &source.warnings {
-            text.push_str(&format!("\n  left out: {}", plain(warning)));
-        }
-        text
-    });
-    Ok(Exit::Done)
-}
-
-/// What `sources add` prints.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Added<'a> {
-    id: &'a str,
-    name: &'a str,
-    kind: &'a str,
-    status: &'a str,
-    tool_count: u32,
-    warnings: &'a [String],
-}
-
-impl<'a> Added<'a> {
-    fn of(s: &'a Source) -> Self {
-        Self {
-            id: &s.id,
-            name: &s.name,
-            kind: &s.kind,
-            status: &s.status,
-            tool_count: s.tool_count,
-            warnings: &s.warnings,
-        }
-    }
-}
-
-fn shown(source: &Source) -> String {
-    let auth: Vec<_> = source.auth.iter().map(ToString::to_string).collect();
-    fields(&[
-        ("source", source.name.clone()),
-        ("id", source.id.clone()),
-        ("title", source.title.clone()),
-        ("kind", source.kind.clone()),
-        ("status", source.status.clone()),
-        ("reason", source.reason.clone().unwrap_or_default()),
-        ("origin", source.origin.clone()),
-        ("base URL", source.base_url.clone()),
-        ("auth", auth.join("\n")),
-        (
-            "private",
-            if source.allow_private {
-                "allowed for its own host and port"
-            } else {
-                ""
-            }
-            .to_owned(),
-        ),
-        ("repeatable", source.idempotent.join("\n")),
-        ("tools", source.tool_count.to_string()),
-        ("left out", source.warnings.join("\n")),
-        ("added", source.created_at.clone()),
-        ("refreshed", source.refreshed_at.clone()),
-    ])
-}
-
-fn check(output: &Output, files: &[PathBuf]) -> Exit {
-    let mut documents = Vec::new();
-    let mut exit = Exit::Done;
-    for path in files {
-        let file = path.display().to_string();
-        let begun = Instant::now();
-        let found = std::fs::read(path)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| {
-                let name = path
-                    .file_stem()
-                    .map(|s| s.to_string_lossy().into_owned())
-                    .unwrap_or_default();
-                let name = tools::suggest_name(&name, None);
-                let options = tools::ImportOptions {
-                    source_id: SourceId::from_bits([0; 16]),
-                    name: &name,
-                    location: None,
-                    base_url: None,
-                };
-                tools::import(&bytes, &options).map_err(|e| e.to_string())
-            });
-        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        documents.push(match found {
-            Ok(import) => {
-                if !output.json {
-                    output.line(&format!("{}: {}, {} tools, {} warnings, {ms} ms", plain(&file), import.kind.as_str(), import.tools.len(), import.warnings.len()));
-                    for warning in &import.warnings {
-                        output.line(&format!("  left out: {}", plain(warning)));
-                    }
-                }
-                json!({ "file": file, "kind": import.kind.as_str(), "toolCount": import.tools.len(), "warnings": import.warnings, "ms": ms })
-            }
-            Err(why) => {
-                exit = Exit::Failed;
-                output.failure_line(&format!("{}: {}", file, why));
-                json!({ "file": file, "kind": null, "toolCount": 0, "warnings": [], "ms": ms, "error": why })
-            }
-        });
-    }
-    if output.json {
-        output.document(&documents);
-    }
-    exit
 }
 
 fn header(text: &str) -> std::result::Result<Header, String> {

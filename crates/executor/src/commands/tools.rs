@@ -119,7 +119,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 let head = fields(&[
                     ("tool", t.path.clone()),
                     ("risk", t.risk.clone()),
-                    ("decision", t.decision.clone()),
+                    ("decision", decision(&t.decision, t.unreviewed)),
                     ("does", t.description.clone()),
                 ]);
                 format!(
@@ -166,12 +166,21 @@ async fn all_below(client: &Client, namespace: &str) -> Result<Vec<ToolHit>> {
     }
 }
 
+/// What policy says, and whether that is so because nobody has looked at the tool as it is now.
+fn decision(decision: &str, unreviewed: bool) -> String {
+    if unreviewed {
+        format!("{decision} (unreviewed)")
+    } else {
+        decision.to_owned()
+    }
+}
+
 fn hits(hits: &[ToolHit]) -> String {
     let row = |h: &ToolHit| {
         vec![
             h.path.clone(),
             h.risk.clone(),
-            h.decision.clone(),
+            decision(&h.decision, h.unreviewed),
             brief(&h.description, 70),
         ]
     };

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {}
 pub(crate) async fn run(context: &Context) -> Result<Exit> {
     let version = env!("CARGO_PKG_VERSION");
     context.output.show(
-        &json!({ "name": "executor", "version": version, "target": std::env::consts::ARCH, "os": std::env::consts::OS }),
+        &json!({ "name": "executor", "version": version, "target": std::env::consts::ARCH, "os": std::env::consts::OS, "web": if server::has_dashboard() { "bundled" } else { "absent" } }),
         |_| format!("executor {version}"),
     );
     Ok(Exit::Done)

@@ -30,7 +30,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
     Ok(Exit::Done)
 }
 
-fn open(url: &str) -> bool {
+/// Gives an address to the system to be opened: as one argument, through no shell.
+pub(crate) fn open(url: &str) -> bool {
     let opener = if cfg!(target_os = "macos") {
         "open"
     } else {

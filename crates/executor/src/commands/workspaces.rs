@@ -48,6 +48,9 @@ enum Command {
         /// Days after its end at which a task is removed; 0 keeps it for ever
         #[arg(long, value_name = "DAYS")]
         retention_days: Option<u32>,
+        /// How often sources are read again that do not say so themselves: never, or 10s to 30d
+        #[arg(long, value_name = "TIME")]
+        source_refresh_every: Option<String>,
         /// A limit and its new value, or `default`
         #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
         limits: Vec<(String, Option<u64>)>,
@@ -72,6 +75,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             members_see_all_tasks,
             approvers_may_edit,
             retention_days,
+            source_refresh_every,
             limits,
         } => {
             let path = ["workspace", "settings"];
@@ -80,6 +84,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 members_see_all_tasks,
                 approvers_may_edit,
                 retention_days,
+                source_refresh_every,
                 ..SettingsChange::default()
             };
             for (name, value) in limits {
@@ -91,6 +96,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 && members_see_all_tasks.is_none()
                 && approvers_may_edit.is_none()
                 && retention_days.is_none()
+                && change.source_refresh_every.is_none()
                 && change.limits.is_empty();
             let settings: Settings = if asks {
                 client.get(&path, &[]).await?
@@ -158,6 +164,12 @@ fn shown(settings: &Settings) -> String {
             "days after its end at which a task is removed; 0 keeps it for ever".to_owned(),
         ],
     ];
+    rows.push(vec![
+        "source-refresh-every".to_owned(),
+        settings.source_refresh_every.clone(),
+        "24h".to_owned(),
+        "how often sources are read again that do not say so themselves".to_owned(),
+    ]);
     rows.extend(settings.limits.iter().map(|limit| {
         vec![
             limit.name.clone(),

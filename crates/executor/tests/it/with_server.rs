@@ -424,3 +424,41 @@ fn a_link_signs_a_browser_in() {
     let link = place.run(&["web", "--print"]).exits(0);
     assert!(link.out.starts_with(&server.address), "{link:#?}");
 }
+
+#[test]
+fn services_are_added_by_name_unless_there_is_such_a_file() {
+    let place = Place::new();
+    let _server = Server::start(&place);
+    let presets = place.json(&["sources", "presets"]);
+    let names: Vec<&str> = presets
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
+    assert!(names.len() >= 20 && names.contains(&"github"), "{names:?}");
+    place.run(&["sources", "presets"]).exits(0).says(&[
+        "NAME",
+        "Stripe",
+        "https://dashboard.stripe.com/apikeys",
+    ]);
+    // One that differs for each customer asks for what is missing, and contacts nobody.
+    place
+        .run(&["sources", "add", "zendesk"])
+        .exits(2)
+        .says(&["--base-url https://{subdomain}.zendesk.com"]);
+    place
+        .run(&["sources", "add", "nosuchservice"])
+        .exits(2)
+        .says(&["executor sources presets"]);
+    // A file of the name wins over the service.
+    let text = std::fs::read_to_string(place.description()).unwrap();
+    place.file("github", &text);
+    let added = place.json(&["sources", "add", "github", "--name", "own"]);
+    assert_eq!(
+        (&added["name"], &added["toolCount"]),
+        (&json!("own"), &json!(6))
+    );
+    let source = place.json(&["sources", "show", "own"]);
+    assert_eq!(source["baseUrl"], "https://books.example");
+}

@@ -39,6 +39,7 @@ pub(crate) async fn set(
         value,
         scope,
         auth,
+        label: new.label.unwrap_or_default(),
     };
     Ok(Created(wire::credential(
         &app.engine.set_credential(&caller, new).await?,
@@ -121,4 +122,21 @@ pub(crate) async fn remove(
         .remove_credential(&caller, &id::<CredentialId>("credential", &credential)?)
         .await?;
     Ok(Done)
+}
+
+/// Makes a credential the one that calls take, among several of its source and scope.
+#[utoipa::path(
+    post, path = "/api/v1/credentials/{id}/prefer", operation_id = "preferCredential",
+    tag = "credentials",
+    params(("id" = String, Path, description = "The credential")),
+    responses((status = 200, description = "The credential", body = Credential), Problems, WriteProblems)
+)]
+pub(crate) async fn prefer(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(credential): Path<String>,
+) -> Result<Json<Credential>, Failure> {
+    let credential = id::<CredentialId>("credential", &credential)?;
+    let preferred = app.engine.prefer_credential(&caller, &credential).await?;
+    Ok(Json(wire::credential(&preferred)))
 }

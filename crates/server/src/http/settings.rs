@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::limits::Limit;
 use domain::settings::Settings;
+use domain::source::RefreshEvery;
 
 /// Shows the settings of the workspace.
 #[utoipa::path(
@@ -42,6 +43,13 @@ pub(crate) async fn change(
         members_see_all_tasks: change.members_see_all_tasks,
         approvers_may_edit: change.approvers_may_edit,
         retention_days: change.retention_days,
+        source_refresh_every: change
+            .source_refresh_every
+            .map(|text| {
+                let refuse = |why| Failure::invalid("sourceRefreshEvery", why);
+                RefreshEvery::parse(&text).map_err(refuse)
+            })
+            .transpose()?,
         limits: limits.collect::<Result<_, Failure>>()?,
     };
     let settings = app.engine.change_settings(&caller, change).await?;
@@ -65,6 +73,7 @@ fn shown(settings: &Settings) -> Shown {
         members_see_all_tasks: settings.members_see_all_tasks,
         approvers_may_edit: settings.approvers_may_edit,
         retention_days: settings.kept_days().unwrap_or(0),
+        source_refresh_every: settings.source_refresh_every().to_text(),
         limits: Limit::ALL.iter().map(limit).collect(),
     }
 }

@@ -259,6 +259,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Sandbox { .. }
         | EventKind::Settings {}
         | EventKind::Policy { .. }
+        | EventKind::Credential { .. }
         | EventKind::Webhook { .. } => false,
     }
 }

@@ -6,7 +6,7 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::system::{Health, Me, NewWorkspace, Server, SignInLink, Workspace};
+use api::system::{Example, Health, Me, NewWorkspace, Server, SignInLink, Workspace};
 use axum::Json;
 use axum::extract::State;
 use engine::CheckStatus;
@@ -115,4 +115,14 @@ pub(crate) async fn ready(State(app): State<App>) -> Readiness {
         warning: named(CheckStatus::Warning),
         runtimes: app.engine.runtimes(),
     }
+}
+
+/// Shows the example API that comes with the program: add it as a source like any other.
+#[utoipa::path(
+    get, path = "/api/v1/example", operation_id = "getExample", tag = "system",
+    responses((status = 200, description = "The example, where it is offered", body = Example), Problems)
+)]
+pub(crate) async fn example(State(app): State<App>, Who(_caller): Who) -> Json<Example> {
+    let offered = app.example.as_deref().cloned();
+    Json(Example { offered })
 }

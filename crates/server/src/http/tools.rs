@@ -10,6 +10,7 @@ use api::tasks::Task;
 use api::tools::{Discovery, Namespace, Namespaces, ToolCall, ToolDescription, ToolList};
 use axum::Json;
 use axum::extract::State;
+use domain::source::Review;
 use engine::{NewTask, Query, Until};
 use http::HeaderMap;
 use serde::Deserialize;
@@ -145,6 +146,9 @@ pub(crate) async fn describe(
         decision: d.decision.to_owned(),
         input: d.input,
         output: d.output,
+        unreviewed: d.review == Review::Unreviewed,
+        input_schema: d.input_schema,
+        output_schema: d.output_schema,
     }))
 }
 

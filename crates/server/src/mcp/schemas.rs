@@ -290,7 +290,7 @@ fn object(schema: Value) -> Arc<JsonObject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::source::{Origin, SourceKind};
+    use domain::source::{Origin, SourceKind, Upkeep};
     use domain::{SourceId, Timestamp};
 
     fn source(name: &str, status: SourceStatus) -> Source {
@@ -305,12 +305,14 @@ mod tests {
             allow_private: false,
             headers: vec![],
             idempotent: vec![],
+            trust_hints: false,
             status,
             tool_count: 7,
             warnings: vec![],
             document_digest: String::new(),
             created_at: Timestamp(0),
             refreshed_at: Timestamp(0),
+            upkeep: Upkeep::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-// The page until the dashboard is there: what waits for an answer, what ran, and one of each.
+// The page of a build without the dashboard: what waits for an answer, what ran, and one of each.
 // Draws with text nodes alone; knows only the public API; follows the event stream.
 "use strict";
 
@@ -252,8 +252,10 @@ function callCard(call) {
 
 // ---------- staying current ----------
 
-const [, kind, id] = location.pathname.split("/");
-const page = kind === "approvals" ? () => approvalPage(id) : kind === "tasks" ? () => taskPage(id) : home;
+// The dashboard's addresses lead here too: of a workspace, and the short one of an approval.
+const place = location.pathname.replace(/^\/w\/[^/]+/, "").replace(/^\/a\//, "/approvals/");
+const [, kind, id] = place.split("/");
+const page = kind === "approvals" && id ? () => approvalPage(id) : kind === "tasks" && id ? () => taskPage(id) : home;
 
 let drawing = false;
 let stale = false;

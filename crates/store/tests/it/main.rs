@@ -41,6 +41,7 @@ mod samples;
 mod servers;
 mod small;
 mod tasks;
+mod upkeep;
 mod values;
 mod webhooks;
 mod world;

@@ -7,7 +7,10 @@ use domain::call::{Binding, Call, CallStatus, Delivery};
 use domain::credential::{Credential, CredentialScope};
 use domain::limits::Limits;
 use domain::policy::{Ask, Effect, Level, Match, Pattern, Rule};
-use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::source::{
+    AuthScheme, Cause, Difference, Finding, FindingKind, Origin, Place, RefreshEvery, Severity,
+    Source, SourceKind, SourceStatus, Unreviewed, Upkeep,
+};
 use domain::task::{Activity, Pins, Task, TaskState};
 use domain::tenancy::{Account, Organization, Role, Workspace};
 use domain::tool::{Risk, Tool};
@@ -204,12 +207,38 @@ pub(crate) fn source(name: &str) -> Source {
         allow_private: true,
         headers: vec![("X-A".into(), "1".into())],
         idempotent: vec![Pattern::parse("github.issues.*").unwrap()],
+        trust_hints: true,
         status: SourceStatus::Ready,
         tool_count: 1,
         warnings: vec!["one".into()],
         document_digest: "digest".into(),
         created_at: at(0),
         refreshed_at: at(1),
+        upkeep: Upkeep {
+            unreviewed: vec![Unreviewed {
+                path: format!("{name}.group.tool1"),
+                cause: Cause::Changed,
+                since: at(1),
+                differences: vec![Difference {
+                    field: "risk".into(),
+                    before: "read".into(),
+                    after: "write".into(),
+                }],
+            }],
+            findings: vec![Finding {
+                tool: None,
+                place: Place::Source,
+                at: String::new(),
+                kind: FindingKind::LookAlike,
+                severity: Severity::Medium,
+                excerpt: "z\u{43e}o".into(),
+            }],
+            refresh_every: Some(RefreshEvery::Ms(3_600_000)),
+            next_refresh_at: Some(at(50)),
+            failures: 0,
+            last_failure: None,
+            revision: 1,
+        },
     }
 }
 
@@ -238,10 +267,12 @@ pub(crate) fn credential(
         source_id: source_id.clone(),
         scope,
         account_id: by.clone(),
+        label: String::new(),
         scheme: AuthScheme::Bearer,
         version: 1,
         created_at: at(0),
         rotated_at: at(0),
         last_used_at: None,
+        connection: None,
     }
 }

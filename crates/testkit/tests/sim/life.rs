@@ -11,7 +11,9 @@ use domain::canonical::sha256_hex;
 use domain::credential::{CredentialScope, Secret};
 use domain::policy::{Ask, Effect, Level, Match, Pattern};
 use domain::tenancy::Role;
-use engine::{Clock as _, DryRun, Engine, Error, NewCredential, NewSource, NewTask};
+use engine::{
+    Clock as _, Doubtful, DryRun, Engine, Error, Looked, NewCredential, NewSource, NewTask,
+};
 use engine::{Parts, RuleDraft, Runtimes, Sharing};
 use std::sync::Arc;
 use store::{Moment, Store, Watcher};
@@ -154,6 +156,7 @@ impl People {
             value: Secret::new(CANARY.to_owned()),
             scope: CredentialScope::Workspace,
             auth: None,
+            label: String::new(),
         };
         self.engine.set_credential(&self.owner, credential).await?;
         let second = self
@@ -381,13 +384,17 @@ impl People {
         }
         match self
             .engine
-            .refresh_source(&self.owner, "up", DryRun::No)
+            .refresh_source(&self.owner, "up", (DryRun::No, Doubtful::KeepOld))
             .await
         {
-            Ok(_) => {
+            Ok(report) => {
                 let now_ms = self.world.now_ms();
                 self.world
                     .trace(format!("the source is at revision {revision}"));
+                // Of every other one the owner looks at what has changed; of the rest each call asks.
+                if revision.is_multiple_of(2) {
+                    self.review(report.source.upkeep.revision).await;
+                }
                 let mut state = self.world.state();
                 let found = state.revisions.iter_mut().find(|r| r.to == revision);
                 if let Some(change) = found {
@@ -397,6 +404,20 @@ impl People {
             Err(error) => self
                 .world
                 .wrong(format!("the source cannot be refreshed: {error}")),
+        }
+    }
+
+    async fn review(&self, revision: i64) {
+        let all = (Looked::All, revision);
+        match self.engine.review_source(&self.owner, "up", all).await {
+            Ok(reviewed) => {
+                let paths = reviewed.paths.join(", ");
+                self.world.trace(format!("the owner has looked at {paths}"));
+            }
+            Err(error) if error.code() == "source_changed" => {}
+            Err(error) => self
+                .world
+                .wrong(format!("the source cannot be reviewed: {error}")),
         }
     }
 

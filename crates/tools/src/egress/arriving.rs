@@ -81,8 +81,17 @@ impl Arriving {
     }
 
     async fn chunk(&mut self, so_far: usize) -> Result<Option<bytes::Bytes>, FetchError> {
-        let idle = Instant::now() + Duration::from_millis(self.config.idle_ms);
-        let within = idle.min(self.deadline);
+        let idle = Duration::from_millis(self.config.idle_ms);
+        self.next(so_far, idle).await
+    }
+
+    /// The next bytes of a stream that may be silent for as long as `idle`.
+    pub(crate) async fn next(
+        &mut self,
+        so_far: usize,
+        idle: Duration,
+    ) -> Result<Option<bytes::Bytes>, FetchError> {
+        let within = (Instant::now() + idle).min(self.deadline);
         let host = || self.host.clone();
         match tokio::time::timeout_at(within, self.response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
@@ -98,7 +107,7 @@ impl Arriving {
             Err(_) => Err(FetchError::Timeout {
                 host: host(),
                 phase: "go on with its answer",
-                limit_ms: self.config.idle_ms,
+                limit_ms: u64::try_from(idle.as_millis()).unwrap_or(u64::MAX),
             }),
         }
     }

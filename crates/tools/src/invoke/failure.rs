@@ -7,12 +7,13 @@ use crate::answer;
 use crate::egress::Arriving;
 use crate::error::FetchError;
 use crate::masking::Masks;
-use domain::source::Source;
+use crate::oauth::{is_insufficient_scope, scope_of};
+use domain::source::{Source, SourceKind};
 use domain::tool::{Tool, ToolError, ToolErrorCode};
 use serde_json::{Map, Value, json};
 
 /// How much of an error's body is read to see how large it is.
-const BODY_BYTES_READ: usize = 64 << 10;
+pub(crate) const BODY_BYTES_READ: usize = 64 << 10;
 
 /// How much of an error's body is shown.
 const BODY_BYTES_SHOWN: usize = 4 << 10;
@@ -25,16 +26,18 @@ pub(crate) struct Failures<'a> {
     pub(crate) tool: &'a Tool,
     pub(crate) source: &'a Source,
     pub(crate) method: &'a str,
+    /// Whether it only reads, whatever its method.
+    pub(crate) reads: bool,
 }
 
 impl Failures<'_> {
-    fn error(&self, code: ToolErrorCode, text: impl std::fmt::Display) -> ToolError {
+    pub(crate) fn error(&self, code: ToolErrorCode, text: impl std::fmt::Display) -> ToolError {
         ToolError::new(code, &self.tool.path, format!("{}: {text}", self.tool.path))
     }
 
     /// Whether sending again cannot do a thing twice.
-    fn is_safe(&self) -> bool {
-        matches!(self.method, "GET" | "HEAD" | "OPTIONS")
+    pub(crate) fn is_safe(&self) -> bool {
+        self.reads || matches!(self.method, "GET" | "HEAD" | "OPTIONS")
     }
 
     /// No complete answer.
@@ -97,7 +100,19 @@ impl Failures<'_> {
         let headers = answer::worth_reading(arriving.headers());
         let (body, complete) = arriving.begin(BODY_BYTES_READ).await;
         let body = shown(&headers, &body, complete, masks);
+        self.refused(status, headers, body, attached)
+    }
+
+    /// An answer other than 2xx whose body is as shown.
+    pub(crate) fn refused(
+        &self,
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Value,
+        attached: bool,
+    ) -> ToolError {
         let challenge = answer::header(&headers, "www-authenticate").unwrap_or_default();
+        let scopes = scope_of(challenge);
         let retry_after = answer::header(&headers, "retry-after").map(seconds);
         let snippet = snippet(&body);
         let source = &self.source.name;
@@ -108,21 +123,23 @@ impl Failures<'_> {
                     "the credential of `{source}` was refused (401); set it anew with `executor credentials set {source}`{snippet}"
                 ),
             ),
-            401 if !self.source.auth.is_empty() => (
+            // A GraphQL schema does not say how it lets callers in.
+            401 if !self.source.auth.is_empty() || self.source.kind == SourceKind::GraphQl => (
                 ToolErrorCode::CredentialMissing,
                 format!(
-                    "`{source}` wants a credential (401); set one with `executor credentials set {source}`{snippet}"
+                    "`{source}` wants a credential (401); set one with `executor credentials set {source}`, or let it be granted with `executor credentials connect {source}`{snippet}"
                 ),
             ),
-            403 if challenge
-                .to_ascii_lowercase()
-                .contains("insufficient_scope") =>
-            {
-                (
-                    ToolErrorCode::InsufficientScope,
-                    format!("the credential of `{source}` lacks a scope (403): {challenge}"),
-                )
-            }
+            403 if is_insufficient_scope(challenge) => (
+                ToolErrorCode::InsufficientScope,
+                match scopes.as_slice() {
+                    [] => format!("the credential of `{source}` lacks a scope (403): {challenge}"),
+                    scopes => format!(
+                        "the credential of `{source}` lacks a scope (403); it wants {}",
+                        scopes.join(" ")
+                    ),
+                },
+            ),
             429 => (
                 ToolErrorCode::RateLimited,
                 format!("the upstream asks to slow down (429){snippet}"),
@@ -145,6 +162,9 @@ impl Failures<'_> {
                 .map(|(n, v)| (n, Value::String(v)))
                 .collect(),
         );
+        if code == ToolErrorCode::InsufficientScope && !scopes.is_empty() {
+            details.insert("scopes".to_owned(), scopes.into());
+        }
         details.extend(retry_after.map(|v| ("retryAfter".to_owned(), v)));
         let mut error = self
             .error(code, text)
@@ -164,11 +184,16 @@ fn seconds(text: &str) -> Value {
 }
 
 /// An error's body: data where it is small, else its beginning with a mark.
-fn shown(headers: &[(String, String)], body: &[u8], complete: bool, masks: &Masks) -> Value {
+pub(crate) fn shown(
+    headers: &[(String, String)],
+    body: &[u8],
+    complete: bool,
+    masks: &Masks,
+) -> Value {
     // Before the cut: half a secret would not be found any more.
     let text = || String::from_utf8_lossy(&masks.bytes(body)).into_owned();
     if complete && body.len() <= BODY_BYTES_SHOWN {
-        return answer::decode(headers, body, masks).unwrap_or_else(|_| text().into());
+        return answer::decode(headers, body, "", masks).unwrap_or_else(|_| text().into());
     }
     let mut kept = text();
     let end = (0..=BODY_BYTES_SHOWN.min(kept.len()))
@@ -186,10 +211,13 @@ fn shown(headers: &[(String, String)], body: &[u8], complete: bool, masks: &Mask
 /// What an error says in the fields that APIs commonly say it in.
 fn own_sentence(body: &Value) -> Option<&str> {
     const KEYS: [&str; 5] = ["message", "detail", "error_description", "error", "title"];
-    KEYS.iter().find_map(|key| {
-        let found = body.get(*key)?;
-        found.as_str().or_else(|| found.get("message")?.as_str())
-    })
+    let listed = || body.pointer("/errors/0/message")?.as_str();
+    KEYS.iter()
+        .find_map(|key| {
+            let found = body.get(*key)?;
+            found.as_str().or_else(|| found.get("message")?.as_str())
+        })
+        .or_else(listed)
 }
 
 /// The beginning of the body for the message: an error's own sentence, if it has one.

@@ -20,6 +20,9 @@ pub(crate) struct Operation {
     pub(crate) parameters: Vec<Parameter>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) body: Option<Body>,
+    /// Other forms of it, chosen by the arguments that only they take.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) other_bodies: Vec<Body>,
     /// The `Accept` header.
     pub(crate) accept: String,
     /// Whether the description says that doing it twice does what doing it once does.
@@ -38,6 +41,8 @@ pub(crate) enum Location {
     Query,
     Header,
     Cookie,
+    /// The whole query (OpenAPI 3.2).
+    Querystring,
 }
 
 impl Location {
@@ -47,17 +52,24 @@ impl Location {
             Self::Query => "query",
             Self::Header => "header",
             Self::Cookie => "cookie",
+            Self::Querystring => "querystring",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Path, Self::Query, Self::Header, Self::Cookie]
-            .into_iter()
-            .find(|l| l.as_str() == text)
+        [
+            Self::Path,
+            Self::Query,
+            Self::Header,
+            Self::Cookie,
+            Self::Querystring,
+        ]
+        .into_iter()
+        .find(|l| l.as_str() == text)
     }
 }
 
-/// How a value becomes text (OpenAPI 3.1, "Style Values").
+/// How a value becomes text (OpenAPI 3.2, "Style Values").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Style {
@@ -68,6 +80,10 @@ pub(crate) enum Style {
     SpaceDelimited,
     PipeDelimited,
     DeepObject,
+    /// Pairs as a cookie has them, nothing encoded.
+    Cookie,
+    /// Not a style of OpenAPI's: `tsv` of Swagger 2.0.
+    TabDelimited,
     /// Not a style of OpenAPI's: the parameter has `content` and is sent as JSON text.
     Json,
 }
@@ -82,6 +98,8 @@ impl Style {
             "spaceDelimited" => Self::SpaceDelimited,
             "pipeDelimited" => Self::PipeDelimited,
             "deepObject" => Self::DeepObject,
+            "cookie" => Self::Cookie,
+            "tabDelimited" => Self::TabDelimited,
             _ => return None,
         })
     }
@@ -110,6 +128,8 @@ pub(crate) enum BodyKind {
     Json,
     Form,
     Multipart,
+    /// One JSON value a line.
+    Lines,
     Text,
     Binary,
 }
@@ -130,6 +150,9 @@ pub(crate) enum BodyShape {
         /// Whether arguments that nothing else claims are fields too.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         open: bool,
+        /// The argument that holds an object whose fields are fields too.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rest: Option<String>,
     },
 }
 
@@ -138,10 +161,19 @@ pub(crate) enum BodyShape {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Body {
     pub(crate) media_type: String,
+    /// Other media types that bytes may be of; a file says which.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) also: Vec<String>,
     pub(crate) kind: BodyKind,
     pub(crate) shape: BodyShape,
     /// Whether a body is sent even when none of its fields is given.
     pub(crate) required: bool,
+    /// The arguments without which it is not whole, where there are other forms.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) needs: Vec<String>,
+    /// The part of a multipart body that holds all fields but files, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) json_part: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub(crate) encoding: BTreeMap<String, Encoding>,
 }
@@ -156,4 +188,6 @@ pub(crate) struct Encoding {
     pub(crate) style: Option<Style>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) explode: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) allow_reserved: bool,
 }

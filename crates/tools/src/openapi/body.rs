@@ -1,39 +1,52 @@
-//! The request body of one operation: which media type, and which arguments it is made of.
+//! The request body of one operation: its forms, and which arguments each is made of.
 //!
-//! An object's fields become arguments of their own; anything else becomes `body`. One media type
-//! is chosen at import, so that a reviewer sees one form of the bytes.
+//! An object's fields become arguments of their own; anything else becomes `body`. JSON comes
+//! before forms before multipart before lines before text before bytes. Another form is kept where
+//! it takes what the first cannot (files, bytes, other fields); then the arguments of a call choose
+//! the form, so that one call has one form of the bytes.
+
+mod fields;
+pub(crate) mod media;
 
 use super::Warnings;
 use super::binding::{Body, BodyKind, BodyShape, Encoding, Style};
 use super::keywords;
 use super::operation::{Arguments, origin};
-use super::schema::Schemas;
-use serde_json::{Map, Value, json};
+use super::schema::{ANY, Schemas};
+use fields::{Fields, takes_files};
+pub(crate) use media::{FORMS, is_json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How deep `allOf` and references are looked into for an object's fields.
-const FLATTEN_DEPTH_MAX: usize = 16;
+/// Most forms of one body.
+const FORMS_MAX: usize = 4;
 
 /// How deep files are looked for inside one field: a list of one of several forms.
 const PART_DEPTH_MAX: usize = 3;
 
-/// Reads a request body and adds its arguments.
-pub(crate) fn read(
-    declaration: &Value,
-    schemas: &mut Schemas<'_>,
+/// One media type that an operation takes.
+struct Media<'d> {
+    media_type: &'d str,
+    kind: BodyKind,
+    declared: &'d Value,
+    schema: &'d Value,
+    /// Present where it is an object that is spread.
+    fields: Option<Fields<'d>>,
+}
+
+/// Reads a request body and adds its arguments. The first form is the preferred one.
+pub(crate) fn read<'d>(
+    declaration: &'d Value,
+    schemas: &mut Schemas<'d>,
     arguments: &mut Arguments,
     warnings: &mut Warnings,
-) -> Result<Option<Body>, String> {
+) -> Result<Vec<Body>, String> {
     let declaration = schemas.document().resolve(declaration)?;
-    let Some(content) = declaration.get("content").and_then(Value::as_object) else {
-        return Ok(None);
-    };
-    let Some((media_type, media)) = preferred(content, schemas) else {
-        return Ok(None);
-    };
-    let kind = kind(media_type);
-    let any = Value::Bool(true);
-    let raw = media.get("schema").unwrap_or(&any);
+    let mut offered = offered(declaration, schemas)?;
+    if offered.is_empty() {
+        return Ok(Vec::new());
+    }
+    let first = offered.remove(preferred(&offered, schemas));
     let description = declaration
         .get("description")
         .and_then(Value::as_str)
@@ -41,244 +54,322 @@ pub(crate) fn read(
     let description = keywords::described(description, 300, warnings);
     // Most descriptions leave `required` out and mean it; only an explicit `false` is believed.
     let demanded = declaration.get("required").and_then(Value::as_bool);
-    let fields = match kind {
-        BodyKind::Json | BodyKind::Form | BodyKind::Multipart => fields(raw, schemas)?,
-        BodyKind::Text | BodyKind::Binary => None,
+    let mut forms = Forms {
+        schemas,
+        arguments,
+        demanded,
+        known: BTreeMap::new(),
+        required: Vec::new(),
+        bodies: Vec::new(),
     };
-    let (shape, required) = match fields {
-        Some(fields) => {
-            let needed = demanded.unwrap_or(!fields.required.is_empty());
-            (spread(fields, kind, needed, schemas, arguments), needed)
+    forms.first(&first, &offered, &description);
+    for other in &offered {
+        if forms.bodies.len() < FORMS_MAX {
+            forms.other(&first, other)?;
         }
-        None => {
-            let required = demanded.unwrap_or(false);
-            let mut schema = whole(raw, kind, media_type, schemas);
-            if !description.is_empty() {
-                schema["description"] = description.into();
-            }
-            (
-                BodyShape::Whole(arguments.add(origin(None), "body", schema, required)),
-                required,
-            )
-        }
-    };
-    let encoding = encodings(media.get("encoding"));
-    Ok(Some(Body {
-        media_type: media_type.to_owned(),
-        kind,
-        shape,
+    }
+    let Forms {
         required,
-        encoding,
-    }))
-}
-
-/// JSON before forms before multipart before text before bytes. Multipart goes first where JSON is
-/// offered for a schema with files in it: JSON cannot carry their bytes.
-fn preferred<'c>(
-    content: &'c Map<String, Value>,
-    schemas: &Schemas<'_>,
-) -> Option<(&'c str, &'c Value)> {
-    let (media_type, media) = content.iter().min_by_key(|(m, _)| (kind(m), m.len()))?;
-    let multipart = content.iter().find(|(m, _)| kind(m) == BodyKind::Multipart);
-    let with_files = || {
-        let fields = fields(media.get("schema")?, schemas).ok()??;
-        fields
-            .properties
-            .iter()
-            .any(|(_, p)| takes_files(p, schemas))
-            .then_some(())
-    };
-    let chosen = match multipart {
-        Some(multipart) if kind(media_type) == BodyKind::Json && with_files().is_some() => {
-            multipart
+        mut bodies,
+        ..
+    } = forms;
+    arguments.of_forms(&required);
+    if bodies.len() > 1 {
+        for (body, required) in bodies.iter_mut().zip(required) {
+            body.needs = required.into_iter().collect();
         }
-        Some(_) | None => (media_type, media),
+    }
+    Ok(bodies)
+}
+
+/// Every media type, preferred ones first.
+fn offered<'d>(declaration: &'d Value, schemas: &Schemas<'d>) -> Result<Vec<Media<'d>>, String> {
+    let content = declaration.get("content").and_then(Value::as_object);
+    let mut found = Vec::new();
+    for (media_type, declared) in content.into_iter().flatten() {
+        let declared = schemas.document().resolve(declared)?;
+        let kind = media::kind(media_type);
+        let schema = declared.get("schema").unwrap_or(&ANY);
+        let fields = match kind {
+            BodyKind::Json | BodyKind::Form | BodyKind::Multipart => fields::of(schema, schemas)?,
+            BodyKind::Lines | BodyKind::Text | BodyKind::Binary => None,
+        };
+        found.push(Media {
+            media_type,
+            kind,
+            declared,
+            schema,
+            fields,
+        });
+    }
+    found.sort_by_key(|media| (media.kind, media.media_type.len()));
+    Ok(found)
+}
+
+/// The first, or multipart where that offers JSON for a schema with files in it: JSON cannot carry
+/// their bytes.
+fn preferred(offered: &[Media<'_>], schemas: &Schemas<'_>) -> usize {
+    let multipart = offered.iter().position(|m| m.kind == BodyKind::Multipart);
+    let first = &offered[0];
+    let with_files = || {
+        let fields = first.fields.as_ref();
+        fields.is_some_and(|f| f.properties.iter().any(|(_, p)| takes_files(p, schemas)))
     };
-    Some((chosen.0.as_str(), chosen.1))
-}
-
-/// The media type without parameters, in small letters.
-pub(crate) fn essence(media_type: &str) -> String {
-    media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
-}
-
-fn kind(media_type: &str) -> BodyKind {
-    match essence(media_type).as_str() {
-        "application/x-www-form-urlencoded" => BodyKind::Form,
-        "multipart/form-data" => BodyKind::Multipart,
-        // A wildcard accepts JSON like anything else.
-        "application/json" | "text/json" | "*/*" | "application/*" => BodyKind::Json,
-        other if other.ends_with("+json") => BodyKind::Json,
-        other if other.starts_with("multipart/") => BodyKind::Multipart,
-        other if is_text(other) => BodyKind::Text,
-        _ => BodyKind::Binary,
+    match multipart {
+        Some(multipart) if first.kind == BodyKind::Json && with_files() => multipart,
+        Some(_) | None => 0,
     }
 }
 
-/// Whether bytes of a media type are text to a program.
-pub(crate) fn is_text(essence: &str) -> bool {
-    essence.starts_with("text/")
-        || essence.ends_with("+xml")
-        || essence.ends_with("+yaml")
-        || matches!(
-            essence,
-            "application/xml"
-                | "application/yaml"
-                | "application/x-yaml"
-                | "application/javascript"
-                | "application/ecmascript"
-                | "application/graphql"
-                | "application/sdp"
-                | "application/sql"
-                | "application/toml"
-                | "application/x-www-form-urlencoded"
-                | "application/x-ndjson"
-                | "application/jsonl"
-        )
+/// The forms of a body while they are read.
+struct Forms<'a, 'd> {
+    schemas: &'a mut Schemas<'d>,
+    arguments: &'a mut Arguments,
+    demanded: Option<bool>,
+    /// The argument of each field, by its name on the wire.
+    known: BTreeMap<&'d str, String>,
+    /// The arguments that each form needs.
+    required: Vec<BTreeSet<String>>,
+    bodies: Vec<Body>,
+}
+
+impl<'d> Forms<'_, 'd> {
+    fn first(&mut self, media: &Media<'d>, others: &[Media<'d>], description: &str) {
+        if let Some(fields) = &media.fields {
+            self.spread(media, fields, None);
+            return;
+        }
+        let required = self.demanded.unwrap_or(false);
+        let mut schema = whole(media, self.schemas);
+        // Beside other forms of the same text: bytes, told apart by their value.
+        let is_binary = |o: &&Media<'_>| o.kind == BodyKind::Binary;
+        if media.kind == BodyKind::Json && others.iter().any(|o| is_binary(&o)) {
+            schema = json!({ "anyOf": [schema, self.schemas.file()] });
+        }
+        if !description.is_empty() {
+            schema["description"] = description.into();
+        }
+        let arg = self.arguments.add(origin(None), "body", schema, false);
+        let needed = required.then(|| arg.clone()).into_iter().collect();
+        self.push(media, BodyShape::Whole(arg), required, needed);
+    }
+
+    /// Keeps another form, if it takes what those before cannot.
+    fn other(&mut self, first: &Media<'d>, media: &Media<'d>) -> Result<(), String> {
+        if let Some(fields) = &media.fields {
+            let adds = fields.properties.iter().any(|(name, p)| {
+                let is_new = !self.known.contains_key(name);
+                is_new || (media.kind != BodyKind::Json && takes_files(p, self.schemas))
+            });
+            if adds && !self.bodies.iter().any(|b| b.kind == media.kind) {
+                self.spread(media, fields, None);
+            }
+            return Ok(());
+        }
+        let is_binary = |b: &&mut Body| b.kind == BodyKind::Binary;
+        if media.kind == BodyKind::Binary
+            && let Some(same) = self.bodies.iter_mut().find(is_binary)
+        {
+            same.also.push(media.media_type.to_owned());
+            return Ok(());
+        }
+        let whole_before = self.bodies.iter().find_map(|b| match &b.shape {
+            BodyShape::Whole(arg) => Some(arg.clone()),
+            BodyShape::Fields { .. } => None,
+        });
+        match (whole_before, media.kind) {
+            (Some(arg), BodyKind::Multipart) if first.kind == BodyKind::Json => {
+                let fields = fields::partly(media.schema, self.schemas)?;
+                if let Some(fields) = fields.filter(|f| f.opaque) {
+                    self.spread(media, &fields, Some(arg));
+                }
+            }
+            (Some(arg), BodyKind::Binary) if first.kind == BodyKind::Json => {
+                let needed = BTreeSet::from([arg.clone()]);
+                self.push(media, BodyShape::Whole(arg), true, needed);
+            }
+            (Some(_), _) => {}
+            (None, _) if self.is_other(first, media) => {
+                let schema = whole(media, self.schemas);
+                let arg = self.arguments.add(origin(None), "body", schema, false);
+                let needed = BTreeSet::from([arg.clone()]);
+                self.push(media, BodyShape::Whole(arg), true, needed);
+            }
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a form that is not spread says something else than fields that are.
+    fn is_other(&self, first: &Media<'d>, media: &Media<'d>) -> bool {
+        let schema = self.schemas.document().resolve(media.schema);
+        let kind = schema.ok().and_then(|s| s.get("type")?.as_str());
+        match media.kind {
+            BodyKind::Binary | BodyKind::Lines => true,
+            // XML and YAML of the same object are JSON in other words.
+            BodyKind::Text => kind == Some("string"),
+            BodyKind::Json => media.schema != first.schema && kind != Some("object"),
+            BodyKind::Form | BodyKind::Multipart => false,
+        }
+    }
+
+    fn spread(&mut self, media: &Media<'d>, fields: &Fields<'d>, rest: Option<String>) {
+        let is_first = self.bodies.is_empty();
+        let needed = self.demanded.unwrap_or(!fields.required.is_empty());
+        let mut names = Vec::new();
+        let mut renamed = BTreeMap::new();
+        let mut required: BTreeSet<String> = BTreeSet::new();
+        for (name, property) in &fields.properties {
+            if self.schemas.lacks(property) {
+                continue;
+            }
+            let arg = self.field(media, name, property, is_first);
+            if needed && fields.required.contains(name) {
+                required.insert(arg.clone());
+            }
+            if arg == *name {
+                names.push(arg);
+            } else {
+                renamed.insert(arg, (*name).to_owned());
+            }
+        }
+        if let Some(open) = fields.open.filter(|_| is_first) {
+            let schema = self.schemas.convert(open);
+            self.arguments.open(if schema == json!({}) {
+                Value::Bool(true)
+            } else {
+                schema
+            });
+        }
+        required.extend(rest.clone().filter(|_| needed));
+        let shape = BodyShape::Fields {
+            renamed,
+            names,
+            open: fields.open.is_some(),
+            rest,
+        };
+        self.push(media, shape, needed, required);
+    }
+
+    /// The argument of one field: that of an earlier form, which may now be a file too, or a new one.
+    fn field(
+        &mut self,
+        media: &Media<'d>,
+        name: &'d str,
+        property: &'d Value,
+        is_first: bool,
+    ) -> String {
+        let is_form = matches!(media.kind, BodyKind::Multipart | BodyKind::Form);
+        let known = self.known.get(name).cloned();
+        if known.is_some() && !(is_form && takes_files(property, self.schemas)) {
+            return known.unwrap_or_default();
+        }
+        let schema = if is_form {
+            part(property, self.schemas, 0)
+        } else {
+            self.schemas.convert(property)
+        };
+        if let Some(arg) = known {
+            self.arguments.widen(&arg, schema);
+            return arg;
+        }
+        let arg = if is_first {
+            self.arguments.add(origin(None), name, schema, false)
+        } else {
+            self.arguments
+                .add(kind_name(media.kind), name, schema, false)
+        };
+        self.known.insert(name, arg.clone());
+        arg
+    }
+
+    fn push(
+        &mut self,
+        media: &Media<'_>,
+        shape: BodyShape,
+        required: bool,
+        needed: BTreeSet<String>,
+    ) {
+        self.required.push(needed);
+        self.bodies.push(Body {
+            json_part: self.json_part(media),
+            media_type: media.media_type.to_owned(),
+            also: Vec::new(),
+            needs: Vec::new(),
+            kind: media.kind,
+            shape,
+            required,
+            encoding: encodings(media.declared.get("encoding")),
+        });
+    }
+
+    /// Fields called `files[0]`, `files[1]` … beside a JSON form: the convention of Discord and of
+    /// those that follow it, where everything else is one part of JSON. Descriptions do not say so.
+    fn json_part(&self, media: &Media<'_>) -> Option<String> {
+        let beside_json = self
+            .bodies
+            .first()
+            .is_some_and(|b| b.kind == BodyKind::Json);
+        let numbered = |name: &&&str| {
+            let number = name
+                .strip_prefix("files[")
+                .and_then(|n| n.strip_suffix(']'));
+            number.is_some_and(|n| n.parse::<u32>().is_ok())
+        };
+        let fields = media.fields.as_ref()?;
+        let names: Vec<&str> = fields.properties.iter().map(|(n, _)| *n).collect();
+        let fits = beside_json
+            && media.kind == BodyKind::Multipart
+            && names.iter().any(|n| numbered(&n))
+            && !names.contains(&PAYLOAD_JSON);
+        fits.then(|| PAYLOAD_JSON.to_owned())
+    }
+}
+
+const PAYLOAD_JSON: &str = "payload_json";
+
+/// What a colliding argument of another form is called after.
+fn kind_name(kind: BodyKind) -> &'static str {
+    match kind {
+        BodyKind::Json | BodyKind::Lines | BodyKind::Text | BodyKind::Binary => origin(None),
+        BodyKind::Form | BodyKind::Multipart => "form",
+    }
 }
 
 /// The argument of a body that is not spread.
-fn whole(raw: &Value, kind: BodyKind, media_type: &str, schemas: &mut Schemas<'_>) -> Value {
-    match kind {
-        BodyKind::Json => schemas.convert(raw),
-        BodyKind::Form | BodyKind::Multipart => part(raw, schemas, 0),
+fn whole<'d>(media: &Media<'d>, schemas: &mut Schemas<'d>) -> Value {
+    match media.kind {
+        BodyKind::Json => schemas.convert(media.schema),
+        BodyKind::Form | BodyKind::Multipart => part(media.schema, schemas, 0),
+        BodyKind::Lines => lines(media, schemas),
         BodyKind::Text => {
-            json!({ "type": "string", "description": format!("Text of type {}.", essence(media_type)) })
+            let essence = media::essence(media.media_type);
+            json!({ "type": "string", "description": format!("Text of type {essence}.") })
         }
         BodyKind::Binary => schemas.file(),
     }
 }
 
-#[derive(Default)]
-struct Fields<'a> {
-    properties: Vec<(&'a str, &'a Value)>,
-    required: BTreeSet<&'a str>,
-    open: Option<&'a Value>,
-}
-
-/// The fields of an object schema, through references and `allOf`; none if it is anything else.
-fn fields<'d>(raw: &'d Value, schemas: &Schemas<'d>) -> Result<Option<Fields<'d>>, String> {
-    let mut found = Fields::default();
-    let flat = gather(raw, schemas, &mut found, 0)?;
-    Ok((flat && !found.properties.is_empty()).then_some(found))
-}
-
-fn gather<'d>(
-    raw: &'d Value,
-    schemas: &Schemas<'d>,
-    found: &mut Fields<'d>,
-    depth: usize,
-) -> Result<bool, String> {
-    let schema = schemas.document().resolve(raw)?;
-    let is_object = match schema.get("type") {
-        Some(Value::String(kind)) => kind == "object",
-        Some(Value::Array(kinds)) => kinds.iter().any(|k| k == "object"),
-        Some(_) | None => true,
-    };
-    if !is_object || depth > FLATTEN_DEPTH_MAX {
-        return Ok(false);
+/// A list of values, one a line. Some descriptions give the schema of the list, others that of one
+/// line, others say that it is text.
+fn lines<'d>(media: &Media<'d>, schemas: &mut Schemas<'d>) -> Value {
+    if let Some(item) = media.declared.get("itemSchema") {
+        return json!({ "type": "array", "items": schemas.convert(item) });
     }
-    for key in ["oneOf", "anyOf"] {
-        for branch in schema
-            .get(key)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            // Branches that only say which fields are required together do not stop spreading.
-            let harmless = branch.as_object().is_some_and(|b| {
-                b.keys()
-                    .all(|k| matches!(k.as_str(), "required" | "not" | "title" | "description"))
-            });
-            if !harmless {
-                return Ok(false);
-            }
-        }
-    }
-    for inner in schema
-        .get("allOf")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        if !gather(inner, schemas, found, depth + 1)? {
-            return Ok(false);
-        }
-    }
-    for (name, property) in schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        found.properties.retain(|(n, _)| n != name);
-        found.properties.push((name, property));
-    }
-    let required = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    found.required.extend(required.filter_map(Value::as_str));
-    if let Some(open @ (Value::Bool(true) | Value::Object(_))) = schema.get("additionalProperties")
-    {
-        found.open = Some(open);
-    }
-    Ok(true)
-}
-
-fn spread(
-    fields: Fields<'_>,
-    kind: BodyKind,
-    needed: bool,
-    schemas: &mut Schemas<'_>,
-    arguments: &mut Arguments,
-) -> BodyShape {
-    let mut names = Vec::new();
-    let mut renamed = BTreeMap::new();
-    for (name, property) in fields.properties {
-        let read_only = schemas.document().resolve(property).is_ok_and(|p| {
-            [p, property]
-                .iter()
-                .any(|p| p.get("readOnly") == Some(&Value::Bool(true)))
-        });
-        if read_only {
-            continue;
-        }
-        let schema = match kind {
-            BodyKind::Multipart | BodyKind::Form => part(property, schemas, 0),
-            BodyKind::Json | BodyKind::Text | BodyKind::Binary => schemas.convert(property),
-        };
-        let required = needed && fields.required.contains(name);
-        let arg = arguments.add(origin(None), name, schema, required);
-        if arg == name {
-            names.push(arg);
-        } else {
-            renamed.insert(arg, name.to_owned());
-        }
-    }
-    if let Some(open) = fields.open {
-        let schema = schemas.convert(open);
-        arguments.open(if schema == json!({}) {
-            Value::Bool(true)
-        } else {
-            schema
-        });
-    }
-    BodyShape::Fields {
-        renamed,
-        names,
-        open: fields.open.is_some(),
+    let schema = schemas.document().resolve(media.schema);
+    let kind = schema.ok().and_then(|s| s.get("type")?.as_str());
+    match kind {
+        Some("array") => schemas.convert(media.schema),
+        Some("object") => json!({ "type": "array", "items": schemas.convert(media.schema) }),
+        Some(_) | None => json!({
+            "type": ["array", "string"],
+            "description": "One JSON value a line: a list of them, or the text.",
+        }),
     }
 }
 
 /// The schema of one part of a form: binary text becomes a file value.
-fn part(raw: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
+fn part<'d>(raw: &'d Value, schemas: &mut Schemas<'d>, depth: usize) -> Value {
     let document = schemas.document();
     let Ok(resolved) = document.resolve(raw) else {
         return schemas.convert(raw);
@@ -289,7 +380,7 @@ fn part(raw: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
         }
         schema
     };
-    if is_binary(resolved) {
+    if fields::is_file(resolved) {
         return described(schemas.file());
     }
     if depth >= PART_DEPTH_MAX || !takes_files(resolved, schemas) {
@@ -304,54 +395,8 @@ fn part(raw: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
         }
         return described(schema);
     }
-    let branches = alternatives(resolved).map(|b| part(b, schemas, depth + 1));
+    let branches = fields::alternatives(resolved).map(|b| part(b, schemas, depth + 1));
     described(json!({ "anyOf": branches.collect::<Vec<_>>() }))
-}
-
-fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    ["anyOf", "oneOf"]
-        .into_iter()
-        .filter_map(|k| schema.get(k)?.as_array())
-        .flatten()
-}
-
-/// Whether a field can hold a file: itself, as an item of a list or as one of its forms. Each
-/// schema is looked at once, whatever refers to it.
-fn takes_files(raw: &Value, schemas: &Schemas<'_>) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut stack = vec![raw];
-    while let Some(at) = stack.pop() {
-        let Ok(schema) = schemas.document().resolve(at) else {
-            continue;
-        };
-        if !seen.insert(std::ptr::from_ref(schema)) {
-            continue;
-        }
-        if is_binary(schema) {
-            return true;
-        }
-        stack.extend(schema.get("items"));
-        stack.extend(alternatives(schema));
-    }
-    false
-}
-
-fn is_binary(schema: &Value) -> bool {
-    let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
-    match text("type") {
-        "file" => true,
-        "string" => {
-            text("format") == "binary"
-                || text("contentEncoding") == "binary"
-                || (text("contentMediaType") == "application/octet-stream"
-                    && text("contentEncoding").is_empty())
-        }
-        "" => {
-            text("contentMediaType") == "application/octet-stream"
-                && text("contentEncoding").is_empty()
-        }
-        _ => false,
-    }
 }
 
 fn encodings(declared: Option<&Value>) -> BTreeMap<String, Encoding> {
@@ -365,6 +410,7 @@ fn encodings(declared: Option<&Value>) -> BTreeMap<String, Encoding> {
                 .map(|t| t.trim().to_owned()),
             style: text("style").and_then(Style::parse),
             explode: encoding.get("explode").and_then(Value::as_bool),
+            allow_reserved: encoding.get("allowReserved") == Some(&Value::Bool(true)),
         };
         if read != Encoding::default() {
             found.insert(name.clone(), read);

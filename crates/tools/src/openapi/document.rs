@@ -1,8 +1,11 @@
 //! The text of a description, as JSON: JSON or YAML, with errors that name line and column.
 //!
 //! YAML keys that are numbers or booleans (status codes, mostly) become text; of two equal keys
-//! the later one counts, in both formats. Nothing outside the text is looked at.
+//! the later one counts, in both formats; a number beyond what a double holds is kept as text.
+//! Nothing outside the text is looked at.
 
+use super::external::Others;
+use super::{Warnings, swagger};
 use crate::error::ImportError;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -19,10 +22,27 @@ pub(crate) struct Document {
     pub(crate) root: Value,
     /// As declared, such as `3.0.3`.
     pub(crate) version: String,
+    /// Whether anything in it may be `readOnly` or `writeOnly`.
+    pub(crate) has_directions: bool,
+}
+
+/// Whether a text has the words of [`Document::has_directions`].
+pub(crate) fn speaks_of_directions(text: &[u8]) -> bool {
+    let has = |word: &str| memchr::memmem::find(text, word.as_bytes()).is_some();
+    has("readOnly") || has("writeOnly")
+}
+
+/// Reads JSON or YAML, whatever it describes.
+pub(crate) fn read_any(bytes: &[u8]) -> Result<Value, ImportError> {
+    read(utf8(bytes)?)
 }
 
 impl Document {
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
+    /// Reads the text and notes which other documents it needs; `location` is where it came from.
+    pub(crate) fn read(
+        bytes: &[u8],
+        location: Option<&str>,
+    ) -> Result<(Self, Others), ImportError> {
         if bytes.len() > DOCUMENT_BYTES_MAX {
             return Err(ImportError::TooLarge {
                 bytes: bytes.len(),
@@ -32,7 +52,22 @@ impl Document {
         let text = utf8(bytes)?;
         let root = read(text)?;
         let version = version(&root, text)?;
-        Ok(Self { root, version })
+        let others = Others::of(&root, text, location);
+        let document = Self {
+            root,
+            version,
+            has_directions: speaks_of_directions(bytes),
+        };
+        Ok((document, others))
+    }
+
+    /// Puts the documents together that it consists of, in the form of OpenAPI 3.
+    pub(crate) fn complete(&mut self, others: Others, warnings: &mut Warnings) {
+        self.has_directions |= others.has_directions;
+        others.bundle(&mut self.root, warnings);
+        if self.is_2_0() {
+            swagger::upgrade(self);
+        }
     }
 
     pub(crate) fn title(&self) -> String {
@@ -49,8 +84,13 @@ impl Document {
         }
     }
 
-    pub(crate) fn is_3_0(&self) -> bool {
-        self.version.starts_with("3.0")
+    fn is_2_0(&self) -> bool {
+        self.version.starts_with('2')
+    }
+
+    /// Whether what stands beside `$ref` in a schema counts for nothing.
+    pub(crate) fn ignores_siblings(&self) -> bool {
+        self.version.starts_with("3.0") || self.is_2_0()
     }
 
     /// The value itself, or what its `$ref` leads to within this document.
@@ -81,7 +121,7 @@ impl Document {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
     }
@@ -163,22 +203,27 @@ fn version(root: &Value, text: &str) -> Result<String, ImportError> {
         });
     };
     if let Some(swagger) = object.get("swagger") {
-        return Err(ImportError::Version {
-            found: format!("Swagger {}", plain(swagger)),
-        });
+        return match plain(swagger) {
+            two if two == "2" || two.starts_with("2.") => Ok(two),
+            other => Err(ImportError::Version {
+                found: format!("Swagger {other}"),
+            }),
+        };
     }
     let Some(declared) = object.get("openapi") else {
         let keys: Vec<&str> = object.keys().take(5).map(String::as_str).collect();
         return Err(ImportError::NotOpenApi {
             found: format!(
-                "an object without `openapi` (its keys begin with: {})",
+                "an object without `openapi` or `swagger` (its keys begin with: {})",
                 keys.join(", ")
             ),
         });
     };
     let version = plain(declared);
-    let known = version.starts_with("3.0") || version.starts_with("3.1");
-    if known {
+    if ["3.0", "3.1", "3.2"]
+        .iter()
+        .any(|known| version.starts_with(known))
+    {
         Ok(version)
     } else {
         Err(ImportError::Version { found: version })
@@ -217,9 +262,46 @@ impl<'de> Deserialize<'de> for Loose {
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(LooseVisitor)
-            .map(|v| Key(plain(&v)))
+        deserializer.deserialize_any(KeyVisitor).map(Key)
+    }
+}
+
+/// Text alone, without a value made of it first: a large document has millions of keys.
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key that is text, a number, a boolean or null")
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<String, E> {
+        Ok(v.to_string())
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<String, E> {
+        Ok(v.to_string())
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<String, E> {
+        Ok(v.to_string())
+    }
+
+    fn visit_f64<E>(self, v: f64) -> Result<String, E> {
+        Ok(Number::from_f64(v).map_or_else(|| v.to_string(), |n| n.to_string()))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<String, E> {
+        Ok(v.to_owned())
+    }
+
+    fn visit_string<E>(self, v: String) -> Result<String, E> {
+        Ok(v)
+    }
+
+    fn visit_unit<E>(self) -> Result<String, E> {
+        Ok("null".to_owned())
     }
 }
 
@@ -317,6 +399,16 @@ fn merge(object: &mut Map<String, Value>, from: Value) {
 }
 
 #[cfg(test)]
+impl Document {
+    /// A whole document that needs no other.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ImportError> {
+        let (mut document, others) = Self::read(bytes, None)?;
+        document.complete(others, &mut Warnings::default());
+        Ok(document)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
@@ -345,14 +437,14 @@ mod tests {
                 b"openapi: 3.1.0\npaths:\n  a: [1, 2\nb: 1\n",
                 "broken YAML at line",
             ),
-            (b"swagger: '2.0'\n", "found version Swagger 2.0"),
+            (b"swagger: '1.2'\n", "found version Swagger 1.2"),
             (b"openapi: 4.0.0\n", "found version 4.0.0"),
             (b"<!doctype html>", "found HTML or XML"),
             (b"hello world", "plain text beginning with `hello world`"),
             (b"", "an empty document"),
             (
                 b"{\"items\": []}",
-                "without `openapi` (its keys begin with: items)",
+                "without `openapi` or `swagger` (its keys begin with: items)",
             ),
             (b"\xff\xfea\0", "begins as UTF-16"),
             (b"openapi: \xc3\x28", "byte 9"),

@@ -50,13 +50,13 @@ impl Declared<'_> {
     pub(super) fn key(
         &self,
         parameters: &mut Vec<Parameter>,
-        body: Option<&mut Body>,
+        bodies: &mut [Body],
         arguments: &mut Arguments,
         warnings: &mut Warnings,
     ) -> Option<String> {
         let arg = match self.extension(KEY) {
             Some(named) => {
-                let arg = named_key(named, parameters, body, arguments);
+                let arg = named_key(named, parameters, bodies, arguments);
                 if arg.is_none() {
                     warnings.add(format!(
                         "`{}`: `{KEY}` names no place for a key (`in`: header, query or body, and \
@@ -66,15 +66,18 @@ impl Declared<'_> {
                 }
                 arg?
             }
-            None => found_key(parameters, body)?,
+            None => found_key(parameters, bodies.first())?,
         };
         arguments.fill(&arg, FILLED);
+        bodies
+            .iter_mut()
+            .for_each(|body| body.needs.retain(|need| *need != arg));
         Some(arg)
     }
 }
 
 /// A header or field whose name says what it is.
-fn found_key(parameters: &[Parameter], body: Option<&mut Body>) -> Option<String> {
+fn found_key(parameters: &[Parameter], body: Option<&Body>) -> Option<String> {
     let is_key = |name: &str| {
         let folded = fold_path(name);
         matches!(
@@ -102,7 +105,7 @@ fn found_key(parameters: &[Parameter], body: Option<&mut Body>) -> Option<String
 fn named_key(
     named: &Value,
     parameters: &mut Vec<Parameter>,
-    body: Option<&mut Body>,
+    bodies: &mut [Body],
     arguments: &mut Arguments,
 ) -> Option<String> {
     let name = named.get("name")?.as_str().filter(|n| !n.is_empty())?;
@@ -111,7 +114,7 @@ fn named_key(
         "header" if !is_token(name) || is_reserved(name) => return None,
         "header" => Location::Header,
         "query" => Location::Query,
-        "body" => return in_body(name, body?, arguments, text()),
+        "body" => return in_bodies(name, bodies, arguments, text()),
         _ => return None,
     };
     let same = |p: &&Parameter| p.location == location && p.name.eq_ignore_ascii_case(name);
@@ -124,12 +127,33 @@ fn named_key(
         name: name.to_owned(),
         location,
         style: match location {
-            Location::Query | Location::Cookie => Style::Form,
+            Location::Query | Location::Cookie | Location::Querystring => Style::Form,
             Location::Header | Location::Path => Style::Simple,
         },
         explode: false,
         allow_reserved: false,
     });
+    Some(arg)
+}
+
+/// The key in the first form of the body, and under the same argument in the others that have
+/// fields.
+fn in_bodies(
+    name: &str,
+    bodies: &mut [Body],
+    arguments: &mut Arguments,
+    schema: Value,
+) -> Option<String> {
+    let (first, others) = bodies.split_first_mut()?;
+    let arg = in_body(name, first, arguments, schema)?;
+    for other in others {
+        if let BodyShape::Fields { renamed, names, .. } = &mut other.shape
+            && !names.iter().any(|n| n == name)
+            && !renamed.values().any(|n| n == name)
+        {
+            renamed.insert(arg.clone(), name.to_owned());
+        }
+    }
     Some(arg)
 }
 

@@ -156,7 +156,7 @@ fn capitalized(word: &str) -> String {
 }
 
 /// A path segment that a program can write as `tools.a.b`.
-fn segment(words: &[String]) -> String {
+pub(crate) fn segment(words: &[String]) -> String {
     let name = camel(words);
     match name.chars().next() {
         Some(c) if c.is_ascii_digit() => format!("_{name}"),
@@ -255,13 +255,21 @@ pub(crate) fn type_name(pointer: &str) -> String {
         .split('/')
         .map(|p| p.replace("~1", "/").replace("~0", "~"))
         .collect();
-    let telling = match decoded
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        ["", "components", "schemas", name] => words_kept(name),
+    let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    let telling = match parts.as_slice() {
+        ["", "components", "schemas", name] | ["", "definitions", name] => words_kept(name),
+        // Of another document: its own name for the schema, else that of the document.
+        [
+            "",
+            super::external::BUNDLED,
+            _,
+            ..,
+            "schemas" | "definitions" | "$defs",
+            name,
+        ] => words_kept(name),
+        ["", super::external::BUNDLED, rest @ ..] => {
+            rest.iter().flat_map(|p| words_kept(p)).collect()
+        }
         other => other.iter().skip(2).flat_map(|p| words_kept(p)).collect(),
     };
     let mut name: String = telling.iter().map(|w| capitalized(w)).collect();

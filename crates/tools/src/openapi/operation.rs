@@ -4,19 +4,23 @@
 //! goes on with the next one.
 
 use super::binding::{Location, Operation};
+use super::closure::Closure;
+use super::direction::Direction;
 use super::document::Document;
 use super::keywords;
 use super::names;
-use super::schema::{Schemas, TypeNames};
-use super::{Closure, ImportOptions, Warnings, body, idempotency, parameters, responses, servers};
+use super::schema::Schemas;
+use super::shared::TypeNames;
+use super::{ImportOptions, Warnings, body, idempotency, parameters, responses, servers};
 use domain::tool::{Risk, Tool};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Longest description of a tool, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 600;
 
-const METHODS: [&str; 8] = [
-    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+const METHODS: [&str; 9] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace", "query",
 ];
 
 /// An operation that is read but not yet named.
@@ -66,11 +70,11 @@ impl Draft {
 }
 
 /// Reads every operation; what is broken is left out with a warning.
-pub(crate) fn collect(
-    document: &Document,
+pub(crate) fn collect<'d>(
+    document: &'d Document,
     options: &ImportOptions<'_>,
     base_url: &str,
-    schemas: &mut Schemas<'_>,
+    schemas: &mut Schemas<'d>,
     warnings: &mut Warnings,
 ) -> Vec<Draft> {
     let mut drafts = Vec::new();
@@ -89,10 +93,7 @@ pub(crate) fn collect(
                 continue;
             }
         };
-        for method in METHODS {
-            let Some(operation) = item.get(method) else {
-                continue;
-            };
+        for (method, operation) in operations(template, item, warnings) {
             let place = Place {
                 template,
                 method,
@@ -117,17 +118,42 @@ pub(crate) fn collect(
     drafts
 }
 
-struct Place<'a> {
-    template: &'a str,
-    method: &'a str,
-    item: &'a Map<String, Value>,
-    operation: &'a Value,
+/// The operations of a path by method: those that OpenAPI names, and additional ones (3.2).
+fn operations<'d>(
+    template: &str,
+    item: &'d Map<String, Value>,
+    warnings: &mut Warnings,
+) -> Vec<(&'d str, &'d Value)> {
+    let named = METHODS.iter().filter_map(|m| item.get_key_value(*m));
+    let mut found: Vec<(&str, &Value)> = named.map(|(m, o)| (m.as_str(), o)).collect();
+    let more = item.get("additionalOperations").and_then(Value::as_object);
+    for (method, operation) in more.into_iter().flatten() {
+        let is_token =
+            !method.is_empty() && method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
+        let is_known = found.iter().any(|(m, _)| m.eq_ignore_ascii_case(method));
+        if !is_token || is_known || method.eq_ignore_ascii_case("connect") {
+            let shown: String = method.chars().take(40).collect();
+            warnings.add(format!(
+                "`{shown} {template}` is left out: that method cannot be sent"
+            ));
+        } else {
+            found.push((method, operation));
+        }
+    }
+    found
 }
 
-fn draft(
-    place: &Place<'_>,
+struct Place<'a, 'd> {
+    template: &'a str,
+    method: &'d str,
+    item: &'d Map<String, Value>,
+    operation: &'d Value,
+}
+
+fn draft<'d>(
+    place: &Place<'_, 'd>,
     server: Option<String>,
-    schemas: &mut Schemas<'_>,
+    schemas: &mut Schemas<'d>,
     warnings: &mut Warnings,
 ) -> Result<Draft, String> {
     let Some(operation) = place.operation.as_object() else {
@@ -140,13 +166,15 @@ fn draft(
     let id = operation.get("operationId").and_then(Value::as_str);
     let method = place.method.to_ascii_uppercase();
     let mut arguments = Arguments::default();
+    schemas.going(Direction::Input);
     let lists = [place.item.get("parameters"), operation.get("parameters")];
     let mut parameters =
         parameters::read(lists, place.template, schemas, &mut arguments, warnings)?;
-    let mut body = match operation.get("requestBody") {
+    let mut bodies = match operation.get("requestBody") {
         Some(body) => body::read(body, schemas, &mut arguments, warnings)?,
-        None => None,
+        None => Vec::new(),
     };
+    schemas.going(Direction::Output);
     let (output, accept) = responses::read(operation.get("responses"), schemas);
     let declared = idempotency::Declared {
         extensions: [operation, place.item],
@@ -154,8 +182,9 @@ fn draft(
     };
     let idempotency_key = match method.as_str() {
         "GET" | "HEAD" | "OPTIONS" => None,
-        _ => declared.key(&mut parameters, body.as_mut(), &mut arguments, warnings),
+        _ => declared.key(&mut parameters, &mut bodies, &mut arguments, warnings),
     };
+    let mut bodies = bodies.into_iter();
     let description = description(operation, &method, place.template, warnings);
     Ok(Draft {
         group: names::group(tag),
@@ -181,7 +210,8 @@ fn draft(
             method: method.clone(),
             server,
             parameters,
-            body,
+            body: bodies.next(),
+            other_bodies: bodies.collect(),
             accept,
             idempotent: declared.idempotent(warnings),
             idempotency_key,
@@ -263,6 +293,31 @@ impl Arguments {
             self.required.push(arg.clone());
         }
         arg
+    }
+
+    /// Lets an argument fit another schema too.
+    pub(crate) fn widen(&mut self, arg: &str, schema: Value) {
+        let Some(before) = self.properties.get_mut(arg) else {
+            return;
+        };
+        if *before != schema {
+            let narrow = std::mem::take(before);
+            let description = narrow.get("description").cloned();
+            *before = json!({ "anyOf": [narrow, schema] });
+            if let Some(description) = description {
+                before["description"] = description;
+            }
+        }
+    }
+
+    /// Says which arguments each form of the body needs; those that all of them need are required.
+    pub(crate) fn of_forms(&mut self, forms: &[BTreeSet<String>]) {
+        if let Some((first, others)) = forms.split_first() {
+            let by_all = first
+                .iter()
+                .filter(|arg| others.iter().all(|o| o.contains(*arg)));
+            self.required.extend(by_all.cloned());
+        }
     }
 
     /// Lets an argument be left out, and says why.

@@ -4,10 +4,11 @@
 //! set them.
 
 use super::Warnings;
-use super::binding::{Location, Parameter, Style};
+use super::binding::{BodyKind, Location, Parameter, Style};
+use super::body::media;
 use super::keywords;
 use super::operation::{Arguments, origin};
-use super::schema::Schemas;
+use super::schema::{ANY, Schemas};
 use serde_json::{Map, Value, json};
 
 /// Longest description of an argument, in characters.
@@ -35,17 +36,17 @@ pub(crate) const RESERVED_HEADERS: [&str; 18] = [
     "x-method-override",
 ];
 
-struct Read<'a> {
-    name: &'a str,
+struct Read<'d> {
+    name: &'d str,
     location: Location,
-    declaration: &'a Map<String, Value>,
+    declaration: &'d Map<String, Value>,
 }
 
 /// Reads the parameter lists of the path and of the operation, and adds their arguments.
-pub(crate) fn read(
-    lists: [Option<&Value>; 2],
+pub(crate) fn read<'d>(
+    lists: [Option<&'d Value>; 2],
     template: &str,
-    schemas: &mut Schemas<'_>,
+    schemas: &mut Schemas<'d>,
     arguments: &mut Arguments,
     warnings: &mut Warnings,
 ) -> Result<Vec<Parameter>, String> {
@@ -148,9 +149,9 @@ fn credentials(root: &Value) -> Vec<(Location, &str)> {
         .collect()
 }
 
-fn parameter(
-    read: &Read<'_>,
-    schemas: &mut Schemas<'_>,
+fn parameter<'d>(
+    read: &Read<'d>,
+    schemas: &mut Schemas<'d>,
     arguments: &mut Arguments,
     warnings: &mut Warnings,
 ) -> Result<Parameter, String> {
@@ -159,13 +160,19 @@ fn parameter(
     let content = map
         .get("content")
         .and_then(Value::as_object)
-        .and_then(|c| c.values().next());
+        .and_then(|c| c.iter().next());
     let default = match read.location {
         Location::Path | Location::Header => Style::Simple,
-        Location::Query | Location::Cookie => Style::Form,
+        Location::Query | Location::Cookie | Location::Querystring => Style::Form,
     };
     let style = match (content, map.get("style").and_then(Value::as_str)) {
-        (Some(_), _) => Style::Json,
+        (Some((media_type, _)), _) => match media::kind(media_type) {
+            BodyKind::Form => Style::Form,
+            BodyKind::Text => default,
+            BodyKind::Json | BodyKind::Multipart | BodyKind::Lines | BodyKind::Binary => {
+                Style::Json
+            }
+        },
         (None, None) => default,
         (None, Some(text)) => match Style::parse(text) {
             Some(style) => style,
@@ -177,10 +184,11 @@ fn parameter(
             }
         },
     };
-    let schema = content
-        .and_then(|c| c.get("schema"))
-        .or_else(|| map.get("schema"));
-    let mut schema = schemas.convert(schema.unwrap_or(&Value::Bool(true)));
+    let schema = match content {
+        Some((_, media)) => schemas.document().resolve(media)?.get("schema"),
+        None => map.get("schema"),
+    };
+    let mut schema = schemas.convert(schema.unwrap_or(&ANY));
     let text = map
         .get("description")
         .and_then(Value::as_str)
@@ -201,7 +209,7 @@ fn parameter(
         explode: map
             .get("explode")
             .and_then(Value::as_bool)
-            .unwrap_or(style == Style::Form),
+            .unwrap_or(matches!(style, Style::Form | Style::Cookie)),
         allow_reserved: flag("allowReserved") && read.location == Location::Query,
     })
 }

@@ -3,8 +3,8 @@
 //! Only successful answers count. JSON alone counts where several forms are offered; event streams
 //! and line-delimited JSON are arrays, bytes are file values, no content is `null`.
 
-use super::body::{essence, is_text};
-use super::schema::Schemas;
+use super::body::media::{essence, is_text};
+use super::schema::{ANY, Schemas};
 use serde_json::{Value, json};
 
 /// The forms that an answer's data can take, by media type.
@@ -39,11 +39,11 @@ impl Form {
 }
 
 /// The output schema, if the description says anything, and what to accept.
-pub(crate) fn read(
-    responses: Option<&Value>,
-    schemas: &mut Schemas<'_>,
+pub(crate) fn read<'d>(
+    responses: Option<&'d Value>,
+    schemas: &mut Schemas<'d>,
 ) -> (Option<Value>, String) {
-    let mut answers: Vec<(&String, &Value)> = Vec::new();
+    let mut answers: Vec<(&String, &'d Value)> = Vec::new();
     for (status, response) in responses.and_then(Value::as_object).into_iter().flatten() {
         if let Ok(response) = schemas.document().resolve(response) {
             answers.push((status, response));
@@ -51,7 +51,7 @@ pub(crate) fn read(
     }
     answers.sort_by_key(|(status, _)| *status);
     let successful = |status: &str| status.len() == 3 && status.starts_with('2');
-    let mut chosen: Vec<&Value> = answers
+    let mut chosen: Vec<&'d Value> = answers
         .iter()
         .filter(|(s, _)| successful(s))
         .map(|(_, r)| *r)
@@ -65,7 +65,11 @@ pub(crate) fn read(
     }
     let mut accepted: Vec<String> = Vec::new();
     let mut types: Vec<Value> = Vec::new();
-    for (schema, media_type) in chosen.iter().flat_map(|response| data(response, schemas)) {
+    for (schema, media_type) in chosen
+        .iter()
+        .copied()
+        .flat_map(|response| data(response, schemas))
+    {
         accepted.extend(media_type.filter(|m| m != "*/*"));
         if !types.contains(&schema) {
             types.push(schema);
@@ -91,7 +95,7 @@ pub(crate) fn read(
 
 /// The data of one response and the media types that it comes as: JSON alone where it is offered,
 /// else every form.
-fn data(response: &Value, schemas: &mut Schemas<'_>) -> Vec<(Value, Option<String>)> {
+fn data<'d>(response: &'d Value, schemas: &mut Schemas<'d>) -> Vec<(Value, Option<String>)> {
     let content = response.get("content").and_then(Value::as_object);
     let Some(content) = content.filter(|c| !c.is_empty()) else {
         return vec![(json!({ "type": "null" }), None)];
@@ -103,17 +107,70 @@ fn data(response: &Value, schemas: &mut Schemas<'_>) -> Vec<(Value, Option<Strin
         .filter(|(media_type, _)| !has_json || is_json(media_type))
         .map(|(media_type, media)| {
             let essence = essence(media_type);
-            let declared = media
-                .get("schema")
-                .map_or_else(|| json!({}), |s| schemas.convert(s));
+            let media = schemas.document().resolve(media).unwrap_or(media);
+            let declared = media.get("schema").unwrap_or(&ANY);
             let schema = match Form::of(&essence) {
-                _ if essence.contains('*') => declared,
-                Form::Json => declared,
-                Form::Lines | Form::Events => json!({ "type": "array", "items": declared }),
+                _ if essence.contains('*') => schemas.convert(declared),
+                Form::Json => schemas.convert(declared),
+                Form::Lines => list(item(media, schemas)),
+                Form::Events => list(match media.get("itemSchema") {
+                    Some(event) => event_data(event, schemas, 0),
+                    None => item(media, schemas),
+                }),
                 Form::Text => json!({ "type": "string" }),
                 Form::Bytes => schemas.file(),
             };
             (schema, Some(essence))
         })
         .collect()
+}
+
+fn list(item: Value) -> Value {
+    json!({ "type": "array", "items": item })
+}
+
+/// What one line or event is. `schema` describes the whole of it, by the specification, and one
+/// item of it, by many descriptions.
+fn item<'d>(media: &'d Value, schemas: &mut Schemas<'d>) -> Value {
+    if let Some(item) = media.get("itemSchema") {
+        return schemas.convert(item);
+    }
+    let schema = media.get("schema").unwrap_or(&ANY);
+    let resolved = schemas.document().resolve(schema).unwrap_or(schema);
+    let is_list = resolved.get("type").and_then(Value::as_str) == Some("array");
+    match resolved.get("items").filter(|_| is_list) {
+        Some(items) => schemas.convert(items),
+        None => schemas.convert(schema),
+    }
+}
+
+/// How deep the forms of an event are looked into.
+const EVENT_DEPTH_MAX: usize = 4;
+
+/// What the data of an event is once parsed (OpenAPI 3.2, "Server-Sent Event Streams").
+fn event_data<'d>(event: &'d Value, schemas: &mut Schemas<'d>, depth: usize) -> Value {
+    let event = schemas.document().resolve(event).unwrap_or(event);
+    let forms = ["oneOf", "anyOf", "allOf"].into_iter();
+    let forms = forms.filter_map(|k| event.get(k)?.as_array()).flatten();
+    match event.pointer("/properties/data") {
+        Some(data) => {
+            let data = schemas.document().resolve(data).unwrap_or(data);
+            schemas.convert(data.get("contentSchema").unwrap_or(data))
+        }
+        None if depth < EVENT_DEPTH_MAX => {
+            let mut all: Vec<Value> = Vec::new();
+            for form in forms {
+                let data = event_data(form, schemas, depth + 1);
+                if data != json!({}) && !all.contains(&data) {
+                    all.push(data);
+                }
+            }
+            match all.len() {
+                0 => json!({}),
+                1 => all.remove(0),
+                _ => json!({ "anyOf": all }),
+            }
+        }
+        None => json!({}),
+    }
 }

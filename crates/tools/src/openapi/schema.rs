@@ -1,4 +1,4 @@
-//! Their schemas to ours: OpenAPI 3.0 and 3.1 dialects to plain JSON Schema 2020-12.
+//! Their schemas to ours: the dialects of Swagger and OpenAPI to plain JSON Schema 2020-12.
 //!
 //! Only known keywords pass, and only with sensible values, so that what comes out always
 //! compiles: no `$id`, no remote reference, no pattern that needs backtracking. Shared schemas are
@@ -6,23 +6,23 @@
 //! `oneOf` becomes `anyOf`: descriptions in the wild overlap where they say they do not.
 
 use super::Warnings;
+use super::cycles;
+use super::direction::{Direction, Directional};
 use super::document::Document;
 use super::keywords::{described, file_schema, nullable, numbers, types};
-use super::{cycles, names};
+use super::shared::{AS_ANY, AS_INPUT, FILE, REF_PREFIX, TypeNames};
+use super::subtypes::Subtypes;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Longest description kept on a schema, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 300;
 
-/// Where the shared schema of file values is kept among the pointers; no JSON pointer, so it
-/// cannot collide with one.
-const FILE: &str = "file";
+/// How far `allOf` is followed to see which properties a direction lacks.
+const ABSENT_DEPTH_MAX: usize = 8;
 
-/// The type name of file values; no schema of a document gets it.
-pub(crate) const FILE_TYPE: &str = "FileValue";
-
-const REF_PREFIX: &str = "#/$defs/";
+/// The schema of what nothing is said of.
+pub(crate) static ANY: Value = Value::Bool(true);
 
 /// Shared schemas, gathered while operations are read.
 pub(crate) struct Schemas<'d> {
@@ -32,40 +32,33 @@ pub(crate) struct Schemas<'d> {
     queue: Vec<String>,
     /// The pointer of the schema being converted, for `$recursiveRef`.
     within: Option<String>,
+    /// Where chains of plain references end; none for those that go round in circles.
+    ends: HashMap<String, Option<String>>,
+    directional: Directional,
+    direction: Direction,
+    subtypes: Subtypes,
+    /// Whether what is converted next is part of an `allOf`, where a base means itself.
+    in_all_of: bool,
+    /// Properties that the parts of the `allOf` being converted lack in this direction.
+    absent: Vec<&'d str>,
     patterns: HashMap<String, bool>,
     notes: Warnings,
 }
 
-/// From the pointer of a shared schema to its type name.
-pub(crate) struct TypeNames(BTreeMap<String, String>);
-
-impl TypeNames {
-    /// Puts type names in the place of pointers, everywhere in a schema.
-    pub(crate) fn apply(&self, schema: &mut Value) {
-        match schema {
-            Value::Object(map) => {
-                if let Some(Value::String(reference)) = map.get_mut("$ref")
-                    && let Some(name) = reference
-                        .strip_prefix(REF_PREFIX)
-                        .and_then(|p| self.0.get(p))
-                {
-                    *reference = format!("{REF_PREFIX}{name}");
-                }
-                map.values_mut().for_each(|v| self.apply(v));
-            }
-            Value::Array(items) => items.iter_mut().for_each(|v| self.apply(v)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-}
-
 impl<'d> Schemas<'d> {
     pub(crate) fn new(document: &'d Document) -> Self {
+        let subtypes = Subtypes::of(document);
         Self {
             document,
             wanted: BTreeSet::new(),
             queue: Vec::new(),
             within: None,
+            ends: HashMap::new(),
+            directional: Directional::of(document, &subtypes),
+            direction: Direction::Input,
+            subtypes,
+            in_all_of: false,
+            absent: Vec::new(),
             patterns: HashMap::new(),
             notes: Warnings::default(),
         }
@@ -75,37 +68,78 @@ impl<'d> Schemas<'d> {
         self.document
     }
 
+    /// Which way the values of what is converted next go.
+    pub(crate) fn going(&mut self, direction: Direction) {
+        self.direction = direction;
+    }
+
+    /// Whether a property does not go the way that is converted now.
+    pub(crate) fn lacks(&self, property: &'d Value) -> bool {
+        let key = self.direction.absent();
+        let marked = |p: &Value| p.get(key) == Some(&Value::Bool(true));
+        self.document.has_directions
+            && (marked(property) || self.document.resolve(property).is_ok_and(marked))
+    }
+
+    /// Whether a schema is a reference to a base with subtypes: its fields are not all that a value
+    /// may have.
+    pub(crate) fn has_subtypes(&self, schema: &Value) -> bool {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let target = reference.and_then(|reference| self.document.target(reference));
+        target.is_some_and(|(pointer, _)| self.subtypes.get(&pointer).is_some())
+    }
+
     /// Converts everything that was referred to and names it.
     pub(crate) fn finish(mut self, warnings: &mut Warnings) -> (Map<String, Value>, TypeNames) {
         let mut found: BTreeMap<String, Value> = BTreeMap::new();
         while let Some(pointer) = self.queue.pop() {
-            let schema = if pointer == FILE {
-                file_schema()
-            } else {
-                let document = self.document;
-                let source = document
-                    .root
-                    .pointer(&pointer)
-                    .unwrap_or(&Value::Bool(true));
-                self.within = Some(pointer.clone());
-                self.convert(source)
-            };
+            let schema = self.shared(&pointer);
             found.insert(pointer, schema);
         }
         cycles::break_senseless(&mut found, warnings);
         for note in self.notes.finish() {
             warnings.add(note);
         }
-        let names = TypeNames(type_names(found.keys()));
+        let names = TypeNames::of(found.keys());
         let mut definitions: Vec<(String, Value)> = found
             .into_iter()
             .map(|(pointer, mut schema)| {
                 names.apply(&mut schema);
-                (names.0[&pointer].clone(), schema)
+                (names.name(&pointer), schema)
             })
             .collect();
         definitions.sort_by(|a, b| a.0.cmp(&b.0));
         (definitions.into_iter().collect(), names)
+    }
+
+    /// The schema of what was referred to.
+    fn shared(&mut self, pointer: &str) -> Value {
+        if pointer == FILE {
+            return file_schema();
+        }
+        let (plain, direction) = match pointer.strip_suffix(AS_INPUT) {
+            Some(plain) => (plain, Direction::Input),
+            None => (pointer, Direction::Output),
+        };
+        self.direction = direction;
+        if let Some(base) = plain.strip_suffix(AS_ANY) {
+            let subtypes = self.subtypes.get(base).cloned().unwrap_or_default();
+            let all = subtypes.into_iter().chain(std::iter::once(base.to_owned()));
+            let all: Vec<Value> = all.map(|one| self.directed(one)).collect();
+            return json!({ "anyOf": all });
+        }
+        let document = self.document;
+        self.within = Some(pointer.to_owned());
+        self.convert(document.root.pointer(plain).unwrap_or(&ANY))
+    }
+
+    /// A reference to a shared schema as it is in the direction that is converted now.
+    fn directed(&mut self, mut pointer: String) -> Value {
+        let plain = pointer.trim_end_matches(AS_ANY);
+        if self.direction == Direction::Input && self.directional.contains(plain) {
+            pointer.push(AS_INPUT);
+        }
+        self.reference(pointer)
     }
 
     /// A reference to the shared schema of file values.
@@ -122,7 +156,7 @@ impl<'d> Schemas<'d> {
     }
 
     /// One schema in our dialect. Whatever makes no sense is left out with a note.
-    pub(crate) fn convert(&mut self, schema: &Value) -> Value {
+    pub(crate) fn convert(&mut self, schema: &'d Value) -> Value {
         let map = match schema {
             Value::Object(map) => map,
             Value::Bool(false) => return json!({ "not": {} }),
@@ -134,8 +168,13 @@ impl<'d> Schemas<'d> {
             }
         };
         let mut out = Map::new();
-        self.references(map, &mut out);
-        let only_ref = self.document.is_3_0() && map.contains_key("$ref");
+        let in_all_of = std::mem::take(&mut self.in_all_of);
+        let absent = self.absent.len();
+        if self.document.has_directions && map.contains_key("allOf") {
+            self.note_absent(schema, 0);
+        }
+        self.references(map, in_all_of, &mut out);
+        let only_ref = self.document.ignores_siblings() && map.contains_key("$ref");
         if !only_ref {
             types(map, &mut out);
             numbers(map, &mut out);
@@ -143,14 +182,43 @@ impl<'d> Schemas<'d> {
             self.members(map, &mut out);
             self.combinations(map, &mut out);
         }
+        self.absent.truncate(absent);
         self.annotations(map, &mut out);
-        if map.get("nullable") == Some(&Value::Bool(true)) {
+        if ["nullable", "x-nullable"]
+            .iter()
+            .any(|key| map.get(*key) == Some(&Value::Bool(true)))
+        {
             return nullable(out);
         }
         Value::Object(out)
     }
 
-    fn references(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    /// Remembers which properties the parts of an `allOf` lack in this direction: another part may
+    /// require them.
+    fn note_absent(&mut self, schema: &'d Value, depth: usize) {
+        let Ok(schema) = self.document.resolve(schema) else {
+            return;
+        };
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, property) in properties.into_iter().flatten() {
+            if self.lacks(property) {
+                self.absent.push(name);
+            }
+        }
+        let parts = schema.get("allOf").and_then(Value::as_array);
+        if depth < ABSENT_DEPTH_MAX {
+            for part in parts.into_iter().flatten() {
+                self.note_absent(part, depth + 1);
+            }
+        }
+    }
+
+    fn references(
+        &mut self,
+        map: &'d Map<String, Value>,
+        in_all_of: bool,
+        out: &mut Map<String, Value>,
+    ) {
         let Some(reference) = map.get("$ref").and_then(Value::as_str) else {
             // Both forms of dynamic recursion mean "myself" in every document seen so far.
             let dynamic = map.contains_key("$recursiveRef") || map.contains_key("$dynamicRef");
@@ -159,19 +227,53 @@ impl<'d> Schemas<'d> {
             }
             return;
         };
-        match self.document.target(reference) {
-            Some((pointer, _)) => {
-                if let Value::Object(reference) = self.reference(pointer) {
+        match self.end(reference) {
+            Ok(mut pointer) => {
+                if !in_all_of && self.subtypes.get(&pointer).is_some() {
+                    pointer.push(AS_ANY);
+                }
+                if let Value::Object(reference) = self.directed(pointer) {
                     out.extend(reference);
                 }
             }
-            None => self.notes.add(format!(
-                "the reference `{reference}` leads nowhere; it accepts everything"
+            Err(problem) => self.notes.add(format!(
+                "the reference `{reference}` {problem}; it accepts everything"
             )),
         }
     }
 
-    fn values(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    /// The pointer of the schema that a reference means, through those that are nothing but a
+    /// reference themselves. Each is followed once, so chains may be as long as the document.
+    fn end(&mut self, reference: &str) -> Result<String, &'static str> {
+        const NOWHERE: &str = "leads nowhere";
+        const CIRCLE: &str = "leads round in circles";
+        let document = self.document;
+        let (mut pointer, mut at) = document
+            .target(reference)
+            .filter(|(pointer, _)| !pointer.contains([AS_INPUT, AS_ANY]))
+            .ok_or(NOWHERE)?;
+        let mut way = Vec::new();
+        let end = loop {
+            if let Some(known) = self.ends.get(&pointer) {
+                break known.clone();
+            }
+            let alone = at.as_object().filter(|map| map.len() == 1);
+            let next = alone.and_then(|map| document.target(map.get("$ref")?.as_str()?));
+            let Some(next) = next else {
+                break Some(pointer);
+            };
+            // Until the end is known, whoever comes by again is in a circle.
+            self.ends.insert(pointer.clone(), None);
+            way.push(pointer);
+            (pointer, at) = next;
+        };
+        for passed in way {
+            self.ends.insert(passed, end.clone());
+        }
+        end.ok_or(CIRCLE)
+    }
+
+    fn values(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
         if let Some(values) = map
             .get("enum")
             .and_then(Value::as_array)
@@ -225,16 +327,28 @@ impl<'d> Schemas<'d> {
         fine
     }
 
-    fn members(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    fn members(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
+        // What goes the other way only is no part of the value. What parts of an `allOf` lack, they
+        // lack at this place and not below it.
+        let around = std::mem::take(&mut self.absent);
+        let mut absent: Vec<&str> = around.clone();
         if let Some(properties) = map.get("properties").and_then(Value::as_object) {
-            let converted = properties
-                .iter()
-                .map(|(k, v)| (k.clone(), self.convert(v)))
-                .collect();
+            let mut converted = Map::new();
+            for (name, property) in properties {
+                if self.lacks(property) {
+                    absent.push(name);
+                } else {
+                    converted.insert(name.clone(), self.convert(property));
+                }
+            }
             out.insert("properties".to_owned(), Value::Object(converted));
         }
         if let Some(required) = map.get("required").and_then(Value::as_array) {
-            let names: BTreeSet<&str> = required.iter().filter_map(Value::as_str).collect();
+            let names: BTreeSet<&str> = required
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|name| !absent.contains(name))
+                .collect();
             if !names.is_empty() {
                 out.insert("required".to_owned(), json!(names));
             }
@@ -273,13 +387,14 @@ impl<'d> Schemas<'d> {
                 .filter(|p| !p.is_empty())
                 .map(|p| ("prefixItems".to_owned(), Value::Array(p))),
         );
+        self.absent = around;
     }
 
-    fn all(&mut self, schemas: &[Value]) -> Vec<Value> {
+    fn all(&mut self, schemas: &'d [Value]) -> Vec<Value> {
         schemas.iter().map(|s| self.convert(s)).collect()
     }
 
-    fn combinations(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
+    fn combinations(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
         let mut lists: Vec<Vec<Value>> = Vec::new();
         for key in ["anyOf", "oneOf"] {
             if let Some(branches) = map
@@ -291,7 +406,13 @@ impl<'d> Schemas<'d> {
             }
         }
         let mut all = match map.get("allOf").and_then(Value::as_array) {
-            Some(parts) => self.all(parts),
+            Some(parts) => {
+                let convert = |part| {
+                    self.in_all_of = true;
+                    self.convert(part)
+                };
+                parts.iter().map(convert).collect()
+            }
             None => Vec::new(),
         };
         if lists.len() == 2 {
@@ -321,33 +442,10 @@ impl<'d> Schemas<'d> {
         if let Some(format) = map.get("format").and_then(Value::as_str) {
             out.insert("format".to_owned(), format.into());
         }
-        for key in ["readOnly", "writeOnly", "deprecated"] {
-            if map.get(key) == Some(&Value::Bool(true)) {
-                out.insert(key.to_owned(), true.into());
-            }
+        if map.get("deprecated") == Some(&Value::Bool(true)) {
+            out.insert("deprecated".to_owned(), true.into());
         }
     }
-}
-
-/// Names in order of pointer, so that they do not depend on where a schema is first used.
-fn type_names<'a>(pointers: impl Iterator<Item = &'a String>) -> BTreeMap<String, String> {
-    let mut taken: BTreeSet<String> = [FILE_TYPE.to_owned()].into();
-    let mut named = BTreeMap::new();
-    for pointer in pointers {
-        if pointer == FILE {
-            named.insert(pointer.clone(), FILE_TYPE.to_owned());
-            continue;
-        }
-        let plain = names::type_name(pointer);
-        let mut name = plain.clone();
-        let mut count = 1;
-        while !taken.insert(name.clone()) {
-            count += 1;
-            name = format!("{plain}{count}");
-        }
-        named.insert(pointer.clone(), name);
-    }
-    named
 }
 
 #[cfg(test)]
@@ -359,9 +457,11 @@ mod tests {
             "a.b": {"type": "object", "properties": {"self": {"$ref": "#/components/schemas/a.b"}}},
             "Self": {"$ref": "#/components/schemas/Self"},
             "Opt": {"anyOf": [{"$ref": "#/components/schemas/Opt"}, {"type": "null"}]}}}});
-        let document = Document::parse(document.to_string().as_bytes()).unwrap();
+        let mut document = Document::parse(document.to_string().as_bytes()).unwrap();
+        document.root["x"] = schema.clone();
+        document.has_directions = true;
         let mut schemas = Schemas::new(&document);
-        let mut out = schemas.convert(schema);
+        let mut out = schemas.convert(&document.root["x"]);
         let mut warnings = Warnings::default();
         let (definitions, names) = schemas.finish(&mut warnings);
         names.apply(&mut out);
@@ -427,7 +527,7 @@ mod tests {
             definitions["AB"]["properties"]["self"],
             json!({"$ref": "#/$defs/AB"})
         );
-        assert_eq!(definitions["Self"], json!({}));
+        assert_eq!(out["properties"]["s"], json!({}));
         assert_eq!(definitions["Opt"], json!({"anyOf": [{}, {"type": "null"}]}));
         assert_eq!(warnings.len(), 2, "{warnings:?}");
     }

@@ -1,9 +1,13 @@
-//! Request bodies: JSON, forms, multipart, text and bytes.
+//! Request bodies: JSON, forms, multipart, lines, text and bytes.
 //!
+//! Where an operation takes several forms, the arguments choose: the first that takes all of them.
 //! The multipart boundary is the digest of the parts, so equal arguments give equal bytes.
 
 use super::style;
-use crate::openapi::binding::{Body, BodyKind, BodyShape, Encoding, Location, Parameter, Style};
+use crate::openapi::answer_form::essence;
+use crate::openapi::binding::{
+    Body, BodyKind, BodyShape, Encoding, Location, Operation, Parameter, Style,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -23,10 +27,78 @@ struct File {
 
 type Problem = (String, String);
 
+/// The form of the body that takes every argument given; none where the operation has no body.
+pub(crate) fn choose<'o>(
+    operation: &'o Operation,
+    args: &Map<String, Value>,
+) -> Result<Option<&'o Body>, Problem> {
+    let Some(first) = &operation.body else {
+        return Ok(None);
+    };
+    if operation.other_bodies.is_empty() {
+        return Ok(Some(first));
+    }
+    let is_parameter = |arg: &str| operation.parameters.iter().any(|p| p.arg == arg);
+    let given: Vec<(&String, &Value)> = args.iter().filter(|(arg, _)| !is_parameter(arg)).collect();
+    let all = || std::iter::once(first).chain(&operation.other_bodies);
+    let claimed = |arg: &str| all().any(|body| names(body, arg));
+    let takes = |body: &Body, arg: &str, value: &Value| {
+        let is_open = matches!(&body.shape, BodyShape::Fields { open: true, .. });
+        fits(body, value) && (names(body, arg) || (is_open && !claimed(arg)))
+    };
+    let missing = |body: &'o Body| body.needs.iter().find(|need| !args.contains_key(*need));
+    let fitting = || all().filter(|body| given.iter().all(|(arg, value)| takes(body, arg, value)));
+    if let Some(whole) = fitting().find(|body| missing(body).is_none()) {
+        return Ok(Some(whole));
+    }
+    if let Some((body, need)) = fitting().find_map(|body| Some((body, missing(body)?))) {
+        let problem = format!("is missing: {} needs it", body.media_type);
+        return Err((need.clone(), problem));
+    }
+    let odd = given
+        .iter()
+        .find(|(arg, value)| !takes(first, arg, value))
+        .map_or_else(String::new, |(arg, _)| (*arg).clone());
+    let forms: Vec<&str> = all().map(|body| body.media_type.as_str()).collect();
+    let problem = format!(
+        "cannot be sent together with the other arguments: no form of the body ({}) takes all of them",
+        forms.join(", ")
+    );
+    Err((odd, problem))
+}
+
+/// Whether a form of the body lists an argument.
+fn names(body: &Body, arg: &str) -> bool {
+    match &body.shape {
+        BodyShape::Whole(own) => own == arg,
+        BodyShape::Fields {
+            renamed,
+            names,
+            rest,
+            ..
+        } => {
+            renamed.contains_key(arg)
+                || names.iter().any(|n| n == arg)
+                || rest.as_deref() == Some(arg)
+        }
+    }
+}
+
+/// Whether a kind of body can carry a value: JSON carries no bytes, and bytes nothing else.
+fn fits(body: &Body, value: &Value) -> bool {
+    let is_file = |v: &Value| v.get("$file").is_some();
+    let has_file = is_file(value) || value.as_array().is_some_and(|v| v.iter().any(is_file));
+    match body.kind {
+        BodyKind::Json | BodyKind::Form | BodyKind::Lines | BodyKind::Text => !has_file,
+        BodyKind::Multipart => true,
+        BodyKind::Binary => is_file(value),
+    }
+}
+
 /// Writes a body; none if nothing is to be sent.
 pub(crate) fn write(
     body: &Body,
-    parameters: &[Parameter],
+    operation: &Operation,
     args: &Map<String, Value>,
 ) -> Result<Option<Written>, Problem> {
     match &body.shape {
@@ -38,13 +110,17 @@ pub(crate) fn write(
             renamed,
             names,
             open,
+            rest,
         } => {
             let mut fields = Map::new();
+            if let Some(Value::Object(more)) = rest.as_ref().and_then(|arg| args.get(arg)) {
+                fields.extend(more.iter().map(|(k, v)| (k.clone(), v.clone())));
+            }
             for (arg, value) in args {
                 if let Some(name) = renamed.get(arg) {
                     fields.insert(name.clone(), value.clone());
                 } else if names.contains(arg)
-                    || (*open && !parameters.iter().any(|p| p.arg == *arg))
+                    || (*open && !operation.parameters.iter().any(|p| p.arg == *arg))
                 {
                     fields.insert(arg.clone(), value.clone());
                 }
@@ -67,6 +143,7 @@ fn whole(body: &Body, arg: &str, value: &Value) -> Result<Written, Problem> {
                 .ok_or((arg.to_owned(), problem.to_owned()))?;
             return spread(body, fields);
         }
+        BodyKind::Lines => lines(value).into_bytes(),
         BodyKind::Text => style::scalar(value).into_bytes(),
         BodyKind::Binary => {
             let Some(file) = file(arg, value)? else {
@@ -75,12 +152,8 @@ fn whole(body: &Body, arg: &str, value: &Value) -> Result<Written, Problem> {
                     "must be a file: { $file: { base64 } }".to_owned(),
                 ));
             };
-            let declared = Some(body.media_type.clone()).filter(|m| !m.contains('*'));
-            let content_type = declared
-                .or(file.media_type)
-                .unwrap_or_else(|| OCTETS.to_owned());
             return Ok(Written {
-                content_type,
+                content_type: bytes_type(body, file.media_type),
                 bytes: file.bytes,
             });
         }
@@ -89,6 +162,38 @@ fn whole(body: &Body, arg: &str, value: &Value) -> Result<Written, Problem> {
         content_type: body.media_type.clone(),
         bytes,
     })
+}
+
+/// What bytes are said to be: what their file says, where the operation takes that, else the first
+/// that it takes.
+fn bytes_type(body: &Body, own: Option<String>) -> String {
+    let offered = || std::iter::once(&body.media_type).chain(&body.also);
+    let fits = |own: &String| {
+        let own = essence(own);
+        offered().any(|offered| {
+            let offered = essence(offered);
+            offered == own || offered == "*/*" || {
+                let range = offered.strip_suffix('*').filter(|r| r.ends_with('/'));
+                range.is_some_and(|range| own.starts_with(range))
+            }
+        })
+    };
+    let plain = |text: &String| !text.chars().any(char::is_control);
+    let said = own.filter(plain);
+    said.clone()
+        .filter(fits)
+        .or_else(|| offered().find(|m| !m.contains('*')).cloned())
+        .or(said)
+        .unwrap_or_else(|| OCTETS.to_owned())
+}
+
+/// One JSON value a line; text as it stands.
+fn lines(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(|item| format!("{item}\n")).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => format!("{value}\n"),
+    }
 }
 
 const OCTETS: &str = "application/octet-stream";
@@ -108,7 +213,7 @@ fn json(body: &Body, value: &Value) -> Written {
 
 fn spread(body: &Body, fields: &Map<String, Value>) -> Result<Written, Problem> {
     match body.kind {
-        BodyKind::Json | BodyKind::Text | BodyKind::Binary => {
+        BodyKind::Json | BodyKind::Lines | BodyKind::Text | BodyKind::Binary => {
             Ok(json(body, &Value::Object(fields.clone())))
         }
         BodyKind::Form => {
@@ -132,7 +237,8 @@ fn spread(body: &Body, fields: &Map<String, Value>) -> Result<Written, Problem> 
 /// OpenAPI 3.1.1, "Encoding Object": a style where one is set, else lists as repeated fields and
 /// objects as JSON.
 fn as_parameter(name: &str, value: &Value, encoding: Option<&Encoding>) -> Parameter {
-    let set = encoding.and_then(|e| e.style);
+    let says = |e: &&Encoding| e.explode.is_some() || e.allow_reserved;
+    let set = encoding.and_then(|e| e.style.or_else(|| says(&e).then_some(Style::Form)));
     let style = set.unwrap_or(if value.is_object() {
         Style::Json
     } else {
@@ -147,14 +253,28 @@ fn as_parameter(name: &str, value: &Value, encoding: Option<&Encoding>) -> Param
         location: Location::Query,
         style,
         explode,
-        allow_reserved: false,
+        allow_reserved: encoding.is_some_and(|e| e.allow_reserved),
     }
 }
 
 fn multipart(body: &Body, fields: &Map<String, Value>) -> Result<Written, Problem> {
     let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut fields = fields.clone();
+    if let Some(json_part) = &body.json_part {
+        let (files, rest) = fields
+            .into_iter()
+            .partition(|(_, v)| v.get("$file").is_some());
+        fields = files;
+        parts.push(part(json_part, &Value::Object(rest), None)?);
+    }
     for (name, value) in fields.iter().filter(|(_, v)| !v.is_null()) {
         let encoding = body.encoding.get(name);
+        let in_one = encoding.and_then(|e| e.style.filter(|_| e.explode == Some(false)));
+        if let (Some(style), Value::Array(items)) = (in_one, value) {
+            let list = style::bare_list(style, items).into();
+            parts.push(part(name, &list, encoding)?);
+            continue;
+        }
         let one = std::slice::from_ref(value);
         for item in value.as_array().map_or(one, Vec::as_slice) {
             parts.push(part(name, item, encoding)?);
@@ -175,14 +295,8 @@ fn multipart(body: &Body, fields: &Map<String, Value>) -> Result<Written, Proble
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    let essence = body
-        .media_type
-        .split(';')
-        .next()
-        .unwrap_or("multipart/form-data")
-        .trim();
     Ok(Written {
-        content_type: format!("{essence}; boundary={boundary}"),
+        content_type: format!("{}; boundary={boundary}", essence(&body.media_type)),
         bytes,
     })
 }
@@ -265,9 +379,13 @@ mod tests {
             renamed: BTreeMap::new(),
             names,
             open: false,
+            rest: None,
         };
         Body {
             media_type: media_type.to_owned(),
+            also: Vec::new(),
+            needs: Vec::new(),
+            json_part: None,
             kind,
             shape,
             required: true,
@@ -275,8 +393,13 @@ mod tests {
         }
     }
 
+    fn nothing() -> Operation {
+        let operation = json!({"method": "POST", "path": "/", "accept": ""});
+        serde_json::from_value(operation).unwrap()
+    }
+
     fn text(body: &Body, args: &Value) -> String {
-        let written = write(body, &[], args.as_object().unwrap())
+        let written = write(body, &nothing(), args.as_object().unwrap())
             .unwrap()
             .unwrap();
         String::from_utf8(written.bytes).unwrap()
@@ -310,6 +433,6 @@ mod tests {
             found.contains("name=\"o\"\r\nContent-Type: application/json\r\n\r\n{\"k\":1}\r\n")
         );
         let bad = json!({"f": {"$file": {"base64": "%%"}}});
-        assert!(write(&multi, &[], bad.as_object().unwrap()).is_err());
+        assert!(write(&multi, &nothing(), bad.as_object().unwrap()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Values as text: every parameter style of OpenAPI 3.1 ("Style Values"), on RFC 6570's rules.
+//! Values as text: every parameter style of OpenAPI 3.2 ("Style Values"), on RFC 6570's rules.
 //!
 //! Names and values are percent-encoded down to the unreserved characters of RFC 3986; only the
 //! delimiters of a style stand bare. What a style does not define (nesting) is written as JSON, or
@@ -55,12 +55,89 @@ fn delimiter(style: Style) -> &'static str {
     match style {
         Style::SpaceDelimited => "%20",
         Style::PipeDelimited => "%7C",
+        Style::TabDelimited => "%09",
         Style::Form
         | Style::Simple
         | Style::Label
         | Style::Matrix
         | Style::DeepObject
+        | Style::Cookie
         | Style::Json => ",",
+    }
+}
+
+/// The same where nothing is encoded.
+fn bare_delimiter(style: Style) -> &'static str {
+    match style {
+        Style::SpaceDelimited => " ",
+        Style::PipeDelimited => "|",
+        Style::TabDelimited => "\t",
+        Style::Form
+        | Style::Simple
+        | Style::Label
+        | Style::Matrix
+        | Style::DeepObject
+        | Style::Cookie
+        | Style::Json => ",",
+    }
+}
+
+/// A list as one text, nothing encoded.
+pub(crate) fn bare_list(style: Style, items: &[Value]) -> String {
+    joined(items, scalar, bare_delimiter(style))
+}
+
+/// Pairs as a cookie has them. Nothing is encoded; a semicolon would begin another pair.
+pub(crate) fn cookie(parameter: &Parameter, value: &Value) -> Result<Vec<String>, String> {
+    let pairs_of = match value {
+        _ if parameter.style != Style::Cookie => return Ok(pairs(parameter, value)),
+        Value::Array(items) if parameter.explode => {
+            let all = items
+                .iter()
+                .map(|v| format!("{}={}", parameter.name, scalar(v)));
+            all.collect()
+        }
+        Value::Object(map) if parameter.explode => map
+            .iter()
+            .map(|(k, v)| format!("{k}={}", scalar(v)))
+            .collect(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => vec![format!("{}={}", parameter.name, plain(parameter, value))],
+    };
+    let broken = |pair: &String| pair.contains(';') || pair.chars().any(char::is_control);
+    match pairs_of.iter().any(broken) {
+        true => {
+            Err("must not hold semicolons or control characters: it is part of a cookie".to_owned())
+        }
+        false => Ok(pairs_of),
+    }
+}
+
+/// A whole query: the pairs of a form, or one text of whatever the description says.
+pub(crate) fn whole_query(parameter: &Parameter, value: &Value) -> Vec<String> {
+    match (parameter.style, value) {
+        (Style::Form, Value::Object(map)) => map
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .flat_map(|(name, value)| {
+                let field = Parameter {
+                    name: name.clone(),
+                    style: if value.is_object() {
+                        Style::Json
+                    } else {
+                        Style::Form
+                    },
+                    ..parameter.clone()
+                };
+                pairs(&field, value)
+            })
+            .collect(),
+        (Style::Json, _) => vec![encoded(&value.to_string())],
+        (_, value) => vec![encode(&scalar(value), true)],
     }
 }
 
@@ -115,8 +192,10 @@ pub(crate) fn segment(parameter: &Parameter, value: &Value) -> String {
         | Style::Form
         | Style::SpaceDelimited
         | Style::PipeDelimited
+        | Style::TabDelimited
+        | Style::Cookie
         | Style::DeepObject => match value {
-            Value::Array(items) => joined(items, text, ","),
+            Value::Array(items) => joined(items, text, delimiter(parameter.style)),
             Value::Object(_) => members(value, if explode { "=" } else { "," }, ","),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text(value),
         },
@@ -139,7 +218,7 @@ fn members(value: &Value, between: &str, delimiter: &str) -> String {
 pub(crate) fn plain(parameter: &Parameter, value: &Value) -> String {
     match value {
         _ if parameter.style == Style::Json => value.to_string(),
-        Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join(","),
+        Value::Array(items) => bare_list(parameter.style, items),
         Value::Object(map) => {
             let between = if parameter.explode { "=" } else { "," };
             let all: Vec<String> = map

@@ -3,6 +3,9 @@
 //! English only, as API descriptions are; other letters pass unstemmed.
 
 use rust_stemmers::{Algorithm, Stemmer};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// Words that say nothing about what is wanted.
 const STOP: [&str; 84] = [
@@ -16,7 +19,7 @@ const STOP: [&str; 84] = [
 ];
 
 /// Words that people use for one another when they talk about APIs.
-const SYNONYMS: [&[&str]; 22] = [
+const SYNONYMS: [&[&str]; 36] = [
     &["delete", "remove", "destroy", "drop"],
     &["create", "add", "new", "make", "insert", "open", "generate"],
     &["update", "edit", "modify", "change", "patch", "rename"],
@@ -39,11 +42,25 @@ const SYNONYMS: [&[&str]; 22] = [
     &["mail", "email"],
     &["pay", "payment", "charge"],
     &["merge", "combine", "join"],
+    &["travel", "trip", "vacation", "journey"],
+    &["hotel", "accommodation", "lodging"],
+    &["job", "career", "employment", "vacancy"],
+    &["stock", "share", "finance", "investment", "crypto"],
+    &["currency", "exchange", "convert"],
+    &["buy", "purchase", "order", "shop", "product"],
+    &["price", "cost", "discount", "deal"],
+    &["house", "home", "apartment", "property"],
+    &["food", "recipe", "meal", "diet"],
+    &["course", "class", "lesson", "lecture"],
+    &["paper", "research", "academic", "study"],
+    &["website", "site", "webpage", "page", "web"],
+    &["reminder", "todo", "task", "note"],
+    &["law", "legal", "regulation"],
 ];
 
-/// Splits at everything that is no letter or digit, and where camelCase does; lower case.
-pub(crate) fn split(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
+/// Tells every word of a text in small letters: split at what is no letter or digit, and where
+/// camelCase does.
+pub(crate) fn each(text: &str, told: &mut dyn FnMut(&str)) {
     let mut word = String::new();
     let mut previous: Option<char> = None;
     let mut chars = text.chars().peekable();
@@ -58,35 +75,70 @@ pub(crate) fn split(text: &str) -> Vec<String> {
                     || (p.is_uppercase() && chars.peek().is_some_and(|n| n.is_lowercase()))
             });
         if (begins || !c.is_alphanumeric()) && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
+            told(&word);
+            word.clear();
         }
-        if c.is_alphanumeric() {
+        if c.is_ascii_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
+        } else if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
         }
         previous = Some(c);
     }
     if !word.is_empty() {
-        words.push(word);
+        told(&word);
     }
+}
+
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    each(text, &mut |word| words.push(word.to_owned()));
     words
 }
 
-/// Without stop words, unless nothing else is left.
-pub(crate) fn telling(words: Vec<String>) -> Vec<String> {
-    let kept: Vec<String> = words
-        .iter()
-        .filter(|w| !STOP.contains(&w.as_str()))
-        .cloned()
-        .collect();
+/// The words of a query without those that say nothing, unless nothing else is left.
+pub(crate) fn of_query(text: &str) -> Vec<String> {
+    let words = split(text);
+    let kept: Vec<String> = words.iter().filter(|w| !is_stop(w)).cloned().collect();
     if kept.is_empty() { words } else { kept }
+}
+
+/// Whether a word says nothing about what is wanted.
+pub(crate) fn is_stop(word: &str) -> bool {
+    static STOPS: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP.into_iter().collect());
+    STOPS.contains(word)
+}
+
+/// A description as a person sees it: without unseen characters and comments.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let plain = crate::scan::plain(text);
+    if !plain.contains("<!--") {
+        return plain;
+    }
+    let mut out = String::with_capacity(plain.len());
+    let mut rest = plain.as_ref();
+    while let Some((before, comment)) = rest.split_once("<!--") {
+        out.push_str(before);
+        rest = comment.split_once("-->").map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// A text in two: its first sentence, and the rest.
+pub(crate) fn first_sentence(text: &str) -> (&str, &str) {
+    let end = text
+        .match_indices(['.', '!', '?', '\n'])
+        .map(|(i, _)| i + 1)
+        .find(|i| text[*i..].chars().next().is_none_or(char::is_whitespace));
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// Other words for one.
 pub(crate) fn synonyms(word: &str) -> impl Iterator<Item = &'static str> {
-    let word = word.to_owned();
     SYNONYMS
         .iter()
-        .filter(move |group| group.contains(&word.as_str()))
+        .filter(move |group| group.contains(&word))
         .flat_map(|group| group.iter().copied())
 }
 
@@ -120,6 +172,15 @@ mod tests {
         ] {
             assert_eq!(split(text), expected, "{text}");
         }
-        assert_eq!(telling(split("how to do it")), split("how to do it"));
+        assert_eq!(of_query("how to do it"), split("how to do it"));
+        assert_eq!(of_query("how to merge it"), ["merge"]);
+        assert_eq!(
+            shown("Adds.<!-- spam spam --> Sums.<!-- spam"),
+            "Adds. Sums."
+        );
+        assert_eq!(
+            first_sentence("Adds v1.2 of it. Sums"),
+            ("Adds v1.2 of it.", " Sums")
+        );
     }
 }

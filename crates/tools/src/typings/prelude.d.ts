@@ -11,6 +11,8 @@ interface CallOptional<A, R> {
   (args: A | undefined, options: { meta: true }): Promise<CallMeta<R>>;
   (args?: A, options?: { meta?: false }): Promise<R>;
 }
+type Choosing<A, S, R> = Call<A, R> & Call<A & S, any>;
+type ChoosingOptional<A, S, R> = CallOptional<A, R> & Call<A & S, any>;
 interface ToolSummary {
   path: string;
   source: string;

@@ -102,9 +102,9 @@ pub(crate) fn property_key(name: &str) -> String {
 }
 
 /// A string literal. JSON's is one, except for two line separators that older readers end lines at.
+/// Characters that nobody sees are written out.
 fn quoted(text: &str) -> String {
-    Value::String(text.to_owned())
-        .to_string()
+    crate::scan::escaped(&Value::String(text.to_owned()).to_string())
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")
 }
@@ -300,6 +300,10 @@ impl Writer<'_> {
         let is_required = |name: &str| required.is_some_and(|r| r.iter().any(|n| n == name));
         let mut lines: Vec<(Option<String>, String)> = Vec::new();
         for (name, schema) in properties {
+            if self.budget.is_spent() {
+                lines.push((None, "[key: string]: unknown".to_owned()));
+                return self.laid_out(&lines);
+            }
             self.budget.take(name.len() + 12);
             let mark = if is_required(name) { "" } else { "?" };
             let kind = self.union(schema, depth + 1);
@@ -367,6 +371,7 @@ fn comment(schema: &Value) -> Option<String> {
         .get("default")
         .filter(|d| !d.is_object() && !d.is_array())
     {
+        let default = crate::scan::escaped(&default.to_string());
         text.push_str(&format!(" Default: {default}."));
     }
     let text = text.trim().replace("*/", "* /");

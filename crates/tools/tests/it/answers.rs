@@ -4,6 +4,7 @@ use crate::fixture::{bearer, call, call_with, document, import, source};
 use crate::upstream::{Upstream, answer, ok};
 use domain::source::{ApiKeyLocation, AuthScheme};
 use serde_json::{Value, json};
+use tools::Credentials;
 
 #[tokio::test]
 async fn answers_become_data() {
@@ -154,10 +155,11 @@ async fn connections_are_kept_and_the_admission_must_fit() {
                 a,
                 &source,
                 &prepared,
-                &[],
+                Credentials::default(),
                 100,
             )
             .await
+            .answer
             .unwrap();
     }
     assert_eq!((upstream.seen().len(), upstream.connections()), (5, 1));
@@ -167,10 +169,11 @@ async fn connections_are_kept_and_the_admission_must_fit() {
             a,
             &source,
             &prepared,
-            &[],
+            Credentials::default(),
             100,
         )
         .await
+        .answer
         .unwrap_err();
     assert_eq!(error.code.as_str(), "internal");
     let mut elsewhere = prepared.clone();
@@ -181,10 +184,14 @@ async fn connections_are_kept_and_the_admission_must_fit() {
             a,
             &source,
             &elsewhere,
-            &bearer("token-123"),
+            Credentials {
+                attachments: bearer("token-123"),
+                ..Credentials::default()
+            },
             100,
         )
         .await
+        .answer
         .unwrap_err();
     assert_eq!(error.code.as_str(), "internal");
     assert_eq!(upstream.seen().len(), 5);

@@ -93,7 +93,7 @@ async fn failures_are_told_apart() {
             Some(403),
             None,
             false,
-            "scope=\"write\"",
+            "it wants write",
         ),
         (
             "forbidden",

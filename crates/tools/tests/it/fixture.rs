@@ -3,13 +3,14 @@
 use domain::call::{Admission, Binding};
 use domain::credential::Secret;
 use domain::policy::{Decision, Effect};
-use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
+use domain::source::{AuthScheme, Origin, Source, SourceStatus, Upkeep};
 use domain::tool::{Tool, ToolError};
 use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tools::{
-    Answer, Attachment, Egress, EgressConfig, Import, ImportOptions, Invoker, SourceTools,
+    Answer, Attachment, Credentials, Egress, EgressConfig, Import, ImportOptions, Invoker,
+    SourceTools,
 };
 
 pub(crate) fn options(name: &str) -> ImportOptions<'_> {
@@ -36,7 +37,7 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
     let source = Source {
         id: SourceId::from_bits([7; 16]),
         name: name.to_owned(),
-        kind: SourceKind::OpenApi,
+        kind: import.kind,
         title: import.title,
         origin: Origin::Upload("test.json".to_owned()),
         base_url: import.base_url,
@@ -44,12 +45,14 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
         allow_private: true,
         headers: Vec::new(),
         idempotent: Vec::new(),
+        trust_hints: false,
         status: SourceStatus::Ready,
         tool_count: import.tools.len() as u32,
         warnings: import.warnings,
         document_digest: import.document_digest,
         created_at: Timestamp(0),
         refreshed_at: Timestamp(0),
+        upkeep: Upkeep::default(),
     };
     SourceTools {
         source,
@@ -64,6 +67,7 @@ pub(crate) fn admission(tool: &Tool) -> Admission {
         rule_id: None,
         level: None,
         policy_version: 1,
+        unreviewed: false,
     };
     let binding = Binding {
         task_id: TaskId::from_bits([1; 16]),
@@ -129,7 +133,16 @@ pub(crate) async fn call_with(
     let read = serde_json::from_str(&stored).unwrap();
     assert_eq!(prepared, read);
     let invoker = Invoker::new(Egress::new(limits()));
+    let attachments = attachments.iter().map(|a| Attachment {
+        scheme: a.scheme.clone(),
+        secret: a.secret.clone(),
+    });
+    let credentials = Credentials {
+        attachments: attachments.collect(),
+        ..Credentials::default()
+    };
     invoker
-        .invoke(admission(tool), tool, source, &read, attachments, 1 << 20)
+        .invoke(admission(tool), tool, source, &read, credentials, 1 << 20)
         .await
+        .answer
 }

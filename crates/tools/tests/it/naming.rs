@@ -200,8 +200,13 @@ fn multipart_is_chosen_where_json_cannot_carry_the_files() {
         assert_eq!(imported.tools[0].binding["body"]["mediaType"], expected);
         let file = &imported.tools[0].input_schema["properties"]["file"]["anyOf"];
         let reference = json!({"$ref": "#/$defs/FileValue"});
-        let expected = (expected == "multipart/form-data")
-            .then(|| json!([reference, {"type": "array", "items": reference}]));
-        assert_eq!(file, &expected.unwrap_or_default());
+        assert_eq!(
+            file,
+            &json!([reference, {"type": "array", "items": reference}])
+        );
+        // Beside JSON that has no place for them, files are the other form.
+        let others = &imported.tools[0].binding["other_bodies"][0]["mediaType"];
+        let other = (expected == "application/json").then_some("multipart/form-data");
+        assert_eq!(others.as_str(), other);
     }
 }

@@ -56,7 +56,15 @@ impl Drop for Upstream {
 
 impl Upstream {
     pub(crate) async fn start(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", reply).await
+    }
+
+    /// The same at an address of its own.
+    pub(crate) async fn start_at(
+        at: impl tokio::net::ToSocketAddrs,
+        reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(at).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(Mutex::new(0));

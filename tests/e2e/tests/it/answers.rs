@@ -47,7 +47,7 @@ async fn audited(server: &Server, action: &str) -> usize {
 }
 
 /// Runs SQL behind the server's back.
-fn meddle(server: &Server, sql: &str) {
+pub(crate) fn meddle(server: &Server, sql: &str) {
     match &server.database.url {
         // The driver may not be used on a thread that runs async code.
         Some(url) => std::thread::scope(|threads| {

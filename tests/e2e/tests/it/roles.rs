@@ -30,6 +30,7 @@ enum May {
 const TABLE: &[(&str, May, &str, &str)] = &[
     ("getMe", May::Member, "/me", ""),
     ("getHealth", May::Member, "/health", ""),
+    ("getExample", May::Member, "/example", ""),
     ("listWorkspaces", May::Member, "/workspaces", ""),
     ("createWorkspace", May::Admin, "/workspaces", r#"{"slug":"{slug}"}"#),
     ("getSettings", May::Member, "/workspace/settings", ""),
@@ -104,11 +105,21 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("testCredential", May::Member, "/credentials/{credential}/test", ""),
     ("setCredential", May::Member, "/credentials", r#"{"source":"ledger","value":"x","scope":"personal"}"#),
     ("setCredential", May::Admin, "/credentials", r#"{"source":"ledger","value":"x","scope":"workspace"}"#),
+    ("connectSource", May::Member, "/sources/ledger/connect", r#"{"scope":"personal","clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t"}"#),
+    ("connectSource", May::Admin, "/sources/ledger/connect", r#"{"clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t"}"#),
+    ("connectSource", May::Admin, "/sources/ledger/connect", r#"{"scope":"personal","clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t","allowPrivate":["http://127.0.0.1:9"]}"#),
+    ("getConnect", May::Member, "/connects/{connect}", ""),
+    ("preferCredential", May::Admin, "/credentials/{credential}/prefer", "{}"),
     ("rotateCredential", May::Admin, "/credentials/{credential}/rotate", r#"{"value":"y"}"#),
     ("removeCredential", May::Admin, "/credentials/{credential}", ""),
     ("listSources", May::Member, "/sources", ""),
     ("getSource", May::Member, "/sources/ledger", ""),
+    ("listPresets", May::Member, "/presets", ""),
     ("addSource", May::Admin, "/sources", r#"{"url":"{upstream}/openapi.json","name":"second","allowPrivate":true}"#),
+    ("previewSource", May::Admin, "/sources/preview", r#"{"url":"{upstream}/openapi.json","name":"third","allowPrivate":true}"#),
+    ("getSourceHealth", May::Member, "/sources/ledger/health", ""),
+    ("listUnreviewedTools", May::Member, "/sources/ledger/unreviewed", ""),
+    ("reviewSource", May::NoKey, "/sources/ledger/review", r#"{"all":true,"revision":1}"#),
     ("changeSource", May::Admin, "/sources/ledger", r#"{"enabled":true}"#),
     ("refreshSource", May::Admin, "/sources/ledger/refresh", ""),
     ("removeSource", May::Admin, "/sources/ledger", ""),
@@ -238,7 +249,13 @@ async fn trier(server: &Server, name: &'static str, rank: May) -> Trier {
         "effect": "ask", "level": "personal", "match": { "tools": ["nothing.**"] },
     });
     let rule = person.send(server, "POST", "/policies", Some(&rule)).await;
+    let client = json!({ "scope": "personal", "clientId": "x",
+        "authorizationUrl": "https://as.example/a", "tokenUrl": "https://as.example/t" });
+    let connect = person
+        .send(server, "POST", "/sources/ledger/connect", Some(&client))
+        .await;
     let own = vec![
+        ("connect", text(&connect.body["id"])),
         ("slug", format!("of-{}", name.replace('_', "-"))),
         ("task", done),
         ("handle", handle),

@@ -3,6 +3,7 @@
 //!
 //! The search is proven by markers that are no secret and must be found by the same search.
 
+use crate::authority::Authority;
 use crate::database::Database;
 use crate::server::Server;
 use crate::upstream::{Upstream, fresh_token};
@@ -10,7 +11,7 @@ use base64::Engine as _;
 use serde_json::json;
 use std::path::PathBuf;
 
-on_both_databases!(the_token_is_nowhere);
+on_both_databases!(the_token_is_nowhere, what_was_granted_is_nowhere);
 
 async fn the_token_is_nowhere(database: Database) {
     let mut server = Server::prepare(database);
@@ -80,6 +81,64 @@ async fn the_token_is_nowhere(database: Database) {
         .await;
     assert_eq!(read, 1);
     assert_eq!(holding(&places, upstream.token()).await, NOWHERE);
+}
+
+/// Everything that an authorization server ever gave out: tokens, codes, the client's secret.
+async fn what_was_granted_is_nowhere(database: Database) {
+    let mut server = Server::prepare(database);
+    server.environment = vec![("EXECUTOR_LOG".to_owned(), "trace".to_owned())];
+    server.launch().await;
+    let authority = Authority::start().await;
+    authority.add_to(&server).await;
+    authority.connect(&server).await;
+    authority.expire();
+    let code = "const echo = await tools.things.echo({}); console.log(JSON.stringify(echo));\n\
+                const split = await tools.things.split({}); console.log(JSON.stringify(split));\n\
+                try { await tools.things.never({}) } catch (e) { console.error(e.message) }\n\
+                return { echo, split }";
+    let done = server.run(code).await;
+    assert_eq!(done["status"], "completed", "{done:#}");
+    let mask = "[secret]";
+    assert_eq!(
+        done["result"]["echo"],
+        json!({ "sent": mask, "kept": [mask, mask] }),
+        "what belongs to the credential without being sent is masked, too"
+    );
+    // Of a token in two pieces the larger one is masked, and that it came back is told.
+    assert_eq!(done["result"]["split"]["b"], mask, "{done:#}");
+    let told = server.get("/audit?action=credential.echoed").await;
+    assert!(
+        told["items"].as_array().is_some_and(|i| !i.is_empty()),
+        "{told:#}"
+    );
+    assert_eq!(
+        authority.granted("refresh_token"),
+        1,
+        "the first call renewed it"
+    );
+    for path in ["/credentials", "/audit", "/sources", "/tasks", "/health"] {
+        server.get(path).await;
+    }
+    server
+        .cli(&["credentials", "list", "--json"])
+        .await
+        .exits(0);
+    server.cli(&["doctor"]).await;
+    let marker = fresh_token();
+    server.run(&format!("console.log('{marker}')")).await;
+    let given = authority.book(|b| b.given.clone());
+    assert!(given.len() >= 5, "a secret, a code and two pairs of tokens");
+    let said = server.scratch("said");
+    std::fs::write(&said, server.heard()).expect("the file is written");
+    let mut places = places_of(&server).await;
+    places.push(said);
+    assert!(
+        !holding(&places, &marker).await.is_empty(),
+        "the search finds what is there"
+    );
+    for secret in &given {
+        assert_eq!(holding(&places, secret).await, NOWHERE);
+    }
 }
 
 const NOWHERE: [PathBuf; 0] = [];

@@ -157,6 +157,7 @@ fn body(operation: &Value) -> Option<Value> {
         "editRule" => json!({ "effect": "ask" }),
         "previewApproval" => json!({ "arguments": {} }),
         "moveRule" => json!({ "position": 1 }),
+        "reviewSource" => json!({ "all": true, "revision": 1 }),
         "rotateCredential" => json!({ "value": "x" }),
         _ => json!({}),
     })

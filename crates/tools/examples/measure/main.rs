@@ -1,16 +1,17 @@
-//! Measures importing, searching and calling; prints one line per figure.
+//! Measures importing and calling; prints one line per figure. Search is in `search/main.rs`.
 //!
-//! `cargo run --release -p executor-tools --example measure [DATA]`, where DATA holds `openapi/`
-//! and `search/` (see `shared/data`). The search sets are for tuning: figures for publication must
-//! come from others.
+//! `cargo run --release -p executor-tools --example measure [DATA] [import]`, where DATA holds
+//! `openapi/` and `search/` (see `shared/data`). With `import` only imports, each in a process of its
+//! own: `name;operations;ms;ms on a processor;most MB;MB beside the text;MB of text`. The search sets
+//! are for tuning: figures for publication must come from others.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used)]
 
 use domain::call::{Admission, Binding};
 use domain::credential::Secret;
 use domain::policy::{Decision, Effect};
-use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus};
-use domain::tool::{Risk, Tool};
+use domain::source::{AuthScheme, Origin, Source, SourceKind, SourceStatus, Upkeep};
+use domain::tool::Tool;
 use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -19,17 +20,24 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tools::{
-    Attachment, Catalog, Egress, EgressConfig, ImportOptions, Invoker, Query, SourceTools,
+    Attachment, Catalog, Credentials, Egress, EgressConfig, ImportOptions, Invoker, SourceTools,
 };
+
+mod import;
 
 fn main() {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned();
-    let data = std::env::args().nth(1).unwrap_or(default);
+    let mut arguments = std::env::args().skip(1);
+    let data = arguments.next().unwrap_or(default);
     let data = Path::new(&data);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("import"), None) => return import::all(data),
+        (Some("import"), Some(document)) => return import::one(data, &document),
+        _ => {}
+    }
     for file in ["discord.json", "openai.yaml", "twilio_api_v2010.json"] {
         import(&data.join("openapi").join(file));
     }
-    search(&data.join("search"));
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -71,10 +79,6 @@ async fn calls() {
     source.source.allow_private = true;
     let tool = &source.tools[0];
     let invoker = Invoker::new(Egress::new(EgressConfig::default()));
-    let attachments = [Attachment {
-        scheme: AuthScheme::Bearer,
-        secret: Secret::new("a-token-of-some-length".to_owned()),
-    }];
     let args = json!({"id": "i_1", "page": 2});
     let once = async || {
         tools::check_arguments(tool, &source, &args).unwrap();
@@ -84,10 +88,10 @@ async fn calls() {
             tool,
             &source,
             &prepared,
-            &attachments,
+            credentials(),
             1 << 20,
         );
-        sent.await.unwrap()
+        sent.await.answer.unwrap()
     };
     once().await;
     let begun = Instant::now();
@@ -113,6 +117,7 @@ fn admission(tool: &Tool) -> Admission {
         rule_id: None,
         level: None,
         policy_version: 1,
+        unreviewed: false,
     };
     let binding = Binding {
         task_id: TaskId::from_bits([1; 16]),
@@ -160,12 +165,14 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         allow_private: false,
         headers: Vec::new(),
         idempotent: Vec::new(),
+        trust_hints: false,
         status: SourceStatus::Ready,
         tool_count: tools.len() as u32,
         warnings: Vec::new(),
         document_digest: String::new(),
         created_at: Timestamp(0),
         refreshed_at: Timestamp(0),
+        upkeep: Upkeep::default(),
     };
     SourceTools {
         source,
@@ -174,72 +181,12 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
     }
 }
 
-fn search(data: &Path) {
-    let read = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
-    let described: Value = serde_json::from_str(&read("metatool_tools.json")).unwrap();
-    let tools = described
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, text)| tool(name, text))
-        .collect();
-    let catalog = Catalog::new(vec![Arc::new(source(tools, json!({})))]);
-    let queries = read("metatool_queries.csv");
-    let single: Vec<(String, Vec<String>)> = queries
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.rsplit_once(','))
-        .map(|(query, tool)| (query.trim_matches('"').to_owned(), vec![tool.to_owned()]))
-        .collect();
-    let golden: Value = serde_json::from_str(&read("metatool_multi_golden.json")).unwrap();
-    let several: Vec<(String, Vec<String>)> = golden
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| {
-            let tools = row["tool"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|t| t.as_str().unwrap().to_owned())
-                .collect();
-            (row["query"].as_str().unwrap().to_owned(), tools)
-        })
-        .collect();
-    for (set, rows) in [("MetaTool single", single), ("MetaTool two-tool", several)] {
-        let begun = Instant::now();
-        let mut recall = 0.0;
-        for (query, wanted) in &rows {
-            let query = Query {
-                text: query.clone(),
-                limit: 5,
-                ..Query::default()
-            };
-            let hits = catalog.search(&query, &|_| true).hits;
-            let found = wanted
-                .iter()
-                .filter(|w| hits.iter().any(|h| h.path == format!("s.{w}")))
-                .count();
-            recall += found as f64 / wanted.len() as f64;
-        }
-        let each = begun.elapsed().as_micros() as f64 / rows.len() as f64;
-        println!(
-            "{set}: R@5 {:.3} over {} queries, {each:.0} µs each",
-            recall / rows.len() as f64,
-            rows.len()
-        );
-    }
-}
-
-fn tool(name: &str, text: &Value) -> Tool {
-    Tool {
-        path: format!("s.{name}"),
-        source_id: SourceId::from_bits([1; 16]),
-        description: text.as_str().unwrap().to_owned(),
-        risk: Risk::Read,
-        input_schema: json!({ "type": "object" }),
-        output_schema: None,
-        binding: json!({}),
-        digest: String::new(),
+fn credentials<'a>() -> Credentials<'a> {
+    Credentials {
+        attachments: vec![Attachment {
+            scheme: AuthScheme::Bearer,
+            secret: Secret::new("a-token-of-some-length".to_owned()),
+        }],
+        ..Credentials::default()
     }
 }

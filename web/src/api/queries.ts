@@ -1,0 +1,202 @@
+// What pages read, each under one key, so that an event knows what it makes stale.
+import { keepPreviousData, queryOptions, useQuery } from "@tanstack/react-query";
+import { createContext, useContext } from "react";
+import { type Api, apiOf, type Me, type Workspace } from "./client";
+
+export type Session = { me: Me; workspaces: Workspace[]; slug: string; api: Api };
+
+export const SessionContext = createContext<Session | null>(null);
+
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (!session) throw new Error("no session is above this component");
+  return session;
+}
+
+export const useApi = (): Api => useSession().api;
+
+const RANKS = ["member", "billing_admin", "admin", "owner"];
+
+/** Whether the person has at least this role. What the server says counts; this is for showing. */
+export function useMay(role: "member" | "admin" | "owner"): boolean {
+  return RANKS.indexOf(useSession().me.role) >= RANKS.indexOf(role);
+}
+
+/** Why a control is disabled, or undefined where it is not. */
+export function useNeeds(role: "admin" | "owner"): string | undefined {
+  return useMay(role) ? undefined : `Needs the role ${role}`;
+}
+
+export const entry = () =>
+  queryOptions({
+    queryKey: ["entry"],
+    queryFn: async () => {
+      const api = apiOf(null);
+      const [me, workspaces] = await Promise.all([api.get("/api/v1/me"), api.get("/api/v1/workspaces")]);
+      return { me, workspaces: workspaces.items };
+    },
+    staleTime: 60_000,
+  });
+
+export const me = (api: Api) =>
+  queryOptions({ queryKey: [api.workspace, "me"], queryFn: () => api.get("/api/v1/me"), staleTime: 60_000 });
+
+export const pendingApprovals = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "approvals", "pending"],
+    queryFn: async () => (await api.get("/api/v1/approvals", { query: { status: "pending", limit: 200 } })).items,
+  });
+
+export const recentApprovals = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "approvals", "recent"],
+    queryFn: async () => (await api.get("/api/v1/approvals", { query: { limit: 200 } })).items,
+    placeholderData: keepPreviousData,
+  });
+
+export const approval = (api: Api, id: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "approval", id],
+    queryFn: () => api.get("/api/v1/approvals/{id}", { path: { id } }),
+  });
+
+export const task = (api: Api, id: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "task", id],
+    queryFn: () => api.get("/api/v1/tasks/{id}", { path: { id } }),
+  });
+
+export const calls = (api: Api, id: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "calls", id],
+    queryFn: async () => (await api.get("/api/v1/tasks/{id}/calls", { path: { id } })).items,
+    placeholderData: keepPreviousData,
+  });
+
+export const call = (api: Api, id: string, sequence: number) =>
+  queryOptions({
+    queryKey: [api.workspace, "calls", id, sequence],
+    queryFn: () => api.get("/api/v1/tasks/{id}/calls/{sequence}", { path: { id, sequence } }),
+  });
+
+export const explanation = (api: Api, id: string, sequence: number) =>
+  queryOptions({
+    queryKey: [api.workspace, "explain", id, sequence],
+    queryFn: () => api.get("/api/v1/tasks/{id}/calls/{sequence}/explain", { path: { id, sequence } }),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+export const sources = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "sources"],
+    queryFn: async () => (await api.get("/api/v1/sources")).items,
+  });
+
+export const credentials = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "credentials"],
+    queryFn: async () => (await api.get("/api/v1/credentials")).items,
+  });
+
+export const namespaces = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "namespaces"],
+    queryFn: async () => (await api.get("/api/v1/tools/namespaces")).namespaces,
+  });
+
+/** All tools of one namespace, read page by page. */
+export const toolsOf = (api: Api, namespace: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "of", namespace],
+    queryFn: async () => {
+      const first = await api.get("/api/v1/tools", { query: { namespace, limit: 200, offset: 0 } });
+      const offsets = [];
+      for (let at = 200; at < first.total; at += 200) offsets.push(at);
+      const rest = await Promise.all(
+        offsets.map((offset) => api.get("/api/v1/tools", { query: { namespace, limit: 200, offset } })),
+      );
+      return [first, ...rest].flatMap((page) => page.results);
+    },
+    staleTime: 30_000,
+  });
+
+export const toolSearch = (api: Api, query: string, limit = 50) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "search", query, limit],
+    queryFn: ({ signal }) => api.get("/api/v1/tools/search", { query: { query, limit }, signal }),
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+  });
+
+export const tool = (api: Api, path: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "one", path],
+    queryFn: () => api.get("/api/v1/tools/describe", { query: { path } }),
+    staleTime: 30_000,
+  });
+
+export const policy = (api: Api) =>
+  queryOptions({ queryKey: [api.workspace, "policy", "rules"], queryFn: () => api.get("/api/v1/policies") });
+
+export const policyVersions = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "policy", "versions"],
+    queryFn: async () => (await api.get("/api/v1/policies/versions", { query: { limit: 100 } })).items,
+  });
+
+export const members = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "members"],
+    queryFn: async () => (await api.get("/api/v1/members")).items,
+    staleTime: 60_000,
+    retry: false,
+  });
+
+export const keys = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "keys"],
+    queryFn: async () => (await api.get("/api/v1/keys")).items,
+  });
+
+export const settings = (api: Api) =>
+  queryOptions({ queryKey: [api.workspace, "settings"], queryFn: () => api.get("/api/v1/workspace/settings") });
+
+export const webhooks = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "webhooks"],
+    queryFn: async () => (await api.get("/api/v1/webhooks")).items,
+  });
+
+export const health = (api: Api) =>
+  queryOptions({ queryKey: [api.workspace, "health"], queryFn: () => api.get("/api/v1/health"), staleTime: 30_000 });
+
+export const example = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "example"],
+    queryFn: () => api.get("/api/v1/example"),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+export const check = (api: Api, code: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "policy", "check", code],
+    queryFn: ({ signal }) =>
+      api.post("/api/v1/workspaces/{workspace}/check", {
+        path: { workspace: api.workspace ?? "" },
+        body: { code },
+        signal,
+      }),
+    staleTime: 10_000,
+    retry: false,
+  });
+
+/** The name of a person, where the caller may see it; else the identifier. */
+export function useNames(): (id: string | null | undefined) => string {
+  const { api, me: self } = useSession();
+  const { data } = useQuery(members(api));
+  return (id) => {
+    if (!id) return "the server";
+    if (id === self.accountId) return self.name;
+    return data?.find((member) => member.id === id)?.name ?? id;
+  };
+}

@@ -1,0 +1,217 @@
+// One stream of events per browser: the tab that holds the lock reads it and passes it on to the
+// others. Where locks are missing (plain HTTP by name), only visible tabs read. Where the caller may
+// not read the workspace's stream, pages are asked again every few seconds.
+import type { QueryClient } from "@tanstack/react-query";
+import type { Schemas } from "~/api/client";
+
+export type LiveEvent = Omit<Schemas["Event"], "data"> & { data: Record<string, unknown> };
+export type LiveState = { status: "starting" | "live" | "broken" | "polling"; since: number; last: number };
+
+type Passed = { event: LiveEvent } | { state: LiveState["status"] } | { ask: true };
+
+const KINDS = ["task", "log", "call", "approval", "source", "sandbox", "settings", "policy", "webhook"];
+const HIDDEN_MS = 30_000;
+const POLL_MS = 5_000;
+/** What arrives within this time is applied at once. */
+const BATCH_MS = 120;
+
+export class Live {
+  state: LiveState = { status: "starting", since: Date.now(), last: Date.now() };
+  private readonly watchers = new Set<() => void>();
+  private readonly listeners = new Set<(event: LiveEvent) => void>();
+  private readonly stop = new AbortController();
+  private readonly channel: BroadcastChannel | null;
+  private source: EventSource | null = null;
+  private leads = false;
+  private last = 0;
+  private stale = new Set<string>();
+  private batch = 0;
+  private poll = 0;
+
+  constructor(
+    private readonly workspace: string,
+    private readonly client: QueryClient,
+  ) {
+    const name = `executor-live-${workspace}`;
+    this.channel = "BroadcastChannel" in window ? new BroadcastChannel(name) : null;
+    if (this.channel) this.channel.onmessage = (message: MessageEvent<Passed>) => this.passed(message.data);
+    if (this.channel && "locks" in navigator) {
+      void navigator.locks
+        .request(name, { signal: this.stop.signal }, () => this.lead())
+        .catch(() => undefined);
+      this.channel.postMessage({ ask: true } satisfies Passed);
+    } else {
+      this.readWhileVisible();
+    }
+  }
+
+  close(): void {
+    this.stop.abort();
+    this.source?.close();
+    this.channel?.close();
+    window.clearInterval(this.poll);
+    window.clearTimeout(this.batch);
+  }
+
+  /** Called at each change of the state. */
+  watch = (changed: () => void): (() => void) => {
+    this.watchers.add(changed);
+    return () => void this.watchers.delete(changed);
+  };
+
+  snapshot = (): LiveState => this.state;
+
+  /** Called with each event, once. */
+  on(listener: (event: LiveEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  /** Reads until the tab ends; the lock is held as long. */
+  private lead(): Promise<void> {
+    this.leads = true;
+    this.open();
+    return new Promise((resolve) => this.stop.signal.addEventListener("abort", () => resolve()));
+  }
+
+  private readWhileVisible(): void {
+    let timer = 0;
+    const look = () => {
+      window.clearTimeout(timer);
+      if (document.visibilityState === "visible") {
+        if (!this.source) this.open();
+      } else {
+        timer = window.setTimeout(() => {
+          this.source?.close();
+          this.source = null;
+        }, HIDDEN_MS);
+      }
+    };
+    this.leads = true;
+    document.addEventListener("visibilitychange", look, { signal: this.stop.signal });
+    look();
+  }
+
+  private open(): void {
+    const after = this.last > 0 ? `?after=${this.last}` : "";
+    const address = `/api/v1/workspaces/${encodeURIComponent(this.workspace)}/events${after}`;
+    const source = new EventSource(address);
+    this.source = source;
+    source.onopen = () => {
+      const wasBroken = this.state.status !== "live";
+      this.set("live");
+      // Without a number to resume from, what happened meanwhile is unknown.
+      if (wasBroken && !after && this.last === 0) this.everything();
+    };
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) void this.refused();
+      else this.set("broken");
+    };
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (message) => {
+        const event = JSON.parse((message as MessageEvent<string>).data) as LiveEvent;
+        this.channel?.postMessage({ event } satisfies Passed);
+        this.take(event);
+      });
+    }
+  }
+
+  /** The browser gave up: the server refuses the stream, or it is gone. */
+  private async refused(): Promise<void> {
+    this.source?.close();
+    this.source = null;
+    let status = 0;
+    const stop = new AbortController();
+    try {
+      const after = this.last > 0 ? `?after=${this.last}` : "";
+      const address = `/api/v1/workspaces/${encodeURIComponent(this.workspace)}/events${after}`;
+      status = (await fetch(address, { signal: stop.signal })).status;
+    } catch {
+      status = 0;
+    }
+    stop.abort();
+    if (this.stop.signal.aborted) return;
+    if (status === 403) {
+      this.set("polling");
+      window.clearInterval(this.poll);
+      this.poll = window.setInterval(() => {
+        if (document.visibilityState === "visible") this.everything();
+      }, POLL_MS);
+      return;
+    }
+    if (status === 410) {
+      this.last = 0;
+      this.everything();
+    }
+    this.set("broken");
+    window.setTimeout(() => {
+      if (!this.stop.signal.aborted && !this.source) this.open();
+    }, 2_000);
+  }
+
+  private passed(message: Passed): void {
+    if ("event" in message) this.take(message.event);
+    else if ("state" in message) this.set(message.state, false);
+    else if (this.leads) this.channel?.postMessage({ state: this.state.status } satisfies Passed);
+  }
+
+  private take(event: LiveEvent): void {
+    if (event.sequence <= this.last) return;
+    const gap = this.last > 0 && event.sequence > this.last + 1;
+    this.last = event.sequence;
+    this.state = { ...this.state, last: Date.now() };
+    if (gap) this.everything();
+    for (const key of keysOf(event)) this.stale.add(key);
+    for (const listener of this.listeners) listener(event);
+    this.batch ||= window.setTimeout(() => {
+      // A page out of sight draws no frames, but its title and notes must tell of what waits.
+      if (document.visibilityState === "hidden") this.apply();
+      else requestAnimationFrame(() => this.apply());
+    }, BATCH_MS);
+  }
+
+  private apply(): void {
+    this.batch = 0;
+    const stale = this.stale;
+    this.stale = new Set();
+    void this.client.invalidateQueries({
+      predicate: ({ queryKey: [workspace, kind, id] }) =>
+        workspace === this.workspace && (stale.has(String(kind)) || stale.has(`${String(kind)}:${String(id)}`)),
+    });
+  }
+
+  private everything(): void {
+    void this.client.invalidateQueries();
+  }
+
+  private set(status: LiveState["status"], tell = true): void {
+    if (this.state.status !== status) this.state = { status, since: Date.now(), last: this.state.last };
+    if (tell && this.leads) this.channel?.postMessage({ state: status } satisfies Passed);
+    for (const watcher of this.watchers) watcher();
+  }
+}
+
+/** Which reads an event makes stale. */
+function keysOf(event: LiveEvent): string[] {
+  const id = event.taskId ?? "";
+  switch (event.type) {
+    case "task":
+      return [`task:${id}`, "head"];
+    case "call":
+      return [`calls:${id}`, "head"];
+    case "log":
+      return [];
+    case "approval":
+      return ["approvals", `approval:${String(event.data.approvalId)}`, `task:${id}`, "head"];
+    case "source":
+      return ["sources", "tools", "credentials"];
+    case "policy":
+      return ["policy", "tools", "explain"];
+    case "settings":
+      return ["settings"];
+    case "webhook":
+      return ["webhooks"];
+    default:
+      return ["health"];
+  }
+}

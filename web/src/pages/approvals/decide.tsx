@@ -1,0 +1,255 @@
+// The decision: never before everything was in sight, never by a stray key, never assumed before the
+// server says so. It carries the digest of what was shown.
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { ApiError, type Approval, type NewRule } from "~/api/client";
+import { approval as oneApproval, useApi, useMay, useNames, useSession } from "~/api/queries";
+import { useKeys } from "~/lib/keys";
+import { parse } from "~/lib/json";
+import { Button, Field, Hot } from "~/ui/basics";
+import { Confirm } from "~/ui/dialog";
+import { explain, Problem } from "~/ui/state";
+import { ToolPath } from "~/ui/text";
+import { toast } from "~/ui/toast";
+import { EditArguments } from "./edit";
+import { Remember } from "./remember";
+
+/** How long after a change of the selection keys and clicks are swallowed. */
+const GUARD_MS = 400;
+
+const REASONS = ["Wrong target", "Not needed", "Ask me first, then try again", "Do it another way"];
+
+type Verb = "approve" | "deny" | "happened";
+export type Extra = { arguments?: unknown; digest?: string; remember?: NewRule };
+type Props = { approval: Approval; isRevealed: boolean; onReveal: () => void; onward: (id: string) => void };
+
+export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
+  const { me } = useSession();
+  const api = useApi();
+  const client = useQueryClient();
+  const names = useNames();
+  const isAdmin = useMay("admin");
+  const [note, setNote] = useState("");
+  const [given, setGiven] = useState("null");
+  const [busy, setBusy] = useState<Verb | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [hint, setHint] = useState("");
+  const [open, setOpen] = useState<"confirm" | "edit" | "remember" | null>(null);
+  const shownAt = useRef(performance.now());
+  const cancel = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    shownAt.current = performance.now();
+  }, [approval.id, approval.digest]);
+
+  const again = approval.question === "send_again";
+  const twoSteps = approval.risk === "destructive" || approval.risk === "unknown";
+  const isOwn = approval.requestedBy === me.accountId;
+  const saidYes = approval.answers.some((yes) => yes.by === me.accountId);
+  const forbidden =
+    isOwn && !approval.requesterMay
+      ? "Whoever runs the task may not answer this one; another person must"
+      : saidYes
+        ? "You said yes already; another person must too"
+        : undefined;
+  const locked = isRevealed ? undefined : "Everything must be shown first: scroll to the end of the arguments, or press E";
+  const blocked = forbidden ?? locked;
+  const isGuarded = () => performance.now() - shownAt.current < GUARD_MS;
+
+  /** Whether the server took it. */
+  const send = async (verb: Verb, extra: Extra = {}): Promise<boolean> => {
+    if (busy || isGuarded()) return false;
+    setBusy(verb);
+    setError(null);
+    const reason = note.trim() || undefined;
+    const digest = extra.digest ?? approval.digest;
+    const path = { id: approval.id };
+    try {
+      const answered =
+        verb === "happened"
+          ? await api.post("/api/v1/approvals/{id}/happened", { path, body: { digest, reason, value: parse(given) } as never })
+          : await api.post(verb === "approve" ? "/api/v1/approvals/{id}/approve" : "/api/v1/approvals/{id}/deny", {
+              path,
+              body: {
+                digest,
+                reason,
+                ...(extra.arguments !== undefined ? { arguments: extra.arguments } : {}),
+                ...(extra.remember ? { remember: extra.remember } : {}),
+              } as never,
+            });
+      client.setQueryData(oneApproval(api, approval.id).queryKey, answered);
+      void client.invalidateQueries({ queryKey: [api.workspace, "approvals"] });
+      setOpen(null);
+      if (answered.status === "pending") toast(<>Your yes to {approval.tool} counts; {answered.missing} more needed.</>);
+      else {
+        toast(<>{verb === "deny" ? "Denied" : verb === "happened" ? "Recorded" : "Approved"} {approval.tool}</>);
+        onward(approval.id);
+      }
+      return true;
+    } catch (failure) {
+      setError(failure);
+      setOpen(null);
+      if (failure instanceof ApiError && (failure.status === 409 || failure.status === 404)) {
+        // Somebody else was faster, or what was shown is not what would be sent any more.
+        await client.refetchQueries({ queryKey: oneApproval(api, approval.id).queryKey });
+        void client.invalidateQueries({ queryKey: [api.workspace, "approvals"] });
+      }
+      return false;
+    } finally {
+      setBusy(null);
+    }
+  };
+  const approve = () => {
+    if (isGuarded() || busy) return;
+    if (blocked) setHint(blocked);
+    else if (twoSteps) setOpen("confirm");
+    else void send("approve");
+  };
+  const denyAndStop = async () => {
+    if (!(await send("deny"))) return;
+    await api.post("/api/v1/tasks/{id}/cancel", { path: { id: approval.taskId } }).catch((failure: unknown) => toast(`The task goes on: ${explain(failure).title}`));
+  };
+
+  useKeys("Decision", [
+    {
+      keys: "a",
+      label: "Approve once",
+      run: () => (twoSteps && !blocked ? setHint(`${approval.risk === "unknown" ? "What this call does is not known" : "This call is destructive"}: Shift+A asks once more`) : approve()),
+    },
+    { keys: "A", label: "Approve once, with confirmation", run: () => (blocked ? setHint(blocked) : isGuarded() ? undefined : setOpen("confirm")) },
+    { keys: "d", label: "Deny", run: () => void send("deny") },
+    { keys: "s", label: "Deny and stop the task", run: () => void denyAndStop() },
+    { keys: "r", label: "Remember", run: () => !again && setOpen("remember") },
+    { keys: "c", label: "Write a note", run: () => document.getElementById("note")?.focus() },
+  ]);
+
+  return (
+    <div className="border-t border-control bg-raised px-3 py-2" aria-label="Decision" role="group">
+      {error !== null && (
+        <div className="mb-2">
+          <Problem error={error} />
+          {error instanceof ApiError && error.status === 409 && approval.status === "pending" && (
+            <p className="mt-1 text-wait">◆ The call is not what was shown before. Read it again, then decide.</p>
+          )}
+        </div>
+      )}
+      <p role="status" className="text-wait empty:hidden">
+        {hint && !isRevealed ? hint : hint && (twoSteps || forbidden) ? hint : ""}
+      </p>
+      {!isRevealed && (
+        <p className="mb-1 text-ink2">
+          Approve unlocks at the end of the arguments.{" "}
+          <button type="button" onClick={onReveal} className="text-accent underline">
+            Show all
+          </button>{" "}
+          <Hot>E</Hot>
+        </p>
+      )}
+      <div className="flex flex-wrap items-end gap-2">
+        <label className="min-w-0 flex-1 basis-48">
+          <span className="sr-only">Note to the agent</span>
+          <input
+            id="note"
+            className="field w-full"
+            list="reasons"
+            maxLength={2000}
+            autoComplete="off"
+            placeholder="Note to the agent (optional)"
+            value={note}
+            onChange={(event) => setNote(event.target.value)}
+            onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+          />
+          <datalist id="reasons">
+            {REASONS.map((each) => (
+              <option key={each} value={each} />
+            ))}
+          </datalist>
+        </label>
+        {!again && (
+          <div className="flex gap-1">
+            <Button look="quiet" onClick={() => setOpen("remember")}>
+              Remember… <Hot>R</Hot>
+            </Button>
+            {approval.mayEdit && (
+              <Button look="quiet" onClick={() => setOpen("edit")}>
+                Edit…
+              </Button>
+            )}
+          </div>
+        )}
+      </div>
+      {again && (
+        <div className="mt-2">
+          <Field label="If it happened: what it gave, as JSON">
+            <input className="field font-mono" value={given} onChange={(event) => setGiven(event.target.value)} />
+          </Field>
+        </div>
+      )}
+      <div className="mt-2 flex items-stretch justify-between gap-2">
+        <div className="flex gap-2">
+          <Button className="max-md:h-12" onClick={() => void send("deny")} disabled={busy !== null}>
+            {busy === "deny" ? "Denying…" : again ? "Let it fail" : "Deny"} <Hot>D</Hot>
+          </Button>
+          <Button className="max-md:h-12" onClick={() => void denyAndStop()} disabled={busy !== null} hint="Denies this call and cancels its task">
+            <span>
+              {again ? "Fail" : "Deny"} and stop<span className="hidden lg:inline"> task</span>
+            </span>{" "}
+            <Hot>S</Hot>
+          </Button>
+        </div>
+        <div className="flex gap-2">
+          {again && (
+            <Button className="max-md:h-12" onClick={() => void send("happened")} disabled={busy !== null} blocked={blocked}>
+              It happened
+            </Button>
+          )}
+          <Button look="main" className="max-md:h-12" onClick={approve} disabled={busy !== null} blocked={blocked} data-testid="approve">
+            {busy === "approve" ? "Approving…" : again ? "Send again" : "Approve once"}
+            {twoSteps && "…"} <Hot>{twoSteps ? "Shift A" : "A"}</Hot>
+          </Button>
+        </div>
+      </div>
+      <Confirm
+        open={open === "confirm"}
+        onClose={() => setOpen(null)}
+        onYes={() => void send("approve")}
+        busy={busy !== null}
+        cancelRef={cancel}
+        look={twoSteps ? "danger" : "main"}
+        verb={again ? "Send it again" : "Approve once"}
+        title={
+          <>
+            {again ? "Send again" : "Approve"} <ToolPath path={approval.tool} />?
+          </>
+        }
+      >
+        <p>
+          {approval.risk === "destructive" && "This call deletes or cannot be taken back. "}
+          {approval.risk === "unknown" && "Nothing is known about what this call does. "}
+          <Target approval={approval} />
+        </p>
+        <p className="mt-2 text-ink2">
+          Asked for by {names(approval.requestedBy)}
+          {!isAdmin && ", answered under the rule that names you"}.
+        </p>
+      </Confirm>
+      {open === "edit" && <EditArguments approval={approval} busy={busy !== null} onClose={() => setOpen(null)} onSend={(extra) => void send("approve", extra)} />}
+      {open === "remember" && (
+        <Remember approval={approval} blocked={blocked} twoSteps={twoSteps} busy={busy !== null} onClose={() => setOpen(null)} onSend={(verb, rule) => void send(verb, { remember: rule })} />
+      )}
+    </div>
+  );
+}
+
+function Target({ approval }: { approval: Approval }) {
+  const request = approval.request as { method?: unknown; url?: unknown } | null;
+  if (typeof request?.method !== "string" || typeof request.url !== "string") return null;
+  return (
+    <>
+      It sends{" "}
+      <code className="break-all">
+        {request.method} {request.url}
+      </code>
+      .
+    </>
+  );
+}

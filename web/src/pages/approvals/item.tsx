@@ -1,0 +1,192 @@
+// One approval in full: who, why, what exactly, what comes next, and the decision.
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import type { Approval } from "~/api/client";
+import { policy, recentApprovals, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
+import { useKeys } from "~/lib/keys";
+import { clock, span } from "~/lib/time";
+import { Ago, Button, cx, Facts, Risk, Status, useNow, When } from "~/ui/basics";
+import { Seen, ToolPath } from "~/ui/text";
+import { aboutOf } from "~/pages/policies/words";
+import { Arguments, useReveal, VIEWS, type View } from "./arguments";
+import { CodeContext } from "./context";
+import { Decide } from "./decide";
+
+type Props = { approval: Approval; onward: (id: string) => void; onStop: () => void; back: () => void };
+
+export function Item({ approval, onward, onStop, back }: Props) {
+  const { slug } = useSession();
+  const api = useApi();
+  const names = useNames();
+  const [view, setView] = useState<View>("form");
+  const reveal = useReveal(approval.digest, approval.arguments, approval.request, view);
+  const task = useQuery(oneTask(api, approval.taskId));
+  const recent = useQuery({ ...recentApprovals(api), staleTime: 60_000 });
+  const rule = useQuery({ ...policy(api), staleTime: 60_000, enabled: Boolean(approval.rule) }).data?.rules.find((each) => each.id === approval.rule);
+  const before = recent.data?.find(
+    (each) => each.tool === approval.tool && each.requestedBy === approval.requestedBy && each.id !== approval.id && each.createdAt < approval.createdAt,
+  );
+  useKeys("Arguments", [
+    { keys: "e", label: "Show all arguments", run: reveal.revealAll },
+    { keys: "v", label: "Next view", run: () => setView(VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length] ?? "form") },
+  ]);
+  const isPending = approval.status === "pending";
+  return (
+    <article aria-labelledby="item-title" className="flex h-full min-h-0 flex-col">
+      <div id="item" tabIndex={-1} aria-labelledby="item-title" className="min-h-0 flex-1 overflow-auto outline-none">
+        <div className="flex flex-wrap items-start gap-x-3 gap-y-1 border-b border-line px-4 py-3">
+          <Button small look="quiet" className="-ml-2 md:hidden" onClick={back} aria-label="Back to the list">
+            ←
+          </Button>
+          <h2 id="item-title" className="min-w-0 flex-1 text-item">
+            <ToolPath path={approval.tool} />
+          </h2>
+          <Risk of={approval.risk} />
+          {!isPending && <Status of={approval.status} />}
+          <div className="w-full text-ink2">
+            {task.data ? <Who client={task.data.client} channel={task.data.channel} /> : "…"} for {names(approval.requestedBy)}
+          </div>
+          <div className="flex w-full flex-wrap items-center gap-x-4 text-ink2">
+            <span>
+              asked <Ago at={approval.createdAt} />
+            </span>
+            {isPending && <Expiry from={approval.createdAt} until={approval.expiresAt} />}
+          </div>
+        </div>
+        <div className="flex flex-col gap-4 p-4">
+          {approval.question === "send_again" && (
+            <p className="rounded-md border border-bad p-3">
+              <strong className="text-bad">▲ This call may have been sent already.</strong> The server stopped while it was under way. Look at its effect, then
+              send it again, say that it happened, or let it fail.
+            </p>
+          )}
+          {!isPending && <Outcome approval={approval} />}
+          <div className="order-2 flex flex-col gap-4 md:order-none">
+            <Facts
+              of={[
+                [
+                  "Why asked",
+                  <>
+                    {approval.rule && (
+                      <>
+                        <Link to="/w/$slug/policies/$id" params={{ slug, id: approval.rule }} className="text-accent underline">
+                          {rule ? <Seen text={rule.note ? `“${rule.note}”` : aboutOf(rule.match)} /> : "the rule"}
+                        </Link>
+                        {rule && ` (${rule.level}, place ${rule.position}): `}
+                      </>
+                    )}
+                    <Seen text={approval.why} />
+                  </>,
+                ],
+                ["Risk", <RiskReasons approval={approval} isFirst={recent.data ? before === undefined : false} />],
+                ["Needs", approval.needed > 1 && `${approval.needed} people; ${approval.missing} still missing`],
+                ["Yes by", approval.answers.length > 0 && approval.answers.map((yes) => names(yes.by)).join(", ")],
+              ]}
+            />
+          </div>
+          <div className="order-1 md:order-none">
+            <Arguments value={approval.arguments} request={approval.request} before={before?.arguments ?? null} view={view} onView={setView} reveal={reveal} />
+            {approval.edited && (
+              <p className="mt-2 text-wait">
+                Changed by {names(approval.edited.by)} <When at={approval.edited.at} />. The program asked for{" "}
+                <code className="break-all">
+                  <Seen text={JSON.stringify(approval.edited.originalArguments)} />
+                </code>
+              </p>
+            )}
+          </div>
+          <div className="order-3">{task.data && <CodeContext approval={approval} task={task.data} />}</div>
+          {isPending && task.data && task.data.channel !== "dashboard" && (
+            <div className="order-4">
+              <Button small look="quiet" onClick={onStop}>
+                Stop this agent…
+              </Button>
+            </div>
+          )}
+        </div>
+      </div>
+      {isPending && <Decide approval={approval} isRevealed={reveal.isRevealed} onReveal={reveal.revealAll} onward={onward} />}
+    </article>
+  );
+}
+
+function Who({ client, channel }: { client: string; channel: string }) {
+  if (channel === "dashboard") return <>The dashboard</>;
+  return (
+    <>
+      {client ? (
+        <>
+          <span className="text-meta text-ink3">claims to be</span> <Seen text={client} />
+        </>
+      ) : (
+        "An unnamed client"
+      )}{" "}
+      <span className="text-meta text-ink3">over {channel.toUpperCase()}</span>
+    </>
+  );
+}
+
+function Expiry({ from, until }: { from: string; until: string }) {
+  const now = useNow();
+  const whole = Date.parse(until) - Date.parse(from);
+  const left = Date.parse(until) - now;
+  const share = Math.max(0, Math.min(1, left / whole));
+  const bar = useRef<HTMLSpanElement>(null);
+  useEffect(() => {
+    if (bar.current) bar.current.style.width = `${share * 100}%`;
+  });
+  return (
+    <span className="flex items-center gap-2">
+      {left > 0 ? "expires in" : "expiring"} {left > 0 && <span className={cx("font-mono", left < 60_000 && "text-wait")}>{clock(left)}</span>}
+      <span aria-hidden className="h-1 w-20 rounded-full bg-line">
+        <span ref={bar} className="block h-1 rounded-full bg-wait" />
+      </span>
+    </span>
+  );
+}
+
+/** The facts behind the word, as far as the request shows them. */
+function RiskReasons({ approval, isFirst }: { approval: Approval; isFirst: boolean }) {
+  const request = approval.request as { method?: unknown; url?: unknown } | null;
+  const reasons: string[] = [];
+  if (typeof request?.method === "string") reasons.push(`${request.method} method`);
+  if (typeof request?.url === "string" && URL.canParse(request.url)) reasons.push(`goes to ${new URL(request.url).host}`);
+  if (approval.risk === "unknown") reasons.push("what it does is not known");
+  if (isFirst) reasons.push("first such question of this person");
+  return (
+    <>
+      <Risk of={approval.risk} /> {reasons.join(" · ")}
+    </>
+  );
+}
+
+function Outcome({ approval }: { approval: Approval }) {
+  const names = useNames();
+  const took = approval.decidedAt ? span(Date.parse(approval.decidedAt) - Date.parse(approval.createdAt)) : null;
+  return (
+    <div className="rounded-md border border-line bg-surface p-3" data-testid="outcome">
+      <p>
+        <Status of={approval.status} />{" "}
+        {approval.decidedBy && (
+          <>
+            by <strong>{names(approval.decidedBy)}</strong>
+          </>
+        )}
+        {approval.decidedVia && ` through ${approval.decidedVia}`}
+        {approval.decidedAt && (
+          <>
+            {" "}
+            · <When at={approval.decidedAt} />
+          </>
+        )}
+        {took && ` · after ${took}`}
+      </p>
+      {approval.reason && (
+        <p className="mt-1">
+          Reason: <Seen text={approval.reason} />
+        </p>
+      )}
+    </div>
+  );
+}

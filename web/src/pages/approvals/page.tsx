@@ -1,0 +1,286 @@
+// The inbox: what waits, one of it in full, what was decided. Nothing moves under the person's hands.
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useEffect, useMemo, useRef, useState } from "react";
+import type { Approval } from "~/api/client";
+import { approval as oneApproval, pendingApprovals, recentApprovals, useApi, useNames, useSession } from "~/api/queries";
+import { useKeys } from "~/lib/keys";
+import { Button, buttonClass, cx, Empty } from "~/ui/basics";
+import { Loaded } from "~/ui/state";
+import { Bulk } from "./bulk";
+import { asCsv, download } from "./csv";
+import { Item } from "./item";
+import { Row } from "./row";
+import { StopAgent } from "./stop";
+
+const TABS = [
+  ["pending", "Pending"],
+  ["mine", "Mine"],
+  ["resolved", "Resolved"],
+  ["expired", "Expired"],
+] as const;
+type Tab = (typeof TABS)[number][0];
+
+const bySoonest = (a: Approval, b: Approval) => Date.parse(a.expiresAt) - Date.parse(b.expiresAt);
+
+export function ApprovalsPage() {
+  const { slug, me } = useSession();
+  const api = useApi();
+  const { id } = useParams({ strict: false }) as { id?: string };
+  const search = useSearch({ strict: false }) as { tab?: string; filter?: string };
+  const navigate = useNavigate();
+  const tab: Tab = TABS.find(([name]) => name === search.tab)?.[0] ?? "pending";
+  const filter = search.filter ?? "";
+  const isQueue = tab === "pending" || tab === "mine";
+  const pending = useQuery(pendingApprovals(api));
+  const recent = useQuery({ ...recentApprovals(api), enabled: !isQueue });
+  const query = isQueue ? pending : recent;
+  const all = useMemo(() => {
+    const items = query.data ?? [];
+    if (tab === "mine") return items.filter((each) => each.requestedBy === me.accountId).sort(bySoonest);
+    if (tab === "resolved") return items.filter((each) => each.status === "approved" || each.status === "denied");
+    if (tab === "expired") return items.filter((each) => each.status === "expired" || each.status === "withdrawn");
+    return [...items].sort(bySoonest);
+  }, [query.data, tab, me.accountId]);
+  const names = useNames();
+  const matching = useMemo(() => all.filter((each) => fits(each, filter, names)), [all, filter, names]);
+  const queue = useQueue(isQueue ? matching : null, matching, `${slug}:${tab}:${filter}`);
+  const shown = queue.shown;
+  const open = (next: string | undefined, replace = false) =>
+    void (next
+      ? navigate({ to: "/w/$slug/approvals/$id", params: { slug, id: next }, search, replace })
+      : navigate({ to: "/w/$slug/approvals", params: { slug }, search, replace }));
+
+  // On a wide page something is always selected; on a narrow one the list comes first.
+  const wide = useWide();
+  useEffect(() => {
+    if (wide && !id && shown[0]) open(shown[0].id, true);
+  });
+  const at = shown.findIndex((each) => each.id === id);
+  const [marked, setMarked] = useState<string[]>([]);
+  const [dialog, setDialog] = useState<"bulk" | "stop" | null>(null);
+  const list = useRef<HTMLDivElement>(null);
+  const go = (step: number) => {
+    const next = shown[Math.max(0, Math.min(shown.length - 1, at < 0 ? 0 : at + step))];
+    if (!next) return;
+    open(next.id, true);
+    list.current?.querySelector<HTMLElement>(`[data-id="${next.id}"]`)?.focus();
+  };
+  const toggle = (which: string) => setMarked((now) => (now.includes(which) ? now.filter((each) => each !== which) : [...now, which]));
+  const extend = () => {
+    if (!id || at < 0) return;
+    const last = shown.findIndex((each) => each.id === marked.at(-1));
+    const [from, to] = last < 0 ? [at, at] : [Math.min(last, at), Math.max(last, at)];
+    setMarked([...new Set([...marked, ...shown.slice(from, to + 1).map((each) => each.id)])]);
+  };
+  useKeys("List", [
+    { keys: "j / ArrowDown", label: "Next", run: () => go(1) },
+    { keys: "k / ArrowUp", label: "Previous", run: () => go(-1) },
+    { keys: "o / Enter", label: "Open", run: () => document.getElementById("item")?.focus() },
+    { keys: "x", label: "Select", run: () => id && toggle(id) },
+    { keys: "X", label: "Select up to here", run: extend },
+    { keys: "Escape", label: "Back to the list", run: () => (wide ? list.current?.querySelector<HTMLElement>("[aria-current]")?.focus() : open(undefined)) },
+  ]);
+  /** After a decision: on to the next, with the focus. */
+  const onward = (done: string) => {
+    const rest = shown.filter((each) => each.id !== done && each.status === "pending" && !queue.gone.has(each.id));
+    const next = shown.slice(at + 1).find((each) => rest.includes(each)) ?? rest[0];
+    setMarked((now) => now.filter((each) => each !== done));
+    queue.drop(done);
+    if (next && wide) {
+      open(next.id, true);
+      requestAnimationFrame(() => document.getElementById("item")?.focus());
+    } else {
+      open(next && wide ? next.id : undefined, true);
+      requestAnimationFrame(() => document.getElementById("main")?.focus());
+    }
+  };
+  const selected = marked.map((each) => shown.find((item) => item.id === each)).filter((each) => each !== undefined);
+  return (
+    <div className="flex h-full min-h-0">
+      <section aria-label="Approvals" className={cx("flex min-h-0 w-full flex-col border-line md:w-[340px] md:shrink-0 md:border-r xl:w-[400px]", id && "hidden md:flex")}>
+        <h1 className="sr-only">Approvals</h1>
+        <nav aria-label="Which approvals" className="flex gap-1 border-b border-line px-2 pt-2">
+          {TABS.map(([name, label]) => (
+            <Link
+              key={name}
+              to="/w/$slug/approvals"
+              params={{ slug }}
+              search={name === "pending" ? {} : { tab: name }}
+              aria-current={tab === name ? "page" : undefined}
+              className={cx("flex h-9 items-center border-b-2 px-2", tab === name ? "border-accent font-semibold" : "border-transparent text-ink2")}
+            >
+              {label}
+              {name === "pending" && pending.data && pending.data.length > 0 && <span className="ml-1 text-wait">{pending.data.length}</span>}
+            </Link>
+          ))}
+        </nav>
+        <div className="flex gap-2 border-b border-line p-2">
+          <input
+            type="search"
+            aria-label="Filter approvals"
+            placeholder="Tool, person, argument"
+            className="field w-full"
+            defaultValue={filter}
+            key={tab}
+            onChange={(event) => {
+              const text = event.target.value;
+              void navigate({ to: ".", search: (before: object) => ({ ...before, filter: text || undefined }), replace: true } as never);
+            }}
+          />
+          {tab === "resolved" && all.length > 0 && (
+            <Button onClick={() => download("approvals.csv", asCsv(matching, names))}>CSV</Button>
+          )}
+        </div>
+        {queue.waiting > 0 && (
+          <button type="button" onClick={queue.takeIn} className="border-b border-line bg-select px-3 py-2 text-left text-wait">
+            ◆ {queue.waiting} new
+          </button>
+        )}
+        <div ref={list} className="min-h-0 flex-1 overflow-auto">
+          <Loaded query={query} rows={6} height={56}>
+            {() =>
+              shown.length === 0 ? (
+                <NothingHere tab={tab} filter={filter} slug={slug} />
+              ) : (
+                <ul aria-label={`${TABS.find(([name]) => name === tab)?.[1]} approvals`}>
+                  {shown.map((each) => (
+                    <Row
+                      key={each.id}
+                      approval={each}
+                      slug={slug}
+                      search={search}
+                      isOpen={each.id === id}
+                      isMarked={marked.includes(each.id)}
+                      isGone={queue.gone.has(each.id)}
+                      onMark={isQueue ? () => toggle(each.id) : undefined}
+                    />
+                  ))}
+                </ul>
+              )
+            }
+          </Loaded>
+        </div>
+        {selected.length > 0 && (
+          <div className="flex flex-wrap gap-2 border-t border-line p-2">
+            <Button onClick={() => setDialog("bulk")} blocked={whyNotTogether(selected)}>
+              Approve {selected.length} once
+            </Button>
+            <Button look="quiet" onClick={() => setMarked([])}>
+              Clear
+            </Button>
+          </div>
+        )}
+      </section>
+      <div className={cx("min-h-0 min-w-0 flex-1", !id && "hidden md:block")}>
+        {id ? (
+          <Detail id={id} key={id} onward={onward} onStop={() => setDialog("stop")} back={() => open(undefined)} />
+        ) : (
+          <div className="hidden p-6 text-ink2 md:block">{shown.length > 0 ? "Select a call on the left." : null}</div>
+        )}
+      </div>
+      {dialog === "bulk" && (
+        <Bulk
+          approvals={selected}
+          onClose={(done) => {
+            setDialog(null);
+            for (const each of done) queue.drop(each);
+            setMarked([]);
+          }}
+        />
+      )}
+      {dialog === "stop" && id && <StopAgent id={id} onClose={() => setDialog(null)} />}
+    </div>
+  );
+}
+
+function Detail({ id, onward, onStop, back }: { id: string; onward: (id: string) => void; onStop: () => void; back: () => void }) {
+  const query = useQuery(oneApproval(useApi(), id));
+  return <Loaded query={query} rows={10}>{(approval) => <Item approval={approval} onward={onward} onStop={onStop} back={back} />}</Loaded>;
+}
+
+function NothingHere({ tab, filter, slug }: { tab: Tab; filter: string; slug: string }) {
+  if (filter)
+    return (
+      <Empty action={<Link to="/w/$slug/approvals" params={{ slug }} search={tab === "pending" ? {} : { tab }} className={buttonClass()}>Clear the filter</Link>}>
+        Nothing here matches “{filter}”.
+      </Empty>
+    );
+  if (tab === "resolved" || tab === "expired") return <Empty>{tab === "resolved" ? "Nothing has been decided yet." : "Nothing has expired."}</Empty>;
+  return (
+    <Empty action={<Link to="/w/$slug/policies" params={{ slug }} className={buttonClass()}>See the policies</Link>}>
+      Nothing waits for you. Calls that need a decision appear here.
+    </Empty>
+  );
+}
+
+function fits(approval: Approval, filter: string, names: (id: string) => string): boolean {
+  if (!filter) return true;
+  const text = `${approval.tool} ${approval.risk} ${names(approval.requestedBy)} ${approval.taskId} ${JSON.stringify(approval.arguments)}`.toLowerCase();
+  return filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+function whyNotTogether(selected: Approval[]): string | undefined {
+  if (new Set(selected.map((each) => each.tool)).size > 1) return "Only calls of one tool can be approved together";
+  if (selected.some((each) => each.risk !== "read" && each.risk !== "write")) return "Destructive calls, and those of unknown risk, are approved one by one";
+  if (selected.some((each) => each.question !== "send")) return "A call that may have been sent already is decided alone";
+  return undefined;
+}
+
+/**
+ * The list as the person sees it: new items wait until they are asked for, and what others resolved
+ * stays in its place.
+ */
+function useQueue(queue: Approval[] | null, plain: Approval[], scope: string) {
+  const api = useApi();
+  const [held, setHeld] = useState<{ scope: string; order: string[]; last: Map<string, Approval>; dropped: Set<string> }>({
+    scope: "",
+    order: [],
+    last: new Map(),
+    dropped: new Set(),
+  });
+  const now = new Map((queue ?? []).map((each) => [each.id, each]));
+  let current = held;
+  if (queue && (held.scope !== scope || held.order.length === 0)) {
+    // A fresh or empty list is taken as it is.
+    const dropped = held.scope === scope ? held.dropped : new Set<string>();
+    const order = queue.filter((each) => !dropped.has(each.id)).map((each) => each.id);
+    if (held.scope !== scope || order.length > 0) {
+      current = { scope, order, last: now, dropped };
+      setHeld(current);
+    }
+  } else if (queue && queue.some((each) => current.order.includes(each.id) && current.last.get(each.id) !== each)) {
+    const last = new Map(current.last);
+    for (const each of queue) last.set(each.id, each);
+    current = { ...current, last };
+    setHeld(current);
+  }
+  const gone = new Set(queue ? current.order.filter((id) => !now.has(id)) : []);
+  // What became of those that are not pending any more.
+  const ended = useQueries({ queries: [...gone].map((id) => oneApproval(api, id)) });
+  const endedById = new Map(ended.flatMap(({ data }) => (data ? [[data.id, data] as const] : [])));
+  if (!queue) return { shown: plain, waiting: 0, gone, takeIn: () => undefined, drop: () => undefined };
+  const shown = current.order
+    .map((id) => now.get(id) ?? endedById.get(id) ?? current.last.get(id))
+    .filter((each): each is Approval => each !== undefined);
+  const fresh = queue.filter((each) => !current.order.includes(each.id) && !current.dropped.has(each.id));
+  return {
+    shown,
+    gone,
+    waiting: fresh.length,
+    takeIn: () => setHeld({ ...current, order: queue.filter((each) => !current.dropped.has(each.id)).map((each) => each.id), last: now }),
+    drop: (id: string) =>
+      setHeld((before) => ({ ...before, order: before.order.filter((each) => each !== id), dropped: new Set([...before.dropped, id]) })),
+  };
+}
+
+function useWide(): boolean {
+  const [wide, setWide] = useState(() => matchMedia("(min-width: 760px)").matches);
+  useEffect(() => {
+    const media = matchMedia("(min-width: 760px)");
+    const changed = () => setWide(media.matches);
+    media.addEventListener("change", changed);
+    return () => media.removeEventListener("change", changed);
+  }, []);
+  return wide;
+}

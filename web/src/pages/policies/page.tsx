@@ -1,0 +1,166 @@
+// The rules in their order, and one of them to look at and change.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useRef, useState } from "react";
+import type { Rule } from "~/api/client";
+import { policy, useApi, useMay, useSession } from "~/api/queries";
+import { Button, buttonClass, cx, Decision, Page, When } from "~/ui/basics";
+import { Confirm } from "~/ui/dialog";
+import { explain, Loaded } from "~/ui/state";
+import { Seen } from "~/ui/text";
+import { toast } from "~/ui/toast";
+import { RuleEditor } from "./editor";
+import { aboutOf, isExpired, shadowOf } from "./words";
+
+const LEVELS = ["organization", "workspace", "personal"];
+
+export function PoliciesPage() {
+  const { slug } = useSession();
+  const api = useApi();
+  const { id } = useParams({ strict: false }) as { id?: string };
+  const query = useQuery(policy(api));
+  return (
+    <Page
+      wide
+      title="Policies"
+      actions={
+        <>
+          <Link to="/w/$slug/policies/test" params={{ slug }} className={buttonClass()}>
+            Test a call
+          </Link>
+          <Link to="/w/$slug/policies/history" params={{ slug }} className={buttonClass()}>
+            History
+          </Link>
+          <Link to="/w/$slug/policies/$id" params={{ slug, id: "new" }} className={buttonClass("main")}>
+            Add a rule
+          </Link>
+        </>
+      }
+    >
+      <p className="mb-4 max-w-[90ch] text-ink2">
+        Within a level the first rule that matches decides. Across levels the strictest wins: deny, then ask, then allow. Where no rule matches, reads are allowed and everything else asks.
+      </p>
+      <Loaded query={query}>
+        {(data) => (
+          <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
+            <div className={cx(id && "hidden lg:block")}>
+              {LEVELS.map((level) => (
+                <Level key={level} level={level} rules={data.rules.filter((each) => each.level === level)} all={data.rules} at={id} />
+              ))}
+              <p className="text-meta text-ink3">Version {data.version}</p>
+            </div>
+            <div>
+              {id === "new" ? (
+                <RuleEditor key="new" rule={null} />
+              ) : id ? (
+                data.rules.some((each) => each.id === id) ? (
+                  <RuleEditor key={id} rule={data.rules.find((each) => each.id === id) ?? null} />
+                ) : (
+                  <p className="rounded-md border border-line p-4">
+                    The rule <code className="break-all">{id}</code> is not there any more.{" "}
+                    <Link to="/w/$slug/policies/history" params={{ slug }} className="text-accent underline">
+                      See what became of it
+                    </Link>
+                  </p>
+                )
+              ) : (
+                <p className="hidden p-4 text-ink2 lg:block">Select a rule to see what it does and to try a change of it.</p>
+              )}
+            </div>
+          </div>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: Rule[]; at: string | undefined }) {
+  const mayChange = useMay(level === "organization" ? "owner" : level === "workspace" ? "admin" : "member");
+  return (
+    <section className="mb-4 rounded-md border border-line bg-surface" aria-labelledby={`level-${level}`}>
+      <h2 id={`level-${level}`} className="border-b border-line px-3 py-2 text-body first-letter:uppercase">
+        {level === "personal" ? "personal, for your own tasks" : level}
+      </h2>
+      {rules.length === 0 ? (
+        <p className="px-3 py-2 text-ink2">No rule.</p>
+      ) : (
+        <ol>
+          {rules.map((rule) => (
+            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={shadowOf(rule, all)} isHere={rule.id === at} mayChange={mayChange} />
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
+
+function RuleRow({ rule, isLast, shadow, isHere, mayChange }: { rule: Rule; isLast: boolean; shadow: Rule | null; isHere: boolean; mayChange: boolean }) {
+  const { slug } = useSession();
+  const api = useApi();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const [asked, setAsked] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const cancel = useRef<HTMLButtonElement>(null);
+  const blocked = mayChange ? undefined : `Rules of the level ${rule.level} are changed by ${rule.level === "organization" ? "an owner" : "an administrator"}`;
+  const act = async (what: () => Promise<unknown>) => {
+    setBusy(true);
+    await what().catch((error: unknown) => toast(explain(error).title));
+    setBusy(false);
+    await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
+  };
+  const move = (by: number) => act(() => api.post("/api/v1/policies/{id}/move", { path: { id: rule.id }, body: { position: rule.position + by } as never }));
+  return (
+    <li className={cx("flex items-start gap-2 border-b border-line px-3 py-1.5 last:border-0", isHere && "bg-select")}>
+      <span className="w-6 pt-0.5 text-right font-mono text-ink3">{rule.position}</span>
+      <Link to="/w/$slug/policies/$id" params={{ slug, id: rule.id }} aria-current={isHere ? "true" : undefined} className="min-w-0 flex-1">
+        <span className="flex flex-wrap items-baseline gap-x-3">
+          <Decision of={rule.effect} />
+          <span className="min-w-0 font-mono break-words">
+            <Seen text={aboutOf(rule.match)} />
+          </span>
+        </span>
+        <span className="flex flex-wrap gap-x-3 text-meta text-ink2">
+          {rule.note && <Seen text={rule.note} />}
+          {rule.until && (
+            <span className={cx(isExpired(rule) && "text-bad")}>
+              {isExpired(rule) ? "⧗ ended " : "until "}
+              <When at={rule.until} />
+            </span>
+          )}
+          {shadow && <span className="text-bad">▲ never reached: rule {shadow.position} takes every call before it</span>}
+        </span>
+      </Link>
+      <span className="flex gap-0.5">
+        <Button small look="quiet" aria-label={`Move rule ${rule.position} up`} disabled={busy || rule.position === 1} blocked={blocked} onClick={() => void move(-1)}>
+          ↑
+        </Button>
+        <Button small look="quiet" aria-label={`Move rule ${rule.position} down`} disabled={busy || isLast} blocked={blocked} onClick={() => void move(1)}>
+          ↓
+        </Button>
+        <Button small look="quiet" aria-label={`Remove rule ${rule.position}`} blocked={blocked} onClick={() => setAsked(true)}>
+          ✕
+        </Button>
+      </span>
+      <Confirm
+        open={asked}
+        onClose={() => setAsked(false)}
+        cancelRef={cancel}
+        busy={busy}
+        verb="Remove the rule"
+        title={`Remove the rule “${rule.note || aboutOf(rule.match)}”?`}
+        onYes={() =>
+          void act(async () => {
+            await api.delete("/api/v1/policies/{id}", { path: { id: rule.id } });
+            setAsked(false);
+            if (isHere) await navigate({ to: "/w/$slug/policies", params: { slug } });
+          })
+        }
+      >
+        <p>
+          {rule.effect} {aboutOf(rule.match)}. It can be put back from the history.
+        </p>
+      </Confirm>
+    </li>
+  );
+}

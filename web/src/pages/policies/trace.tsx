@@ -1,0 +1,27 @@
+// The rules that were looked at for one call, in order.
+import { Link } from "@tanstack/react-router";
+import type { LookedAt } from "~/api/client";
+import { useSession } from "~/api/queries";
+import { cx } from "~/ui/basics";
+import { Seen } from "~/ui/text";
+
+export function LookedAtList({ of }: { of: LookedAt[] }) {
+  const { slug } = useSession();
+  if (of.length === 0) return <p className="text-ink2">There was no rule; the default for its risk decided.</p>;
+  return (
+    <ol className="flex flex-col">
+      {of.map((each, i) => (
+        <li key={i} className={cx("flex flex-wrap gap-x-3 border-t border-line py-1", each.matched && "font-semibold")}>
+          <span className="w-24 text-ink2">{each.level}</span>
+          <Link to="/w/$slug/policies/$id" params={{ slug, id: each.rule }} className="text-accent underline">
+            {each.text?.note || each.rule}
+          </Link>
+          <span className="min-w-0 flex-1 basis-60">
+            {each.matched ? "● matches: " : "○ "}
+            <Seen text={each.why} />
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,36 @@
+// Rules in words.
+import type { NewRule, Rule } from "~/api/client";
+
+/** What a rule applies to, as a sentence. */
+export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
+  const m: Partial<Rule["match"]> = match ?? {};
+  const parts = [m.tools?.length ? m.tools.join(", ") : "every tool"];
+  if (m.except?.length) parts.push(`except ${m.except.join(", ")}`);
+  if (m.sources?.length) parts.push(`of ${m.sources.join(", ")}`);
+  if (m.risks?.length) parts.push(`that ${m.risks.join(" or ")}`);
+  if (m.conditions?.length) parts.push(`when ${m.conditions.join(" and ")}`);
+  if (m.persons?.length) parts.push(`for ${m.persons.join(", ")}`);
+  if (m.roles?.length) parts.push(`for role ${m.roles.join(", ")}`);
+  if (m.clients?.length) parts.push(`from ${m.clients.join(", ")}`);
+  if (m.keys?.length) parts.push(`with key ${m.keys.join(", ")}`);
+  if (m.channels?.length) parts.push(`over ${m.channels.join(", ")}`);
+  return parts.join(" ");
+}
+
+export function isExpired(rule: Rule): boolean {
+  return rule.until !== undefined && rule.until !== null && Date.parse(rule.until) < Date.now();
+}
+
+/** Whether an earlier rule of the same level takes everything before this one, as far as text shows. */
+export function shadowOf(rule: Rule, rules: Rule[]): Rule | null {
+  const earlier = rules.filter((each) => each.level === rule.level && each.position < rule.position && !isExpired(each));
+  return (
+    earlier.find((each) => {
+      const m = each.match;
+      const isPlain = !m.except?.length && !m.sources?.length && !m.risks?.length && !m.conditions?.length && !m.persons?.length && !m.roles?.length && !m.clients?.length && !m.keys?.length && !m.channels?.length;
+      const patterns = m.tools ?? [];
+      const covers = patterns.length === 0 || patterns.includes("**") || (rule.match.tools?.length ? rule.match.tools.every((tool) => patterns.includes(tool)) : false);
+      return isPlain && covers;
+    }) ?? null
+  );
+}

@@ -1,0 +1,156 @@
+// The people of the organization and what their roles let them do.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import type { Member } from "~/api/client";
+import { members as allMembers, useApi, useNeeds, useSession } from "~/api/queries";
+import { Button, Field, Panel, When } from "~/ui/basics";
+import { Confirm } from "~/ui/dialog";
+import { explain, Loaded, Problem } from "~/ui/state";
+import { toast } from "~/ui/toast";
+
+const ROLES = ["member", "billing_admin", "admin", "owner"];
+const MAY: [string, string, string, string, string][] = [
+  ["Run tasks, see own tasks, own credentials, own personal rules", "yes", "yes", "yes", "yes"],
+  ["See other members' tasks, code and arguments", "if set", "no", "yes", "yes"],
+  ["Decide approvals", "where a rule names them", "no", "yes", "yes"],
+  ["Sources, workspace rules, shared credentials, keys of others, audit", "no", "no", "yes", "yes"],
+  ["Members, invites, workspaces", "no", "no", "yes", "yes"],
+  ["Organization rules, ownership, deletion", "no", "no", "no", "yes"],
+];
+
+export function MembersSection() {
+  const api = useApi();
+  const query = useQuery(allMembers(api));
+  const { me } = useSession();
+  const ranks = ROLES.slice(0, ROLES.indexOf(me.role) + 1);
+  return (
+    <>
+      <Panel title="Members">
+        <Loaded query={query}>
+          {(items) => (
+            <ul>
+              {items.map((each) => (
+                <Row key={each.id} member={each} ranks={ranks} isLastOwner={each.role === "owner" && items.filter((m) => m.role === "owner").length === 1} />
+              ))}
+            </ul>
+          )}
+        </Loaded>
+        <Add ranks={ranks} />
+      </Panel>
+      <Panel title="What roles may do">
+        <div className="overflow-x-auto" tabIndex={0} role="group" aria-label="What roles may do">
+          <table className="w-full text-left">
+            <thead className="text-meta text-ink3">
+              <tr>
+                <th className="px-3 py-1 font-normal">May</th>
+                {ROLES.map((each) => (
+                  <th key={each} className="px-3 font-normal whitespace-nowrap">
+                    {each.replaceAll("_", " ")}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {MAY.map(([what, ...cells]) => (
+                <tr key={what} className="border-t border-line">
+                  <td className="px-3 py-1.5">{what}</td>
+                  {cells.map((cell, i) => (
+                    <td key={i} className={cell === "yes" ? "px-3" : "px-3 text-ink2"}>
+                      {cell}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </Panel>
+    </>
+  );
+}
+
+function Row({ member, ranks, isLastOwner }: { member: Member; ranks: string[]; isLastOwner: boolean }) {
+  const { me } = useSession();
+  const api = useApi();
+  const client = useQueryClient();
+  const needs = useNeeds("admin");
+  const [asked, setAsked] = useState(false);
+  const cancel = useRef<HTMLButtonElement>(null);
+  const blocked = needs ?? (isLastOwner ? "The last owner stays" : ranks.includes(member.role) ? undefined : "Above your own role");
+  const act = async (what: () => Promise<unknown>, said: string) => {
+    await what()
+      .then(() => toast(said))
+      .catch((error: unknown) => toast(explain(error).title));
+    setAsked(false);
+    void client.invalidateQueries({ queryKey: [api.workspace, "members"] });
+  };
+  return (
+    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1.5">
+      <span className="min-w-0 flex-1 basis-48">
+        {member.name} {member.id === me.accountId && <span className="text-ink3">(you)</span>}
+        <span className="block font-mono text-meta break-all text-ink3">{member.id}</span>
+      </span>
+      <span className="text-meta text-ink2">
+        since <When at={member.createdAt} />
+      </span>
+      <select className="field" aria-label={`Role of ${member.name}`} title={blocked} value={member.role} disabled={blocked !== undefined} onChange={(event) => void act(() => api.patch("/api/v1/members/{id}", { path: { id: member.id }, body: { role: event.target.value } as never }), `Changed the role of ${member.name}`)}>
+        {[...new Set([...ranks, member.role])].map((each) => (
+          <option key={each} value={each}>
+            {each.replaceAll("_", " ")}
+          </option>
+        ))}
+      </select>
+      <Button small look="quiet" blocked={blocked} onClick={() => setAsked(true)} aria-label={`Remove ${member.name}`}>
+        Remove
+      </Button>
+      <Confirm open={asked} onClose={() => setAsked(false)} cancelRef={cancel} verb={`Remove ${member.name}`} title={`Remove ${member.name}?`} onYes={() => void act(() => api.delete("/api/v1/members/{id}", { path: { id: member.id } }), `Removed ${member.name}`)}>
+        <p>Their keys stop to work at once, and what they signed in with ends.</p>
+      </Confirm>
+    </li>
+  );
+}
+
+function Add({ ranks }: { ranks: string[] }) {
+  const api = useApi();
+  const client = useQueryClient();
+  const needs = useNeeds("admin");
+  const [name, setName] = useState("");
+  const [role, setRole] = useState("member");
+  const [error, setError] = useState<unknown>(null);
+  const add = async () => {
+    setError(null);
+    try {
+      await api.post("/api/v1/members", { body: { name, role } as never });
+      setName("");
+      void client.invalidateQueries({ queryKey: [api.workspace, "members"] });
+    } catch (failure) {
+      setError(failure);
+    }
+  };
+  return (
+    <form
+      className="flex flex-wrap items-end gap-3 p-3"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void add();
+      }}
+    >
+      <Field label="Name">
+        <input className="field" value={name} onChange={(event) => setName(event.target.value)} />
+      </Field>
+      <Field label="Role">
+        <select className="field" value={role} onChange={(event) => setRole(event.target.value)}>
+          {ranks.map((each) => (
+            <option key={each} value={each}>
+              {each.replaceAll("_", " ")}
+            </option>
+          ))}
+        </select>
+      </Field>
+      <Button type="submit" blocked={needs} disabled={name.trim() === ""}>
+        Add a member
+      </Button>
+      {error !== null && <Problem error={error} />}
+    </form>
+  );
+}

@@ -1,0 +1,181 @@
+// How people and programs are told that somebody is needed.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import type { Schemas, Webhook } from "~/api/client";
+import { useApi, useNeeds, webhooks as allWebhooks } from "~/api/queries";
+import { useStored } from "~/lib/store";
+import { Ago, Button, Copy, Empty, Field, Panel, Status } from "~/ui/basics";
+import { Confirm, Dialog } from "~/ui/dialog";
+import { explain, Loaded, Problem } from "~/ui/state";
+import { Seen } from "~/ui/text";
+import { toast } from "~/ui/toast";
+
+const EVENTS = ["approval.pending", "approval.resolved"];
+type Made = Schemas["WebhookSecret"];
+
+export function NotificationsSection() {
+  const needs = useNeeds("admin");
+  return (
+    <>
+      <SystemNotes />
+      {needs ? <Panel title="Webhooks"><p className="p-3 text-ink2">{needs}.</p></Panel> : <Webhooks />}
+    </>
+  );
+}
+
+function SystemNotes() {
+  const [on, setOn] = useStored("notify");
+  const canNotify = "Notification" in window && window.isSecureContext;
+  const turn = async (next: boolean) => {
+    if (!next) return setOn(null);
+    const answer = await Notification.requestPermission();
+    if (answer === "granted") setOn("on");
+    else toast("The browser does not let this page notify you");
+  };
+  return (
+    <Panel title="This browser">
+      <label className="flex items-start gap-2 p-3">
+        <input type="checkbox" className="mt-1" disabled={!canNotify} checked={on === "on"} onChange={(event) => void turn(event.target.checked)} />
+        <span>
+          Notify me when a call waits and this page is in the background
+          <span className="block text-meta text-ink3">{canNotify ? "It names the tool and its risk, never arguments. No decision is taken from a notification." : "Needs https or localhost."}</span>
+        </span>
+      </label>
+    </Panel>
+  );
+}
+
+function Webhooks() {
+  const api = useApi();
+  const client = useQueryClient();
+  const query = useQuery(allWebhooks(api));
+  const [made, setMade] = useState<Made | null>(null);
+  const show = (secret: Made) => {
+    setMade(secret);
+    void client.invalidateQueries({ queryKey: [api.workspace, "webhooks"] });
+  };
+  return (
+    <Panel title="Webhooks">
+      <p className="border-b border-line p-3 text-ink2">Signed as Standard Webhooks say. They carry the tool, its risk and a link, not arguments.</p>
+      <Loaded query={query}>
+        {(items) =>
+          items.length === 0 ? (
+            <Empty>No webhook.</Empty>
+          ) : (
+            <ul>
+              {items.map((each) => (
+                <Row key={each.id} hook={each} onMade={show} />
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+      <Add onMade={show} />
+      <Dialog open={made !== null} onClose={() => setMade(null)} title="The signing secret" footer={<Button look="main" onClick={() => setMade(null)}>I have it</Button>}>
+        <p className="mb-2">It is shown this once.</p>
+        <div className="flex items-center gap-2">
+          <code className="min-w-0 flex-1 rounded-md border border-line bg-bg p-2 break-all">{made?.secret}</code>
+          {made && <Copy text={made.secret} />}
+        </div>
+      </Dialog>
+    </Panel>
+  );
+}
+
+function Row({ hook, onMade }: { hook: Webhook; onMade: (made: Made) => void }) {
+  const api = useApi();
+  const client = useQueryClient();
+  const [open, setOpen] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const cancel = useRef<HTMLButtonElement>(null);
+  const path = { id: hook.id };
+  const act = async (what: () => Promise<unknown>, said?: string) => {
+    setBusy(true);
+    await what()
+      .then(() => said && toast(said))
+      .catch((error: unknown) => toast(explain(error).title));
+    setBusy(false);
+    void client.invalidateQueries({ queryKey: [api.workspace, "webhooks"] });
+  };
+  return (
+    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1.5">
+      <span className="min-w-0 flex-1 basis-64">
+        <code className="break-all">{hook.url}</code>
+        <span className="block text-meta text-ink2">
+          {hook.events.join(", ")}
+          {hook.lastAttempt && (
+            <>
+              {" "}
+              · last try <Ago at={hook.lastAttempt.at} />: <Seen text={hook.lastAttempt.message} />
+            </>
+          )}
+        </span>
+      </span>
+      <Status of={hook.status} />
+      <span className="flex flex-wrap gap-1">
+        <Button small disabled={busy} onClick={() => void act(() => api.post("/api/v1/webhooks/{id}/test", { path }), "Sent a test")}>
+          Test
+        </Button>
+        <Button small disabled={busy} onClick={() => void act(() => api.patch("/api/v1/webhooks/{id}", { path, body: { enabled: !hook.enabled } as never }))}>
+          {hook.enabled ? "Disable" : "Enable"}
+        </Button>
+        <Button small disabled={busy} onClick={() => void act(async () => onMade(await api.post("/api/v1/webhooks/{id}/rotate", { path, body: {} as never })))}>
+          Rotate
+        </Button>
+        <Button small look="quiet" onClick={() => setOpen(true)}>
+          Remove
+        </Button>
+      </span>
+      <Confirm open={open} onClose={() => setOpen(false)} cancelRef={cancel} busy={busy} verb="Remove the webhook" title="Remove this webhook?" onYes={() => void act(() => api.delete("/api/v1/webhooks/{id}", { path }), "Removed the webhook").then(() => setOpen(false))}>
+        <p className="break-all">{hook.url}</p>
+      </Confirm>
+    </li>
+  );
+}
+
+function Add({ onMade }: { onMade: (made: Made) => void }) {
+  const api = useApi();
+  const [url, setUrl] = useState("");
+  const [events, setEvents] = useState(EVENTS);
+  const [isPrivate, setPrivate] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const add = async () => {
+    setError(null);
+    try {
+      onMade(await api.post("/api/v1/webhooks", { body: { url, events, allowPrivate: isPrivate } as never }));
+      setUrl("");
+    } catch (failure) {
+      setError(failure);
+    }
+  };
+  return (
+    <form
+      className="flex flex-col gap-3 p-3"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void add();
+      }}
+    >
+      <Field label="Address of a new webhook">
+        <input className="field max-w-xl font-mono" type="url" placeholder="https://example.com/hooks/executor" value={url} onChange={(event) => setUrl(event.target.value)} />
+      </Field>
+      <div className="flex flex-wrap gap-4">
+        {EVENTS.map((each) => (
+          <label key={each} className="flex items-center gap-1.5">
+            <input type="checkbox" checked={events.includes(each)} onChange={(event) => setEvents(event.target.checked ? [...events, each] : events.filter((e) => e !== each))} />
+            <code>{each}</code>
+          </label>
+        ))}
+        <label className="flex items-center gap-1.5">
+          <input type="checkbox" checked={isPrivate} onChange={(event) => setPrivate(event.target.checked)} /> may be private, or without TLS
+        </label>
+      </div>
+      {error !== null && <Problem error={error} />}
+      <div>
+        <Button type="submit" disabled={url === "" || events.length === 0}>
+          Add the webhook
+        </Button>
+      </div>
+    </form>
+  );
+}

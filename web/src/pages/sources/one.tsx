@@ -1,0 +1,191 @@
+// One source: how it is, what it yields, what a refresh would change.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useRef, useState } from "react";
+import type { Schemas, Source } from "~/api/client";
+import { credentials as allCredentials, useApi, useNeeds, useSession } from "~/api/queries";
+import { Ago, Button, buttonClass, Facts, Page, Panel, Status } from "~/ui/basics";
+import { Confirm } from "~/ui/dialog";
+import { explain, Loaded, Problem } from "~/ui/state";
+import { Seen, ToolPath } from "~/ui/text";
+import { toast } from "~/ui/toast";
+
+type Report = Schemas["RefreshReport"];
+
+export function SourcePage() {
+  const { id } = useParams({ strict: false }) as { id: string };
+  const api = useApi();
+  const query = useQuery({ queryKey: [api.workspace, "sources", id], queryFn: () => api.get("/api/v1/sources/{id}", { path: { id } }) });
+  return <Loaded query={query}>{(source) => <One source={source} />}</Loaded>;
+}
+
+function One({ source }: { source: Source }) {
+  const { slug } = useSession();
+  const api = useApi();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const needs = useNeeds("admin");
+  const credentials = useQuery(allCredentials(api)).data?.filter((each) => each.source === source.name) ?? [];
+  const [report, setReport] = useState<Report | null>(null);
+  const [busy, setBusy] = useState("");
+  const [error, setError] = useState<unknown>(null);
+  const [asked, setAsked] = useState(false);
+  const cancel = useRef<HTMLButtonElement>(null);
+  const path = { id: source.id };
+  const act = async (name: string, what: () => Promise<unknown>) => {
+    setBusy(name);
+    setError(null);
+    try {
+      await what();
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy("");
+      void client.invalidateQueries({ queryKey: [api.workspace, "sources"] });
+      void client.invalidateQueries({ queryKey: [api.workspace, "tools"] });
+    }
+  };
+  const look = () => act("look", async () => setReport(await api.post("/api/v1/sources/{id}/refresh", { path, query: { dryRun: true } as never })));
+  const refresh = () =>
+    act("refresh", async () => {
+      const done = await api.post("/api/v1/sources/{id}/refresh", { path });
+      setReport(null);
+      toast(`Refreshed ${source.name}: ${done.added.length} added, ${done.removed.length} removed, ${done.changed.length} changed`);
+    });
+  const isOff = source.status === "disabled";
+  return (
+    <Page
+      title={
+        <>
+          {source.name} <span className="text-body text-ink3">{source.kind}</span>
+        </>
+      }
+      actions={
+        <>
+          <Button blocked={needs} disabled={busy !== ""} onClick={() => void look()}>
+            {busy === "look" ? "Reading…" : "Look for changes"}
+          </Button>
+          <Button blocked={needs} disabled={busy !== ""} onClick={() => void act("enable", () => api.patch("/api/v1/sources/{id}", { path, body: { enabled: isOff } as never }))}>
+            {isOff ? "Enable" : "Disable"}
+          </Button>
+          <Button look="quiet" blocked={needs} onClick={() => setAsked(true)}>
+            Remove…
+          </Button>
+        </>
+      }
+    >
+      {error !== null && (
+        <div className="mb-4">
+          <Problem error={error} />
+        </div>
+      )}
+      {report && (
+        <Panel
+          title="What a refresh would change"
+          actions={
+            <>
+              <Button small look="quiet" onClick={() => setReport(null)}>
+                Not now
+              </Button>
+              <Button small look="main" disabled={busy !== ""} onClick={() => void refresh()}>
+                {busy === "refresh" ? "Refreshing…" : "Take it over"}
+              </Button>
+            </>
+          }
+        >
+          <Difference of={report} />
+        </Panel>
+      )}
+      <Panel title="How it is">
+        <div className="p-3">
+          <Facts
+            of={[
+              ["Status", <Status key="s" of={source.status} />],
+              ["Reason", source.reason && <Seen text={source.reason} />],
+              ["Title", <Seen key="t" text={source.title} />],
+              ["Description", <code key="o" className="break-all">{source.origin}</code>],
+              ["Calls go to", <code key="b" className="break-all">{source.baseUrl}</code>],
+              ["Lets in by", source.auth.length > 0 ? source.auth.join(" or ") : "everybody"],
+              ["Private network", source.allowPrivate && "allowed for its own host"],
+              ["May be repeated", source.idempotent.length > 0 && <code key="i">{source.idempotent.join(", ")}</code>],
+              ["Tools", <Link key="c" to="/w/$slug/tools" params={{ slug }} search={{ q: source.name }} className="text-accent underline">{source.toolCount.toLocaleString("en")}</Link>],
+              ["Last read", <Ago key="r" at={source.refreshedAt} />],
+            ]}
+          />
+        </div>
+      </Panel>
+      {source.auth.length > 0 && (
+        <Panel title="Credentials" actions={<Link to="/w/$slug/credentials" params={{ slug }} search={{ source: source.name }} className={buttonClass("plain", true)}>Add one</Link>}>
+          {credentials.length === 0 ? (
+            <p className="p-3 text-bad">▲ None: every call fails with credential_missing.</p>
+          ) : (
+            <ul>
+              {credentials.map((each) => (
+                <li key={each.id} className="flex gap-4 px-3 py-1.5">
+                  <span>{each.scope}</span>
+                  <code>{each.auth}</code>
+                  <span className="ml-auto text-ink2">{each.lastUsedAt ? <>used <Ago at={each.lastUsedAt} /></> : "never used"}</span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Panel>
+      )}
+      {source.warnings.length > 0 && (
+        <Panel title={`Warnings of the import (${source.warnings.length})`}>
+          <ul className="max-h-80 overflow-auto p-3" tabIndex={0} aria-label="Warnings">
+            {source.warnings.map((each, i) => (
+              <li key={i}>
+                ▲ <Seen text={each} />
+              </li>
+            ))}
+          </ul>
+        </Panel>
+      )}
+      <Confirm
+        open={asked}
+        onClose={() => setAsked(false)}
+        cancelRef={cancel}
+        verb={`Remove ${source.name}`}
+        busy={busy !== ""}
+        title={`Remove ${source.name}?`}
+        onYes={() =>
+          void act("remove", async () => {
+            await api.delete("/api/v1/sources/{id}", { path }).catch((failure: unknown) => {
+              toast(explain(failure).title);
+              throw failure;
+            });
+            await navigate({ to: "/w/$slug/sources", params: { slug } });
+          })
+        }
+      >
+        <p>
+          Its {source.toolCount.toLocaleString("en")} tools leave the catalog and its {credentials.length === 1 ? "credential is" : "credentials are"} destroyed. Records of calls stay.
+        </p>
+      </Confirm>
+    </Page>
+  );
+}
+
+function Difference({ of }: { of: Report }) {
+  const parts = [["+ Added", of.added], ["− Removed", of.removed], ["~ Changed", of.changed]] as const;
+  if (parts.every(([, paths]) => paths.length === 0)) return <p className="p-3">Nothing: the description is the same.</p>;
+  return (
+    <div className="grid grid-cols-1 gap-4 p-3 md:grid-cols-3">
+      {parts.map(([name, paths]) => (
+        <section key={name}>
+          <h3 className="text-ink2">
+            {name} {paths.length}
+          </h3>
+          <ul className="max-h-80 overflow-auto" tabIndex={0} aria-label={name}>
+            {paths.map((each) => (
+              <li key={each}>
+                <ToolPath path={each} />
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,90 @@
+// One call: what went in, what came out, what policy said and why.
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { Call, Task } from "~/api/client";
+import { call as oneCall, explanation, useApi, useSession } from "~/api/queries";
+import { LookedAtList } from "~/pages/policies/trace";
+import { compact, isFields } from "~/lib/json";
+import { span } from "~/lib/time";
+import { buttonClass, Decision, Facts, Risk, Status } from "~/ui/basics";
+import { JsonView } from "~/ui/json";
+import { Loaded } from "~/ui/state";
+import { Seen, ToolPath } from "~/ui/text";
+
+export function CallPanel({ task, call }: { task: Task; call: Call }) {
+  const { slug } = useSession();
+  const api = useApi();
+  // The list may leave out what is large; the call itself has it, once its status is final.
+  const whole = useQuery({ ...oneCall(api, task.id, call.sequence), queryKey: [api.workspace, "calls", task.id, call.sequence, call.status] });
+  const isBuiltIn = call.decision === "none";
+  const why = useQuery({ ...explanation(api, task.id, call.sequence), enabled: !isBuiltIn });
+  const approval = task.approvals.find((each) => each.sequence === call.sequence);
+  const took = call.finishedAt ? Date.parse(call.finishedAt) - Date.parse(call.sentAt ?? call.startedAt) : null;
+  return (
+    <div className="flex flex-col gap-4 p-3">
+      <div className="flex flex-wrap items-center gap-3">
+        <h2 className="text-item">
+          <ToolPath path={call.tool} />
+        </h2>
+        <Status of={call.status} />
+        {!isBuiltIn && <Risk of={call.risk} />}
+      </div>
+      <Facts
+        of={[
+          ["Policy", isBuiltIn ? "built in; reaches nothing outside" : <><Decision of={call.decision} /> at version {call.policyVersion}</>],
+          ["Rule", call.rule && <Link to="/w/$slug/policies/$id" params={{ slug, id: call.rule }} className="font-mono text-accent underline">{call.rule}</Link>],
+          ["Line", call.line && <Link to="/w/$slug/tasks/$id" params={{ slug, id: task.id }} search={{ tab: "code", call: String(call.sequence) }} className="text-accent underline">{call.line}</Link>],
+          ["Took", took !== null && span(took)],
+          ["Approval", approval && <Link to="/w/$slug/approvals/$id" params={{ slug, id: approval.id }} className="text-accent underline">{approval.status}</Link>],
+        ]}
+      />
+      {!isBuiltIn && (
+        <div className="flex flex-wrap gap-2">
+          <Link to="/w/$slug/tools/$path" params={{ slug, path: call.tool }} search={{ tab: "try" }} className={buttonClass("plain", true)}>
+            Try this tool
+          </Link>
+          <Link to="/w/$slug/policies/test" params={{ slug }} search={{ tool: call.tool, arguments: compact(call.arguments).slice(0, 4000) }} className={buttonClass("plain", true)}>
+            Test policy with this call
+          </Link>
+        </div>
+      )}
+      <Loaded query={whole}>
+        {(full) => (
+          <>
+            <section aria-label="Input">
+              <h3 className="mb-1 text-ink2">Input</h3>
+              <JsonView value={full.arguments} name={`call-${call.sequence}-input`} />
+            </section>
+            {full.error !== undefined && full.error !== null && (
+              <section aria-label="Error" className="rounded-md border border-bad p-3">
+                <h3 className="mb-1 text-bad">✕ Error</h3>
+                {isFields(full.error) && typeof full.error.message === "string" && (
+                  <p className="mb-2 break-words">
+                    <Seen text={full.error.message} />
+                  </p>
+                )}
+                <JsonView value={full.error} name={`call-${call.sequence}-error`} />
+              </section>
+            )}
+            {full.result !== undefined && (
+              <section aria-label="Output">
+                <h3 className="mb-1 text-ink2">Output</h3>
+                <JsonView value={full.result} name={`call-${call.sequence}-output`} />
+              </section>
+            )}
+            {full.result === undefined && !full.error && <p className="text-ink2">There is no output yet.</p>}
+          </>
+        )}
+      </Loaded>
+      {!isBuiltIn && why.data && (
+        <details>
+          <summary className="text-accent underline">Why it was decided so</summary>
+          <p className="my-1">
+            <Seen text={why.data.explanation} />
+          </p>
+          <LookedAtList of={why.data.lookedAt} />
+        </details>
+      )}
+    </div>
+  );
+}

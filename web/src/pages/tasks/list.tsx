@@ -1,0 +1,310 @@
+// All tasks: read by pages of 200, drawn as far as they are in sight. Rows change in place; new ones
+// wait behind a pill unless the list is at its top.
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useMemo, useRef, useState } from "react";
+import type { Task } from "~/api/client";
+import { useApi, useNames, useSession } from "~/api/queries";
+import { useKeys } from "~/lib/keys";
+import { clock, count, span } from "~/lib/time";
+import { useLiveEvents } from "~/live/context";
+import { Ago, Button, buttonClass, cx, Empty, Skeleton, Status, useNow } from "~/ui/basics";
+import { Confirm } from "~/ui/dialog";
+import { explain, Problem } from "~/ui/state";
+import { Seen } from "~/ui/text";
+import { toast } from "~/ui/toast";
+import { duration, titleOf, waitingSince } from "./title";
+
+const STATUSES = ["queued", "running", "waiting", "completed", "failed", "timed_out", "denied", "canceled"];
+const PAGE = 200;
+const ROW = 40;
+/** Changes are read at most this often, however many events arrive. */
+const READ_MS = 700;
+
+type Filters = { status?: string; mine?: string; client?: string; q?: string; at?: string };
+
+export function TasksPage() {
+  const { slug } = useSession();
+  const api = useApi();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const filters = useSearch({ strict: false }) as Filters;
+  const set = (change: Partial<Filters>) =>
+    void navigate({ to: ".", search: (before: Filters) => prune({ ...before, ...change }), replace: true } as never);
+  const server = { status: filters.status, mine: filters.mine === "1" ? true : undefined };
+  const key = [api.workspace, "tasks", server.status ?? "", server.mine ?? false];
+  const pages = useInfiniteQuery({
+    queryKey: key,
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam, signal }) => api.get("/api/v1/tasks", { query: { ...server, limit: PAGE, cursor: pageParam } as never, signal }),
+    getNextPageParam: (last) => last.nextCursor ?? undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
+  });
+  const head = useQuery({
+    queryKey: [api.workspace, "tasks-head", server.status ?? "", server.mine ?? false],
+    queryFn: () => api.get("/api/v1/tasks", { query: { ...server, limit: 50 } as never }),
+    enabled: pages.data !== undefined,
+    staleTime: 2_000,
+  });
+  const changed = useChanged();
+  const scroller = useRef<HTMLDivElement>(null);
+  const [isTop, setTop] = useState(true);
+  const loaded = useMemo(() => pages.data?.pages.flatMap((page) => page.items) ?? [], [pages.data]);
+  const { tasks, newer } = useMemo(() => merged(loaded, head.data?.items ?? [], changed), [loaded, head.data, changed]);
+  const [taken, setTaken] = useState<Set<string>>(new Set());
+  const isIn = (id: string) => taken.has(id);
+  const above = newer.filter((each) => isIn(each.id) || isTop);
+  const hidden = newer.length - above.length;
+  useEffect(() => {
+    if (isTop && newer.some((each) => !taken.has(each.id))) setTaken(new Set(newer.map((each) => each.id)));
+  }, [isTop, newer, taken]);
+  const shown = useMemo(() => [...above, ...tasks].filter((task) => matches(task, filters)), [above, tasks, filters]);
+  const rows = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 8 });
+  const items = rows.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (last > shown.length - 30 && pages.hasNextPage && !pages.isFetching) void pages.fetchNextPage();
+  }, [last, shown.length, pages]);
+  useEffect(() => {
+    const place = sessionStorage.getItem(`tasks:${key.join()}`);
+    if (place && scroller.current) scroller.current.scrollTop = Number(place);
+  }, [pages.isPending]);
+
+  const [marked, setMarked] = useState<string[]>([]);
+  const [asked, setAsked] = useState<"cancel" | "rerun" | null>(null);
+  const cancel = useRef<HTMLButtonElement>(null);
+  const at = shown.findIndex((each) => each.id === filters.at);
+  const go = (step: number) => {
+    const index = Math.max(0, Math.min(shown.length - 1, at < 0 ? 0 : at + step));
+    const next = shown[index];
+    if (!next) return;
+    set({ at: next.id });
+    rows.scrollToIndex(index);
+    requestAnimationFrame(() => document.getElementById(`row-${next.id}`)?.focus());
+  };
+  const toggle = (id: string) => setMarked((now) => (now.includes(id) ? now.filter((each) => each !== id) : [...now, id]));
+  useKeys("List", [
+    { keys: "j / ArrowDown", label: "Next", run: () => go(1) },
+    { keys: "k / ArrowUp", label: "Previous", run: () => go(-1) },
+    { keys: "o / Enter", label: "Open", run: () => filters.at && void navigate({ to: "/w/$slug/tasks/$id", params: { slug, id: filters.at } }) },
+    { keys: "x", label: "Select", run: () => filters.at && toggle(filters.at) },
+    { keys: "n", label: "New task", run: () => void navigate({ to: "/w/$slug/run", params: { slug } }) },
+  ]);
+  const doAll = async (verb: "cancel" | "rerun") => {
+    const path = verb === "cancel" ? "/api/v1/tasks/{id}/cancel" : "/api/v1/tasks/{id}/rerun";
+    const results = await Promise.allSettled(marked.map((id) => api.post(path, { path: { id } })));
+    const failed = results.filter((each) => each.status === "rejected");
+    toast(failed.length > 0 ? `${failed.length} of ${marked.length} failed: ${explain(failed[0]?.reason).title}` : `${verb === "cancel" ? "Canceled" : "Started"} ${count(marked.length, "task")}`);
+    setMarked([]);
+    setAsked(null);
+    void client.invalidateQueries({ queryKey: [api.workspace, "tasks-head"] });
+  };
+  const isFiltered = Boolean(filters.status || filters.mine || filters.client || filters.q);
+  return (
+    <div className="flex h-full min-h-0 flex-col">
+      <div className="flex flex-wrap items-center gap-2 px-4 pt-4 pb-2">
+        <h1 className="mr-2 text-page">Tasks</h1>
+        <select className="field" aria-label="Status" value={filters.status ?? ""} onChange={(event) => set({ status: event.target.value })}>
+          <option value="">Any status</option>
+          {STATUSES.map((each) => (
+            <option key={each} value={each}>
+              {each.replaceAll("_", " ")}
+            </option>
+          ))}
+        </select>
+        <label className="flex items-center gap-1.5 px-1">
+          <input type="checkbox" checked={filters.mine === "1"} onChange={(event) => set({ mine: event.target.checked ? "1" : "" })} /> mine
+        </label>
+        <input type="search" aria-label="Search tasks" placeholder="Code, client, result, id" className="field w-56 max-w-full" defaultValue={filters.q ?? ""} onChange={(event) => set({ q: event.target.value })} />
+        <span className="text-meta text-ink3">
+          {loaded.length > 0 && `${shown.length.toLocaleString("en")}${pages.hasNextPage ? "+" : ""} ${isFiltered ? "found" : "tasks"}`}
+        </span>
+        <Link to="/w/$slug/run" params={{ slug }} className={cx(buttonClass("main"), "ml-auto")}>
+          New task
+        </Link>
+      </div>
+      {marked.length > 0 && (
+        <div className="flex flex-wrap items-center gap-2 border-y border-line bg-select px-4 py-1">
+          {count(marked.length, "task")} selected
+          <Button small onClick={() => setAsked("cancel")}>Cancel</Button>
+          <Button small onClick={() => setAsked("rerun")}>Run again</Button>
+          <Button small look="quiet" onClick={() => setMarked([])}>Clear</Button>
+        </div>
+      )}
+      {hidden > 0 && (
+        <button type="button" className="border-y border-line bg-select px-4 py-1 text-left" onClick={() => { setTaken(new Set(newer.map((each) => each.id))); scroller.current?.scrollTo({ top: 0 }); }}>
+          {hidden} newer
+        </button>
+      )}
+      {pages.isPending ? (
+        <Skeleton rows={10} height={ROW} />
+      ) : pages.error && loaded.length === 0 ? (
+        <div className="p-4">
+          <Problem error={pages.error} retry={() => void pages.refetch()} />
+        </div>
+      ) : shown.length === 0 ? (
+        isFiltered ? (
+          <Empty action={<Button onClick={() => set({ status: "", mine: "", client: "", q: "" })}>Clear the filters</Button>}>
+            No task matches {[filters.status, filters.mine && "mine", filters.q && `“${filters.q}”`].filter(Boolean).join(", ")}
+            {pages.hasNextPage ? " among those read so far" : ""}.
+          </Empty>
+        ) : (
+          <Empty action={<Link to="/w/$slug/run" params={{ slug }} className={buttonClass()}>Run a program</Link>}>Nothing has run yet. Programs that agents send appear here.</Empty>
+        )
+      ) : (
+        <div
+          ref={scroller}
+          role="table"
+          aria-label="Tasks"
+          aria-rowcount={shown.length + 1}
+          className="min-h-0 flex-1 overflow-auto border-t border-line"
+          onScroll={(event) => {
+            setTop(event.currentTarget.scrollTop < 8);
+            sessionStorage.setItem(`tasks:${key.join()}`, String(event.currentTarget.scrollTop));
+          }}
+        >
+          <div role="row" aria-rowindex={1} className={cx(GRID, "sticky top-0 z-10 border-b border-line bg-bg text-meta text-ink3")}>
+            <span role="columnheader"><span className="sr-only">Select</span></span>
+            <span role="columnheader">Status</span>
+            <span role="columnheader">Task</span>
+            <span role="columnheader" className={WIDE}>Client</span>
+            <span role="columnheader" className={cx(WIDE, "text-right")}>Wait</span>
+            <span role="columnheader" className={cx(WIDE, "text-right")}>Duration</span>
+            <span role="columnheader" className="text-right">Started</span>
+          </div>
+          <Tall height={rows.getTotalSize()}>
+            {items.map((item) => {
+              const task = shown[item.index];
+              return task ? <Row key={task.id} task={task} slug={slug} top={item.start} index={item.index} isAt={task.id === filters.at} isMarked={marked.includes(task.id)} onMark={() => toggle(task.id)} /> : null;
+            })}
+          </Tall>
+          {pages.isFetchingNextPage && <Skeleton rows={2} />}
+        </div>
+      )}
+      <Confirm
+        open={asked !== null}
+        onClose={() => setAsked(null)}
+        onYes={() => asked && void doAll(asked)}
+        cancelRef={cancel}
+        look={asked === "cancel" ? "danger" : "main"}
+        verb={asked === "cancel" ? `Cancel ${count(marked.length, "task")}` : `Run ${count(marked.length, "task")} again`}
+        title={asked === "cancel" ? `Cancel ${count(marked.length, "task")}?` : `Run ${count(marked.length, "task")} again?`}
+      >
+        <p>{asked === "cancel" ? "Calls that were sent already stay as they are. Tasks that have ended are left alone." : "Each starts as a new task with the same program, under the policy of today."}</p>
+      </Confirm>
+    </div>
+  );
+}
+
+const GRID = "grid h-10 items-center gap-3 px-4 grid-cols-[20px_96px_minmax(0,1fr)_72px] md:grid-cols-[20px_110px_minmax(0,1fr)_160px_72px_90px_80px]";
+const WIDE = "hidden md:block";
+
+export function Tall({ height, children }: { height: number; children: React.ReactNode }) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (box.current) box.current.style.height = `${height}px`;
+  });
+  return (
+    <div ref={box} role="rowgroup" className="relative">
+      {children}
+    </div>
+  );
+}
+
+type RowProps = { task: Task; slug: string; top: number; index: number; isAt: boolean; isMarked: boolean; onMark: () => void };
+
+function Row({ task, slug, top, index, isAt, isMarked, onMark }: RowProps) {
+  const names = useNames();
+  const now = useNow();
+  const took = duration(task, now);
+  const since = waitingSince(task);
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      style={{ transform: `translateY(${top}px)` }}
+      className={cx(GRID, "absolute inset-x-0 top-0 border-b border-line hover:bg-surface", isAt && "bg-select")}
+    >
+      <span role="cell">
+        <input type="checkbox" aria-label={`Select ${titleOf(task)}`} checked={isMarked} onChange={onMark} />
+      </span>
+      <span role="cell">
+        <Status of={task.status} />
+      </span>
+      <span role="cell" className="flex min-w-0 items-baseline gap-2">
+        <Link id={`row-${task.id}`} to="/w/$slug/tasks/$id" params={{ slug, id: task.id }} className="min-w-0 truncate hover:underline">
+          <Seen text={titleOf(task)} />
+        </Link>
+        {task.error && (
+          <span className="min-w-0 shrink truncate text-meta text-bad">
+            <Seen text={task.error.message.split("\n")[0] ?? ""} />
+          </span>
+        )}
+      </span>
+      <span role="cell" className={cx(WIDE, "truncate text-ink2")}>
+        {task.channel === "dashboard" ? `${names(task.requestedBy)} (web)` : <Seen text={task.client || task.channel} />}
+      </span>
+      <span role="cell" className={cx(WIDE, "text-right font-mono text-wait")}>
+        {since ? clock(now - since) : ""}
+      </span>
+      <span role="cell" className={cx(WIDE, "text-right font-mono")}>
+        {took === null ? "" : span(took)}
+      </span>
+      <span role="cell" className="text-right text-meta text-ink2">
+        <Ago at={task.createdAt} />
+      </span>
+    </div>
+  );
+}
+
+function prune(filters: Filters): Filters {
+  return Object.fromEntries(Object.entries(filters).filter(([, value]) => value)) as Filters;
+}
+
+function matches(task: Task, filters: Filters): boolean {
+  if (filters.status && filters.status !== task.status) return false;
+  if (!filters.q) return true;
+  const text = `${task.id} ${task.client} ${titleOf(task)} ${task.code} ${task.error?.message ?? ""} ${JSON.stringify(task.result ?? "")} ${JSON.stringify(task.metadata)}`.toLowerCase();
+  return filters.q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+/** What was read page by page, brought up to date, and what is newer than its first. */
+function merged(loaded: Task[], head: Task[], changed: Map<string, Task>): { tasks: Task[]; newer: Task[] } {
+  const known = new Set(loaded.map((each) => each.id));
+  const fresh = new Map([...head.map((each) => [each.id, each] as const), ...changed]);
+  const first = loaded[0]?.createdAt ?? "";
+  return {
+    tasks: loaded.map((each) => fresh.get(each.id) ?? each),
+    newer: [...fresh.values()].filter((each) => !known.has(each.id) && each.createdAt >= first).sort((a, b) => b.createdAt.localeCompare(a.createdAt)),
+  };
+}
+
+/** Tasks that events spoke of, read again one by one but seldom. */
+function useChanged(): Map<string, Task> {
+  const api = useApi();
+  const client = useQueryClient();
+  const [changed, setChanged] = useState(new Map<string, Task>());
+  const open = useRef(new Set<string>());
+  const timer = useRef(0);
+  useLiveEvents((event) => {
+    if (!event.taskId || (event.type !== "task" && event.type !== "approval")) return;
+    open.current.add(event.taskId);
+    timer.current ||= window.setTimeout(async () => {
+      timer.current = 0;
+      const ids = [...open.current];
+      open.current.clear();
+      // Beyond a handful the first page says it in one answer.
+      if (ids.length > 8) {
+        await client.invalidateQueries({ queryKey: [api.workspace, "tasks-head"] });
+        return;
+      }
+      const read = await Promise.allSettled(ids.map((id) => api.get("/api/v1/tasks/{id}", { path: { id } })));
+      const tasks = read.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+      if (tasks.length > 0) setChanged((now) => new Map([...now, ...tasks.map((each) => [each.id, each] as const)]));
+    }, READ_MS);
+  });
+  useEffect(() => () => window.clearTimeout(timer.current), []);
+  return changed;
+}

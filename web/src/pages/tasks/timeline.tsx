@@ -1,0 +1,187 @@
+// The task over time: one row for the queue and one for each call, waits hatched; the same as a
+// table. Rows are drawn as far as they are in sight.
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useMemo, useRef, useState } from "react";
+import type { Call, Task } from "~/api/client";
+import { span } from "~/lib/time";
+import { Button, cx, Decision, Status, useNow } from "~/ui/basics";
+import { Seen, ToolPath } from "~/ui/text";
+import { Tall } from "./list";
+import { OPEN } from "./title";
+
+const ROW = 32;
+/** Below this many rows all are drawn, which is simpler to read for everything that reads pages. */
+const WHOLE = 80;
+
+type Bar = { from: number; to: number; look: "queue" | "wait" | "run" | "ok" | "bad" };
+type Line = { key: string; sequence: number | null; label: string; bars: Bar[]; text: string; status: string };
+
+const LOOKS: Record<Bar["look"], string> = {
+  queue: "border border-control",
+  wait: "hatched",
+  run: "bg-run",
+  ok: "bg-ink3",
+  bad: "bg-bad",
+};
+
+type Props = { task: Task; calls: Call[]; selected: number | null; onSelect: (sequence: number) => void };
+
+export function Timeline({ task, calls, selected, onSelect }: Props) {
+  const [asTable, setTable] = useState(false);
+  const isOpen = OPEN.has(task.status);
+  const ticking = useNow();
+  const start = Date.parse(task.createdAt);
+  const end = task.finishedAt ? Date.parse(task.finishedAt) : ticking;
+  const now = isOpen ? ticking : end;
+  const lines = useMemo(() => linesOf(task, calls, now), [task, calls, now]);
+  const whole = Math.max(1, end - start);
+  return (
+    <section aria-label="Timeline" className="flex h-full min-h-0 flex-col">
+      <div className="flex h-9 shrink-0 items-center gap-2 border-b border-line px-3">
+        <h2 className="text-ink2">Timeline</h2>
+        <span className="text-meta text-ink3">
+          {calls.length} {calls.length === 1 ? "call" : "calls"}
+        </span>
+        <Button small look="quiet" className="ml-auto" aria-pressed={asTable} onClick={() => setTable(!asTable)}>
+          {asTable ? "As bars" : "As a table"}
+        </Button>
+      </div>
+      {asTable ? (
+        <Table calls={calls} start={start} now={now} selected={selected} onSelect={onSelect} />
+      ) : (
+        <>
+          <div className="relative mr-3 ml-[46%] h-5 shrink-0 text-meta text-ink3" aria-hidden>
+            {[0, 0.5, 1].map((share) => (
+              <span key={share} className={cx("absolute top-0.5 whitespace-nowrap", share === 1 && "-translate-x-full", share === 0.5 && "-translate-x-1/2")} style={{ left: `${share * 100}%` }}>
+                {span(whole * share)}
+              </span>
+            ))}
+          </div>
+          <Lines lines={lines} start={start} whole={whole} selected={selected} onSelect={onSelect} />
+        </>
+      )}
+    </section>
+  );
+}
+
+type LinesProps = { lines: Line[]; start: number; whole: number; selected: number | null; onSelect: (sequence: number) => void };
+
+function Lines({ lines, start, whole, selected, onSelect }: LinesProps) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const isVirtual = lines.length > WHOLE;
+  const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 6, enabled: isVirtual });
+  const draw = (line: Line, top?: number) => (
+    <LineRow key={line.key} line={line} start={start} whole={whole} isSelected={line.sequence !== null && line.sequence === selected} onSelect={onSelect} top={top} />
+  );
+  if (!isVirtual) return <div className="pb-3">{lines.map((line) => draw(line))}</div>;
+  return (
+    <div ref={scroller} className="max-h-[60vh] min-h-64 flex-1 overflow-auto lg:max-h-none" tabIndex={0} role="group" aria-label={`${lines.length} rows`}>
+      <Tall height={rows.getTotalSize()}>
+        {rows.getVirtualItems().map((item) => {
+          const line = lines[item.index];
+          return line ? draw(line, item.start) : null;
+        })}
+      </Tall>
+    </div>
+  );
+}
+
+type LineProps = { line: Line; start: number; whole: number; isSelected: boolean; onSelect: (sequence: number) => void; top: number | undefined };
+
+function LineRow({ line, start, whole, isSelected, onSelect, top }: LineProps) {
+  const share = (ms: number) => `${(ms / whole) * 100}%`;
+  const inner = (
+    <>
+      <span className="flex w-[46%] min-w-0 shrink-0 items-center gap-2 pr-2 pl-3">
+        <span className="w-7 shrink-0 text-right font-mono text-ink3">{line.sequence ?? ""}</span>
+        <span className="min-w-0 flex-1 truncate" title={line.label}>
+          {line.sequence === null ? line.label : <span className="font-mono"><Seen text={line.label} /></span>}
+        </span>
+        <span className="shrink-0 font-mono text-meta text-ink2">{line.text}</span>
+      </span>
+      <span className="relative mr-3 h-3 min-w-0 flex-1" aria-hidden>
+        {line.bars.map((bar, i) => (
+          <span key={i} className={cx("absolute inset-y-0 min-w-[2px] rounded-sm", LOOKS[bar.look])} style={{ left: share(bar.from - start), width: share(bar.to - bar.from) }} />
+        ))}
+      </span>
+    </>
+  );
+  const place = top === undefined ? undefined : { transform: `translateY(${top}px)` };
+  const look = cx("flex h-8 w-full items-center text-left", top !== undefined && "absolute inset-x-0 top-0", isSelected && "bg-select");
+  if (line.sequence === null)
+    return (
+      <div className={cx(look, "text-ink2")} style={place}>
+        {inner}
+      </div>
+    );
+  const sequence = line.sequence;
+  return (
+    <button type="button" aria-pressed={isSelected} aria-label={`Call ${sequence}, ${line.label}, ${line.status}, ${line.text}`} onClick={() => onSelect(sequence)} className={cx(look, "-outline-offset-2 hover:bg-surface")} style={place}>
+      {inner}
+    </button>
+  );
+}
+
+function linesOf(task: Task, calls: Call[], now: number): Line[] {
+  const created = Date.parse(task.createdAt);
+  const began = task.startedAt ? Date.parse(task.startedAt) : now;
+  const lines: Line[] = [
+    { key: "queue", sequence: null, label: "queued", bars: [{ from: created, to: began, look: "queue" }], text: span(began - created), status: "" },
+  ];
+  const approvals = new Map(task.approvals.map((each) => [each.sequence, each]));
+  for (const call of calls) {
+    const from = Date.parse(call.startedAt);
+    const to = call.finishedAt ? Date.parse(call.finishedAt) : now;
+    const asked = approvals.get(call.sequence);
+    const bars: Bar[] = [];
+    let sent = call.sentAt ? Date.parse(call.sentAt) : from;
+    if (asked) {
+      const answered = asked.decidedAt ? Date.parse(asked.decidedAt) : call.sentAt ? sent : to;
+      bars.push({ from: Date.parse(asked.createdAt), to: Math.max(answered, Date.parse(asked.createdAt)), look: "wait" });
+      sent = Math.max(sent, answered);
+    }
+    const isBad = call.status === "failed" || call.status === "denied" || call.status === "unknown";
+    if (call.status !== "waiting") bars.push({ from: Math.min(sent, to), to, look: call.status === "running" ? "run" : isBad ? "bad" : "ok" });
+    const word = call.status === "waiting" ? "waits" : call.status === "running" ? "…" : call.status === "succeeded" ? "ok" : call.status;
+    lines.push({ key: call.id, sequence: call.sequence, label: call.tool, bars, text: `${span(Math.max(0, to - from))} ${word}`, status: call.status });
+  }
+  return lines;
+}
+
+type TableProps = { calls: Call[]; start: number; now: number; selected: number | null; onSelect: (sequence: number) => void };
+
+function Table({ calls, start, now, selected, onSelect }: TableProps) {
+  return (
+    <div className="overflow-auto p-3" tabIndex={0} role="group" aria-label="Calls as a table">
+      <table className="w-full text-left">
+        <thead className="text-meta text-ink3">
+          <tr>
+            {["#", "Tool", "Status", "Policy", "At", "Took"].map((name) => (
+              <th key={name} className="pr-3 font-normal">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {calls.map((call) => (
+            <tr key={call.id} className={cx("border-t border-line", call.sequence === selected && "bg-select")}>
+              <td className="pr-3 font-mono">{call.sequence}</td>
+              <td className="pr-3">
+                <button type="button" className="text-left text-accent underline" onClick={() => onSelect(call.sequence)}>
+                  <ToolPath path={call.tool} />
+                </button>
+              </td>
+              <td className="pr-3">
+                <Status of={call.status} />
+              </td>
+              <td className="pr-3">{call.decision === "none" ? "built in" : <Decision of={call.decision} />}</td>
+              <td className="pr-3 font-mono">+{span(Date.parse(call.startedAt) - start)}</td>
+              <td className="font-mono">{span((call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(call.startedAt))}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,55 @@
+// What is shown where a page cannot be: not there, broken, signed out.
+import { Link, type ErrorComponentProps } from "@tanstack/react-router";
+import { ApiError } from "~/api/client";
+import { Button, buttonClass } from "~/ui/basics";
+import { Problem } from "~/ui/state";
+
+export function NotFound() {
+  return (
+    <main className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6">
+      <h1 className="text-page">Nothing is at this address</h1>
+      <p className="text-ink2">It may have been removed, or belong to another workspace. Ctrl+K searches pages and tools.</p>
+      <Link to="/" className={buttonClass("main")}>
+        Go to the start
+      </Link>
+    </main>
+  );
+}
+
+/** A part of the dashboard that is gone from the server: it runs another version now. */
+function isStale(error: unknown): boolean {
+  return error instanceof Error && /dynamically imported module|Importing a module script|module script failed|preload CSS/i.test(error.message);
+}
+
+export function Crash({ error, reset }: ErrorComponentProps) {
+  if (isStale(error))
+    return (
+      <main className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6" role="alert">
+        <h1 className="text-page">The server runs another version</h1>
+        <p className="text-ink2">This page belongs to the version before. Drafts are kept.</p>
+        <Button look="main" onClick={() => location.reload()}>
+          Reload for the new version
+        </Button>
+      </main>
+    );
+  return (
+    <main className="mx-auto max-w-xl p-6">
+      <Problem error={error} retry={reset} />
+    </main>
+  );
+}
+
+export function SignedOut() {
+  return (
+    <main className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6">
+      <h1 className="text-page">Signed out</h1>
+      <p>This browser is not signed in any more. Run this as the user who runs the server:</p>
+      <pre className="w-full rounded-md border border-line bg-surface p-3">executor web</pre>
+      <Button onClick={() => location.reload()}>Try again</Button>
+    </main>
+  );
+}
+
+export function isSignedOut(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401;
+}

@@ -1,0 +1,163 @@
+// What holds on every page: no violation of its policy, no request elsewhere, no frame around it,
+// nothing that axe-core finds.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { openPage } from "../lib/browser.mjs";
+import { violations } from "../lib/axe.mjs";
+
+/** A workspace with something on every page; the addresses of all of them. */
+async function filled(server) {
+  const done = await server.submit("// A task that is done\nconsole.log('one'); console.error('two');\nreturn await tools.shop.items.listItems();");
+  await server.settled(done.id);
+  const failed = await server.submit("// A task that failed\nthrow new Error('it broke');");
+  await server.settled(failed.id);
+  await server.post("/policies", { effect: "deny", match: { tools: ["shop.admin.**"] }, note: "Nothing of this" });
+  await server.post("/policies", { effect: "ask", match: { tools: ["shop.items.*"], conditions: ["amount > 100"] }, note: "Large ones" });
+  await server.post("/keys", { name: "a key" });
+  const waiting = await server.submit("// A task that waits\nawait tools.shop.items.createItem({ name: 'pen\\u200b', amount: 250, tags: ['a'], owner: { id: 'o' } });");
+  await server.submit("await tools.shop.items.deleteItem({ id: 'x' });");
+  const pending = await server.pending(2);
+  const { rules } = await server.get("/policies");
+  const [source] = (await server.get("/sources")).items;
+  const approval = pending.find((each) => each.taskId === waiting.id).id;
+  return [
+    "/welcome", "/home", "/approvals", `/approvals/${approval}`, "/approvals?tab=resolved", "/tasks", `/tasks/${done.id}`, `/tasks/${failed.id}`,
+    `/tasks/${waiting.id}?tab=call&call=1`, `/tasks/${done.id}?tab=logs`, "/run", "/tools", "/tools/shop.items.createItem?tab=try", "/tools/shop.items.createItem?tab=schema",
+    "/sources", "/sources/new", `/sources/${source.id}`, "/credentials", "/policies", `/policies/${rules[0].id}`, "/policies/new", "/policies/test",
+    "/policies/history", "/clients", "/audit", "/settings/workspace", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/browser", "/settings/server",
+  ];
+}
+
+/** Goes to an address by its workspace, and waits until nothing is read any more. */
+async function open(page, slug, path) {
+  const bare = path === "/welcome" ? path : `/w/${slug}${path === "/home" ? "" : path}`;
+  await page.goto(bare);
+  await page.locator("h1, h2").first().waitFor();
+  await page.waitForFunction(() => !document.querySelector("[role=status][aria-label=Loading]"));
+}
+
+async function matrix({ browser, server }, width, theme) {
+  const paths = await filled(server);
+  const { workspace } = await server.get("/me");
+  const page = await openPage(browser, server, { width, height: width < 500 ? 780 : 900, theme });
+  const found = [];
+  for (const path of paths) {
+    await open(page, workspace.slug, path);
+    for (const each of await violations(page)) found.push(`${path}: ${each}`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (wide > 1) found.push(`${path}: ${wide} px wider than the window`);
+  }
+  assert.deepEqual(found, []);
+  assert.deepEqual(page.faults, []);
+}
+
+export default {
+  "axe, 1440 px, light": (world) => matrix(world, 1440, "light"),
+  "axe, 1440 px, dark": (world) => matrix(world, 1440, "dark"),
+  "axe, 360 px, light": (world) => matrix(world, 360, "light"),
+  "axe, 360 px, dark": (world) => matrix(world, 360, "dark"),
+
+  async "dialogs: axe, the focus stays inside and returns"({ browser, server }) {
+    await filled(server);
+    const page = await openPage(browser, server);
+    await page.goto("/approvals");
+    await page.getByTestId("approve").waitFor();
+    const found = [];
+    const look = async (name) => {
+      await page.getByRole("dialog").or(page.getByRole("alertdialog")).first().waitFor();
+      for (const each of await violations(page)) found.push(`${name}: ${each}`);
+    };
+    await page.keyboard.press("?");
+    await look("keys");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("ControlOrMeta+k");
+    await look("palette");
+    await page.keyboard.type("polic");
+    await page.getByRole("option", { name: /^Policies/ }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    const button = page.getByRole("button", { name: "Remember" });
+    await button.click();
+    await look("remember");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    assert.equal(await button.evaluate((node) => node === document.activeElement), true, "the focus returns");
+    assert.deepEqual(found, []);
+  },
+
+  async "no page stands in a frame, and none loads from elsewhere"({ browser, server }) {
+    const host = createServer((_, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end(`<iframe src="${server.address}/approvals"></iframe>`);
+    });
+    await new Promise((resolve) => host.listen(0, "127.0.0.1", resolve));
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const refused = [];
+    page.on("console", (message) => refused.push(message.text()));
+    await page.goto(`http://127.0.0.1:${host.address().port}/`);
+    const frame = page.frames().at(-1);
+    assert.equal(await frame.locator("main").count().catch(() => 0), 0);
+    host.close();
+    const answer = await fetch(`${server.address}/approvals`);
+    const policy = answer.headers.get("content-security-policy");
+    assert.match(policy, /default-src 'self'/);
+    assert.match(policy, /frame-ancestors 'none'/);
+    assert.match(policy, /style-src 'self' 'nonce-[0-9a-f]{32}'/);
+    assert.ok(!policy.includes("unsafe"));
+    assert.equal(answer.headers.get("referrer-policy"), "no-referrer");
+    assert.equal(answer.headers.get("cache-control"), "no-store");
+    const again = await fetch(`${server.address}/approvals`);
+    assert.notEqual(again.headers.get("content-security-policy"), policy, "a nonce is used once");
+  },
+
+  async "files: kept for ever by their digest, packed, and unknown ones are not the frame"({ server }) {
+    const index = await (await fetch(`${server.address}/`)).text();
+    const [script] = /\/assets\/index-[\w-]+\.js/.exec(index);
+    for (const [coding, expected] of [["br", "br"], ["gzip", "gzip"], ["identity", null]]) {
+      const answer = await fetch(server.address + script, { headers: { "accept-encoding": coding } });
+      assert.equal(answer.headers.get("content-encoding"), expected);
+      assert.match(answer.headers.get("cache-control"), /immutable/);
+      assert.match(answer.headers.get("content-type"), /^text\/javascript/);
+      assert.ok((await answer.text()).length > 100_000);
+    }
+    assert.equal((await fetch(`${server.address}/assets/theme.js`)).headers.get("cache-control"), "no-cache");
+    for (const path of ["/assets/gone-12345678.js", "/assets/../index.html", "/assets/%2e%2e/index.html", "/api/v1/nothing"]) {
+      const answer = await fetch(server.address + path);
+      assert.ok(answer.status === 404 || answer.status === 401, `${path}: ${answer.status}`);
+      assert.ok(!(await answer.text()).includes("<div id=\"root\">"), path);
+    }
+  },
+
+  async "a part of another version offers to load the new one"({ browser, server }) {
+    const page = await openPage(browser, server);
+    await page.goto("/approvals");
+    await page.getByRole("navigation", { name: "Pages" }).waitFor();
+    // What a server of another version answers for a file of this one.
+    await page.route("**/assets/audit-*.js", (route) => route.continue({ url: `${server.address}/assets/audit-00000000.js` }));
+    await page.getByRole("link", { name: "Audit" }).click();
+    await page.getByRole("button", { name: "Reload for the new version" }).waitFor();
+    await page.unroute("**/assets/audit-*.js");
+    await page.getByRole("button", { name: "Reload for the new version" }).click();
+    await page.getByRole("heading", { name: "Audit" }).waitFor();
+  },
+
+  async "forced colors and 360 px: a decision by touch"({ browser, server }) {
+    await server.submit("await tools.shop.items.createItem({ name: 'x', amount: 1 });");
+    const [approval] = await server.pending();
+    const page = await openPage(browser, server, { width: 360, height: 740, hasTouch: true, forcedColors: "active" });
+    await page.goto("/approvals");
+    await page.getByRole("link", { name: /createItem/ }).tap();
+    await page.getByTestId("approve").waitFor();
+    const box = await page.getByTestId("approve").boundingBox();
+    const deny = await page.getByRole("button", { name: /^Deny/ }).first().boundingBox();
+    assert.ok(box.height >= 48 && deny.height >= 48, `${box.height} and ${deny.height} px high`);
+    assert.ok(box.x + box.width > 330 && deny.x < 30, "at opposite edges");
+    await page.waitForFunction(() => document.querySelector("[data-testid=approve]")?.getAttribute("aria-disabled") !== "true");
+    await page.waitForFunction((from) => performance.now() - from > 450, await page.evaluate(() => performance.now()));
+    await page.getByTestId("approve").tap();
+    await page.waitForFunction(() => /approvals\/?$/.test(location.pathname));
+    assert.equal((await server.get(`/approvals/${approval.id}`)).status, "approved");
+  },
+};

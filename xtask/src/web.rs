@@ -1,0 +1,113 @@
+//! The dashboard: builds it into `web/dist`, which the next build of the server embeds; makes the
+//! types of the API; runs the browser's tests against the built program.
+//!
+//! Nothing else of the project needs Node. Installation scripts of packages are never run.
+
+use crate::{ci, project};
+use anyhow::{Context as _, Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// The oldest versions of Node that the build tools run on, by their first number.
+const NODE: [(u32, u32); 2] = [(20, 19), (22, 12)];
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Makes the types of the API of what the built program describes, instead of building
+    #[arg(long)]
+    schema: bool,
+    /// With --schema: only looks whether they are fresh
+    #[arg(long, requires = "schema")]
+    check: bool,
+    /// Runs the browser's tests afterwards; a word runs those whose name contains it
+    #[arg(long, num_args = 0..=1, default_missing_value = "", conflicts_with = "schema")]
+    test: Option<String>,
+}
+
+/// # Errors
+/// Node is missing or too old, or a step failed.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    check_node()?;
+    if options.schema {
+        let program = ci::program()?;
+        let mut schema = node(&["scripts/schema.mjs"]);
+        if options.check {
+            schema.arg("--check");
+        }
+        return project::run(schema.env("EXECUTOR_BIN", program));
+    }
+    build()?;
+    match &options.test {
+        Some(filter) => test(filter),
+        None => Ok(()),
+    }
+}
+
+/// Installs, checks types, builds and packs.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn build() -> Result<()> {
+    check_node()?;
+    project::run(&mut node(&["scripts/lockfile.mjs"]))?;
+    let web = project::root().join("web");
+    if !is_installed(&web) {
+        let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        project::run(npm().args(arguments))?;
+    }
+    project::run(npm().args(["run", "--silent", "typecheck"]))?;
+    project::run(npm().args(["run", "--silent", "build"]))?;
+    println!("web: the next build of the server takes it in");
+    Ok(())
+}
+
+/// Runs the browser's tests whose name contains `filter`, against a program with the dashboard in it.
+fn test(filter: &str) -> Result<()> {
+    let program = ci::program()?;
+    let version = project::output(Command::new(&program).args(["version", "--json"]))?;
+    if !version.contains("bundled") {
+        bail!("the program was built without the dashboard: {version}");
+    }
+    let mut tests = node(&["tests/run.mjs"]);
+    project::run(tests.arg(filter).env("EXECUTOR_BIN", program))
+}
+
+/// Whether what is installed is what the lockfile says: npm writes down what it installed.
+fn is_installed(web: &Path) -> bool {
+    let written = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    let installed = written(&web.join("node_modules/.package-lock.json"));
+    let locked = written(&web.join("package-lock.json"));
+    matches!((installed, locked), (Some(installed), Some(locked)) if installed >= locked)
+}
+
+fn npm() -> Command {
+    let mut command = project::command("npm");
+    command.current_dir(project::root().join("web"));
+    command
+}
+
+fn node(arguments: &[&str]) -> Command {
+    let mut command = project::command("node");
+    command
+        .current_dir(project::root().join("web"))
+        .args(arguments);
+    command
+}
+
+fn check_node() -> Result<()> {
+    let said = project::output(Command::new("node").arg("--version"))
+        .context("the dashboard is built with Node, which is not here; install Node 22 or newer")?;
+    let mut numbers = said.trim().trim_start_matches('v').split('.');
+    let mut next = || numbers.next().and_then(|n| n.parse::<u32>().ok());
+    let (Some(major), Some(minor)) = (next(), next()) else {
+        bail!("node calls itself {said}, which is no version");
+    };
+    let [older, newer] = NODE;
+    let is_enough = (major == older.0 && minor >= older.1)
+        || (major == newer.0 && minor >= newer.1)
+        || major > newer.0;
+    if !is_enough {
+        bail!("Node {major}.{minor} is too old: 20.19, 22.12 or newer builds the dashboard");
+    }
+    Ok(())
+}
