@@ -185,7 +185,8 @@ fn constraint(text: &str) -> String {
         ("UNIQUE", "calls.task_id, calls.delivery_order") => "calls_delivery".to_owned(),
         (
             "UNIQUE",
-            "credentials.source_id, credentials.scope, credentials.person, credentials.scheme",
+            "credentials.source_id, credentials.scope, credentials.person, credentials.scheme, \
+             credentials.label",
         ) => "credentials_one".to_owned(),
         ("UNIQUE", key) => format!("{}_pk", key.split('.').next().unwrap_or(key)),
         (_, name) => name.to_owned(),
