@@ -112,7 +112,7 @@ impl Engine {
         if matches!(server.way, McpWay::Command { .. }) {
             caller.scope(Permission::RunCommands)?;
         }
-        let secret = seal_off(&mut server.way);
+        let secret = seal_off(&mut server.way)?;
         if let McpWay::Url {
             headers,
             allow_private,
@@ -408,33 +408,50 @@ fn name_of(new: &NewSource, server: &McpServer, title: &str) -> String {
     }
 }
 
-/// Takes the first secret out of what stands in the open, so that it is sealed like any other.
-fn seal_off(way: &mut McpWay) -> Option<(AuthScheme, Secret)> {
+/// Takes the secrets out of what stands in the open, so that they are sealed like any other: several
+/// as one credential.
+fn seal_off(way: &mut McpWay) -> Result<Option<(AuthScheme, Secret)>, Error> {
     let is_secret = |name: &str| {
         let name = name.to_ascii_lowercase().replace(['-', '_'], "");
         SECRET_WORDS.iter().any(|word| name.contains(word))
     };
-    match way {
-        McpWay::Url { headers, .. } => {
-            let at = headers.iter().position(|(name, _)| is_secret(name))?;
-            let (name, value) = headers.remove(at);
+    let is_header = matches!(way, McpWay::Url { .. });
+    let (McpWay::Url { headers: open, .. }
+    | McpWay::Command {
+        variables: open, ..
+    }) = way;
+    let (secrets, rest): (Vec<_>, Vec<_>) = std::mem::take(open)
+        .into_iter()
+        .partition(|(name, _)| is_secret(name));
+    *open = rest;
+    let mut sealed: Vec<(AuthScheme, String)> = secrets
+        .into_iter()
+        .map(|(name, value)| {
             let bearer = value.strip_prefix("Bearer ").map(str::to_owned);
-            Some(
-                match bearer.filter(|_| name.eq_ignore_ascii_case("authorization")) {
-                    Some(token) => (AuthScheme::Bearer, Secret::new(token)),
-                    None => {
-                        let location = ApiKeyLocation::Header;
-                        (AuthScheme::ApiKey { location, name }, Secret::new(value))
-                    }
-                },
-            )
-        }
-        McpWay::Command { variables, .. } => {
-            let at = variables.iter().position(|(name, _)| is_secret(name))?;
-            let (name, value) = variables.remove(at);
-            Some((AuthScheme::Env { name }, Secret::new(value)))
-        }
+            let bearer = bearer.filter(|_| name.eq_ignore_ascii_case("authorization"));
+            match (is_header, bearer) {
+                (true, Some(token)) => (AuthScheme::Bearer, token),
+                (true, None) => {
+                    let location = ApiKeyLocation::Header;
+                    (AuthScheme::ApiKey { location, name }, value)
+                }
+                (false, _) => (AuthScheme::Env { name }, value),
+            }
+        })
+        .collect();
+    if sealed.len() > 1 && sealed.iter().any(|(_, value)| value.contains('\n')) {
+        return Err(Error::invalid(
+            "invalid_source",
+            "of several secrets none may have a line break; put the one that has into a file that \
+             the server is told of",
+        ));
     }
+    if sealed.len() > 1 {
+        let (schemes, values): (Vec<AuthScheme>, Vec<String>) = sealed.into_iter().unzip();
+        sealed = vec![(AuthScheme::All(schemes), values.join("\n"))];
+    }
+    let one = sealed.pop();
+    Ok(one.map(|(scheme, value)| (scheme, Secret::new(value))))
 }
 
 fn attachment((scheme, secret): &(AuthScheme, Secret)) -> Attachment {
@@ -461,13 +478,13 @@ mod tests {
             headers: pairs(&[("X-Team", "a"), ("Authorization", "Bearer s3cret")]),
             allow_private: false,
         };
-        let (scheme, secret) = seal_off(&mut way).expect("a secret");
+        let (scheme, secret) = seal_off(&mut way).unwrap().expect("a secret");
         assert_eq!((scheme, secret.expose()), (AuthScheme::Bearer, "s3cret"));
         let mut command = McpWay::Command {
             words: vec!["x".into()],
             variables: pairs(&[("LEVEL", "1"), ("GITHUB_TOKEN", "t0ken")]),
         };
-        let (scheme, secret) = seal_off(&mut command).expect("a secret");
+        let (scheme, secret) = seal_off(&mut command).unwrap().expect("a secret");
         assert_eq!(
             scheme,
             AuthScheme::Env {
@@ -475,7 +492,20 @@ mod tests {
             }
         );
         assert_eq!(secret.expose(), "t0ken");
-        for way in [way, command] {
+        let mut several = McpWay::Command {
+            words: vec!["x".into()],
+            variables: pairs(&[("A_TOKEN", "t0ken"), ("LEVEL", "1"), ("B_SECRET", "s3cret")]),
+        };
+        let (scheme, secret) = seal_off(&mut several).unwrap().expect("secrets");
+        let names: Vec<_> = scheme.parts(secret.expose());
+        assert_eq!(names.len(), 2);
+        assert_eq!((names[0].1, names[1].1), ("t0ken", "s3cret"));
+        let mut broken = McpWay::Command {
+            words: vec!["x".into()],
+            variables: pairs(&[("A_TOKEN", "one\ntwo"), ("B_SECRET", "s3cret")]),
+        };
+        assert!(seal_off(&mut broken).is_err());
+        for way in [way, command, several] {
             assert!(
                 !format!("{way:?}").contains("s3cret") && !format!("{way:?}").contains("t0ken")
             );

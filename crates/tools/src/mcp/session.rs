@@ -84,8 +84,10 @@ impl Session {
             McpWay::Command { words, variables } => {
                 let mut variables = variables.clone();
                 for attachment in attachments {
-                    if let AuthScheme::Env { name } = &attachment.scheme {
-                        variables.push((name.clone(), attachment.secret.expose().to_owned()));
+                    for (scheme, value) in attachment.scheme.parts(attachment.secret.expose()) {
+                        if let AuthScheme::Env { name } = scheme {
+                            variables.push((name.clone(), value.to_owned()));
+                        }
                     }
                 }
                 let start = || Process::start(words, &variables, Arc::clone(&peer));
