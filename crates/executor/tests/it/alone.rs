@@ -204,7 +204,7 @@ fn folders_are_walked_and_a_broken_file_stops_no_other() {
     place.run(&["sources", "check", "apis"]).exits(1).says(&[
         "FILE",
         "apis/b.json",
-        "openapi",
+        "OpenAPI 3.1",
         "apis/c.json: broken JSON",
     ]);
     place

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::plain;
 use crate::terminal::secret;
-use api::sources::{FirstCredential, NewSource, Preset, Source, SourceFinding, SourcePreview};
+use api::sources::{FirstCredential, NewSource, Preset, Source, SourcePreview};
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::json;
@@ -181,8 +181,6 @@ struct Added<'a> {
     status: &'a str,
     tool_count: u32,
     warnings: &'a [String],
-    unreviewed: usize,
-    findings: &'a [SourceFinding],
 }
 
 impl<'a> Added<'a> {
@@ -194,8 +192,6 @@ impl<'a> Added<'a> {
             status: &s.status,
             tool_count: s.tool_count,
             warnings: &s.warnings,
-            unreviewed: s.unreviewed,
-            findings: &s.findings,
         }
     }
 }
