@@ -192,6 +192,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connects/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says where a connect stands. */
+        get: operations["getConnect"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credentials": {
         parameters: {
             query?: never;
@@ -227,6 +244,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credentials/{id}/prefer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a credential the one that calls take, among several of its source and scope. */
+        post: operations["preferCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credentials/{id}/rotate": {
         parameters: {
             query?: never;
@@ -255,6 +289,23 @@ export interface paths {
         put?: never;
         /** Tries a credential with a call that changes nothing. */
         post: operations["testCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/example": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the example API that comes with the program: add it as a source like any other. */
+        get: operations["getExample"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -524,6 +575,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists services that can be added by name; contacts none of them. */
+        get: operations["listPresets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/results/{handle}": {
         parameters: {
             query?: never;
@@ -593,6 +661,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sources/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows what a source would bring: what it is, its tools with their risks, what was found in its
+         *     texts. Nothing is stored.
+         */
+        post: operations["previewSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sources/{id}": {
         parameters: {
             query?: never;
@@ -608,8 +696,45 @@ export interface paths {
         delete: operations["removeSource"];
         options?: never;
         head?: never;
-        /** Switches a source on or off, or says which of its tools may be called twice without harm. */
+        /**
+         * Switches a source on or off, says how often it is read again, or which of its tools may be called
+         *     twice without harm.
+         */
         patch: operations["changeSource"];
+        trace?: never;
+    };
+    "/api/v1/sources/{id}/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to connect a source to whoever grants tokens for it. */
+        post: operations["connectSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows how a source is: how reading it goes, what its calls come to, what is wrong. */
+        get: operations["getSourceHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/sources/{id}/refresh": {
@@ -623,6 +748,43 @@ export interface paths {
         put?: never;
         /** Reads a source's description again and takes over what changed. */
         post: operations["refreshSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says that you have looked at tools that are new or changed: policy decides about them as about any
+         *     other from then on. It takes a person; no key does it.
+         */
+        post: operations["reviewSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{id}/unreviewed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tools of a source that ask until an administrator has looked at them as they are now. */
+        get: operations["listUnreviewedTools"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1044,23 +1206,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/example": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Says who the request is taken for. */
-        get: operations["getExample"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1321,9 +1466,137 @@ export interface components {
             /** @description When its outcome was recorded. */
             finishedAt?: string | null;
         };
+        /** @description What the calls of a source came to. */
+        CallsHealth: {
+            /**
+             * Format: int32
+             * @description Over how many hours, to within one.
+             */
+            hours: number;
+            /**
+             * Format: int64
+             * @description How many left. The last few seconds are not counted yet.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description How many failed by the source's fault; a no to what was asked does not count.
+             */
+            failed: number;
+            /**
+             * Format: double
+             * @description The part that failed, from 0 to 1; absent where there were none.
+             */
+            errorRate?: number | null;
+            /**
+             * Format: int64
+             * @description Milliseconds within which half of them ended, to within a half.
+             */
+            p50Ms?: number | null;
+            /**
+             * Format: int64
+             * @description Milliseconds within which 95 of 100 ended, to within a half.
+             */
+            p95Ms?: number | null;
+            /** @description When one last went well. */
+            lastSuccessAt?: string | null;
+            /** @description When one last failed. */
+            lastFailureAt?: string | null;
+            /** @description The code of its error. */
+            lastFailure?: string | null;
+        };
+        /**
+         * @description What is known about a program before it runs.
+         * @example {
+         *       "findings": [
+         *         {
+         *           "severity": "error",
+         *           "code": "invalid_arguments",
+         *           "line": 1,
+         *           "column": 43,
+         *           "message": "ledger.payments.create: `amout` is unknown (did you mean `amount`?)",
+         *           "tool": "ledger.payments.create",
+         *           "suggestions": [
+         *             "amount"
+         *           ]
+         *         }
+         *       ],
+         *       "forecast": [
+         *         {
+         *           "tool": "ledger.payments.create",
+         *           "line": 1,
+         *           "column": 14,
+         *           "risk": "write",
+         *           "decision": "ask",
+         *           "decisions": [
+         *             "ask"
+         *           ],
+         *           "reason": "no rule matches; the default for write tools asks a person (policy version 3)"
+         *         }
+         *       ]
+         *     }
+         */
         Check: {
+            /** @description What is wrong, in the order of the text. */
             findings: components["schemas"]["Finding"][];
+            /** @description What policy says today to each call that the text shows, in its order. */
             forecast: components["schemas"]["Forecast"][];
+            /**
+             * @description What TypeScript's compiler says, where it was asked. It advises: nothing of it keeps a
+             *     program from being run.
+             */
+            types?: components["schemas"]["TypeFinding"][] | null;
+        };
+        /** @description A way to a credential. */
+        Connect: {
+            /** @description `conn_…` */
+            id: string;
+            /** @description The name of the source. */
+            source: string;
+            /** @description `pending`, `connected`, `failed` or `expired`. */
+            status: string;
+            /** @description `browser`, `device` or `client-credentials`. */
+            flow: string;
+            /** @description `personal`, `workspace` or `organization`. */
+            scope: string;
+            /** @description Tells apart several accounts. */
+            label?: string | null;
+            /** @description The host that is asked. */
+            host: string;
+            /** @description What it is asked for. */
+            scopes: string[];
+            /** @description Those of them that the credential so far does not have. */
+            wider: string[];
+            /** @description The page on which the person goes on, in a browser that is signed in. */
+            url: string;
+            device?: components["schemas"]["DeviceCode"] | null;
+            /** @description The credential, once there is one. */
+            credential?: string | null;
+            /** @description Why it came to nothing. */
+            problem?: string | null;
+            /** @description When it was begun. */
+            createdAt: string;
+            /** @description Until when a person can agree. */
+            expiresAt: string;
+        };
+        /** @description What is known of a credential that an authorization server granted. */
+        Connection: {
+            /** @description Who granted it. */
+            issuer: string;
+            /** @description `browser`, `device` or `client-credentials`. */
+            flow: string;
+            /** @description Whose account it is, where the server says. */
+            account?: string | null;
+            /** @description What it is good for; empty where the server does not say. */
+            scopes: string[];
+            /** @description What the source has asked for since. */
+            wanted: string[];
+            /** @description Whether it renews itself. */
+            renewable: boolean;
+            /** @description When the present token ceases to work, where the server says. */
+            expiresAt?: string | null;
+            /** @description The page on which a person connects it anew. */
+            connectUrl: string;
         };
         /** @description A credential without its value. */
         Credential: {
@@ -1333,7 +1606,10 @@ export interface components {
             source: string;
             /** @description `personal`, `workspace` or `organization`. */
             scope: string;
-            /** @description How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`. */
+            /**
+             * @description How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or
+             *     several of them, separated by commas.
+             */
             auth: string;
             /**
              * Format: int32
@@ -1346,6 +1622,16 @@ export interface components {
             rotatedAt: string;
             /** @description When a call last used it. */
             lastUsedAt?: string | null;
+            /** @description Tells apart several accounts at one source. */
+            label?: string | null;
+            /**
+             * @description `set` for a value that somebody entered; `connected`, `expiring`, `reauthorization_required`
+             *     or `error` for one that an authorization server granted.
+             */
+            state: string;
+            /** @description Why it is not simply connected. */
+            reason?: string | null;
+            connection?: components["schemas"]["Connection"] | null;
         };
         /** @description A new value for a credential. */
         CredentialRotation: {
@@ -1375,6 +1661,15 @@ export interface components {
              * @description How many calls.
              */
             count: number;
+        };
+        /** @description What a person enters on any device. */
+        DeviceCode: {
+            /** @description The code. */
+            userCode: string;
+            /** @description Where to enter it. */
+            verificationUri: string;
+            /** @description The same with the code in it. */
+            verificationUriComplete?: string | null;
         };
         /** @description One field that a change made different. */
         Difference: {
@@ -1418,10 +1713,32 @@ export interface components {
             taskId?: string | null;
             /** @description When it happened. */
             at: string;
-            /** @description `task`, `log`, `call`, `approval`, `source`, `sandbox`, `policy` or `webhook`; the other fields depend on it. */
+            /** @description `task`, `log`, `call`, `approval`, `source`, `credential`, `sandbox`, `policy` or `webhook`; the other fields depend on it. */
             type: string;
             /** @description The fields of its kind. */
             data: Record<string, unknown>;
+        };
+        /** @description The example API that comes with the program, where this server offers it. */
+        Example: {
+            offered?: components["schemas"]["ExampleApi"] | null;
+        };
+        /** @description An API on loopback to try everything on. It holds nothing of value. */
+        ExampleApi: {
+            /** @description The name that a source of it is given. */
+            name: string;
+            /** @description The title its description gives itself. */
+            title: string;
+            /** @description The address of its description; private, as it is on loopback. */
+            url: string;
+            /** @description How it lets callers in. */
+            auth: string;
+            /**
+             * Format: password
+             * @description The token it wants. It protects nothing.
+             */
+            token: string;
+            /** @description A first program: it reads, which is allowed, and writes, which asks. */
+            program: string;
         };
         /** @description Why a recorded call was decided as it was. */
         Explanation: {
@@ -1485,6 +1802,19 @@ export interface components {
             /** @description The offending line, for a syntax error. */
             excerpt?: string | null;
         };
+        /** @description A credential that comes with its source. */
+        FirstCredential: {
+            /**
+             * Format: password
+             * @description The token, the key, or `user:password` for basic.
+             */
+            value: string;
+            /**
+             * @description How it is attached, where the source does not say or says several:
+             *     `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+             */
+            auth?: string | null;
+        };
         /** @description What policy says to one call. */
         Forecast: {
             /** @description The tool's path. */
@@ -1537,6 +1867,26 @@ export interface components {
             version: string;
             /** @description The parts. */
             checks: components["schemas"]["HealthCheck"][];
+        };
+        /** @description One part that was looked at. */
+        HealthCheck: {
+            /** @description Its name, such as `database` or `sandbox.seccomp`. */
+            name: string;
+            /** @description `ok`, `warning` or `problem`. */
+            status: string;
+            /** @description What was found, in a sentence. */
+            message: string;
+            /** @description What to do about it. */
+            nextStep?: string | null;
+        };
+        /** @description Something that is wrong with a source, or wants somebody to look. */
+        HealthReason: {
+            /** @description `degraded`, `credential_rejected`, `credential_missing`, `calls_failing` or `unreviewed`. */
+            code: string;
+            /** @description What is so, in a sentence. */
+            message: string;
+            /** @description What to do. */
+            nextStep: string;
         };
         /** @description A key without its secret. */
         Key: {
@@ -1709,22 +2059,56 @@ export interface components {
              */
             types?: boolean | null;
         };
+        /**
+         * @description A connect to begin. Mostly nothing has to be said: the source's description, or its server, says
+         *     who grants tokens. What an administrator gives is kept for the source.
+         */
+        NewConnect: {
+            /** @description Whom it will serve: `personal`, `workspace` (the default) or `organization`. */
+            scope?: string | null;
+            /** @description Tells apart several accounts at one source. */
+            label?: string | null;
+            /** @description `browser` (the default), `device` or `client-credentials`. */
+            flow?: string | null;
+            /** @description What to ask for; what the source says by default. */
+            scopes?: string[];
+            /** @description The authorization server, where it is not found by itself. */
+            issuer?: string | null;
+            /** @description Where a person agrees, where the server does not describe itself. */
+            authorizationUrl?: string | null;
+            /** @description Where tokens are given out. */
+            tokenUrl?: string | null;
+            /** @description Where a device asks for a code. */
+            deviceUrl?: string | null;
+            /** @description The client that was made there, where one has to be made. */
+            clientId?: string | null;
+            /**
+             * Format: password
+             * @description Its secret, where it has one.
+             */
+            clientSecret?: string | null;
+            /** @description Origins on private networks that may be reached for this, such as `http://127.0.0.1:8080`. */
+            allowPrivate?: string[];
+        };
         /** @description A credential to set. */
         NewCredential: {
             /** @description The source it opens: its name or identifier. */
             source: string;
             /**
              * Format: password
-             * @description The token, the key, or `user:password` for basic.
+             * @description The token, the key, or `user:password` for basic; of several together one a line.
              */
             value: string;
             /** @description `personal`, `workspace` (the default) or `organization`. */
             scope?: string | null;
             /**
              * @description How it is attached, where the source does not say or says several:
-             *     `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`.
+             *     `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`; several that are sent
+             *     together are separated by commas.
              */
             auth?: string | null;
+            /** @description Tells apart several accounts at one source. */
+            label?: string | null;
         };
         /** @description A key to make. */
         NewKey: {
@@ -1756,26 +2140,50 @@ export interface components {
             /** @description Why it is there. */
             note?: string | null;
         };
-        /** @description A source to add: either `url`, or `document` with `fileName`. */
+        /** @description A source to add: one of `url`, `document` with `fileName`, and `command`. */
         NewSource: {
-            /** @description The address of a description. */
+            /** @description The address of a description, of a GraphQL endpoint, or of an MCP server. */
             url?: string | null;
-            /** @description The text of a description, JSON or YAML. */
+            /**
+             * @description A program of the server's machine that speaks MCP over its input and output, and its
+             *     arguments; no shell reads them. Only an administrator who is signed in adds one.
+             */
+            command?: string[];
+            /**
+             * @description The text of a description (JSON, YAML or GraphQL's schema language), or of an `mcp.json`
+             *     block with one server, or with several of which `name` names one.
+             */
             document?: string | null;
             /** @description The file the text came from, for showing. */
             fileName?: string | null;
             /** @description The name its tools begin with; made from the title by default. */
             name?: string | null;
-            /** @description `openapi`; detected by default. */
+            /** @description `openapi`, `graphql` or `mcp`; detected by default. */
             kind?: string | null;
+            /**
+             * @description How an MCP server lets callers in whose credential is set next, as of a credential: it is
+             *     then added even if it cannot be read without.
+             */
+            auth?: string | null;
+            /** @description Whether to believe what an MCP server says about the risk of its own tools. */
+            trustHints?: boolean;
             /** @description The address to send calls to, where the description's own is missing or not wanted. */
             baseUrl?: string | null;
-            /** @description Headers to send with every call and when reading the description. */
+            /**
+             * @description Headers to send with every call and when reading the description; for a command, variables of
+             *     its environment.
+             */
             headers?: components["schemas"]["Header"][];
             /** @description Whether this source's own host and port may be on a private network. */
             allowPrivate?: boolean;
             /** @description Patterns of tools that may be called twice without harm. */
             idempotent?: string[];
+            /**
+             * @description How often its description is read again: `never`, or a time from `10s` to `30d`; as the
+             *     workspace says by default.
+             */
+            refreshEvery?: string | null;
+            credential?: components["schemas"]["FirstCredential"] | null;
         };
         /** @description A program to run. */
         NewTask: {
@@ -1988,7 +2396,10 @@ export interface components {
                 source: string;
                 /** @description `personal`, `workspace` or `organization`. */
                 scope: string;
-                /** @description How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`. */
+                /**
+                 * @description How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or
+                 *     several of them, separated by commas.
+                 */
                 auth: string;
                 /**
                  * Format: int32
@@ -2001,6 +2412,16 @@ export interface components {
                 rotatedAt: string;
                 /** @description When a call last used it. */
                 lastUsedAt?: string | null;
+                /** @description Tells apart several accounts at one source. */
+                label?: string | null;
+                /**
+                 * @description `set` for a value that somebody entered; `connected`, `expiring`, `reauthorization_required`
+                 *     or `error` for one that an authorization server granted.
+                 */
+                state: string;
+                /** @description Why it is not simply connected. */
+                reason?: string | null;
+                connection?: components["schemas"]["Connection"] | null;
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -2096,6 +2517,30 @@ export interface components {
             nextCursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_Preset: {
+            /** @description The objects, newest first unless the route says otherwise. */
+            items: {
+                /** @description What it is added by, and the first segment of its tools' paths. */
+                name: string;
+                /** @description What people call it. */
+                title: string;
+                /** @description What it is for. */
+                summary: string;
+                /** @description The kind of source it becomes: `openapi`, `graphql` or `mcp`. */
+                kind: string;
+                /** @description The address of its description or endpoint. */
+                url: string;
+                /** @description Where its calls go, where that differs for each customer; `{…}` is for the person to fill in. */
+                baseUrl?: string | null;
+                /** @description How it lets callers in: `oauth`, `bearer`, `basic` or `header:NAME`. */
+                auth: string;
+                /** @description Where a person gets the credential, or reads how. */
+                credentialUrl: string;
+            }[];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            nextCursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_Server: {
             /** @description The objects, newest first unless the route says otherwise. */
             items: {
@@ -2128,7 +2573,7 @@ export interface components {
                 id: string;
                 /** @description The name its tools begin with. */
                 name: string;
-                /** @description `openapi` */
+                /** @description `openapi`, `graphql` or `mcp` */
                 kind: string;
                 /** @description The title its description gives itself. */
                 title: string;
@@ -2136,12 +2581,13 @@ export interface components {
                 status: string;
                 /** @description Why it is degraded. */
                 reason?: string | null;
-                /** @description Where its description came from: an address, or the name of an uploaded file. */
+                /** @description Where its description came from: an address, the name of an uploaded file, or a command. */
                 origin: string;
                 /** @description Where its calls go. */
                 baseUrl: string;
                 /**
-                 * @description How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`;
+                 * @description How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME`, `cookie:NAME` or, for a
+                 *     command, `env:NAME`;
                  *     empty if it lets in everybody.
                  */
                 auth: string[];
@@ -2149,6 +2595,8 @@ export interface components {
                 allowPrivate: boolean;
                 /** @description Patterns of tools that an administrator says may be called twice without harm. */
                 idempotent: string[];
+                /** @description Whether what it says about the risk of its own tools is believed. */
+                trustHints: boolean;
                 /**
                  * Format: int32
                  * @description How many tools it yields.
@@ -2160,6 +2608,30 @@ export interface components {
                 createdAt: string;
                 /** @description When its description was last read. */
                 refreshedAt: string;
+                /** @description How often it is read again, where that is not what the workspace says. */
+                refreshEvery?: string | null;
+                /** @description When it is read next by itself. */
+                nextRefreshAt?: string | null;
+                /**
+                 * Format: int32
+                 * @description How many readings in a row have failed.
+                 */
+                failuresInARow: number;
+                /** @description When a reading last failed, however long ago. */
+                lastFailureAt?: string | null;
+                /** @description Why it failed. */
+                lastFailure?: string | null;
+                /**
+                 * Format: int64
+                 * @description Rises with each change of its tools and of what was looked at: a review names it.
+                 */
+                revision: number;
+                /** @description How many of its tools ask until an administrator has looked at them as they are now. */
+                unreviewed: number;
+                /** @description How many things were found in its texts that a person should see. */
+                findingCount: number;
+                /** @description What was found, the gravest first. Only where one source is shown. */
+                findings?: components["schemas"]["SourceFinding"][];
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -2342,10 +2814,40 @@ export interface components {
             /** @description All rules as they were after it. */
             rules: components["schemas"]["Rule"][];
         };
+        /** @description A service that is connected by its name. */
+        Preset: {
+            /** @description What it is added by, and the first segment of its tools' paths. */
+            name: string;
+            /** @description What people call it. */
+            title: string;
+            /** @description What it is for. */
+            summary: string;
+            /** @description The kind of source it becomes: `openapi`, `graphql` or `mcp`. */
+            kind: string;
+            /** @description The address of its description or endpoint. */
+            url: string;
+            /** @description Where its calls go, where that differs for each customer; `{…}` is for the person to fill in. */
+            baseUrl?: string | null;
+            /** @description How it lets callers in: `oauth`, `bearer`, `basic` or `header:NAME`. */
+            auth: string;
+            /** @description Where a person gets the credential, or reads how. */
+            credentialUrl: string;
+        };
         /** @description Other arguments, to see what they would send. */
         Preview: {
             /** @description All arguments of the call. */
             arguments: Record<string, unknown>;
+        };
+        /** @description One tool that a source would bring. */
+        PreviewedTool: {
+            /** @description Its path. */
+            path: string;
+            /** @description What it does. */
+            description: string;
+            /** @description `read`, `write`, `destructive` or `unknown`. */
+            risk: string;
+            /** @description What policy would say to you: `allow`, `ask` or `deny`. */
+            decision: string;
         };
         /** @description Why a request did not succeed. */
         Problem: {
@@ -2375,6 +2877,12 @@ export interface components {
             removed: string[];
             /** @description Paths whose definition differs. */
             changed: string[];
+            /** @description Each of these tools, with how it differs and what that means. */
+            changes: components["schemas"]["ToolChange"][];
+            /** @description The rules that are about any of them. */
+            rules: components["schemas"]["RuleTouched"][];
+            /** @description Why it would not be taken over by itself: it looks like half a document, or like a flood. */
+            doubt?: string | null;
         };
         /** @description A part of a value that was too large to be carried whole. */
         ResultPart: {
@@ -2395,6 +2903,37 @@ export interface components {
              * @description Where to read on; absent at the end.
              */
             nextOffset?: number | null;
+        };
+        /** @description Tools that an administrator has looked at: either `all` or `tools`. */
+        Review: {
+            /**
+             * Format: int64
+             * @description The revision of the source that was looked at; another is refused, so that nothing which came
+             *     since counts as seen.
+             */
+            revision: number;
+            /** @description All that wait. */
+            all?: boolean;
+            /** @description These, by their paths. */
+            tools?: string[];
+        };
+        /** @description What came of a review. */
+        Reviewed: {
+            /** @description The source after it. */
+            source: components["schemas"]["Source"];
+            /** @description The paths that count as looked at now. */
+            reviewed: string[];
+        };
+        /** @description How many tools are of each risk. */
+        RiskCounts: {
+            /** @description They change nothing. */
+            read: number;
+            /** @description They change something. */
+            write: number;
+            /** @description They take something away. */
+            destructive: number;
+            /** @description Nobody says. */
+            unknown: number;
         };
         /** @description A rule. */
         Rule: {
@@ -2513,6 +3052,21 @@ export interface components {
             /** @description The first 50 of them, in order of path. */
             tools: string[];
         };
+        /** @description A rule that is about tools which a refresh changes. */
+        RuleTouched: {
+            /** @description `rule_…` */
+            rule: string;
+            /** @description `organization`, `workspace` or `personal`. */
+            level: string;
+            /** @description `allow`, `ask` or `deny`. */
+            effect: string;
+            /** @description How many of the tools that are new, gone or changed it is about. */
+            total: number;
+            /** @description The first of them. */
+            paths: string[];
+            /** @description Whether it is about no tool at all any more. */
+            orphaned: boolean;
+        };
         /** @description One of the servers that share the database. */
         Server: {
             /** @description Its name, another at each start. */
@@ -2550,6 +3104,11 @@ export interface components {
              *     values; 0 keeps them for ever. The audit log is always kept.
              */
             retentionDays: number;
+            /**
+             * @description How often sources are read again that do not say so themselves: `never`, or a time such as
+             *     `24h`.
+             */
+            sourceRefreshEvery: string;
             /** @description Every limit, with what it is here. */
             limits: components["schemas"]["Limit"][];
         };
@@ -2566,6 +3125,11 @@ export interface components {
              * @description Days after its end at which a task is removed, 1 to 3650; 0 keeps it for ever.
              */
             retentionDays?: number | null;
+            /**
+             * @description How often sources are read again that do not say so themselves: `never`, or a time from `10s`
+             *     to `30d`.
+             */
+            sourceRefreshEvery?: string | null;
             /** @description New values of limits by their names; null puts one back to its default. */
             limits?: {
                 [key: string]: number | null;
@@ -2584,7 +3148,7 @@ export interface components {
             id: string;
             /** @description The name its tools begin with. */
             name: string;
-            /** @description `openapi` */
+            /** @description `openapi`, `graphql` or `mcp` */
             kind: string;
             /** @description The title its description gives itself. */
             title: string;
@@ -2592,12 +3156,13 @@ export interface components {
             status: string;
             /** @description Why it is degraded. */
             reason?: string | null;
-            /** @description Where its description came from: an address, or the name of an uploaded file. */
+            /** @description Where its description came from: an address, the name of an uploaded file, or a command. */
             origin: string;
             /** @description Where its calls go. */
             baseUrl: string;
             /**
-             * @description How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`;
+             * @description How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME`, `cookie:NAME` or, for a
+             *     command, `env:NAME`;
              *     empty if it lets in everybody.
              */
             auth: string[];
@@ -2605,6 +3170,8 @@ export interface components {
             allowPrivate: boolean;
             /** @description Patterns of tools that an administrator says may be called twice without harm. */
             idempotent: string[];
+            /** @description Whether what it says about the risk of its own tools is believed. */
+            trustHints: boolean;
             /**
              * Format: int32
              * @description How many tools it yields.
@@ -2616,6 +3183,30 @@ export interface components {
             createdAt: string;
             /** @description When its description was last read. */
             refreshedAt: string;
+            /** @description How often it is read again, where that is not what the workspace says. */
+            refreshEvery?: string | null;
+            /** @description When it is read next by itself. */
+            nextRefreshAt?: string | null;
+            /**
+             * Format: int32
+             * @description How many readings in a row have failed.
+             */
+            failuresInARow: number;
+            /** @description When a reading last failed, however long ago. */
+            lastFailureAt?: string | null;
+            /** @description Why it failed. */
+            lastFailure?: string | null;
+            /**
+             * Format: int64
+             * @description Rises with each change of its tools and of what was looked at: a review names it.
+             */
+            revision: number;
+            /** @description How many of its tools ask until an administrator has looked at them as they are now. */
+            unreviewed: number;
+            /** @description How many things were found in its texts that a person should see. */
+            findingCount: number;
+            /** @description What was found, the gravest first. Only where one source is shown. */
+            findings?: components["schemas"]["SourceFinding"][];
         };
         /** @description A change of a source: what is absent stays. */
         SourceChange: {
@@ -2626,6 +3217,90 @@ export interface components {
              *     call is sent again by itself when the server died while it was under way.
              */
             idempotent?: string[] | null;
+            /**
+             * @description How often its description is read again: `never`, a time from `10s` to `30d`, or `default`
+             *     for what the workspace says.
+             */
+            refreshEvery?: string | null;
+        };
+        /** @description Something in the texts of a source that a person should see before agents read them. */
+        SourceFinding: {
+            /** @description The tool whose text holds it; absent where it concerns the whole source. */
+            tool?: string | null;
+            /**
+             * @description In which text: `source`, `instructions`, `name`, `description`, `parameter`, `enum`,
+             *     `example` or `output`.
+             */
+            place: string;
+            /** @description Where exactly in that, such as the name of an argument; empty where `place` says it all. */
+            at: string;
+            /** @description What was found, such as `hiddenCharacters` or `override`. */
+            kind: string;
+            /** @description The same in words. */
+            message: string;
+            /** @description `low`, `medium` or `high`; what is high holds the tool back until somebody has looked. */
+            severity: string;
+            /** @description The text around it; what a reader would not see is written out as `\u{…}`. */
+            excerpt: string;
+        };
+        /** @description How a source is, with reasons. */
+        SourceHealth: {
+            /** @description The source. */
+            source: string;
+            /** @description `ready`, `degraded` or `disabled`. */
+            status: string;
+            /** @description What is wrong, or wants somebody to look; empty where all is well. */
+            reasons: components["schemas"]["HealthReason"][];
+            /** @description When its description was last read. */
+            lastSuccessAt: string;
+            /** @description When a reading last failed, however long ago. */
+            lastFailureAt?: string | null;
+            /** @description Why it failed. */
+            lastFailure?: string | null;
+            /**
+             * Format: int32
+             * @description How many readings in a row have failed.
+             */
+            failuresInARow: number;
+            /** @description When it is read next by itself. */
+            nextRefreshAt?: string | null;
+            /** @description What its calls came to. */
+            calls: components["schemas"]["CallsHealth"];
+        };
+        /** @description What a source would bring. Nothing of it is stored. */
+        SourcePreview: {
+            /** @description The name its tools would begin with. */
+            name: string;
+            /** @description Whether a source of this name is here already, so that it needs another. */
+            nameIsTaken: boolean;
+            /** @description `openapi` */
+            kind: string;
+            /** @description What it was taken for, and by what: `OpenAPI 3.1.0, 842 operations`. */
+            evidence: string;
+            /** @description The title that its description gives itself. */
+            title: string;
+            /** @description Where its description was read: an address, or the name of an uploaded file. */
+            origin: string;
+            /** @description Where its calls would go. */
+            baseUrl: string;
+            /**
+             * @description How it lets callers in: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`;
+             *     empty if it lets in everybody.
+             */
+            auth: string[];
+            /**
+             * Format: int32
+             * @description How many tools it would yield.
+             */
+            toolCount: number;
+            /** @description How many of them are of each risk. */
+            risks: components["schemas"]["RiskCounts"];
+            /** @description Its tools in order of path, 5,000 at most. */
+            tools: components["schemas"]["PreviewedTool"][];
+            /** @description What could not be imported. */
+            warnings: string[];
+            /** @description What was found in its texts that a person should see, the gravest first. */
+            findings: components["schemas"]["SourceFinding"][];
         };
         /**
          * @description A rule that could be made of an approval. Nothing is stored before it is given back, with the
@@ -2715,6 +3390,23 @@ export interface components {
              */
             waitMs?: number | null;
         };
+        /** @description One tool that a refresh changes. */
+        ToolChange: {
+            /** @description Its path. */
+            path: string;
+            /** @description `added`, `removed` or `changed`. */
+            change: string;
+            /** @description `read`, `write`, `destructive` or `unknown`: what it is, or was. */
+            risk: string;
+            /** @description How it differs, where it changed. */
+            differences: components["schemas"]["ToolDifference"][];
+            /** @description Whether it asks until an administrator has looked at it. */
+            unreviewed: boolean;
+            /** @description What policy said to you about it; absent where it is new. */
+            decisionBefore?: string | null;
+            /** @description What it says with the refresh; absent where it is gone. */
+            decisionAfter?: string | null;
+        };
         /** @description One tool with its types. */
         ToolDescription: {
             /** @description The path to call it by. */
@@ -2729,10 +3421,24 @@ export interface components {
             input: string;
             /** @description TypeScript declarations of what it resolves to. */
             output: string;
-            /** @description x */
+            /** @description JSON Schema of the arguments; its references point into its own `$defs`. */
             inputSchema: Record<string, unknown>;
-            /** @description x */
+            /** @description JSON Schema of the data it answers with, if its description says. */
             outputSchema?: Record<string, unknown> | null;
+            /**
+             * @description True where an administrator has not looked at it as it is now: it asks where policy would
+             *     allow. Absent otherwise.
+             */
+            unreviewed?: boolean;
+        };
+        /** @description One way in which two definitions of a tool differ. */
+        ToolDifference: {
+            /** @description `description`, `input`, `output`, `risk`, `endpoint` or `definition`. */
+            field: string;
+            /** @description What it was; a long text is cut around the first difference. */
+            before: string;
+            /** @description What it is. */
+            after: string;
         };
         /** @description One tool as found. */
         ToolHit: {
@@ -2748,6 +3454,11 @@ export interface components {
             decision: string;
             /** @description One line of TypeScript. */
             signature: string;
+            /**
+             * @description True where an administrator has not looked at it as it is now: it asks where policy would
+             *     allow. Absent otherwise.
+             */
+            unreviewed?: boolean;
         };
         /** @description Tools in the order of their paths. */
         ToolList: {
@@ -2774,6 +3485,35 @@ export interface components {
              * @description The column, from 1, in UTF-16 units.
              */
             column: number;
+        };
+        /** @description A tool that asks until an administrator has looked at it. */
+        UnreviewedTool: {
+            /** @description Its path. */
+            path: string;
+            /** @description `new`, `changed`, or `finding` where its text was found to be dangerous. */
+            cause: string;
+            /** @description Since when it is so. */
+            since: string;
+            /** @description `read`, `write`, `destructive` or `unknown`. */
+            risk: string;
+            /** @description What it says that it does. */
+            description: string;
+            /** @description How it differs from what was looked at last; empty where it is new. */
+            differences: components["schemas"]["ToolDifference"][];
+            /** @description What was found in its texts. */
+            findings: components["schemas"]["SourceFinding"][];
+        };
+        /** @description The tools of a source that nobody has looked at as they are now. */
+        UnreviewedTools: {
+            /** @description The source. */
+            source: string;
+            /**
+             * Format: int64
+             * @description The revision that this is true of: a review names it.
+             */
+            revision: number;
+            /** @description The tools, in order of path. */
+            items: components["schemas"]["UnreviewedTool"][];
         };
         /** @description What policy says to a call. */
         Verdict: {
@@ -2933,28 +3673,6 @@ export interface components {
             at: string;
             /** @description Why. */
             reason?: string | null;
-        };
-        ExampleApi: {
-            name: string;
-            title: string;
-            url: string;
-            auth: string;
-            token: string;
-            program: string;
-        };
-        Example: {
-            offered?: null | components["schemas"]["ExampleApi"];
-        };
-        /** @description One part that was looked at. */
-        HealthCheck: {
-            /** @description Its name, such as `database` or `sandbox.seccomp`. */
-            name: string;
-            /** @description `ok`, `warning` or `problem`. */
-            status: string;
-            /** @description What was found, in a sentence. */
-            message: string;
-            /** @description What to do about it. */
-            nextStep?: string | null;
         };
     };
     responses: never;
@@ -4110,6 +4828,95 @@ export interface operations {
             };
         };
     };
+    getConnect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connect */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The way to the credential */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connect"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listCredentials: {
         parameters: {
             query?: never;
@@ -4463,6 +5270,140 @@ export interface operations {
             };
         };
     };
+    preferCredential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The credential */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The credential */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     rotateCredential: {
         parameters: {
             query?: never;
@@ -4696,6 +5637,92 @@ export interface operations {
             };
             /** @description A value does not fit; the problem says which and why. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getExample: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The example, where it is offered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Example"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7103,6 +8130,92 @@ export interface operations {
             };
         };
     };
+    listPresets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All presets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Preset"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readResult: {
         parameters: {
             query?: {
@@ -7635,6 +8748,141 @@ export interface operations {
             };
         };
     };
+    previewSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSource"];
+            };
+        };
+        responses: {
+            /** @description What it would bring */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourcePreview"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getSource: {
         parameters: {
             query?: never;
@@ -7994,11 +9242,240 @@ export interface operations {
             };
         };
     };
+    connectSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The source: its identifier or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConnect"];
+            };
+        };
+        responses: {
+            /** @description The way to the credential */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connect"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSourceHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The source: its identifier or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceHealth"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     refreshSource: {
         parameters: {
             query?: {
                 /** @description Only say what would change. */
                 dryRun?: boolean;
+                /** @description Take it over although it looks like half a document or a flood. */
+                accept?: boolean;
             };
             header?: never;
             path: {
@@ -8092,6 +9569,233 @@ export interface operations {
             };
             /** @description A value does not fit; the problem says which and why. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reviewSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The source: its identifier or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Review"];
+            };
+        };
+        responses: {
+            /** @description What counts as looked at now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reviewed"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listUnreviewedTools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The source: its identifier or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tools, with how they differ */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnreviewedTools"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11242,92 +12946,6 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Event"];
-                };
-            };
-            /** @description The body or a parameter cannot be read; the problem names the field. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Nobody is signed in on this connection, or the key is unknown. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The role does not allow it, or the request comes from a foreign host or page. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not exist here. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /**
-             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
-             *     to try again.
-             */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A fault of the server; its log names the cause under `requestId`. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The database or the sandbox cannot be used at the moment. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    getExample: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The caller */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Example"];
                 };
             };
             /** @description The body or a parameter cannot be read; the problem names the field. */
