@@ -136,7 +136,7 @@ function Node({ name, value, path, depth, search }: NodeProps) {
       type="button"
       title={`Copy the path ${path}`}
       onClick={() => void navigator.clipboard?.writeText(path)}
-      className={cx("text-ink2 hover:underline", isHit && "bg-select font-semibold")}
+      className={cx("min-h-6 min-w-6 text-left text-ink2 hover:underline", isHit && "bg-select font-semibold")}
     >
       <Seen text={name} />:
     </button>

@@ -133,7 +133,7 @@ export default {
     const bodies = [];
     page.on("response", (response) => void response.text().then((text) => bodies.push(text)).catch(() => undefined));
     const dialog = page.getByRole("dialog");
-    await dialog.getByLabel("Source").selectOption("shop");
+    await dialog.locator("select").first().selectOption("shop");
     await dialog.getByLabel("How it is attached").selectOption("bearer");
     await dialog.getByLabel(/^Value/).fill("canary-5f1c-value");
     await dialog.getByRole("button", { name: "Save" }).click();

@@ -93,9 +93,13 @@ function LineRow({ line, start, whole, isSelected, onSelect, top }: LineProps) {
   const inner = (
     <>
       <span className="flex w-[46%] min-w-0 shrink-0 items-center gap-2 pr-2 pl-3">
-        <span className="w-7 shrink-0 text-right font-mono text-ink3">{line.sequence ?? ""}</span>
+        <span className="w-7 shrink-0 text-right font-mono text-ink3">
+          {line.sequence !== null && <span className="sr-only">Call </span>}
+          {line.sequence ?? ""}
+        </span>
         <span className="min-w-0 flex-1 truncate" title={line.label}>
           {line.sequence === null ? line.label : <span className="font-mono"><Seen text={line.label} /></span>}
+          {line.sequence !== null && <span className="sr-only">, {line.status}</span>}
         </span>
         <span className="shrink-0 font-mono text-meta text-ink2">{line.text}</span>
       </span>
@@ -116,7 +120,7 @@ function LineRow({ line, start, whole, isSelected, onSelect, top }: LineProps) {
     );
   const sequence = line.sequence;
   return (
-    <button type="button" aria-pressed={isSelected} aria-label={`Call ${sequence}, ${line.label}, ${line.status}, ${line.text}`} onClick={() => onSelect(sequence)} className={cx(look, "-outline-offset-2 hover:bg-surface")} style={place}>
+    <button type="button" aria-pressed={isSelected} onClick={() => onSelect(sequence)} className={cx(look, "-outline-offset-2 hover:bg-surface")} style={place}>
       {inner}
     </button>
   );
