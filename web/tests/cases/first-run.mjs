@@ -13,7 +13,7 @@ export default {
     await page.waitForURL("**/tasks/task_*");
     const review = page.locator("#main").getByRole("link", { name: /Review/ });
     await review.waitFor();
-    await page.getByRole("button", { name: /Call .*payments\.create, waiting/ }).waitFor();
+    await page.getByRole("button", { name: /Call .*payments\.create\s*, waiting/ }).waitFor();
     await review.click();
     await page.waitForURL("**/approvals/appr_*");
     await page.getByText('"acc_travel"').first().waitFor();

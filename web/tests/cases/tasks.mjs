@@ -20,7 +20,7 @@ export default {
     const row = page.getByRole("row").filter({ hasText: "Watch me" });
     await row.getByText("waiting").waitFor();
     await row.getByRole("link", { name: "Watch me" }).click();
-    await page.getByRole("button", { name: /Call \d+ shop\.items\.createItem, waiting/ }).click();
+    await page.getByRole("button", { name: /Call \d+\s*shop\.items\.createItem\s*, waiting/ }).click();
     await page.getByRole("tab", { name: "Code" }).click();
     const here = page.locator("li[aria-current=true]");
     await here.getByText("createItem").waitFor();
