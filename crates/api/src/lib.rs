@@ -14,6 +14,7 @@ pub mod error;
 pub mod events;
 pub mod keys;
 pub mod members;
+pub mod organizations;
 pub mod policies;
 pub mod policy_history;
 pub mod settings;

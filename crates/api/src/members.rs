@@ -38,4 +38,6 @@ pub struct Member {
     pub role: String,
     /// When the account was made.
     pub created_at: String,
+    /// When the person became a member.
+    pub joined_at: String,
 }

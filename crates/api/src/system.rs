@@ -1,5 +1,6 @@
 //! The server itself: who is asking, how it is.
 
+use crate::organizations::Organization;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +16,8 @@ pub struct Me {
     pub role: String,
     /// The workspace the request is about.
     pub workspace: Workspace,
+    /// The organization of the workspace.
+    pub organization: Organization,
 }
 
 /// A workspace to make.
@@ -40,6 +43,10 @@ pub struct Workspace {
     pub name: String,
     /// The organization it belongs to.
     pub organization_id: String,
+    /// The short name of the organization: with it, `organization/slug` names the workspace.
+    pub organization: String,
+    /// `open` to all members of the organization, or `restricted` to those it names.
+    pub access: String,
 }
 
 /// How the server and its parts are.

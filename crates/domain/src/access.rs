@@ -110,6 +110,18 @@ impl Permission {
     }
 }
 
+/// A person who is signed in, wherever they are a member: also one who is a member nowhere yet. What
+/// concerns the person alone, such as accepting an invite, needs no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The person.
+    pub account_id: AccountId,
+    /// Through what the request came.
+    pub channel: Channel,
+    /// What the client calls itself, at most 128 characters; empty if it does not say.
+    pub client: String,
+}
+
 /// The person behind a request, in one workspace, through one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -162,9 +174,32 @@ pub enum Forbidden {
         /// The workspace that was asked for.
         workspace: String,
     },
+    /// What the key opened was deleted, and can still be taken back.
+    #[error(
+        "the workspace of this API key was deleted, and with it whatever the key opened; an administrator can restore it until {until}"
+    )]
+    Ended {
+        /// When it is removed for good, in RFC 3339.
+        until: String,
+    },
+    /// A person who reaches no workspace.
+    #[error(
+        "you are a member of no organization with a workspace that you may enter; accept an invite, or make an organization"
+    )]
+    Nowhere,
 }
 
 impl Caller {
+    /// The person behind the request, wherever they are.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        Person {
+            account_id: self.account_id.clone(),
+            channel: self.channel,
+            client: self.client.clone(),
+        }
+    }
+
     /// Checks a permission and yields the proof of it.
     ///
     /// # Errors

@@ -7,10 +7,54 @@ use crate::{AccountId, OrganizationId, Timestamp, WorkspaceId};
 pub struct Organization {
     /// Its identifier.
     pub id: OrganizationId,
+    /// A short name for addresses, unique on the server.
+    pub slug: String,
     /// The name people see.
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Set once it was deleted, until it is removed for good.
+    pub ending: Option<Ending>,
+}
+
+/// A deletion that can still be taken back. Until then nothing is lost and nothing is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// When it was asked for.
+    pub deleted_at: Timestamp,
+    /// By whom.
+    pub deleted_by: AccountId,
+    /// From when on everything is removed for good.
+    pub purge_at: Timestamp,
+}
+
+/// Whom a workspace lets in, beside the administrators and owners of its organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Access {
+    /// Every member of the organization.
+    #[default]
+    Open,
+    /// The members that it names. For all others it does not exist.
+    Restricted,
+}
+
+impl Access {
+    /// The stable name, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    /// Reads the stable name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Restricted]
+            .into_iter()
+            .find(|a| a.as_str() == text)
+    }
 }
 
 /// What holds tasks, sources, policies and credentials; nothing crosses its border.
@@ -26,6 +70,10 @@ pub struct Workspace {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whom it lets in.
+    pub access: Access,
+    /// Set once it was deleted, until it is removed for good.
+    pub ending: Option<Ending>,
 }
 
 /// A person who can sign in.
@@ -46,6 +94,8 @@ pub struct Member {
     pub account: Account,
     /// What the person is there.
     pub role: Role,
+    /// Since when.
+    pub joined_at: Timestamp,
 }
 
 /// What a member is in an organization.

@@ -222,7 +222,7 @@ impl Answering {
         let before = store::approvals::hold(tx, scope, &self.id)?
             .ok_or_else(|| Error::not_found("approval", &self.id))?;
         let by = &self.answered;
-        let roles = gate::roles_of(tx, self.system, scope, &before, Some(&by.by))?;
+        let roles = gate::roles_of(tx, scope, &before, Some(&by.by))?;
         let roles = |person: &domain::AccountId| roles.get(person).copied();
         // Who was first is told before anything else, and who may not answer learns nothing more.
         before

@@ -82,7 +82,11 @@ impl Error {
         match self {
             Self::NotFound { .. } | Self::NotFoundNear { .. } => "not_found",
             Self::Forbidden(Forbidden::OtherWorkspace { .. }) => "wrong_workspace",
-            Self::Forbidden(_) => "forbidden",
+            Self::Forbidden(Forbidden::Ended { .. }) => "workspace_deleted",
+            Self::Forbidden(Forbidden::Nowhere) => "no_workspace",
+            Self::Forbidden(
+                Forbidden::Role { .. } | Forbidden::Program { .. } | Forbidden::Above { .. },
+            ) => "forbidden",
             Self::Invalid { code, .. }
             | Self::Conflict { code, .. }
             | Self::Limited { code, .. } => code,
@@ -102,7 +106,12 @@ impl Error {
             Self::Forbidden(Forbidden::Role { .. } | Forbidden::Above { .. }) => {
                 Some("Ask an administrator of the workspace.".into())
             }
-            Self::Forbidden(Forbidden::Program { .. } | Forbidden::OtherWorkspace { .. }) => None,
+            Self::Forbidden(
+                Forbidden::Program { .. }
+                | Forbidden::OtherWorkspace { .. }
+                | Forbidden::Ended { .. }
+                | Forbidden::Nowhere,
+            ) => None,
             Self::Limited {
                 limit,
                 retry_after_ms,

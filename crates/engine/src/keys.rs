@@ -5,7 +5,7 @@
 
 use crate::audit::by_person;
 use crate::{Engine, Error, entropy};
-use domain::access::{Caller, Channel, Permission, Scope};
+use domain::access::{Caller, Channel, Forbidden, Permission, Scope};
 use domain::canonical::sha256_hex;
 use domain::credential::Secret;
 use domain::key::{ApiKey, PREFIX};
@@ -43,7 +43,7 @@ impl Engine {
     /// unknown, revoked or expired, and for one whose person is no member any more.
     ///
     /// # Errors
-    /// `unavailable`.
+    /// `workspace_deleted`, `unavailable`.
     pub fn key_caller(
         &self,
         secret: &Secret,
@@ -61,6 +61,10 @@ impl Engine {
             let Some(holder) = holder else {
                 return Ok(None);
             };
+            if let Some(until) = holder.ending {
+                let until = until.to_rfc3339();
+                return Err(Forbidden::Ended { until }.into());
+            }
             self.note_use(&holder.key, now).await;
             Ok(Some(Caller {
                 organization_id: holder.organization_id,

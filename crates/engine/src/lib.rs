@@ -8,6 +8,7 @@ mod approvals;
 mod aside;
 mod audit;
 mod builtin;
+mod callers;
 mod catalog;
 mod check;
 mod clock;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 
 pub use approvals::{ApprovalQuery, approval_digest};
 pub use audit::{AuditQuery, AuditVerification};
+pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
@@ -78,7 +80,6 @@ pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
-pub use workspaces::Thing;
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
@@ -87,6 +88,8 @@ pub struct Me {
     pub account: domain::tenancy::Account,
     /// The workspace.
     pub workspace: domain::tenancy::Workspace,
+    /// The organization of the workspace.
+    pub organization: domain::tenancy::Organization,
     /// The person's role.
     pub role: Role,
 }
@@ -241,6 +244,7 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(domain::access::Permission::RunTasks)?;
+            let system = self.inner.system;
             self.inner
                 .store
                 .read(move |r| {
@@ -248,7 +252,13 @@ impl Engine {
                         .ok_or_else(|| Error::not_found("member", &caller.account_id))?;
                     let workspace = store::tenancy::workspace(r, &scope)?
                         .ok_or_else(|| Error::not_found("workspace", scope.workspace_id()))?;
+                    let organization =
+                        store::tenancy::organization(r, system, scope.organization_id())?
+                            .ok_or_else(|| {
+                                Error::not_found("organization", scope.organization_id())
+                            })?;
                     Ok(Me {
+                        organization,
                         account: member.account,
                         workspace,
                         role: member.role,

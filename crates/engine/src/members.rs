@@ -64,6 +64,7 @@ impl Engine {
                     created_at: now,
                 },
                 role,
+                joined_at: now,
             };
             self.commit(&scope.clone(), move |tx| {
                 if store::tenancy::members(tx, &scope)?.len() >= MEMBERS_MAX {

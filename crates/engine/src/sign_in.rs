@@ -4,7 +4,7 @@
 
 use crate::{Engine, Error, entropy};
 use domain::Timestamp;
-use domain::access::{Caller, Channel, Permission};
+use domain::access::{Caller, Channel, Permission, Person};
 use domain::canonical::sha256_hex;
 use futures_util::future::BoxFuture;
 use store::sessions::{Kind, NewSession};
@@ -95,7 +95,8 @@ impl Engine {
             .await
     }
 
-    /// Whose session a token is, if it is one that lasts.
+    /// Whose session a token is, if it is one that lasts; and the caller that its person is, if there
+    /// is a workspace that they reach.
     ///
     /// # Errors
     /// `unavailable`.
@@ -104,29 +105,30 @@ impl Engine {
         session: &str,
         channel: Channel,
         client: String,
-    ) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
+    ) -> BoxFuture<'_, Result<Option<(Person, Option<Caller>)>, Error>> {
         let digest = sha256_hex(session.as_bytes());
         Box::pin(async move {
             let (system, local_now) = (self.inner.system, self.inner.clock.now());
-            let local = self.local_caller(channel, client);
-            let organization = local.organization_id.clone();
             let found = self
                 .inner
                 .store
                 .read(move |r| {
                     let now = r.now(local_now)?;
-                    let Some(account) = store::sessions::find(r, system, &digest, now)? else {
-                        return Ok(None);
-                    };
-                    let role = store::tenancy::role(r, system, &organization, &account)?;
-                    Ok::<_, Error>(role.map(|role| (account, role)))
+                    Ok::<_, Error>(store::sessions::find(r, system, &digest, now)?)
                 })
                 .await?;
-            Ok(found.map(|(account_id, role)| Caller {
+            let Some(account_id) = found else {
+                return Ok(None);
+            };
+            let person = Person {
                 account_id,
-                role,
-                ..local
-            }))
+                channel,
+                client: client.chars().take(128).collect(),
+            };
+            let caller = self
+                .caller_for(&person.account_id, None, channel, client)
+                .await?;
+            Ok(Some((person, caller)))
         })
     }
 }

@@ -10,7 +10,7 @@ use domain::approval::Approval;
 use domain::call::Call;
 use domain::event::{Event, EventKind};
 use domain::task::Task;
-use domain::tenancy::{Account, Organization, Workspace};
+use domain::tenancy::{Access, Account, Organization, Workspace};
 use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -75,8 +75,10 @@ pub(crate) async fn local_workspace(
     let new = store::tenancy::NewLocal {
         organization: Organization {
             id: organization_id.clone(),
+            slug: "local".into(),
             name: "Local".into(),
             created_at: now,
+            ending: None,
         },
         workspace: Workspace {
             id: WorkspaceId::from_bits(entropy::bits()),
@@ -84,6 +86,8 @@ pub(crate) async fn local_workspace(
             slug: "local".into(),
             name: "Local".into(),
             created_at: now,
+            access: Access::Open,
+            ending: None,
         },
         account: Account {
             id: AccountId::from_bits(entropy::bits()),

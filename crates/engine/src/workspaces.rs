@@ -1,131 +1,20 @@
-//! Workspaces of the organization: make, list, and which one a request is about.
-//!
-//! Whoever is a member reaches all of them; a key reaches the one that it is bound to. What stands
-//! in one is not to be found in another.
+//! Workspaces of an organization: made here. Which one a request is about is found in `callers.rs`.
 
 use crate::audit::by_person;
+use crate::callers::ReachedWorkspace;
 use crate::keys::checked_name;
 use crate::{Engine, Error, entropy};
-use domain::access::{Caller, Forbidden, Permission};
+use domain::WorkspaceId;
+use domain::access::{Caller, Permission};
 use domain::limits::WORKSPACES_MAX;
-use domain::tenancy::Workspace;
-use domain::{ApprovalId, TaskId, WorkspaceId};
+use domain::tenancy::{Access, Workspace};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
 /// Longest short name.
 const SLUG_CHARS_MAX: usize = 63;
 
-/// What a link may lead to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Thing {
-    /// A task.
-    Task(TaskId),
-    /// An approval.
-    Approval(ApprovalId),
-}
-
 impl Engine {
-    /// The workspaces that a caller reaches, the oldest first.
-    ///
-    /// # Errors
-    /// `forbidden`.
-    pub fn workspaces(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<Workspace>, Error>> {
-        let caller = caller.clone();
-        Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
-            let bound = caller.key_id.is_some();
-            self.inner
-                .store
-                .read(move |r| {
-                    Ok(if bound {
-                        store::tenancy::workspace(r, &scope)?.into_iter().collect()
-                    } else {
-                        store::tenancy::workspaces(r, &scope)?
-                    })
-                })
-                .await
-        })
-    }
-
-    /// The caller in another workspace of the organization, named by its identifier or short name.
-    ///
-    /// # Errors
-    /// `not_found`; `wrong_workspace` for a key that is bound to another.
-    pub fn enter_workspace(
-        &self,
-        caller: &Caller,
-        name: &str,
-    ) -> BoxFuture<'_, Result<Caller, Error>> {
-        let (caller, name) = (caller.clone(), name.to_owned());
-        Box::pin(async move {
-            if name == caller.workspace_id.as_str() {
-                return Ok(caller);
-            }
-            let scope = caller.scope(Permission::RunTasks)?;
-            let wanted = name.clone();
-            let found = self
-                .inner
-                .store
-                .read(move |r| Ok::<_, Error>(store::tenancy::workspace_named(r, &scope, &wanted)?))
-                .await?;
-            match found {
-                None => Err(Error::not_found(
-                    "workspace",
-                    name.chars().take(64).collect::<String>(),
-                )),
-                Some(found) if found.id == caller.workspace_id => Ok(caller),
-                Some(found) if caller.key_id.is_some() => Err(Forbidden::OtherWorkspace {
-                    workspace: found.slug,
-                }
-                .into()),
-                Some(found) => Ok(Caller {
-                    workspace_id: found.id,
-                    ..caller
-                }),
-            }
-        })
-    }
-
-    /// The caller in the workspace that a thing stands in, so that a link to it leads a person there
-    /// without saying where it is. A key stays where it is bound, and what is not to be found
-    /// changes nothing.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub fn enter_workspace_of(
-        &self,
-        caller: &Caller,
-        thing: Thing,
-    ) -> BoxFuture<'_, Result<Caller, Error>> {
-        let caller = caller.clone();
-        Box::pin(async move {
-            if caller.key_id.is_some() {
-                return Ok(caller);
-            }
-            let scope = caller.scope(Permission::RunTasks)?;
-            let found = self
-                .inner
-                .store
-                .read(move |r| {
-                    Ok::<_, Error>(match &thing {
-                        Thing::Task(id) => store::tenancy::workspace_of_task(r, &scope, id)?,
-                        Thing::Approval(id) => {
-                            store::tenancy::workspace_of_approval(r, &scope, id)?
-                        }
-                    })
-                })
-                .await?;
-            Ok(match found {
-                Some(workspace_id) => Caller {
-                    workspace_id,
-                    ..caller
-                },
-                None => caller,
-            })
-        })
-    }
-
     /// Makes a workspace in the caller's organization.
     ///
     /// # Errors
@@ -135,7 +24,7 @@ impl Engine {
         caller: &Caller,
         slug: &str,
         name: Option<&str>,
-    ) -> BoxFuture<'_, Result<Workspace, Error>> {
+    ) -> BoxFuture<'_, Result<ReachedWorkspace, Error>> {
         let caller = caller.clone();
         let (slug, name) = (slug.to_owned(), name.unwrap_or(slug).to_owned());
         Box::pin(async move {
@@ -148,6 +37,8 @@ impl Engine {
                 name: checked_name("the workspace", &name)?,
                 slug,
                 created_at: now,
+                access: Access::Open,
+                ending: None,
             };
             self.commit(&scope.clone(), move |tx| {
                 if store::tenancy::workspaces(tx, &scope)?.len() >= WORKSPACES_MAX {
@@ -173,7 +64,12 @@ impl Engine {
                 let id = workspace.id.as_str();
                 let entry = by_person(&caller, &own, "workspace.created", id, &detail, now);
                 store::audit::append(tx, &own, entry)?;
-                Ok(workspace.clone())
+                let organization =
+                    store::tenancy::organization(tx, system, scope.organization_id())?;
+                Ok(ReachedWorkspace {
+                    workspace: workspace.clone(),
+                    organization_slug: organization.map(|o| o.slug).unwrap_or_default(),
+                })
             })
             .await
         })

@@ -10,7 +10,7 @@ mod owner;
 use crate::App;
 use crate::error::Failure;
 use crate::hosts::Named;
-use domain::access::{Caller, Channel};
+use domain::access::{Caller, Channel, Person};
 use domain::credential::Secret;
 use domain::key::PREFIX;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, USER_AGENT};
@@ -58,6 +58,15 @@ pub(crate) enum Door {
     Page,
 }
 
+/// Who a request is for: a person, a caller in a workspace, or both. A key stands for a caller alone;
+/// a person who reaches no workspace is no caller yet.
+pub(crate) struct Known {
+    /// The person who is signed in.
+    pub(crate) person: Option<Person>,
+    /// The caller, where they reach a workspace.
+    pub(crate) caller: Option<Caller>,
+}
+
 /// Finds out who a request is for.
 ///
 /// # Errors
@@ -69,23 +78,35 @@ pub(crate) async fn identify(
     named: Named,
     headers: &HeaderMap,
     door: Door,
-) -> Result<Caller, Failure> {
+) -> Result<Known, Failure> {
     let (channel, client) = label(headers, door);
     if let Some(key) = sent_key(headers) {
         let key = key.ok_or_else(Failure::unknown_key)?;
         let caller = app.engine.key_caller(&key, channel, client).await?;
-        return caller.ok_or_else(Failure::unknown_key);
+        let caller = caller.ok_or_else(Failure::unknown_key)?;
+        return Ok(Known {
+            person: None,
+            caller: Some(caller),
+        });
     }
     // Behind a proxy the other end of the connection is the proxy, whoever it speaks for.
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
         .iter()
         .any(|name| headers.contains_key(*name));
     if named == Named::Loopback && !forwarded && peer.is_owner() {
-        return Ok(app.engine.local_caller(channel, client));
+        let caller = app.engine.local_caller(channel, client);
+        return Ok(Known {
+            person: Some(caller.person()),
+            caller: Some(caller),
+        });
     }
     if let Some(token) = cookie(headers, &session_cookie(app.port)) {
-        let caller = app.engine.session_caller(token, channel, client).await?;
-        return caller.ok_or_else(Failure::not_signed_in);
+        let signed_in = app.engine.session_caller(token, channel, client).await?;
+        let (person, caller) = signed_in.ok_or_else(Failure::not_signed_in)?;
+        return Ok(Known {
+            person: Some(person),
+            caller,
+        });
     }
     Err(Failure::not_signed_in())
 }

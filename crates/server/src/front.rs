@@ -4,16 +4,15 @@
 //! Nothing is read of a body and nothing is looked up before host and origin have been judged.
 //! Next: `hosts.rs` for the judging, `auth.rs` for the caller, `http.rs` for the routes.
 
-use crate::auth::{Door, Peer, identify, is_cross_site};
+use crate::auth::{Door, Known, Peer, identify, is_cross_site};
 use crate::error::Failure;
 use crate::hosts::Hosts;
 use crate::{App, connect, exchange, http as api_routes, mcp, web};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Query, Request};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use domain::access::Caller;
 use engine::Thing;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
@@ -92,15 +91,20 @@ impl Front {
     async fn handle(&self, peer: &Peer, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let door = door(parts.uri.path());
-        let caller = match self.admit(peer, &parts, door).await {
-            Ok(caller) => caller,
+        let known = match self.admit(peer, &parts, door).await {
+            Ok(known) => known,
             Err(failure) if door == Some(Door::Page) && failure.wants_sign_in() => {
                 return web::sign_in_page(failure);
             }
             Err(failure) => return failure.into_response(),
         };
-        if let Some(caller) = caller {
-            parts.extensions.insert(caller);
+        if let Some(Known { person, caller }) = known {
+            if let Some(person) = person {
+                parts.extensions.insert(person);
+            }
+            if let Some(caller) = caller {
+                parts.extensions.insert(caller);
+            }
         }
         match self
             .routes
@@ -118,7 +122,7 @@ impl Front {
         peer: &Peer,
         request: &Parts,
         door: Option<Door>,
-    ) -> Result<Option<Caller>, Failure> {
+    ) -> Result<Option<Known>, Failure> {
         let headers = &request.headers;
         let named = self
             .hosts
@@ -131,10 +135,17 @@ impl Front {
             ));
         }
         let Some(door) = door else { return Ok(None) };
-        let caller = identify(&self.app, peer, named, headers, door).await?;
+        let Known { person, caller } = identify(&self.app, peer, named, headers, door).await?;
         let engine = &self.app.engine;
-        let caller = match (wanted_workspace(&request.uri), thing(request.uri.path())) {
-            (Some(wanted), _) => engine.enter_workspace(&caller, wanted).await?,
+        let wanted = wanted_workspace(&request.uri)?;
+        let Some(caller) = caller else {
+            return match wanted {
+                Some(name) => Err(Failure::not_found("workspace", &name)),
+                None => Ok(Some(Known { person, caller })),
+            };
+        };
+        let caller = match (wanted, thing(request.uri.path())) {
+            (Some(wanted), _) => engine.enter_workspace(&caller, &wanted).await?,
             (None, Some(thing)) => engine.enter_workspace_of(&caller, thing).await?,
             (None, None) => caller,
         };
@@ -143,21 +154,42 @@ impl Front {
         if door != Door::Mcp {
             engine.count_request(&caller).await?;
         }
-        Ok(Some(caller))
+        Ok(Some(Known {
+            person,
+            caller: Some(caller),
+        }))
     }
 }
 
 /// The workspace that a request names: `?workspace=`, or the path under `/api/v1/workspaces/`, by
-/// identifier or short name.
-fn wanted_workspace(uri: &http::Uri) -> Option<&str> {
-    let query = uri.query().unwrap_or_default();
-    let named = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("workspace="));
-    named.or_else(|| {
-        let rest = uri.path().strip_prefix("/api/v1/workspaces/")?;
-        rest.split('/').next()
-    })
+/// identifier, short name, or `organization/workspace` with the slash as it is or escaped.
+///
+/// # Errors
+/// A 400 where `workspace` stands twice, as which of the two counts would depend on the reader, or
+/// cannot be read.
+fn wanted_workspace(uri: &http::Uri) -> Result<Option<String>, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        workspace: Option<String>,
+    }
+    let read = |query: &str| {
+        let uri = http::Uri::try_from(format!("/?{query}"))
+            .map_err(|e| Failure::malformed("workspace", e.to_string()))?;
+        Query::<Named>::try_from_uri(&uri)
+            .map(|Query(named)| named.workspace)
+            .map_err(|_| Failure::malformed("workspace", "expected one name of a workspace"))
+    };
+    let of_query = |pair: &&str| pair.split('=').next() == Some("workspace");
+    let query = uri.query().unwrap_or_default().split('&').filter(of_query);
+    let query = query.collect::<Vec<_>>().join("&");
+    if !query.is_empty() {
+        return read(&query);
+    }
+    let of_path = uri.path().strip_prefix("/api/v1/workspaces/");
+    match of_path.and_then(|rest| rest.split('/').next()) {
+        Some(name) => read(&format!("workspace={name}")),
+        None => Ok(None),
+    }
 }
 
 /// The thing that a path of the API is about, where people are sent links to such things.
@@ -224,8 +256,19 @@ mod tests {
             ("/mcp?workspace=b", Some("b")),
             ("/mcp?other_workspace=b", None),
             ("/api/v1/workspaces/a/events?workspace=b", Some("b")),
+            ("/mcp?workspace=acme/b", Some("acme/b")),
+            ("/mcp?workspace=acme%2Fb", Some("acme/b")),
+            ("/api/v1/workspaces/acme%2Fb/events", Some("acme/b")),
         ] {
-            assert_eq!(wanted_workspace(&uri.parse().unwrap()), expected, "{uri}");
+            let wanted = wanted_workspace(&uri.parse().unwrap()).unwrap();
+            assert_eq!(wanted.as_deref(), expected, "{uri}");
+        }
+        for uri in [
+            "/mcp?workspace=a&workspace=b",
+            "/mcp?workspace=a&workspace=a",
+            "/mcp?workspace=%ff",
+        ] {
+            assert!(wanted_workspace(&uri.parse().unwrap()).is_err(), "{uri}");
         }
     }
 

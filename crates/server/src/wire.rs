@@ -249,16 +249,19 @@ pub(crate) fn me(me: &Me) -> system::Me {
         account_id: me.account.id.to_string(),
         name: me.account.name.clone(),
         role: me.role.as_str().to_owned(),
-        workspace: workspace(&me.workspace),
+        workspace: workspace(&me.workspace, &me.organization.slug),
+        organization: people::organization(&me.organization),
     }
 }
 
-pub(crate) fn workspace(w: &domain::tenancy::Workspace) -> system::Workspace {
+pub(crate) fn workspace(w: &domain::tenancy::Workspace, organization: &str) -> system::Workspace {
     system::Workspace {
         id: w.id.to_string(),
         slug: w.slug.clone(),
         name: w.name.clone(),
         organization_id: w.organization_id.to_string(),
+        organization: organization.to_owned(),
+        access: w.access.as_str().to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use domain::access::{Channel, Scope, System};
 use domain::event::EventKind;
 use domain::limits::Limits;
 use domain::task::{Activity, Outcome, Pins, Task, TaskState};
-use domain::tenancy::{Organization, Role, Workspace};
+use domain::tenancy::{Access, Organization, Role, Workspace};
 use domain::{AccountId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::join_all;
 use std::io::Write as _;
@@ -136,8 +136,10 @@ async fn workspace(store: &Store) -> Result<Scope, Error> {
     let created_at = Timestamp(0);
     let organization = Organization {
         id: OrganizationId::from_bits(bits()),
+        slug: "bench".to_owned(),
         name: "bench".to_owned(),
         created_at,
+        ending: None,
     };
     let workspace = Workspace {
         id: WorkspaceId::from_bits(bits()),
@@ -145,6 +147,8 @@ async fn workspace(store: &Store) -> Result<Scope, Error> {
         slug: "bench".to_owned(),
         name: "bench".to_owned(),
         created_at,
+        access: Access::Open,
+        ending: None,
     };
     let scope = system.scope(organization.id.clone(), workspace.id.clone());
     store

@@ -101,10 +101,13 @@ pub struct Holder {
     pub workspace_id: WorkspaceId,
     /// The person's role.
     pub role: Role,
+    /// Until when its workspace, or the organization of it, can be taken back, where it was deleted:
+    /// until then the key opens nothing.
+    pub ending: Option<Timestamp>,
 }
 
-/// Finds the key of a secret: none if it is unknown, revoked or expired, or if its person is no
-/// member any more.
+/// Finds the key of a secret: none if it is unknown, revoked or expired, or if its person does not
+/// reach the workspace any more.
 ///
 /// # Errors
 /// Those of the database.
@@ -117,10 +120,15 @@ pub fn find(
     conn.one(
         "select k.id, k.account_id, k.name, k.created_by, k.created_at, k.rotated_at,
                 k.previous_until, k.expires_at, k.last_used_at, k.organization_id, k.workspace_id,
-                m.role
+                m.role, coalesce(o.purge_at, w.purge_at)
          from api_keys k
          join members m on m.organization_id = k.organization_id and m.account_id = k.account_id
-         where (k.secret_sha256 = $1 or (k.previous_sha256 = $1 and k.previous_until > $2))
+         join organizations o on o.id = k.organization_id
+         join workspaces w on w.id = k.workspace_id
+         where (w.access = 'open' or m.role in ('owner', 'admin')
+                or exists (select 1 from workspace_members wm
+                           where wm.workspace_id = w.id and wm.account_id = m.account_id))
+           and (k.secret_sha256 = $1 or (k.previous_sha256 = $1 and k.previous_until > $2))
            and k.revoked_at is null
            and (k.expires_at is null or k.expires_at > $2)",
         &params![secret_sha256, now],
@@ -130,6 +138,7 @@ pub fn find(
                 organization_id: r.id()?,
                 workspace_id: r.id()?,
                 role: r.named(Role::parse)?,
+                ending: r.opt_time()?,
             })
         },
     )

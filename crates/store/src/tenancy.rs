@@ -1,11 +1,19 @@
 //! Organizations, workspaces and members. Knows no permission: it keeps roles, `domain` reads them.
+//! What a person reaches of them is in `tenancy/reach.rs`.
+
+mod reach;
+
+pub use reach::{
+    Reached, Thing, first_reached, named_reached, reached, reached_workspaces, role_in,
+    workspace_of,
+};
 
 use crate::db::{Row, params};
 use crate::{Error, Reader, Tx, meta};
 use domain::access::{Scope, System};
 use domain::audit::GENESIS;
-use domain::tenancy::{Account, Member, Organization, Role, Workspace};
-use domain::{AccountId, ApprovalId, OrganizationId, TaskId, WorkspaceId};
+use domain::tenancy::{Access, Account, Ending, Member, Organization, Role, Workspace};
+use domain::{AccountId, OrganizationId, Timestamp, WorkspaceId};
 
 /// What the first start would make.
 #[derive(Debug, Clone)]
@@ -52,26 +60,9 @@ pub fn ensure_local(tx: &mut Tx<'_>, system: System, new: &NewLocal) -> Result<L
     let missing = || Error::Corrupt("the local workspace is recorded but missing".to_owned());
     let place = meta::get(tx, system, LOCAL)?.ok_or_else(missing)?;
     let (workspace_id, account_id) = place.split_once(' ').ok_or_else(missing)?;
-    let workspace = tx
-        .one(
-            &format!("select {WORKSPACE} from workspaces where id = $1"),
-            &params![workspace_id],
-            read_workspace,
-        )?
-        .ok_or_else(missing)?;
-    let organization = tx
-        .one(
-            "select id, name, created_at from organizations where id = $1",
-            &params![&workspace.organization_id],
-            |r| {
-                Ok(Organization {
-                    id: r.id()?,
-                    name: r.text()?,
-                    created_at: r.time()?,
-                })
-            },
-        )?
-        .ok_or_else(missing)?;
+    let workspace_id: WorkspaceId = workspace_id.parse().map_err(|_| missing())?;
+    let workspace = find(tx, system, &workspace_id)?.ok_or_else(missing)?;
+    let organization = organization(tx, system, &workspace.organization_id)?.ok_or_else(missing)?;
     let account_id: AccountId = account_id.parse().map_err(|_| missing())?;
     let account = crate::accounts::get(tx, system, &account_id)?.ok_or_else(missing)?;
     Ok(Local {
@@ -84,7 +75,8 @@ pub fn ensure_local(tx: &mut Tx<'_>, system: System, new: &NewLocal) -> Result<L
 /// Adds a workspace, and its organization unless that is there already.
 ///
 /// # Errors
-/// [`Error::Conflict`] on a slug that the organization has already; those of the database.
+/// [`Error::Conflict`] on a slug that another organization has, or this one another workspace with;
+/// those of the database.
 pub fn insert(
     tx: &mut Tx<'_>,
     system: System,
@@ -92,11 +84,12 @@ pub fn insert(
     workspace: &Workspace,
 ) -> Result<(), Error> {
     tx.execute(
-        "insert into organizations (id, name, created_at)
-         values ($1, $2, $3)
+        "insert into organizations (id, slug, name, created_at)
+         values ($1, $2, $3, $4)
          on conflict (id) do nothing",
         &params![
             &organization.id,
+            &organization.slug,
             &organization.name,
             organization.created_at
         ],
@@ -116,14 +109,15 @@ pub fn insert(
 /// [`Error::Conflict`] on a slug that the organization has already; those of the database.
 pub fn insert_workspace(tx: &mut Tx<'_>, _: System, workspace: &Workspace) -> Result<(), Error> {
     tx.execute(
-        "insert into workspaces (id, organization_id, slug, name, created_at)
-         values ($1, $2, $3, $4, $5)",
+        "insert into workspaces (id, organization_id, slug, name, created_at, access)
+         values ($1, $2, $3, $4, $5, $6)",
         &params![
             &workspace.id,
             &workspace.organization_id,
             &workspace.slug,
             &workspace.name,
             workspace.created_at,
+            workspace.access.as_str(),
         ],
     )?;
     tx.execute(
@@ -147,7 +141,8 @@ pub fn insert_account(tx: &mut Tx<'_>, _: System, account: &Account) -> Result<(
     Ok(())
 }
 
-/// Makes a person a member of an organization, or changes the role of one.
+/// Makes a person a member of an organization since their account was made, or changes the role of
+/// one. Whoever has the account already joins by [`join`].
 ///
 /// # Errors
 /// Those of the database.
@@ -159,12 +154,33 @@ pub fn set_role(
     role: Role,
 ) -> Result<(), Error> {
     tx.execute(
-        "insert into members (organization_id, account_id, role)
-         values ($1, $2, $3)
+        "insert into members (organization_id, account_id, role, joined_at)
+         values ($1, $2, $3, (select created_at from accounts where id = $2))
          on conflict (organization_id, account_id) do update set role = excluded.role",
         &params![organization_id, account_id, role.as_str()],
     )?;
     Ok(())
+}
+
+/// Makes a person a member of an organization from now on. False if the person is one already, whose
+/// role stays.
+///
+/// # Errors
+/// Those of the database.
+pub fn join(
+    tx: &mut Tx<'_>,
+    _: System,
+    organization_id: &OrganizationId,
+    account_id: &AccountId,
+    (role, at): (Role, Timestamp),
+) -> Result<bool, Error> {
+    let joined = tx.execute(
+        "insert into members (organization_id, account_id, role, joined_at)
+         values ($1, $2, $3, $4)
+         on conflict (organization_id, account_id) do nothing",
+        &params![organization_id, account_id, role.as_str(), at],
+    )?;
+    Ok(joined == 1)
 }
 
 /// The role of a person in the organization; none if the person is no member.
@@ -184,23 +200,7 @@ pub fn role(
     )
 }
 
-/// The role of a person in the scope's organization as it is now; none if the person is no member.
-///
-/// # Errors
-/// Those of the database.
-pub fn role_in(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    account_id: &AccountId,
-) -> Result<Option<Role>, Error> {
-    conn.one(
-        "select role from members where organization_id = $1 and account_id = $2",
-        &params![scope.organization_id(), account_id],
-        |r| r.named(Role::parse),
-    )
-}
-
-const MEMBERS: &str = "select a.id, a.name, a.created_at, m.role
+const MEMBERS: &str = "select a.id, a.name, a.created_at, m.role, m.joined_at
      from members m
      join accounts a on a.id = m.account_id
      where m.organization_id = $1";
@@ -213,6 +213,7 @@ fn read_member(r: &mut Row<'_>) -> Result<Member, Error> {
             created_at: r.time()?,
         },
         role: r.named(Role::parse)?,
+        joined_at: r.time()?,
     })
 }
 
@@ -222,7 +223,7 @@ fn read_member(r: &mut Row<'_>) -> Result<Member, Error> {
 /// Those of the database.
 pub fn members(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<Member>, Error> {
     conn.all(
-        &format!("{MEMBERS} order by a.created_at, a.id"),
+        &format!("{MEMBERS} order by m.joined_at, a.created_at, a.id"),
         &params![scope.organization_id()],
         read_member,
     )
@@ -284,7 +285,38 @@ pub fn remove_member(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId) -> Result<b
     Ok(removed == 1)
 }
 
-const WORKSPACE: &str = "id, organization_id, slug, name, created_at";
+const ORGANIZATION: &str =
+    "o.id, o.slug, o.name, o.created_at, o.deleted_at, o.deleted_by, o.purge_at";
+
+fn read_organization(r: &mut Row<'_>) -> Result<Organization, Error> {
+    Ok(Organization {
+        id: r.id()?,
+        slug: r.text()?,
+        name: r.text()?,
+        created_at: r.time()?,
+        ending: read_ending(r)?,
+    })
+}
+
+/// An organization by its identifier, before anybody's right to it is known.
+///
+/// # Errors
+/// Those of the database.
+pub fn organization(
+    conn: &mut Reader<'_>,
+    _: System,
+    id: &OrganizationId,
+) -> Result<Option<Organization>, Error> {
+    conn.one(
+        &format!("select {ORGANIZATION} from organizations o where o.id = $1"),
+        &params![id],
+        read_organization,
+    )
+}
+
+/// The columns of a workspace, of which the statement speaks as `w`.
+const WORKSPACE: &str = "w.id, w.organization_id, w.slug, w.name, w.created_at, w.access, \
+     w.deleted_at, w.deleted_by, w.purge_at";
 
 fn read_workspace(r: &mut Row<'_>) -> Result<Workspace, Error> {
     Ok(Workspace {
@@ -293,6 +325,20 @@ fn read_workspace(r: &mut Row<'_>) -> Result<Workspace, Error> {
         slug: r.text()?,
         name: r.text()?,
         created_at: r.time()?,
+        access: r.named(Access::parse)?,
+        ending: read_ending(r)?,
+    })
+}
+
+fn read_ending(r: &mut Row<'_>) -> Result<Option<Ending>, Error> {
+    let (deleted_at, deleted_by, purge_at) = (r.opt_time()?, r.opt_id()?, r.opt_time()?);
+    Ok(match (deleted_at, deleted_by, purge_at) {
+        (Some(deleted_at), Some(deleted_by), Some(purge_at)) => Some(Ending {
+            deleted_at,
+            deleted_by,
+            purge_at,
+        }),
+        (_, _, _) => None,
     })
 }
 
@@ -302,7 +348,7 @@ fn read_workspace(r: &mut Row<'_>) -> Result<Workspace, Error> {
 /// Those of the database.
 pub fn workspace(conn: &mut Reader<'_>, scope: &Scope) -> Result<Option<Workspace>, Error> {
     conn.one(
-        &format!("select {WORKSPACE} from workspaces where id = $1 and organization_id = $2"),
+        &format!("select {WORKSPACE} from workspaces w where w.id = $1 and w.organization_id = $2"),
         &params![scope.workspace_id(), scope.organization_id()],
         read_workspace,
     )
@@ -318,75 +364,25 @@ pub fn find(
     id: &WorkspaceId,
 ) -> Result<Option<Workspace>, Error> {
     conn.one(
-        &format!("select {WORKSPACE} from workspaces where id = $1"),
+        &format!("select {WORKSPACE} from workspaces w where w.id = $1"),
         &params![id],
         read_workspace,
     )
 }
 
-/// A workspace of the scope's organization, by its identifier or short name.
-///
-/// # Errors
-/// Those of the database.
-pub fn workspace_named(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    name: &str,
-) -> Result<Option<Workspace>, Error> {
-    conn.one(
-        &format!(
-            "select {WORKSPACE} from workspaces
-             where organization_id = $1 and (id = $2 or slug = $2)"
-        ),
-        &params![scope.organization_id(), name],
-        read_workspace,
-    )
-}
-
-/// The workspaces of the scope's organization, the oldest first.
+/// The workspaces of the scope's organization, the oldest first, with those that were deleted and
+/// are not gone yet.
 ///
 /// # Errors
 /// Those of the database.
 pub fn workspaces(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<Workspace>, Error> {
     conn.all(
         &format!(
-            "select {WORKSPACE} from workspaces
-             where organization_id = $1
-             order by created_at, id"
+            "select {WORKSPACE} from workspaces w
+             where w.organization_id = $1
+             order by w.created_at, w.id"
         ),
         &params![scope.organization_id()],
         read_workspace,
-    )
-}
-
-/// The workspace of the scope's organization that a task stands in.
-///
-/// # Errors
-/// Those of the database.
-pub fn workspace_of_task(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    id: &TaskId,
-) -> Result<Option<WorkspaceId>, Error> {
-    conn.one(
-        "select workspace_id from tasks where id = $1 and organization_id = $2",
-        &params![id, scope.organization_id()],
-        |r| r.id(),
-    )
-}
-
-/// The workspace of the scope's organization that an approval stands in.
-///
-/// # Errors
-/// Those of the database.
-pub fn workspace_of_approval(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    id: &ApprovalId,
-) -> Result<Option<WorkspaceId>, Error> {
-    conn.one(
-        "select workspace_id from approvals where id = $1 and organization_id = $2",
-        &params![id, scope.organization_id()],
-        |r| r.id(),
     )
 }

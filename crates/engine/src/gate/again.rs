@@ -6,7 +6,7 @@ use super::standing::{Standing, audit_lost, denied_to_caller, standing};
 use super::{Target, Verdict, audit_sent, call_event, denied_by_policy, request};
 use crate::Error;
 use domain::Timestamp;
-use domain::access::{Scope, System};
+use domain::access::Scope;
 use domain::approval::{Approval, Question};
 use domain::call::{Admission, Binding, Call, CallStatus};
 use domain::policy::{self, Ask, Decision, Effect};
@@ -16,7 +16,6 @@ use store::Tx;
 
 /// An approval that is about to be used.
 pub(crate) struct Consuming<'a> {
-    pub(crate) system: System,
     pub(crate) scope: &'a Scope,
     pub(crate) lease: &'a Lease,
     pub(crate) task: &'a Task,
@@ -66,7 +65,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
             denied_by_policy(&tool.path, &decision, target.explain(&decision)),
         )))),
         Effect::Ask(today) => {
-            let roles = roles_of(tx, c.system, c.scope, &approval, None)?;
+            let roles = roles_of(tx, c.scope, &approval, None)?;
             if same_definition && approval.satisfies(today, &|p| roles.get(p).copied()) {
                 return c.send(tx, &approval, &decision, target).map(Some);
             }
@@ -184,7 +183,6 @@ impl Consuming<'_> {
 
 /// A call that was under way when a server died: nobody knows whether it happened.
 pub(crate) struct Uncertain<'a> {
-    pub(crate) system: System,
     pub(crate) scope: &'a Scope,
     pub(crate) lease: &'a Lease,
     pub(crate) task: &'a Task,
@@ -225,7 +223,7 @@ pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, E
         (Effect::Deny, _) | (Effect::Ask(_), None) => false,
         (Effect::Allow, _) => true,
         (Effect::Ask(today), Some(granted)) => {
-            let roles = roles_of(tx, u.system, u.scope, granted, None)?;
+            let roles = roles_of(tx, u.scope, granted, None)?;
             granted.satisfies(today, &|p| roles.get(p).copied())
         }
     };

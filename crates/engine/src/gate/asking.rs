@@ -3,7 +3,7 @@
 
 use super::append_audit;
 use crate::{Error, entropy};
-use domain::access::{Scope, System};
+use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus, Question};
 use domain::call::Call;
 use domain::canonical::sha256_hex;
@@ -153,10 +153,9 @@ pub(super) fn too_many(
 }
 
 /// The roles, as they are now, of everybody whose answer an approval has, and of one more person.
-/// Whoever is no member is not among them.
+/// Whoever does not reach the workspace is not among them.
 pub(crate) fn roles_of(
     tx: &mut Tx<'_>,
-    system: System,
     scope: &Scope,
     approval: &Approval,
     also: Option<&AccountId>,
@@ -165,7 +164,7 @@ pub(crate) fn roles_of(
     let people = approval.yeses.iter().map(|y| &y.answered.by);
     let mut roles = HashMap::new();
     for person in people.chain(answered).chain(also) {
-        let role = store::tenancy::role(tx, system, scope.organization_id(), person)?;
+        let role = store::tenancy::role_in(tx, scope, person)?;
         roles.extend(role.map(|role| (person.clone(), role)));
     }
     Ok(roles)

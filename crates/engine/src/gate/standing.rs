@@ -31,9 +31,12 @@ pub(crate) fn standing(
     task: &Task,
 ) -> Result<Standing, Error> {
     let Some(role) = store::tenancy::role_in(conn, scope, &task.account_id)? else {
-        return Ok(Standing::Lost(
-            "the person it acts for is no member of the organization any more",
-        ));
+        let is_member = store::tenancy::member(conn, scope, &task.account_id)?.is_some();
+        return Ok(Standing::Lost(if is_member {
+            "the person it acts for may not enter the workspace any more"
+        } else {
+            "the person it acts for is no member of the organization any more"
+        }));
     };
     match &task.key_id {
         Some(key) if store::keys::is_revoked(conn, scope, key)? => {

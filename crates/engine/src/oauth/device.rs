@@ -107,15 +107,11 @@ impl Engine {
 
     /// The person who began a connect, with the role of today.
     async fn whoever_began(&self, poll: &Poll, connect: &Connect) -> Result<Option<Caller>, Error> {
-        let (system, scope) = (self.inner.system, poll.scope.clone());
-        let account = connect.account_id.clone();
+        let (scope, account) = (poll.scope.clone(), connect.account_id.clone());
         let role = self
             .inner
             .store
-            .read(move |r| {
-                let organization = scope.organization_id();
-                Ok::<_, Error>(store::tenancy::role(r, system, organization, &account)?)
-            })
+            .read(move |r| Ok::<_, Error>(store::tenancy::role_in(r, &scope, &account)?))
             .await?;
         Ok(role.map(|role| Caller {
             organization_id: poll.scope.organization_id().clone(),

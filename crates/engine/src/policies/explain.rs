@@ -168,14 +168,11 @@ impl Engine {
         let scope = caller.scope(Permission::ManageWorkspace)?;
         let mut other = caller.clone();
         if let Some(person) = instead.person {
-            let (system, wanted) = (self.inner.system, person.clone());
+            let wanted = person.clone();
             let role = self
                 .inner
                 .store
-                .read(move |r| {
-                    let organization = scope.organization_id();
-                    Ok::<_, Error>(store::tenancy::role(r, system, organization, &wanted)?)
-                })
+                .read(move |r| Ok::<_, Error>(store::tenancy::role_in(r, &scope, &wanted)?))
                 .await?;
             other.role = role.ok_or_else(|| Error::not_found("member", &person))?;
             if person != other.account_id {

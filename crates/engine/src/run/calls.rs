@@ -249,14 +249,12 @@ impl Run<'_> {
         }
         let target = self.target_of(&call, Some(&approval)).await?;
         let now = self.now();
-        let system = self.engine.inner.system;
         let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
         let verdict = self
             .commit(move |tx| {
                 gate::consume(
                     tx,
                     &Consuming {
-                        system,
                         scope: &scope,
                         lease: &lease,
                         task: &task,

@@ -32,13 +32,12 @@ impl Run<'_> {
         target: Option<Target>,
     ) -> Result<Verdict, Error> {
         let repeatable = target.as_ref().is_some_and(is_repeatable);
-        let (now, system) = (self.now(), self.engine.inner.system);
+        let now = self.now();
         let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
         self.commit(move |tx| {
             gate::uncertain(
                 tx,
                 &Uncertain {
-                    system,
                     scope: &scope,
                     lease: &lease,
                     task: &task,

@@ -128,9 +128,16 @@ fn limit(text: &str) -> std::result::Result<(String, Option<u64>), String> {
 }
 
 fn listed(workspaces: &[Workspace]) -> String {
-    let row = |w: &Workspace| vec![w.slug.clone(), plain(&w.name), w.id.clone()];
+    let row = |w: &Workspace| {
+        vec![
+            format!("{}/{}", w.organization, w.slug),
+            plain(&w.name),
+            w.access.clone(),
+            w.id.clone(),
+        ]
+    };
     table(
-        &["SLUG", "NAME", "ID"],
+        &["WORKSPACE", "NAME", "ACCESS", "ID"],
         &workspaces.iter().map(row).collect::<Vec<_>>(),
     )
 }

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use domain::Timestamp;
-use domain::access::Caller;
+use domain::access::{Caller, Forbidden, Person};
 use http::Uri;
 use http::header::CONTENT_TYPE;
 use serde::de::{
@@ -43,7 +43,32 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
             .get::<Caller>()
             .cloned()
             .map(Self)
-            .ok_or_else(Failure::not_signed_in)
+            .ok_or_else(|| match parts.extensions.get::<Person>() {
+                Some(_) => engine::Error::from(Forbidden::Nowhere).into(),
+                None => Failure::not_signed_in(),
+            })
+    }
+}
+
+/// The person the request is for, wherever they are a member.
+pub(crate) struct Whoever(pub(crate) Person);
+
+impl<S: Send + Sync> FromRequestParts<S> for Whoever {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        parts
+            .extensions
+            .get::<Person>()
+            .cloned()
+            .map(Self)
+            .ok_or_else(|| match parts.extensions.get::<Caller>() {
+                Some(_) => engine::Error::from(Forbidden::Program {
+                    what: "act for a person outside of its workspace",
+                })
+                .into(),
+                None => Failure::not_signed_in(),
+            })
     }
 }
 
@@ -114,8 +139,8 @@ pub(crate) fn id<T: FromStr>(what: &'static str, text: &str) -> Result<T, Failur
 
 /// Whether a workspace in a path is the caller's.
 pub(crate) async fn here(app: &App, caller: &Caller, workspace: &str) -> Result<(), Failure> {
-    let me = app.engine.me(caller).await?;
-    if workspace == me.workspace.id.as_str() || workspace == me.workspace.slug {
+    let named = app.engine.enter_workspace(caller, workspace).await?;
+    if named.workspace_id == caller.workspace_id {
         Ok(())
     } else {
         Err(Failure::not_found("workspace", workspace))

@@ -32,7 +32,10 @@ pub(crate) async fn workspaces(
 ) -> Result<Json<Page<Workspace>>, Failure> {
     let found = app.engine.workspaces(&caller).await?;
     Ok(Json(Page {
-        items: found.iter().map(wire::workspace).collect(),
+        items: found
+            .iter()
+            .map(|w| wire::workspace(&w.workspace, &w.organization_slug))
+            .collect(),
         next_cursor: None,
     }))
 }
@@ -52,7 +55,10 @@ pub(crate) async fn create_workspace(
         .engine
         .create_workspace(&caller, &new.slug, new.name.as_deref())
         .await?;
-    Ok(Created(wire::workspace(&made)))
+    Ok(Created(wire::workspace(
+        &made.workspace,
+        &made.organization_slug,
+    )))
 }
 
 /// Looks at the server's parts.

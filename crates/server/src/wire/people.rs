@@ -1,10 +1,10 @@
 //! People and their keys, as the API shows them.
 
 use crate::error::Failure;
-use api::{keys, members};
+use api::{keys, members, organizations};
 use domain::Timestamp;
 use domain::key::ApiKey;
-use domain::tenancy::{Member, Role};
+use domain::tenancy::{Member, Organization, Role};
 
 pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
     keys::Key {
@@ -30,6 +30,16 @@ pub(crate) fn member(m: &Member) -> members::Member {
         name: m.account.name.clone(),
         role: m.role.as_str().to_owned(),
         created_at: m.account.created_at.to_rfc3339(),
+        joined_at: m.joined_at.to_rfc3339(),
+    }
+}
+
+pub(crate) fn organization(o: &Organization) -> organizations::Organization {
+    organizations::Organization {
+        id: o.id.to_string(),
+        slug: o.slug.clone(),
+        name: o.name.clone(),
+        created_at: o.created_at.to_rfc3339(),
     }
 }
 

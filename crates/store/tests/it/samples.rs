@@ -12,7 +12,7 @@ use domain::source::{
     Source, SourceKind, SourceStatus, Unreviewed, Upkeep,
 };
 use domain::task::{Activity, Pins, Task, TaskState};
-use domain::tenancy::{Account, Organization, Role, Workspace};
+use domain::tenancy::{Access, Account, Organization, Role, Workspace};
 use domain::tool::{Risk, Tool};
 use domain::{
     AccountId, ApprovalId, AuditId, CallId, CredentialId, OrganizationId, RuleId, SourceId, TaskId,
@@ -39,9 +39,11 @@ pub(crate) fn account_id() -> AccountId {
 pub(crate) fn organization() -> Organization {
     let id = OrganizationId::from_bits(bits());
     Organization {
+        slug: id.as_str().replace('_', "-"),
         id,
         name: "Örg 😀".into(),
         created_at: at(0),
+        ending: None,
     }
 }
 
@@ -52,6 +54,8 @@ pub(crate) fn workspace(organization: &Organization, slug: &str) -> Workspace {
         slug: slug.into(),
         name: "A workspace".into(),
         created_at: at(0),
+        access: Access::Open,
+        ending: None,
     }
 }
 
