@@ -30,7 +30,7 @@ pub mod tool;
 pub mod webhook;
 
 pub use id::{
-    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, HandleId, KeyId,
-    OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
+    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
+    KeyId, OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

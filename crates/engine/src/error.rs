@@ -46,7 +46,7 @@ pub enum Error {
         /// What stands in the way.
         message: String,
     },
-    /// A rate or quota of the workspace is used up.
+    /// A rate or quota of the workspace, or of one key in it, is used up.
     #[error("the limit {} is reached: {value} {}", limit.as_str(), limit.describe())]
     Limited {
         /// `rate_limited` or `quota_exceeded`.
@@ -57,6 +57,8 @@ pub enum Error {
         value: u64,
         /// When it may be worth another try; none where waiting does not help.
         retry_after_ms: Option<u64>,
+        /// Who set it.
+        set_for: SetFor,
     },
     /// The database or the sandbox cannot be used at the moment.
     #[error("{message}")]
@@ -75,6 +77,15 @@ pub enum Error {
     LostLease,
 }
 
+/// For whom a limit was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetFor {
+    /// For the workspace, by its settings or by default.
+    Workspace,
+    /// For the one key, when it was made.
+    Key,
+}
+
 impl Error {
     /// A stable code.
     #[must_use]
@@ -82,7 +93,10 @@ impl Error {
         match self {
             Self::NotFound { .. } | Self::NotFoundNear { .. } => "not_found",
             Self::Forbidden(Forbidden::OtherWorkspace { .. }) => "wrong_workspace",
-            Self::Forbidden(_) => "forbidden",
+            Self::Forbidden(Forbidden::Scope { .. }) => "insufficient_scope",
+            Self::Forbidden(
+                Forbidden::Role { .. } | Forbidden::Program { .. } | Forbidden::Above { .. },
+            ) => "forbidden",
             Self::Invalid { code, .. }
             | Self::Conflict { code, .. }
             | Self::Limited { code, .. } => code,
@@ -102,10 +116,24 @@ impl Error {
             Self::Forbidden(Forbidden::Role { .. } | Forbidden::Above { .. }) => {
                 Some("Ask an administrator of the workspace.".into())
             }
+            Self::Forbidden(Forbidden::Scope { missing, .. }) => Some(format!(
+                "Use a key that has it: `executor keys create NAME --scope {}`.",
+                missing.as_str()
+            )),
             Self::Forbidden(Forbidden::Program { .. } | Forbidden::OtherWorkspace { .. }) => None,
+            Self::Limited {
+                retry_after_ms,
+                set_for: SetFor::Key,
+                ..
+            } => Some(format!(
+                "Try again in {} s; this limit was set for the key, and one without it is made \
+                 with `executor keys create`.",
+                retry_after_ms.unwrap_or_default().div_ceil(1_000)
+            )),
             Self::Limited {
                 limit,
                 retry_after_ms,
+                set_for: SetFor::Workspace,
                 ..
             } => Some(match retry_after_ms {
                 Some(ms) => format!(
@@ -145,6 +173,22 @@ impl Error {
             limit,
             value,
             retry_after_ms: Some(retry_ms),
+            set_for: SetFor::Workspace,
+        }
+    }
+
+    pub(crate) fn limited_by_key(
+        code: &'static str,
+        limit: Limit,
+        value: u64,
+        retry_ms: u64,
+    ) -> Self {
+        Self::Limited {
+            code,
+            limit,
+            value,
+            retry_after_ms: Some(retry_ms),
+            set_for: SetFor::Key,
         }
     }
 

@@ -125,7 +125,7 @@ impl Engine {
     pub fn task(&self, caller: &Caller, id: &TaskId) -> BoxFuture<'_, Result<TaskView, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             let found = self
                 .inner
                 .store
@@ -165,7 +165,7 @@ impl Engine {
             if caller.scope(Permission::SeeAllTasks).is_err() {
                 self.task(&caller, &id).await?;
             }
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             let deadline = tokio::time::Instant::now() + timeout;
             let mut watch = self.inner.feed.watch(scope.workspace_id());
             loop {
@@ -236,7 +236,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<TaskView>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| {
@@ -344,7 +344,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::calls::outline(r, &scope, &id)?))
@@ -365,7 +365,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok::<_, Error>(store::calls::get(r, &scope, &id, sequence)?))
@@ -388,7 +388,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::events::logs(r, &scope, &id, after_line, limit)?))
@@ -410,7 +410,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Part, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read({

@@ -33,8 +33,8 @@ impl Engine {
     pub fn workspaces(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<Workspace>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
-            let bound = caller.key_id.is_some();
+            let scope = caller.scope(Permission::Enter)?;
+            let bound = caller.is_bound();
             self.inner
                 .store
                 .read(move |r| {
@@ -62,7 +62,7 @@ impl Engine {
             if name == caller.workspace_id.as_str() {
                 return Ok(caller);
             }
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::Enter)?;
             let wanted = name.clone();
             let found = self
                 .inner
@@ -75,7 +75,7 @@ impl Engine {
                     name.chars().take(64).collect::<String>(),
                 )),
                 Some(found) if found.id == caller.workspace_id => Ok(caller),
-                Some(found) if caller.key_id.is_some() => Err(Forbidden::OtherWorkspace {
+                Some(found) if caller.is_bound() => Err(Forbidden::OtherWorkspace {
                     workspace: found.slug,
                 }
                 .into()),
@@ -100,10 +100,10 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Caller, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            if caller.key_id.is_some() {
+            if caller.is_bound() {
                 return Ok(caller);
             }
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::Enter)?;
             let found = self
                 .inner
                 .store
