@@ -13,6 +13,7 @@ pub mod canonical;
 pub mod connect;
 pub mod credential;
 pub mod event;
+pub mod grant;
 pub mod id;
 pub mod key;
 pub mod limits;
