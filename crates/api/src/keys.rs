@@ -15,6 +15,26 @@ pub struct NewKey {
     /// When it stops to work (RFC 3339); never by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// What it may be used for, of all that its member may do: `run`, `read`, `sources`, `policies`,
+    /// `credentials`, `keys`, `members`, `settings`, `audit`; `run` and `read` by default. None that
+    /// the caller lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// Limits of its own, below those that the workspace sets for every key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<KeyLimits>,
+}
+
+/// Limits of one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyLimits {
+    /// Requests with it each minute, on each server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u64>,
+    /// Tasks submitted with it in a day (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks_per_day: Option<u64>,
 }
 
 /// How to give a key a new secret.
@@ -54,6 +74,11 @@ pub struct Key {
     /// When it was last used, within a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
+    /// What it may be used for, of all that its member may do.
+    pub scopes: Vec<String>,
+    /// Limits of its own, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<KeyLimits>,
 }
 
 /// A key with its secret, which is shown this once.

@@ -3,8 +3,12 @@
 //! A [`Scope`] cannot be made outside this module except by asking a [`Caller`] for a permission,
 //! and every tenant statement of the store wants one. So a forgotten check does not compile.
 
+mod scopes;
+
 use crate::tenancy::Role;
-use crate::{AccountId, KeyId, OrganizationId, WorkspaceId};
+use crate::{AccountId, GrantId, KeyId, OrganizationId, WorkspaceId};
+
+pub use scopes::{ScopeName, Scopes, UnknownScope};
 
 /// Through what a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -55,13 +59,41 @@ impl Channel {
 /// Something a caller may be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
-    /// Run tasks; see own tasks, sources and tools; own credentials and personal rules.
+    /// Be in the workspace at all: enter it, learn who one is.
+    Enter,
+    /// Run and cancel tasks.
     RunTasks,
+    /// See own tasks, their calls and their approvals.
+    SeeTasks,
+    /// See sources and tools.
+    SeeCatalog,
+    /// See rules.
+    SeeRules,
+    /// See settings of the workspace.
+    SeeSettings,
+    /// See which credentials there are; never their values.
+    SeeCredentials,
+    /// See which keys and grants there are; never their secrets.
+    SeeKeys,
+    /// Own personal rules.
+    OwnRules,
+    /// Own credentials.
+    OwnCredentials,
+    /// Own API keys, and grants to clients.
+    OwnKeys,
     /// See tasks, code and arguments of other members.
     SeeAllTasks,
     /// Answer approvals.
     DecideApprovals,
-    /// Sources, workspace rules, shared credentials, keys of others.
+    /// Sources.
+    ManageSources,
+    /// Rules of the workspace.
+    ManageRules,
+    /// Credentials that the workspace shares.
+    ManageCredentials,
+    /// Keys and grants of others.
+    ManageKeys,
+    /// Settings of the workspace, webhooks, servers.
     ManageWorkspace,
     /// Have the server run a program of its machine, as a source.
     RunCommands,
@@ -69,23 +101,104 @@ pub enum Permission {
     ReadAudit,
     /// Members and workspaces.
     ManageMembers,
-    /// Rules of the organization.
+    /// The organization itself.
     ManageOrganization,
+    /// Rules of the organization.
+    OrganizationRules,
+    /// Credentials that the organization shares.
+    OrganizationCredentials,
 }
 
 impl Permission {
+    /// All permissions.
+    pub const ALL: [Self; 24] = [
+        Self::Enter,
+        Self::RunTasks,
+        Self::SeeTasks,
+        Self::SeeCatalog,
+        Self::SeeRules,
+        Self::SeeSettings,
+        Self::SeeCredentials,
+        Self::SeeKeys,
+        Self::OwnRules,
+        Self::OwnCredentials,
+        Self::OwnKeys,
+        Self::SeeAllTasks,
+        Self::DecideApprovals,
+        Self::ManageSources,
+        Self::ManageRules,
+        Self::ManageCredentials,
+        Self::ManageKeys,
+        Self::ManageWorkspace,
+        Self::RunCommands,
+        Self::ReadAudit,
+        Self::ManageMembers,
+        Self::ManageOrganization,
+        Self::OrganizationRules,
+        Self::OrganizationCredentials,
+    ];
+
     /// Whether a role holds it.
     #[must_use]
     pub fn granted_to(self, role: Role) -> bool {
         match self {
-            Self::RunTasks => true,
+            Self::Enter
+            | Self::RunTasks
+            | Self::SeeTasks
+            | Self::SeeCatalog
+            | Self::SeeRules
+            | Self::SeeSettings
+            | Self::SeeCredentials
+            | Self::SeeKeys
+            | Self::OwnRules
+            | Self::OwnCredentials
+            | Self::OwnKeys => true,
             Self::SeeAllTasks
             | Self::DecideApprovals
+            | Self::ManageSources
+            | Self::ManageRules
+            | Self::ManageCredentials
+            | Self::ManageKeys
             | Self::ManageWorkspace
             | Self::RunCommands
             | Self::ReadAudit
             | Self::ManageMembers => matches!(role, Role::Owner | Role::Admin),
-            Self::ManageOrganization => role == Role::Owner,
+            Self::ManageOrganization | Self::OrganizationRules | Self::OrganizationCredentials => {
+                role == Role::Owner
+            }
+        }
+    }
+
+    /// The scopes of which a key or token needs one, the usual first. None where no scope bears on
+    /// it: everybody enters, and whether an answer to an approval counts never rests on a scope.
+    #[must_use]
+    pub fn scopes(self) -> &'static [ScopeName] {
+        match self {
+            Self::Enter | Self::DecideApprovals => &[],
+            Self::RunTasks => &[ScopeName::Run],
+            Self::SeeTasks => &[ScopeName::Read, ScopeName::Run],
+            Self::SeeAllTasks => &[ScopeName::Read],
+            // Whoever changes a thing sees it.
+            Self::SeeCatalog => &[
+                ScopeName::Read,
+                ScopeName::Run,
+                ScopeName::Sources,
+                ScopeName::Credentials,
+                ScopeName::Policies,
+            ],
+            Self::SeeRules => &[ScopeName::Read, ScopeName::Policies],
+            Self::SeeSettings => &[ScopeName::Read, ScopeName::Settings],
+            Self::SeeCredentials => &[ScopeName::Read, ScopeName::Credentials],
+            Self::SeeKeys => &[ScopeName::Read, ScopeName::Keys],
+            Self::ManageSources | Self::RunCommands => &[ScopeName::Sources],
+            Self::OwnRules | Self::ManageRules | Self::OrganizationRules => &[ScopeName::Policies],
+            Self::OwnCredentials | Self::ManageCredentials | Self::OrganizationCredentials => {
+                &[ScopeName::Credentials]
+            }
+            Self::OwnKeys | Self::ManageKeys => &[ScopeName::Keys],
+            Self::ManageWorkspace => &[ScopeName::Settings],
+            Self::ReadAudit => &[ScopeName::Audit],
+            Self::ManageMembers | Self::ManageOrganization => &[ScopeName::Members],
         }
     }
 
@@ -98,14 +211,30 @@ impl Permission {
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
+            Self::Enter => "enter the workspace",
             Self::RunTasks => "run tasks",
+            Self::SeeTasks => "see tasks",
+            Self::SeeCatalog => "see sources and tools",
+            Self::SeeRules => "see rules",
+            Self::SeeSettings => "see settings",
+            Self::SeeCredentials => "see credentials",
+            Self::SeeKeys => "see keys and grants",
+            Self::OwnRules => "make personal rules",
+            Self::OwnCredentials => "set personal credentials",
+            Self::OwnKeys => "manage API keys and grants",
             Self::SeeAllTasks => "see other members' tasks",
             Self::DecideApprovals => "decide approvals",
-            Self::ManageWorkspace => "manage sources, rules and credentials",
+            Self::ManageSources => "manage sources",
+            Self::ManageRules => "manage rules of the workspace",
+            Self::ManageCredentials => "manage credentials of the workspace",
+            Self::ManageKeys => "manage keys and grants of others",
+            Self::ManageWorkspace => "manage settings and webhooks of the workspace",
             Self::RunCommands => "add a command of the server's machine as a source",
             Self::ReadAudit => "read the audit log",
             Self::ManageMembers => "manage members and workspaces",
-            Self::ManageOrganization => "manage rules of the organization",
+            Self::ManageOrganization => "manage the organization",
+            Self::OrganizationRules => "manage rules of the organization",
+            Self::OrganizationCredentials => "manage credentials of the organization",
         }
     }
 }
@@ -139,6 +268,12 @@ pub struct Caller {
     pub client: String,
     /// The API key it came with, if it came with one.
     pub key_id: Option<KeyId>,
+    /// The grant to a client whose token it came with, if it came with one.
+    pub grant_id: Option<GrantId>,
+    /// What the key or token may be used for; all of it for a person.
+    pub scopes: Scopes,
+    /// Requests a minute that the key is held to on each server, where it has a limit of its own.
+    pub requests_per_minute: Option<u64>,
 }
 
 /// Why a caller may not do something.
@@ -168,8 +303,21 @@ pub enum Forbidden {
         /// What was wanted.
         what: &'static str,
     },
-    /// The key is bound to another workspace.
-    #[error("this API key belongs to another workspace; use one of workspace '{workspace}'")]
+    /// The key or token was not made for it.
+    #[error(
+        "this key or token lacks the scope '{scope}', which it takes to {what}",
+        scope = missing.as_str()
+    )]
+    Scope {
+        /// The scope it would take.
+        missing: ScopeName,
+        /// What was wanted.
+        what: &'static str,
+    },
+    /// The key or token is bound to another workspace.
+    #[error(
+        "this API key or token belongs to another workspace; use one of workspace '{workspace}'"
+    )]
     OtherWorkspace {
         /// The workspace that was asked for.
         workspace: String,
@@ -203,8 +351,9 @@ impl Caller {
     /// Checks a permission and yields the proof of it.
     ///
     /// # Errors
-    /// When the caller's role does not hold the permission, or the caller may never use it: no
-    /// program decides an approval or adds a command, and neither does a model.
+    /// When the caller's role does not hold the permission, the key or token lacks the scope for
+    /// it, or the caller may never use it: no program decides an approval or adds a command, and
+    /// neither does a model.
     pub fn scope(&self, permission: Permission) -> Result<Scope, Forbidden> {
         let what = permission.describe();
         if !permission.granted_to(self.role) {
@@ -214,12 +363,26 @@ impl Caller {
             })
         } else if permission.takes_a_person() && !self.speaks_for_person() {
             Err(Forbidden::Program { what })
+        } else if let Some(missing) = self.missing(permission) {
+            Err(Forbidden::Scope { missing, what })
         } else {
             Ok(Scope {
                 organization_id: self.organization_id.clone(),
                 workspace_id: self.workspace_id.clone(),
             })
         }
+    }
+
+    fn missing(&self, permission: Permission) -> Option<ScopeName> {
+        let any = permission.scopes();
+        let held = any.iter().any(|s| self.scopes.contains(*s));
+        if held { None } else { any.first().copied() }
+    }
+
+    /// Whether it came with a key or a token, which are bound to their workspace.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.key_id.is_some() || self.grant_id.is_some()
     }
 
     /// Whether a person stands behind the request itself. An MCP client acts for a model, and a key
@@ -230,7 +393,7 @@ impl Caller {
         match self.channel {
             Channel::Mcp => false,
             Channel::Client => true,
-            Channel::Dashboard | Channel::Cli | Channel::Api => self.key_id.is_none(),
+            Channel::Dashboard | Channel::Cli | Channel::Api => !self.is_bound(),
         }
     }
 
@@ -308,47 +471,114 @@ mod tests {
             channel,
             client: String::new(),
             key_id: None,
+            grant_id: None,
+            scopes: Scopes::ALL,
+            requests_per_minute: None,
         }
     }
 
     #[test]
     fn the_role_table() {
         use Permission::*;
-        let all = [
+        let member = [
+            Enter,
             RunTasks,
-            SeeAllTasks,
-            DecideApprovals,
-            ManageWorkspace,
-            RunCommands,
-            ReadAudit,
-            ManageMembers,
-            ManageOrganization,
+            SeeTasks,
+            SeeCatalog,
+            SeeRules,
+            SeeSettings,
+            SeeCredentials,
+            SeeKeys,
+            OwnRules,
+            OwnCredentials,
+            OwnKeys,
         ];
-        for (role, granted) in [
-            (Role::Member, vec![RunTasks]),
-            (Role::BillingAdmin, vec![RunTasks]),
-            (
-                Role::Admin,
-                vec![
-                    RunTasks,
-                    SeeAllTasks,
-                    DecideApprovals,
-                    ManageWorkspace,
-                    RunCommands,
-                    ReadAudit,
-                    ManageMembers,
-                ],
-            ),
-            (Role::Owner, all.to_vec()),
-        ] {
-            for permission in all {
+        let owner = [
+            ManageOrganization,
+            OrganizationRules,
+            OrganizationCredentials,
+        ];
+        for permission in Permission::ALL {
+            for (role, granted) in [
+                (Role::Member, member.contains(&permission)),
+                (Role::BillingAdmin, member.contains(&permission)),
+                (Role::Admin, !owner.contains(&permission)),
+                (Role::Owner, true),
+            ] {
                 assert_eq!(
                     caller(role, Channel::Cli).scope(permission).is_ok(),
-                    granted.contains(&permission),
+                    granted,
                     "{role:?} {permission:?}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_key_does_what_its_scopes_say() {
+        use Permission::*;
+        let with = |scopes: &str| Caller {
+            key_id: Some(KeyId::from_bits([4; 16])),
+            scopes: Scopes::parse(scopes).unwrap(),
+            ..caller(Role::Owner, Channel::Api)
+        };
+        for (scopes, granted) in [
+            ("", vec![]),
+            ("run", vec![RunTasks, SeeTasks, SeeCatalog]),
+            (
+                "read",
+                vec![
+                    SeeTasks,
+                    SeeAllTasks,
+                    SeeCatalog,
+                    SeeRules,
+                    SeeSettings,
+                    SeeCredentials,
+                    SeeKeys,
+                ],
+            ),
+            ("sources", vec![ManageSources, SeeCatalog]),
+            (
+                "policies",
+                vec![
+                    OwnRules,
+                    ManageRules,
+                    OrganizationRules,
+                    SeeRules,
+                    SeeCatalog,
+                ],
+            ),
+            (
+                "credentials",
+                vec![
+                    OwnCredentials,
+                    ManageCredentials,
+                    OrganizationCredentials,
+                    SeeCredentials,
+                    SeeCatalog,
+                ],
+            ),
+            ("keys", vec![OwnKeys, ManageKeys, SeeKeys]),
+            ("members", vec![ManageMembers, ManageOrganization]),
+            ("settings", vec![ManageWorkspace, SeeSettings]),
+            ("audit", vec![ReadAudit]),
+        ] {
+            for permission in Permission::ALL {
+                let asked = with(scopes).scope(permission);
+                assert_eq!(
+                    asked.is_ok(),
+                    granted.contains(&permission) || permission == Enter,
+                    "{scopes} {permission:?}"
+                );
+            }
+        }
+        assert_eq!(
+            with("run").scope(ReadAudit),
+            Err(Forbidden::Scope {
+                missing: ScopeName::Audit,
+                what: "read the audit log"
+            })
+        );
     }
 
     #[test]

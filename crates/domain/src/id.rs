@@ -129,6 +129,8 @@ ids! {
     AuditId, "aud_", "audit id";
     /// One API key.
     KeyId, "key_", "key id";
+    /// What a person granted to a client: the tokens that come of it end with it.
+    GrantId, "grant_", "grant id";
     /// One value too large to be carried, read on in parts.
     HandleId, "hdl_", "handle id";
     /// One address that is told of approvals.

@@ -1,13 +1,47 @@
 //! API keys: how a program proves whose it is.
 //!
 //! A key belongs to one person in one workspace and carries no right of its own: what it may do is
-//! what the person may, read anew with each request, less what only a person does
-//! ([`crate::access::Caller::speaks_for_person`]). Its secret is shown once and kept as a digest.
+//! what the person may, read anew with each request, within the key's scopes, and less what only a
+//! person does ([`crate::access::Caller::speaks_for_person`]). Its secret is shown once and kept as
+//! a digest.
 
+use crate::access::Scopes;
+use crate::limits::Limit;
 use crate::{AccountId, KeyId, Timestamp};
 
 /// What every key begins with.
 pub const PREFIX: &str = "exk_";
+
+/// Limits of one key, below those that the workspace sets for every key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Requests each minute, on each server: [`Limit::RequestsPerMinutePerKey`] for this key.
+    pub requests_per_minute: Option<u64>,
+    /// Tasks submitted in a day (UTC): [`Limit::TasksPerDayPerKey`] for this key.
+    pub tasks_per_day: Option<u64>,
+}
+
+impl KeyLimits {
+    /// The limits that are set, with their values.
+    pub fn set(self) -> impl Iterator<Item = (Limit, u64)> {
+        [
+            (Limit::RequestsPerMinutePerKey, self.requests_per_minute),
+            (Limit::TasksPerDayPerKey, self.tasks_per_day),
+        ]
+        .into_iter()
+        .filter_map(|(limit, value)| Some((limit, value?)))
+    }
+
+    /// The stricter of both, limit by limit: a key makes none that may do more than itself.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        let lower = |a: Option<u64>, b: Option<u64>| [a, b].into_iter().flatten().min();
+        Self {
+            requests_per_minute: lower(self.requests_per_minute, other.requests_per_minute),
+            tasks_per_day: lower(self.tasks_per_day, other.tasks_per_day),
+        }
+    }
+}
 
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +64,10 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was last used, within a minute.
     pub last_used_at: Option<Timestamp>,
+    /// What it may be used for, of all that its person may do.
+    pub scopes: Scopes,
+    /// Limits of its own.
+    pub limits: KeyLimits,
 }
 
 impl ApiKey {

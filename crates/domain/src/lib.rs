@@ -13,6 +13,7 @@ pub mod canonical;
 pub mod connect;
 pub mod credential;
 pub mod event;
+pub mod grant;
 pub mod id;
 pub mod key;
 pub mod limits;
@@ -30,7 +31,7 @@ pub mod tool;
 pub mod webhook;
 
 pub use id::{
-    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, HandleId, KeyId,
-    OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
+    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
+    KeyId, OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

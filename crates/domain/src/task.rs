@@ -3,7 +3,7 @@
 use crate::access::Channel;
 use crate::limits::Limits;
 use crate::tenancy::Role;
-use crate::{AccountId, KeyId, OrganizationId, TaskId, Timestamp, WorkspaceId};
+use crate::{AccountId, GrantId, KeyId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 
 /// The last word on a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +127,8 @@ pub struct Task {
     pub client: String,
     /// The API key it came in with, if it came with one.
     pub key_id: Option<KeyId>,
+    /// The grant of the token it came in with, if it came with one.
+    pub grant_id: Option<GrantId>,
     /// The program as sent.
     pub code: String,
     /// The runtime it runs in.

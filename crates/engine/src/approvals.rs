@@ -55,7 +55,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<Approval>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| {
@@ -84,7 +84,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Approval, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             let wanted = id.clone();
             self.inner
                 .store

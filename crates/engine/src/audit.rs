@@ -131,6 +131,9 @@ pub(crate) fn by_person(
     if let Some(key) = &caller.key_id {
         detail["key"] = json!(key);
     }
+    if let Some(grant) = &caller.grant_id {
+        detail["grant"] = json!(grant);
+    }
     AuditDraft {
         id: AuditId::from_bits(entropy::bits()),
         workspace_id: scope.workspace_id().clone(),

@@ -10,7 +10,7 @@
 
 use crate::gate::{Checked, Target, Wanted, denied_by_policy, forecast};
 use crate::{Engine, Error};
-use domain::access::Caller;
+use domain::access::{Caller, Scopes};
 use domain::call::CallStatus;
 use domain::canonical::sha256_parts;
 use domain::partial::{Part, Partial};
@@ -75,6 +75,10 @@ pub(crate) fn caller_of(task: &Task) -> Caller {
         channel: task.channel,
         client: task.client.clone(),
         key_id: task.key_id.clone(),
+        grant_id: task.grant_id.clone(),
+        // What a task does was the key's to begin; each call is decided by the gate.
+        scopes: Scopes::USUAL,
+        requests_per_minute: None,
     }
 }
 

@@ -5,7 +5,7 @@
 //! exist. Roles are read from the database each time.
 
 use crate::{Engine, Error};
-use domain::access::{Caller, Channel, Forbidden, Permission};
+use domain::access::{Caller, Channel, Forbidden, Permission, Scopes};
 use domain::tenancy::Workspace;
 use domain::{AccountId, ApprovalId, TaskId};
 use futures_util::future::BoxFuture;
@@ -84,6 +84,9 @@ impl Engine {
                 channel,
                 client: client.chars().take(128).collect(),
                 key_id: None,
+                grant_id: None,
+                scopes: Scopes::ALL,
+                requests_per_minute: None,
             }))
         })
     }
@@ -99,9 +102,9 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<ReachedWorkspace>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            caller.scope(Permission::RunTasks)?;
+            caller.scope(Permission::Enter)?;
             let system = self.inner.system;
-            let bound = caller.key_id.is_some();
+            let bound = caller.is_bound();
             self.inner
                 .store
                 .read(move |r| {
@@ -149,7 +152,7 @@ impl Engine {
             match found {
                 None => Err(no_workspace(&name)),
                 Some(found) if found.workspace_id == caller.workspace_id => Ok(caller),
-                Some(_) if caller.key_id.is_some() => {
+                Some(_) if caller.is_bound() => {
                     Err(Forbidden::OtherWorkspace { workspace: name }.into())
                 }
                 Some(found) => Ok(within(caller, found)),
@@ -170,7 +173,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Caller, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            if caller.key_id.is_some() {
+            if caller.is_bound() {
                 return Ok(caller);
             }
             let (system, account) = (self.inner.system, caller.account_id.clone());

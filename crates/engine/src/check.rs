@@ -127,7 +127,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Report, Error>> {
         let (caller, code) = (caller.clone(), code.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeCatalog)?;
             let settings = self.settings_at_hand(&scope).await?;
             let program = match self.compile(&code, &Limits::under(&settings)) {
                 Ok(program) => program,

@@ -190,9 +190,9 @@ impl Keys {
 
 pub(crate) fn permission(scope: CredentialScope) -> Permission {
     match scope {
-        CredentialScope::Personal => Permission::RunTasks,
-        CredentialScope::Workspace => Permission::ManageWorkspace,
-        CredentialScope::Organization => Permission::ManageOrganization,
+        CredentialScope::Personal => Permission::OwnCredentials,
+        CredentialScope::Workspace => Permission::ManageCredentials,
+        CredentialScope::Organization => Permission::OrganizationCredentials,
     }
 }
 
@@ -305,7 +305,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<CredentialView>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeCredentials)?;
             let names: HashMap<SourceId, String> = self
                 .sources(&caller)
                 .await?
@@ -450,7 +450,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let view = self.credential(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::OwnCredentials)?;
             let (wanted, source) = (scope.clone(), view.credential.source_id.clone());
             let tools = self
                 .inner

@@ -46,7 +46,7 @@ pub enum Error {
         /// What stands in the way.
         message: String,
     },
-    /// A rate or quota of the workspace is used up.
+    /// A rate or quota of the workspace, or of one key in it, is used up.
     #[error("the limit {} is reached: {value} {}", limit.as_str(), limit.describe())]
     Limited {
         /// `rate_limited` or `quota_exceeded`.
@@ -57,6 +57,8 @@ pub enum Error {
         value: u64,
         /// When it may be worth another try; none where waiting does not help.
         retry_after_ms: Option<u64>,
+        /// Who set it.
+        set_for: SetFor,
     },
     /// The database or the sandbox cannot be used at the moment.
     #[error("{message}")]
@@ -75,6 +77,15 @@ pub enum Error {
     LostLease,
 }
 
+/// For whom a limit was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetFor {
+    /// For the workspace, by its settings or by default.
+    Workspace,
+    /// For the one key, when it was made.
+    Key,
+}
+
 impl Error {
     /// A stable code.
     #[must_use]
@@ -84,6 +95,7 @@ impl Error {
             Self::Forbidden(Forbidden::OtherWorkspace { .. }) => "wrong_workspace",
             Self::Forbidden(Forbidden::Ended { .. }) => "workspace_deleted",
             Self::Forbidden(Forbidden::Nowhere) => "no_workspace",
+            Self::Forbidden(Forbidden::Scope { .. }) => "insufficient_scope",
             Self::Forbidden(
                 Forbidden::Role { .. } | Forbidden::Program { .. } | Forbidden::Above { .. },
             ) => "forbidden",
@@ -106,6 +118,10 @@ impl Error {
             Self::Forbidden(Forbidden::Role { .. } | Forbidden::Above { .. }) => {
                 Some("Ask an administrator of the workspace.".into())
             }
+            Self::Forbidden(Forbidden::Scope { missing, .. }) => Some(format!(
+                "Use a key that has it: `executor keys create NAME --scope {}`.",
+                missing.as_str()
+            )),
             Self::Forbidden(
                 Forbidden::Program { .. }
                 | Forbidden::OtherWorkspace { .. }
@@ -113,8 +129,18 @@ impl Error {
                 | Forbidden::Nowhere,
             ) => None,
             Self::Limited {
+                retry_after_ms,
+                set_for: SetFor::Key,
+                ..
+            } => Some(format!(
+                "Try again in {} s; this limit was set for the key, and one without it is made \
+                 with `executor keys create`.",
+                retry_after_ms.unwrap_or_default().div_ceil(1_000)
+            )),
+            Self::Limited {
                 limit,
                 retry_after_ms,
+                set_for: SetFor::Workspace,
                 ..
             } => Some(match retry_after_ms {
                 Some(ms) => format!(
@@ -154,6 +180,22 @@ impl Error {
             limit,
             value,
             retry_after_ms: Some(retry_ms),
+            set_for: SetFor::Workspace,
+        }
+    }
+
+    pub(crate) fn limited_by_key(
+        code: &'static str,
+        limit: Limit,
+        value: u64,
+        retry_ms: u64,
+    ) -> Self {
+        Self::Limited {
+            code,
+            limit,
+            value,
+            retry_after_ms: Some(retry_ms),
+            set_for: SetFor::Key,
         }
     }
 

@@ -32,7 +32,7 @@ impl Engine {
     /// # Errors
     /// `forbidden`.
     pub fn watch(&self, caller: &Caller) -> Result<Watch, Error> {
-        let scope = caller.scope(Permission::RunTasks)?;
+        let scope = caller.scope(Permission::SeeTasks)?;
         Ok(Watch {
             changes: self.inner.feed.watch(scope.workspace_id()),
         })
@@ -50,7 +50,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<Event>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| {
@@ -76,7 +76,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<Event>, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             if caller.scope(Permission::SeeAllTasks).is_err() {
                 self.task(&caller, &id).await?;
             }
@@ -95,7 +95,7 @@ impl Engine {
     pub fn removed_events(&self, caller: &Caller) -> BoxFuture<'_, Result<i64, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::retention::removed_events(r, &scope)?))
@@ -110,7 +110,7 @@ impl Engine {
     pub fn last_event(&self, caller: &Caller) -> BoxFuture<'_, Result<i64, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::events::last(r, &scope)?))

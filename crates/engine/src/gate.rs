@@ -451,6 +451,9 @@ fn append_audit(
     if let Some(key) = &task.key_id {
         detail["key"] = json!(key);
     }
+    if let Some(grant) = &task.grant_id {
+        detail["grant"] = json!(grant);
+    }
     let draft = AuditDraft {
         id: AuditId::from_bits(entropy::bits()),
         workspace_id: scope.workspace_id().clone(),

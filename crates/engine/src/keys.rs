@@ -1,14 +1,15 @@
 //! API keys: make, list, rotate, revoke; and whom a key stands for.
 //!
-//! A secret is shown once, when it is made. What a key may do is never stored with it: the role is
-//! read from the members at each request, so whoever is downgraded or removed loses it at once.
+//! A secret is shown once, when it is made. A key has scopes, but no rights: the role is read from
+//! the members at each request, so whoever is downgraded or removed loses it at once, and a scope
+//! gives nothing that the role does not. No key makes another that may do more than itself.
 
 use crate::audit::by_person;
 use crate::{Engine, Error, entropy};
-use domain::access::{Caller, Channel, Forbidden, Permission, Scope};
+use domain::access::{Caller, Channel, Forbidden, Permission, Scope, Scopes};
 use domain::canonical::sha256_hex;
 use domain::credential::Secret;
-use domain::key::{ApiKey, PREFIX};
+use domain::key::{ApiKey, KeyLimits, PREFIX};
 use domain::limits::{KEY_OVERLAP_MS_MAX, KEYS_MAX};
 use domain::{AccountId, KeyId, Timestamp};
 use futures_util::future::BoxFuture;
@@ -28,6 +29,10 @@ pub struct NewKey {
     pub account_id: Option<AccountId>,
     /// When it stops to work; never if absent.
     pub expires_at: Option<Timestamp>,
+    /// What it may be used for; running tasks and seeing if absent.
+    pub scopes: Option<Scopes>,
+    /// Limits of its own.
+    pub limits: KeyLimits,
 }
 
 fn new_secret() -> Secret {
@@ -74,6 +79,9 @@ impl Engine {
                 channel,
                 client: client.chars().take(128).collect(),
                 key_id: Some(holder.key.id),
+                grant_id: None,
+                scopes: holder.key.scopes,
+                requests_per_minute: holder.key.limits.requests_per_minute,
             }))
         })
     }
@@ -103,7 +111,7 @@ impl Engine {
     pub fn renewed(&self, caller: &Caller) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::Enter)?;
             let now = self.inner.clock.now();
             self.inner
                 .store
@@ -133,8 +141,8 @@ impl Engine {
     pub fn keys(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<ApiKey>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
-            let all = caller.scope(Permission::ManageWorkspace).is_ok();
+            let scope = caller.scope(Permission::SeeKeys)?;
+            let all = Permission::ManageKeys.granted_to(caller.role);
             self.inner
                 .store
                 .read(move |r| {
@@ -148,7 +156,8 @@ impl Engine {
     /// Makes a key. Its secret is given out here and never again.
     ///
     /// # Errors
-    /// `invalid_name`, `invalid_expiry`, `too_many_keys`; `not_found` for somebody who is no member
+    /// `invalid_name`, `invalid_expiry`, `invalid_scopes`, `invalid_limit`, `too_many_keys`;
+    /// `insufficient_scope` for a scope that the caller lacks; `not_found` for somebody who is no member
     /// here; `forbidden` for somebody whose role stands above the caller's, and for members who ask
     /// for a key of somebody else.
     pub fn create_key(
@@ -171,6 +180,8 @@ impl Engine {
                 previous_until: None,
                 expires_at: checked_expiry(new.expires_at, now)?,
                 last_used_at: None,
+                scopes: checked_scopes(&caller, new.scopes.unwrap_or(Scopes::USUAL))?,
+                limits: checked_limits(new.limits)?,
             };
             let secret = new_secret();
             let digest = digest(&secret);
@@ -179,13 +190,14 @@ impl Engine {
                     let mut key = key.clone();
                     reach(tx, &scope, &caller, &key.account_id)?;
                     if let Some(id) = &caller.key_id {
-                        // A key makes none that outlives it.
+                        // A key makes none that outlives it, or may do more in a minute or a day.
                         let maker = store::keys::get(tx, &scope, id)?
                             .ok_or_else(|| Error::not_found("key", id))?;
                         key.expires_at = [key.expires_at, maker.expires_at]
                             .into_iter()
                             .flatten()
                             .min();
+                        key.limits = key.limits.within(maker.limits);
                     }
                     let held = store::keys::list(tx, &scope, Some(&key.account_id))?;
                     if held.len() >= KEYS_MAX {
@@ -202,6 +214,7 @@ impl Engine {
                         "name": key.name,
                         "member": key.account_id,
                         "expiresAt": key.expires_at.map(Timestamp::to_rfc3339),
+                        "scopes": key.scopes.iter().collect::<Vec<_>>(),
                     });
                     let entry = by_person(
                         &caller,
@@ -223,7 +236,8 @@ impl Engine {
     /// it can be changed without a gap.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `invalid_overlap`.
+    /// `not_found`, `forbidden`, `invalid_overlap`; `insufficient_scope` for a key with a scope that
+    /// the caller lacks, `outlives_caller` for one that works for longer than the caller's.
     pub fn rotate_key(
         &self,
         caller: &Caller,
@@ -246,6 +260,11 @@ impl Engine {
                 })?;
             let key = self.key(&caller, &id).await?;
             let scope = acting_for(&caller, &key.account_id)?;
+            // Whoever rotates a key holds it: one that may do more is not theirs to take.
+            if let Some(missing) = key.scopes.beyond(caller.scopes).next() {
+                let what = "rotate a key that has it";
+                return Err(Forbidden::Scope { missing, what }.into());
+            }
             let now = self.inner.clock.now();
             let secret = new_secret();
             let digest = digest(&secret);
@@ -253,6 +272,7 @@ impl Engine {
             let key = self
                 .commit(&scope.clone(), move |tx| {
                     reach(tx, &scope, &caller, &key.account_id)?;
+                    outlasts(tx, &scope, &caller, &key)?;
                     if !store::keys::rotate(tx, &scope, &key.id, &digest, now, until)? {
                         return Err(Error::not_found("key", &key.id));
                     }
@@ -322,11 +342,69 @@ impl Engine {
 /// Own keys are everybody's own business, those of others an administrator's.
 fn acting_for(caller: &Caller, account: &AccountId) -> Result<Scope, Error> {
     let permission = if *account == caller.account_id {
-        Permission::RunTasks
+        Permission::OwnKeys
     } else {
-        Permission::ManageWorkspace
+        Permission::ManageKeys
     };
     Ok(caller.scope(permission)?)
+}
+
+/// A key takes no secret of another that outlives it.
+fn outlasts(
+    tx: &mut store::Tx<'_>,
+    scope: &Scope,
+    caller: &Caller,
+    key: &ApiKey,
+) -> Result<(), Error> {
+    let Some(own) = caller.key_id.as_ref().filter(|own| **own != key.id) else {
+        return Ok(());
+    };
+    let own = store::keys::get(tx, scope, own)?.ok_or_else(|| Error::not_found("key", own))?;
+    match own.expires_at {
+        Some(end) if key.expires_at.is_none_or(|at| at > end) => Err(Error::conflict(
+            "outlives_caller",
+            "that key works for longer than the one that this request came with; rotate it as a \
+             person, or with a key that works as long",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Scopes that the caller may give on: no more than their own key or token has, and none that their
+/// role has no use for.
+pub(crate) fn checked_scopes(caller: &Caller, wanted: Scopes) -> Result<Scopes, Error> {
+    if wanted.is_empty() {
+        return Err(Error::invalid(
+            "invalid_scopes",
+            "it would have no scope, and so be good for nothing; name at least one",
+        ));
+    }
+    if let Some(missing) = wanted.beyond(caller.scopes).next() {
+        let what = "give it on";
+        return Err(Forbidden::Scope { missing, what }.into());
+    }
+    let role = caller.role;
+    if let Some(beyond) = wanted.beyond(Scopes::of_use_to(role)).next() {
+        let what = beyond.main_permission().describe();
+        return Err(Forbidden::Role { role, what }.into());
+    }
+    Ok(wanted)
+}
+
+fn checked_limits(limits: KeyLimits) -> Result<KeyLimits, Error> {
+    for (limit, value) in limits.set() {
+        if !limit.allows(value) {
+            let (lowest, highest) = limit.bounds();
+            return Err(Error::invalid(
+                "invalid_limit",
+                format!(
+                    "{} must lie between {lowest} and {highest}, not {value}",
+                    limit.as_str()
+                ),
+            ));
+        }
+    }
+    Ok(limits)
 }
 
 /// Whoever is given the secret of a key can act as its person, so that this person's role may not

@@ -41,7 +41,7 @@ mod webhooks;
 mod worker;
 mod workspaces;
 
-use domain::access::{Caller, Channel, Scope, System};
+use domain::access::{Caller, Channel, Scope, Scopes, System};
 use domain::tenancy::Role;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
 #[cfg(debug_assertions)]
 pub use entropy::seed_entropy;
-pub use error::Error;
+pub use error::{Error, SetFor};
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
 pub use keys::NewKey;
@@ -233,6 +233,9 @@ impl Engine {
             channel,
             client: client.chars().take(128).collect(),
             key_id: None,
+            grant_id: None,
+            scopes: Scopes::ALL,
+            requests_per_minute: None,
         }
     }
 
@@ -243,7 +246,7 @@ impl Engine {
     pub fn me(&self, caller: &Caller) -> BoxFuture<'_, Result<Me, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(domain::access::Permission::RunTasks)?;
+            let scope = caller.scope(domain::access::Permission::Enter)?;
             let system = self.inner.system;
             self.inner
                 .store

@@ -126,7 +126,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<ConnectView, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeCredentials)?;
             let wanted = id.clone();
             let found = self
                 .inner

@@ -43,9 +43,9 @@ pub struct RuleDraft {
 
 fn permission(level: Level) -> Permission {
     match level {
-        Level::Organization => Permission::ManageOrganization,
-        Level::Workspace => Permission::ManageWorkspace,
-        Level::Personal => Permission::RunTasks,
+        Level::Organization => Permission::OrganizationRules,
+        Level::Workspace => Permission::ManageRules,
+        Level::Personal => Permission::OwnRules,
     }
 }
 
@@ -68,7 +68,7 @@ impl Engine {
     pub fn policy(&self, caller: &Caller) -> BoxFuture<'_, Result<Policy, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeRules)?;
             self.inner
                 .store
                 .read(move |r| {
@@ -168,7 +168,7 @@ impl Engine {
         id: &RuleId,
         change: impl Fn(&Policy, &Rule) -> Result<Option<Change>, Error> + Send + 'static,
     ) -> Result<Change, Error> {
-        let scope = caller.scope(Permission::RunTasks)?;
+        let scope = caller.scope(Permission::SeeRules)?;
         let now = self.inner.clock.now();
         let (caller, id) = (caller.clone(), id.clone());
         self.commit(&scope.clone(), move |tx| {

@@ -157,7 +157,7 @@ impl Engine {
     }
 }
 
-/// Counts a task into the day of its workspace, and of the key it came in with.
+/// Counts a task into the day of its workspace, and of the key or grant it came in with.
 ///
 /// # Errors
 /// `quota_exceeded`, with the time until the day is over; the transaction is to be given up.
@@ -177,14 +177,24 @@ pub(crate) fn count_into_day(
             Ok(())
         }
     };
+    let per_key = Limit::TasksPerDayPerKey;
     let all = store::quotas::count_task(tx, scope, day, None)?;
     if all == 1 {
         store::quotas::forget_days_before(tx, scope, day - DAYS_KEPT)?;
     }
     check(all, Limit::TasksPerDay)?;
     if let Some(key) = &task.key_id {
-        let with_key = store::quotas::count_task(tx, scope, day, Some(key))?;
-        check(with_key, Limit::TasksPerDayPerKey)?;
+        let with_key = store::quotas::count_task(tx, scope, day, Some(key.as_str()))?;
+        check(with_key, per_key)?;
+        let held = store::keys::get(tx, scope, key)?;
+        let own = held.and_then(|key| key.limits.tasks_per_day);
+        if let Some(own) = own.filter(|most| with_key > *most) {
+            let code = "quota_exceeded";
+            return Err(Error::limited_by_key(code, per_key, own, rest_ms));
+        }
+    } else if let Some(grant) = &task.grant_id {
+        let with_grant = store::quotas::count_task(tx, scope, day, Some(grant.as_str()))?;
+        check(with_grant, per_key)?;
     }
     Ok(())
 }

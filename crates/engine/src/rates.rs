@@ -28,44 +28,80 @@ pub(crate) struct Rates {
 #[derive(Default)]
 struct Inner {
     settings: HashMap<WorkspaceId, (Arc<Settings>, Timestamp)>,
-    /// Those of workspaces have no second part; those of people and keys do.
-    buckets: HashMap<(WorkspaceId, Option<String>), Bucket>,
+    buckets: HashMap<(WorkspaceId, Whose), Bucket>,
 }
 
-/// What is left of a burst, in thousandths of a request, at a moment.
+/// Whose bucket it is, within a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Whose {
+    /// Everybody's together.
+    Workspace,
+    /// Of a person, a key or a grant.
+    Of(String),
+    /// Of a key or a grant, by the minute.
+    Minute(String),
+}
+
+/// Who makes a request.
+struct Who {
+    /// The key, the grant, or else the person.
+    id: String,
+    /// What they may make in a minute, where they came with a key or a token.
+    per_minute: Option<u64>,
+}
+
+/// What one request is in the unit in which buckets are measured: such that what comes back in a
+/// millisecond at a rate by the minute is a whole number.
+const REQUEST: u64 = 60_000;
+
+/// What is left of a burst, in parts of a request, at a moment, and the rate it was last used at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bucket {
     left: u64,
     at: Timestamp,
+    rate: Rate,
 }
 
-/// A rate: tokens that come back each second, and how many there may be.
-#[derive(Debug, Clone, Copy)]
+/// A rate: requests that come back each minute, and how many there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rate {
-    per_second: u64,
+    per_minute: u64,
     burst: u64,
 }
 
 impl Bucket {
+    fn full(rate: Rate, now: Timestamp) -> Self {
+        Self {
+            left: rate.burst.saturating_mul(REQUEST),
+            at: now,
+            rate,
+        }
+    }
+
     /// The bucket as it is at a later moment, when more has flowed in.
     fn at(self, rate: Rate, now: Timestamp) -> Self {
-        let come = now.since(self.at).saturating_mul(rate.per_second);
+        let come = now.since(self.at).saturating_mul(rate.per_minute);
         Self {
             left: self
                 .left
                 .saturating_add(come)
-                .min(rate.burst.saturating_mul(1_000)),
+                .min(rate.burst.saturating_mul(REQUEST)),
             at: self.at.max(now),
+            rate,
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.left >= self.rate.burst.saturating_mul(REQUEST)
+    }
+
     /// Takes a request out, or says in how many milliseconds there is room for one.
-    fn take(&mut self, rate: Rate) -> Result<(), u64> {
-        if self.left >= 1_000 {
-            self.left -= 1_000;
+    fn take(&mut self) -> Result<(), u64> {
+        if self.left >= REQUEST {
+            self.left -= REQUEST;
             return Ok(());
         }
-        Err((1_000 - self.left).div_ceil(rate.per_second.max(1)))
+        Err((REQUEST - self.left).div_ceil(self.rate.per_minute.max(1)))
     }
 }
 
@@ -95,45 +131,47 @@ impl Rates {
         settings
     }
 
-    /// Counts a request of `who` in a workspace: both buckets must have room, or neither is used.
+    /// Counts a request of `who` in a workspace: every bucket must have room, or none is used.
     fn take(
         &self,
         workspace: &WorkspaceId,
-        who: String,
+        who: Who,
         settings: &Settings,
         now: Timestamp,
     ) -> Result<(), (Limit, u64)> {
-        let rate = |per_second, burst| Rate {
-            per_second: settings.limit(per_second),
+        let each_second = |per_second, burst| Rate {
+            per_minute: settings.limit(per_second).saturating_mul(60),
             burst: settings.limit(burst),
         };
-        let all = rate(Limit::RequestsPerSecond, Limit::RequestBurst);
-        let each = rate(Limit::RequestsPerSecondEach, Limit::RequestBurstEach);
+        let all = each_second(Limit::RequestsPerSecond, Limit::RequestBurst);
+        let each = each_second(Limit::RequestsPerSecondEach, Limit::RequestBurstEach);
+        let minute = who.per_minute.map(|n| Rate {
+            per_minute: n,
+            burst: n,
+        });
+        let wanted = [
+            minute.map(|rate| {
+                let whose = Whose::Minute(who.id.clone());
+                (Limit::RequestsPerMinutePerKey, whose, rate)
+            }),
+            Some((Limit::RequestsPerSecondEach, Whose::Of(who.id), each)),
+            Some((Limit::RequestsPerSecond, Whose::Workspace, all)),
+        ];
         let mut inner = self.lock();
         if inner.buckets.len() >= BUCKETS_MAX {
-            inner.buckets.retain(|(_, who), bucket| {
-                let rate = if who.is_some() { each } else { all };
-                bucket.at(rate, now).left < rate.burst.saturating_mul(1_000)
-            });
+            inner
+                .buckets
+                .retain(|_, bucket| !bucket.at(bucket.rate, now).is_full());
         }
-        let full = |rate: Rate| Bucket {
-            left: rate.burst.saturating_mul(1_000),
-            at: now,
-        };
-        let (whole, own) = ((workspace.clone(), None), (workspace.clone(), Some(who)));
-        let found = |key: &(WorkspaceId, Option<String>), rate: Rate| {
-            inner.buckets.get(key).copied().unwrap_or(full(rate))
-        };
-        let mut of_all = found(&whole, all).at(all, now);
-        let mut of_each = found(&own, each).at(each, now);
-        of_each
-            .take(each)
-            .map_err(|wait| (Limit::RequestsPerSecondEach, wait))?;
-        of_all
-            .take(all)
-            .map_err(|wait| (Limit::RequestsPerSecond, wait))?;
-        inner.buckets.insert(whole, of_all);
-        inner.buckets.insert(own, of_each);
+        let mut taken = Vec::with_capacity(wanted.len());
+        for (limit, whose, rate) in wanted.into_iter().flatten() {
+            let key = (workspace.clone(), whose);
+            let found = inner.buckets.get(&key).copied();
+            let mut bucket = found.unwrap_or(Bucket::full(rate, now)).at(rate, now);
+            bucket.take().map_err(|wait| (limit, wait))?;
+            taken.push((key, bucket));
+        }
+        inner.buckets.extend(taken);
         Ok(())
     }
 }
@@ -146,19 +184,29 @@ impl Engine {
     pub fn count_request(&self, caller: &Caller) -> BoxFuture<'_, Result<(), Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::Enter)?;
             let settings = self.settings_at_hand(&scope).await?;
-            let who = match &caller.key_id {
-                Some(key) => key.to_string(),
-                None => caller.account_id.to_string(),
+            let every_key = settings.limit(Limit::RequestsPerMinutePerKey);
+            let own = caller.requests_per_minute.filter(|n| *n < every_key);
+            let id = match (&caller.key_id, &caller.grant_id) {
+                (Some(key), _) => key.to_string(),
+                (None, Some(grant)) => grant.to_string(),
+                (None, None) => caller.account_id.to_string(),
+            };
+            let who = Who {
+                id,
+                per_minute: caller.is_bound().then(|| own.unwrap_or(every_key)),
             };
             let now = self.inner.clock.now();
-            let taken = self
-                .inner
-                .rates
-                .take(scope.workspace_id(), who, &settings, now);
-            taken.map_err(|(limit, wait_ms)| {
-                Error::limited("rate_limited", limit, settings.limit(limit), wait_ms)
+            let rates = &self.inner.rates;
+            let taken = rates.take(scope.workspace_id(), who, &settings, now);
+            taken.map_err(|(limit, wait_ms)| match own {
+                Some(own) if limit == Limit::RequestsPerMinutePerKey => {
+                    Error::limited_by_key("rate_limited", limit, own, wait_ms)
+                }
+                Some(_) | None => {
+                    Error::limited("rate_limited", limit, settings.limit(limit), wait_ms)
+                }
             })
         })
     }
@@ -203,7 +251,11 @@ mod tests {
             ..Settings::default()
         };
         let take = |place: u8, who: &str, ms: i64| {
-            rates.take(&workspace(place), who.to_owned(), &settings, Timestamp(ms))
+            let who = Who {
+                id: who.to_owned(),
+                per_minute: None,
+            };
+            rates.take(&workspace(place), who, &settings, Timestamp(ms))
         };
         assert_eq!(take(1, "ada", 0), Ok(()));
         assert_eq!(take(1, "ada", 0), Ok(()));
@@ -228,6 +280,27 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_held_to_its_minute() {
+        let rates = Rates::default();
+        let settings = Settings::default();
+        let take = |per_minute: u64, ms: i64| {
+            let who = Who {
+                id: "key".to_owned(),
+                per_minute: Some(per_minute),
+            };
+            rates.take(&workspace(1), who, &settings, Timestamp(ms))
+        };
+        let limit = Limit::RequestsPerMinutePerKey;
+        assert_eq!(take(2, 0), Ok(()));
+        assert_eq!(take(2, 0), Ok(()));
+        assert_eq!(take(2, 0), Err((limit, 30_000)));
+        assert_eq!(take(2, 29_999), Err((limit, 1)));
+        assert_eq!(take(2, 30_000), Ok(()));
+        assert_eq!(take(2, 30_000), Err((limit, 30_000)));
+        assert_eq!(take(2, 90_000), Ok(()));
+    }
+
+    #[test]
     fn full_buckets_are_not_kept() {
         let rates = Rates::default();
         let settings = Settings {
@@ -236,10 +309,11 @@ mod tests {
         };
         for n in 0..BUCKETS_MAX {
             let now = Timestamp(i64::try_from(n).unwrap() * 1_000);
-            assert_eq!(
-                rates.take(&workspace(1), n.to_string(), &settings, now),
-                Ok(())
-            );
+            let who = Who {
+                id: n.to_string(),
+                per_minute: None,
+            };
+            assert_eq!(rates.take(&workspace(1), who, &settings, now), Ok(()));
         }
         assert!(rates.lock().buckets.len() < BUCKETS_MAX);
     }

@@ -7,7 +7,7 @@
 use crate::{Engine, Error, TaskView, approval_digest, entropy};
 use domain::access::{Caller, Channel, Permission};
 use domain::approval::{Approval, ApprovalStatus};
-use domain::{ApprovalId, TaskId, Timestamp};
+use domain::{ApprovalId, GrantId, KeyId, TaskId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,9 @@ fn no_round() -> Error {
 
 /// What a round is bound to. The key belongs to it: what one key was given, another may not bring.
 fn binding(caller: &Caller, request_digest: &str) -> String {
-    let key = caller.key_id.as_ref().map_or("", |k| k.as_str());
+    let key = caller.key_id.as_ref().map(KeyId::as_str);
+    let grant = caller.grant_id.as_ref().map(GrantId::as_str);
+    let key = key.or(grant).unwrap_or_default();
     format!(
         "mcp round of {} in {} with {key} for {request_digest}",
         caller.account_id, caller.workspace_id

@@ -36,7 +36,7 @@ impl Engine {
     pub fn settings(&self, caller: &Caller) -> BoxFuture<'_, Result<Settings, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeSettings)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::settings::get(r, &scope)?))

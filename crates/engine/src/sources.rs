@@ -99,7 +99,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Source, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             let mut newcomer = self.newcomer(&caller, &scope, new).await?;
             let credential = newcomer.credential.take();
             let moment = self.moment();
@@ -252,7 +252,7 @@ impl Engine {
     pub fn sources(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<Source>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeCatalog)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::sources::list(r, &scope)?))
@@ -311,7 +311,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Source, Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             let source = self.source(&caller, &wanted).await?;
             let status = match enabled {
                 Enabled::Yes => SourceStatus::Ready,
@@ -336,7 +336,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Source, Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             if tools.len() > PATTERNS_MAX {
                 return Err(Error::invalid(
                     "invalid_source",
@@ -372,7 +372,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<(), Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             let source = self.source(&caller, &wanted).await?;
             let now = self.inner.clock.now();
             self.commit(&scope, {
@@ -428,6 +428,7 @@ fn make_sure_of_room(tx: &mut store::Tx<'_>, scope: &Scope, there: usize) -> Res
         limit: Limit::Sources,
         value: most,
         retry_after_ms: None,
+        set_for: crate::error::SetFor::Workspace,
     })
 }
 

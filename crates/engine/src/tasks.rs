@@ -129,7 +129,7 @@ impl Engine {
     pub fn task(&self, caller: &Caller, id: &TaskId) -> BoxFuture<'_, Result<TaskView, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             let found = self
                 .inner
                 .store
@@ -169,7 +169,7 @@ impl Engine {
             if caller.scope(Permission::SeeAllTasks).is_err() {
                 self.task(&caller, &id).await?;
             }
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             let deadline = tokio::time::Instant::now() + timeout;
             let mut watch = self.inner.feed.watch(scope.workspace_id());
             loop {
@@ -240,7 +240,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<TaskView>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| {
@@ -348,7 +348,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::calls::outline(r, &scope, &id)?))
@@ -369,7 +369,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok::<_, Error>(store::calls::get(r, &scope, &id, sequence)?))
@@ -392,7 +392,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| Ok(store::events::logs(r, &scope, &id, after_line, limit)?))
@@ -414,7 +414,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Part, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read({

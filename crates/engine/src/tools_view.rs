@@ -115,7 +115,7 @@ impl Seen {
 
 impl Engine {
     async fn seen(&self, caller: &Caller) -> Result<Seen, Error> {
-        let scope = caller.scope(Permission::RunTasks)?;
+        let scope = caller.scope(Permission::SeeCatalog)?;
         let (catalog, policy) = self.catalog_and_policy(&scope, &caller.account_id).await?;
         Ok(Seen {
             catalog,
@@ -187,7 +187,7 @@ impl Engine {
     /// # Errors
     /// `forbidden`.
     pub fn catalog_version(&self, caller: &Caller) -> BoxFuture<'_, Result<i64, Error>> {
-        let scope = caller.scope(Permission::RunTasks);
+        let scope = caller.scope(Permission::SeeCatalog);
         Box::pin(async move {
             let scope = scope?;
             self.inner

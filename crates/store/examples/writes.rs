@@ -167,6 +167,7 @@ fn task(scope: &Scope) -> Task {
         channel: Channel::Mcp,
         client: "bench".to_owned(),
         key_id: None,
+        grant_id: None,
         code: "return await tools.github.issues.list({})".to_owned(),
         runtime_id: "isolate".to_owned(),
         metadata: "{}".to_owned(),

@@ -58,6 +58,7 @@ param_from! {
     &'a domain::AccountId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::AuditId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::KeyId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::GrantId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::HandleId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::WebhookId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::DeliveryId, |v| Self::Text(Cow::Borrowed(v.as_str()));

@@ -1,9 +1,10 @@
-//! API keys. Only digests of their secrets are kept; what a key may do is read from `members`.
+//! API keys. Only digests of their secrets are kept; what a key may do is its scopes, within what
+//! its person may by the role that `members` holds.
 
 use crate::db::{Row, params};
 use crate::{Error, Reader, Tx};
-use domain::access::{Scope, System};
-use domain::key::ApiKey;
+use domain::access::{Scope, Scopes, System};
+use domain::key::{ApiKey, KeyLimits};
 use domain::tenancy::Role;
 use domain::{AccountId, KeyId, OrganizationId, Timestamp, WorkspaceId};
 
@@ -20,8 +21,8 @@ pub fn insert(
     tx.execute(
         "insert into api_keys
              (id, organization_id, workspace_id, account_id, name, secret_sha256, created_by,
-              created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+              created_at, expires_at, scopes, requests_per_minute, tasks_per_day)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         &params![
             &key.id,
             scope.organization_id(),
@@ -32,13 +33,16 @@ pub fn insert(
             &key.created_by,
             key.created_at,
             key.expires_at,
+            key.scopes.to_string(),
+            key.limits.requests_per_minute,
+            key.limits.tasks_per_day,
         ],
     )?;
     Ok(())
 }
 
 const COLUMNS: &str = "id, account_id, name, created_by, created_at, rotated_at, previous_until, \
-     expires_at, last_used_at";
+     expires_at, last_used_at, scopes, requests_per_minute, tasks_per_day";
 
 fn read(r: &mut Row<'_>) -> Result<ApiKey, Error> {
     Ok(ApiKey {
@@ -51,6 +55,11 @@ fn read(r: &mut Row<'_>) -> Result<ApiKey, Error> {
         previous_until: r.opt_time()?,
         expires_at: r.opt_time()?,
         last_used_at: r.opt_time()?,
+        scopes: Scopes::parse_stored(&r.text()?),
+        limits: KeyLimits {
+            requests_per_minute: r.opt_int()?.and_then(|n| u64::try_from(n).ok()),
+            tasks_per_day: r.opt_int()?.and_then(|n| u64::try_from(n).ok()),
+        },
     })
 }
 
@@ -119,8 +128,9 @@ pub fn find(
 ) -> Result<Option<Holder>, Error> {
     conn.one(
         "select k.id, k.account_id, k.name, k.created_by, k.created_at, k.rotated_at,
-                k.previous_until, k.expires_at, k.last_used_at, k.organization_id, k.workspace_id,
-                m.role, coalesce(o.purge_at, w.purge_at)
+                k.previous_until, k.expires_at, k.last_used_at, k.scopes, k.requests_per_minute,
+                k.tasks_per_day, k.organization_id, k.workspace_id, m.role,
+                coalesce(o.purge_at, w.purge_at)
          from api_keys k
          join members m on m.organization_id = k.organization_id and m.account_id = k.account_id
          join organizations o on o.id = k.organization_id

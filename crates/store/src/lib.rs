@@ -16,11 +16,14 @@ mod threads;
 
 pub mod accounts;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod calls;
 pub mod connects;
 pub mod credentials;
+pub mod devices;
 pub mod events;
+pub mod grants;
 pub mod handles;
 pub mod health;
 pub mod idempotency;

@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0013_upkeep.sql"),
     include_str!("../migrations/0014_oauth.sql"),
     include_str!("../migrations/0015_tenancy.sql"),
+    include_str!("../migrations/0017_authorization.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -2,7 +2,6 @@
 
 use crate::db::params;
 use crate::{Error, Reader, Tx};
-use domain::KeyId;
 use domain::access::Scope;
 
 /// Tasks of the workspace that are queued or running, at most `most`.
@@ -53,7 +52,7 @@ fn count(conn: &mut Reader<'_>, scope: &Scope, most: u64, which: &str) -> Result
     Ok(found.unwrap_or_default().unsigned_abs())
 }
 
-/// Counts one more task into a day of the workspace, or of one key in it; answers how many the day
+/// Counts one more task into a day of the workspace, or of one key or grant in it; answers how many the day
 /// has seen.
 ///
 /// # Errors
@@ -62,7 +61,7 @@ pub fn count_task(
     tx: &mut Tx<'_>,
     scope: &Scope,
     day: i64,
-    key: Option<&KeyId>,
+    key: Option<&str>,
 ) -> Result<u64, Error> {
     let seen = tx.one(
         "insert into task_days (workspace_id, day, key_id, organization_id, tasks)
@@ -72,7 +71,7 @@ pub fn count_task(
         &params![
             scope.workspace_id(),
             day,
-            key.map_or("", KeyId::as_str),
+            key.unwrap_or_default(),
             scope.organization_id(),
         ],
         |r| r.int(),

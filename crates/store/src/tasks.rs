@@ -62,9 +62,9 @@ fn insert_row(
         "insert into tasks
              (id, organization_id, workspace_id, account_id, role, channel, client, key_id, code,
               runtime_id, metadata, limits, seed, pins, state, log_lines, attempts, fence, owner, lease_until,
-              created_at, started_at, engine)
+              created_at, started_at, engine, grant_id)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $16, $17,
-                 $18, $19, $20, $21)",
+                 $18, $19, $20, $21, $22)",
         &params![
             &task.id,
             scope.organization_id(),
@@ -87,6 +87,7 @@ fn insert_row(
             task.created_at,
             claim.map(|_| task.created_at),
             &task.pins.engine,
+            task.grant_id.as_ref(),
         ],
     )?;
     Ok(())
@@ -106,7 +107,8 @@ fn limits_text(limits: &Limits) -> Result<String, Error> {
 /// The columns of a task, with its activity counted. The conditions on status are literal, so that
 /// the partial indexes serve them.
 const COLUMNS: &str = "tasks.id, tasks.organization_id, tasks.workspace_id, tasks.account_id, \
-     tasks.role, tasks.channel, tasks.client, tasks.key_id, tasks.code, tasks.runtime_id, \
+     tasks.role, tasks.channel, tasks.client, tasks.key_id, tasks.grant_id, tasks.code, \
+     tasks.runtime_id, \
      tasks.metadata, tasks.limits, tasks.seed, tasks.pins, tasks.state, tasks.result, tasks.error, \
      (select count(*) from approvals \
       where approvals.task_id = tasks.id and approvals.status = 'pending'), \
@@ -123,6 +125,7 @@ fn read(r: &mut Row<'_>) -> Result<Task, Error> {
         channel: r.named(Channel::parse)?,
         client: r.text()?,
         key_id: r.opt_id()?,
+        grant_id: r.opt_id()?,
         code: r.text()?,
         runtime_id: r.text()?,
         metadata: r.text()?,

@@ -7,6 +7,7 @@
 
 mod browser;
 mod challenge;
+mod client_document;
 mod discovery;
 mod register;
 mod token;
@@ -14,6 +15,9 @@ mod token;
 pub use browser::{Redirected, authorization_url, redirected};
 pub(crate) use challenge::is_insufficient_scope;
 pub use challenge::scope_of;
+pub use client_document::{
+    CLIENT_DOCUMENT_BYTES_MAX, CLIENT_DOCUMENT_MS, answer_address, form_pairs, resource_parts,
+};
 pub use discovery::{Asking, Found};
 pub use register::{Registered, Registration};
 pub use token::{Device, Grant, Polled, Tokens};

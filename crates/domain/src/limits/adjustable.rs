@@ -88,6 +88,8 @@ adjustable! {
     RequestBurst, "requestBurst", 100_000, 1, 1_000_000, "requests to the workspace at a stroke, on each server";
     /// Requests of a person or key.
     RequestsPerSecondEach, "requestsPerSecondEach", 10_000, 1, 1_000_000, "requests of one key, or of one person without a key, each second, on each server";
+    /// Requests of a key in a minute.
+    RequestsPerMinutePerKey, "requestsPerMinutePerKey", 600_000, 1, 60_000_000, "requests of one API key or client's token each minute, on each server";
     /// Requests of a person or key at a stroke.
     RequestBurstEach, "requestBurstEach", 50_000, 1, 1_000_000, "requests of one key, or of one person without a key, at a stroke, on each server";
 }

@@ -272,7 +272,7 @@ fn is_theirs(caller: &Caller, scope: &Scope, connect: &Connect) -> bool {
 
 /// The same person in the workspace of the connect. A key stays where it is bound.
 fn within(caller: &Caller, scope: &Scope) -> Result<Caller, Error> {
-    if caller.key_id.is_some() && *scope.workspace_id() != caller.workspace_id {
+    if caller.is_bound() && *scope.workspace_id() != caller.workspace_id {
         return Err(foreign());
     }
     Ok(Caller {

@@ -106,7 +106,7 @@ impl Engine {
 
     async fn prepare_connect(&self, caller: &Caller, new: NewConnect) -> Result<Prepared, Error> {
         let scope = caller.scope(permission(new.scope))?;
-        let may_manage = caller.scope(Permission::ManageWorkspace);
+        let may_manage = caller.scope(Permission::ManageSources);
         if !new.private_origins.is_empty() {
             may_manage.clone()?;
         }

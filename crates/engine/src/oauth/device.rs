@@ -5,7 +5,7 @@
 
 use super::Granted;
 use crate::{Engine, Error};
-use domain::access::{Caller, Channel};
+use domain::access::{Caller, Channel, Scopes};
 use domain::connect::Connect;
 use domain::oauth::Pending;
 use store::connects::Poll;
@@ -121,6 +121,9 @@ impl Engine {
             channel: Channel::Api,
             client: "device".to_owned(),
             key_id: None,
+            grant_id: None,
+            scopes: Scopes::ALL,
+            requests_per_minute: None,
         }))
     }
 }

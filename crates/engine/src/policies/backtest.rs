@@ -112,7 +112,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Backtest, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeRules)?;
             let policy = self.policy(&caller).await?;
             let change = self.proposed(&caller, &policy, proposal)?;
             self.tried(&caller, &scope, change, sample).await

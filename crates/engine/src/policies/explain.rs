@@ -86,7 +86,7 @@ impl Engine {
         Box::pin(async move {
             // Whoever may see the task may know why its calls were decided so.
             let view = self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             let task = view.task;
             let catalog = self.catalog(&scope).await?;
             self.inner
@@ -129,7 +129,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Tested, Error>> {
         let (caller, path) = (caller.clone(), tool.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeRules)?;
             let asked_for = match instead {
                 None => caller.clone(),
                 Some(instead) => self.in_place_of(&caller, instead).await?,
@@ -165,7 +165,7 @@ impl Engine {
     }
 
     async fn in_place_of(&self, caller: &Caller, instead: Instead) -> Result<Caller, Error> {
-        let scope = caller.scope(Permission::ManageWorkspace)?;
+        let scope = caller.scope(Permission::ManageRules)?;
         let mut other = caller.clone();
         if let Some(person) = instead.person {
             let wanted = person.clone();

@@ -28,7 +28,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Vec<Version>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeRules)?;
             self.inner
                 .store
                 .read(move |r| {
@@ -52,7 +52,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<PolicyVersion, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeRules)?;
             self.inner
                 .store
                 .read(move |r| {

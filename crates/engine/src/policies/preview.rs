@@ -37,7 +37,7 @@ impl Engine {
         Box::pin(async move {
             caller.scope(permission(draft.level))?;
             check(&draft)?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeRules)?;
             let policy = self.policy(&caller).await?;
             let id = RuleId::from_bits(entropy::bits());
             let rule = draft.rule(&id, &caller.account_id, self.inner.clock.now());

@@ -55,7 +55,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let approval = self.approval(&caller, &id).await?;
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeTasks)?;
             let Some(level) = level_of(&caller, &approval) else {
                 return Ok(Vec::new());
             };

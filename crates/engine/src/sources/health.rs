@@ -148,7 +148,7 @@ impl Engine {
         caller: &Caller,
         sources: Vec<Source>,
     ) -> Result<Vec<SourceHealth>, Error> {
-        let scope = caller.scope(Permission::RunTasks)?;
+        let scope = caller.scope(Permission::SeeCatalog)?;
         let since = self.inner.clock.now().plus_ms(-SHOWN_MS);
         let account = caller.account_id.clone();
         self.inner

@@ -52,7 +52,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<SourcePreview, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             let newcomer = self.newcomer(&caller, &scope, new).await?;
             let (source, import) = (newcomer.source, newcomer.import);
             let (wanted, account) = (scope.clone(), caller.account_id.clone());

@@ -117,7 +117,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<RefreshReport, Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             let source = self.source(&caller, &wanted).await?;
             let person = Some(&caller.account_id);
             let read = match self.import_again(&scope, &source, None, person).await {

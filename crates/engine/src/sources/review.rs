@@ -58,7 +58,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<(Source, Vec<WaitingTool>), Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::RunTasks)?;
+            let scope = caller.scope(Permission::SeeCatalog)?;
             let id = self.source(&caller, &wanted).await?.id;
             let (source, tools) = self.source_with_tools(&scope, id).await?;
             let waiting = source.upkeep.unreviewed.iter().filter_map(|unreviewed| {
@@ -110,7 +110,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Reviewed, Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             if !caller.speaks_for_person() {
                 let what = "say that somebody has looked at a tool";
                 return Err(Forbidden::Program { what }.into());

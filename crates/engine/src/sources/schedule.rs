@@ -88,7 +88,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Source, Error>> {
         let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
         Box::pin(async move {
-            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let scope = caller.scope(Permission::ManageSources)?;
             let mut source = self.source(&caller, &wanted).await?;
             if matches!(source.origin, Origin::Upload(_)) {
                 return Err(Error::invalid(

@@ -204,6 +204,7 @@ impl Engine {
             channel: caller.channel,
             client: caller.client.clone(),
             key_id: caller.key_id.clone(),
+            grant_id: caller.grant_id.clone(),
             code: new.code.clone(),
             runtime_id: runtime.name().to_owned(),
             metadata,

@@ -5,13 +5,13 @@ use crate::context::Context;
 use crate::duration::{parse_ms, parse_until};
 use crate::failure::{Exit, Result};
 use crate::output::{plain, table};
-use api::keys::{Key, KeyRotation, KeyWithSecret, NewKey};
+use api::keys::{Key, KeyLimits, KeyRotation, KeyWithSecret, NewKey};
 use reqwest::Method;
 
 /// Makes, lists, rotates and revokes API keys
 #[derive(clap::Args)]
 #[command(
-    after_help = "A program sends its key as `Authorization: Bearer exk_…` or `x-api-key: exk_…`; commands\ntake it from --api-key or EXECUTOR_API_KEY. A key may do what its member may, except to\ndecide approvals.\n\nExamples:\n  executor keys create ci --expires 90d\n  EXECUTOR_API_KEY=exk_… executor run -e 'return 1'"
+    after_help = "A program sends its key as `Authorization: Bearer exk_…` or `x-api-key: exk_…`; commands\ntake it from --api-key or EXECUTOR_API_KEY. A key may do what its member may,\nwithin its scopes, and never decides approvals.\n\nExamples:\n  executor keys create ci --expires 90d\n  EXECUTOR_API_KEY=exk_… executor run -e 'return 1'"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Makes a key; its secret alone goes to stdout, this once
     #[command(
-        after_help = "Examples:\n  executor keys create ci --expires 90d\n  executor keys create bot --member acct_…"
+        after_help = "Examples:\n  executor keys create ci --expires 90d\n  executor keys create bot --member acct_…\n  executor keys create setup --scope sources --scope credentials --requests-per-minute 60"
     )]
     Create {
         /// What people call it
@@ -33,6 +33,16 @@ enum Command {
         /// When it stops to work: a length of time or an instant; never by default
         #[arg(long, value_parser = parse_until, value_name = "WHEN")]
         expires: Option<String>,
+        /// What it may be used for: run, read, sources, policies, credentials, keys, members,
+        /// settings, audit [default: run and read]
+        #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
+        scopes: Vec<String>,
+        /// Most requests with it each minute, on each server
+        #[arg(long, value_name = "N")]
+        requests_per_minute: Option<u64>,
+        /// Most tasks submitted with it in a day (UTC)
+        #[arg(long, value_name = "N")]
+        tasks_per_day: Option<u64>,
     },
     /// Lists keys, without their secrets: your own, for administrators everybody's
     #[command(after_help = "Example:\n  executor keys list --json")]
@@ -64,18 +74,28 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             name,
             member,
             expires,
+            scopes,
+            requests_per_minute,
+            tasks_per_day,
         } => {
+            let limits = KeyLimits {
+                requests_per_minute,
+                tasks_per_day,
+            };
             let new = NewKey {
                 name,
                 member,
                 expires_at: expires,
+                scopes: (!scopes.is_empty()).then_some(scopes),
+                limits: (limits != KeyLimits::default()).then_some(limits),
             };
             let made: KeyWithSecret = client.send(Method::POST, &["keys"], &new).await?;
             output.show(&made, |made| made.secret.clone());
             output.note(&format!(
-                "this is {} ({}); its secret is not shown again",
+                "this is {} ({}), for {}; its secret is not shown again",
                 made.key.id,
-                plain(&made.key.name)
+                plain(&made.key.name),
+                made.key.scopes.join(", ")
             ));
         }
         Command::List => {
@@ -130,6 +150,7 @@ fn listed(keys: &[Key]) -> String {
             plain(&key.name),
             key.status.clone(),
             key.member.clone(),
+            key.scopes.join(" "),
             key.last_used_at
                 .clone()
                 .unwrap_or_else(|| "never".to_owned()),
@@ -138,7 +159,15 @@ fn listed(keys: &[Key]) -> String {
         ]
     };
     table(
-        &["NAME", "STATUS", "MEMBER", "LAST USED", "EXPIRES", "ID"],
+        &[
+            "NAME",
+            "STATUS",
+            "MEMBER",
+            "SCOPES",
+            "LAST USED",
+            "EXPIRES",
+            "ID",
+        ],
         &keys.iter().map(row).collect::<Vec<_>>(),
     )
 }

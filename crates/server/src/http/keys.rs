@@ -44,6 +44,11 @@ pub(crate) async fn create(
         name: new.name,
         account_id,
         expires_at,
+        scopes: match &new.scopes {
+            None => None,
+            Some(names) => Some(wire::people::scopes(names)?),
+        },
+        limits: wire::people::key_limits(new.limits),
     };
     let (key, secret) = app.engine.create_key(&caller, new).await?;
     Ok(Created(with_secret(&app, &key, &secret)))

@@ -3,7 +3,8 @@
 use crate::error::Failure;
 use api::{keys, members, organizations};
 use domain::Timestamp;
-use domain::key::ApiKey;
+use domain::access::{ScopeName, Scopes};
+use domain::key::{ApiKey, KeyLimits};
 use domain::tenancy::{Member, Organization, Role};
 
 pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
@@ -21,6 +22,41 @@ pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
             .map(Timestamp::to_rfc3339),
         expires_at: k.expires_at.map(Timestamp::to_rfc3339),
         last_used_at: k.last_used_at.map(Timestamp::to_rfc3339),
+        scopes: scope_names(k.scopes),
+        limits: (k.limits != KeyLimits::default()).then_some(keys::KeyLimits {
+            requests_per_minute: k.limits.requests_per_minute,
+            tasks_per_day: k.limits.tasks_per_day,
+        }),
+    }
+}
+
+/// The names of scopes.
+pub(crate) fn scope_names(scopes: Scopes) -> Vec<String> {
+    scopes.iter().map(|s| s.as_str().to_owned()).collect()
+}
+
+/// Reads the names of scopes.
+pub(crate) fn scopes(names: &[String]) -> Result<Scopes, Failure> {
+    // A name with a space in it would be read as two.
+    let one = |name: &String| {
+        let known = ScopeName::parse(name);
+        known.ok_or_else(|| {
+            let all = scope_names(Scopes::ALL).join(", ");
+            let name: String = name.chars().take(64).collect();
+            Failure::invalid(
+                "scopes",
+                format!("there is no scope '{name}'; there are {all}"),
+            )
+        })
+    };
+    names.iter().map(one).collect()
+}
+
+pub(crate) fn key_limits(limits: Option<keys::KeyLimits>) -> KeyLimits {
+    let limits = limits.unwrap_or_default();
+    KeyLimits {
+        requests_per_minute: limits.requests_per_minute,
+        tasks_per_day: limits.tasks_per_day,
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::samples::{account, at, bits, task};
 use crate::world::World;
 use domain::KeyId;
-use domain::access::Scope;
-use domain::key::ApiKey;
+use domain::access::{Scope, Scopes};
+use domain::key::{ApiKey, KeyLimits};
 use domain::limits::Limit;
 use domain::settings::Settings;
 use domain::task::Outcome;
@@ -44,6 +44,11 @@ fn key_of(person: &Account) -> ApiKey {
         previous_until: None,
         expires_at: Some(at(100)),
         last_used_at: None,
+        scopes: Scopes::USUAL,
+        limits: KeyLimits {
+            requests_per_minute: Some(60),
+            tasks_per_day: None,
+        },
     }
 }
 
@@ -249,7 +254,7 @@ async fn a_day_is_counted_exactly(w: World) {
         } else {
             &w.other
         };
-        store.write(move |tx| quotas::count_task(tx, &scope, day, key.as_ref()))
+        store.write(move |tx| quotas::count_task(tx, &scope, day, key.as_ref().map(KeyId::as_str)))
     };
     let all = join_all((0..20).map(|n| count(n, &w.a, 7, None))).await;
     let mut all: Vec<u64> = all

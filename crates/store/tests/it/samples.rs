@@ -77,6 +77,7 @@ pub(crate) fn task(scope: &domain::access::Scope, created_ms: i64) -> Task {
         channel: Channel::Mcp,
         client: "a client".into(),
         key_id: None,
+        grant_id: None,
         code: "return '$1 ' + \"é\u{1F600}\"".into(),
         runtime_id: "isolate".into(),
         metadata: "{\"a\":1}".into(),

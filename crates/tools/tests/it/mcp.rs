@@ -29,6 +29,9 @@ fn caller(person: u8) -> Caller {
         channel: Channel::Cli,
         client: String::new(),
         key_id: None,
+        grant_id: None,
+        scopes: domain::access::Scopes::ALL,
+        requests_per_minute: None,
     }
 }
 

@@ -59,9 +59,22 @@ impl Person {
     }
 }
 
-/// A key that the owner makes for a person: its identifier and its secret.
+/// All scopes.
+pub(crate) const SCOPES: [&str; 9] = [
+    "run",
+    "read",
+    "sources",
+    "policies",
+    "credentials",
+    "keys",
+    "members",
+    "settings",
+    "audit",
+];
+
+/// A key that the owner makes for a person, with all scopes: its identifier and its secret.
 pub(crate) async fn key(server: &Server, name: &str, member: &str) -> (String, String) {
-    let new = json!({ "name": name, "member": member });
+    let new = json!({ "name": name, "member": member, "scopes": SCOPES });
     let made = server.post("/keys", new).await;
     (text(&made["key"]["id"]), text(&made["secret"]))
 }

@@ -18,6 +18,7 @@ fn view(state: TaskState) -> TaskView {
         channel: Channel::Mcp,
         client: "test".into(),
         key_id: None,
+        grant_id: None,
         code: "return 1".into(),
         runtime_id: "isolate".into(),
         metadata: "{}".into(),
