@@ -1,6 +1,11 @@
 //! Instants as integer milliseconds since 1970-01-01T00:00:00Z.
 //!
-//! Nothing here reads a clock; whoever needs the time is given it.
+//! Nothing here reads a clock; whoever needs the time is given it. Texts are read in
+//! `time/instant.rs`.
+
+mod instant;
+
+pub use instant::instant;
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(

@@ -4,12 +4,12 @@
 mod edit;
 mod withdraw;
 
+use crate::audit::by_answer;
 use crate::settings::sees_all_tasks;
-use crate::{Engine, Error, entropy, gate};
+use crate::{Engine, Error, gate};
 use domain::access::{Caller, Channel, Permission, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Effect, Refusal, Verdict};
-use domain::audit::AuditDraft;
-use domain::{ApprovalId, AuditId, Timestamp};
+use domain::{ApprovalId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -326,16 +326,8 @@ fn audit(
     answered: &Answered,
     detail: &Value,
 ) -> Result<(), Error> {
-    let draft = AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
-        account_id: Some(answered.by.clone()),
-        via: answered.channel.as_str().to_owned(),
-        action: action.to_owned(),
-        subject: id.to_string(),
-        detail: detail.to_string(),
-        at: answered.at,
-    };
+    let who = (&answered.by, answered.channel);
+    let draft = by_answer(who, scope, action, id.as_str(), detail, answered.at);
     store::audit::append(tx, scope, draft)?;
     Ok(())
 }

@@ -1,22 +1,45 @@
-//! The audit chain: list and verify. It is written with every change, by whoever makes the change.
+//! The audit chain: list it, verify it, and the entries that operations write with their changes.
+//!
+//! Every operation appends its entry in the transaction of the change itself, made here by whoever
+//! did it: a person, a task, the server. `audit/checkpoints.rs` signs how far the chain went and
+//! removes what is kept no longer; `audit/export.rs` reads the whole for others to check.
 
-use crate::{Engine, Error, entropy};
-use domain::access::{Caller, Permission, Scope};
-use domain::audit::{AuditDraft, AuditEntry, GENESIS};
-use domain::{AuditId, Timestamp};
+mod checkpoints;
+mod export;
+
+pub use checkpoints::{AuditKeeping, Standing};
+pub use export::{AuditExport, ExportPart};
+
+use crate::{Engine, Error, entropy, origin};
+use domain::access::{Caller, Channel, Permission, Scope};
+use domain::audit::{AuditDraft, AuditEntry, Chain, Checkpoint, CheckpointKind, Fault};
+use domain::task::Task;
+use domain::{AccountId, AuditId, GrantId, KeyId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 /// Entries read at once while verifying.
 const PAGE: u32 = 1_000;
 
-/// Which entries to list.
+/// Which entries to list. What is absent does not narrow.
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
     /// Only actions that begin with this.
     pub action: Option<String>,
     /// Only about this.
     pub subject: Option<String>,
+    /// Only by this person.
+    pub account_id: Option<AccountId>,
+    /// Only with this API key.
+    pub key_id: Option<KeyId>,
+    /// Only through this: a channel's name, or `server`.
+    pub via: Option<String>,
+    /// Only from this instant on.
+    pub from: Option<Timestamp>,
+    /// Only before this instant.
+    pub to: Option<Timestamp>,
+    /// Only with this text in action, subject, client or detail, whatever its case.
+    pub text: Option<String>,
     /// Only entries before this one.
     pub before: Option<i64>,
     /// How many at most.
@@ -27,15 +50,23 @@ pub struct AuditQuery {
 #[derive(Debug, Clone)]
 pub struct AuditVerification {
     /// How many entries were checked.
-    pub entries: i64,
+    pub entries: u64,
+    /// The place after which the chain begins: 0, or that of the anchor in whose stead it goes on.
+    pub begins_after: i64,
+    /// The place of the last good entry.
+    pub sequence: i64,
     /// Hash of the last good entry.
     pub head: String,
+    /// How many signed checkpoints were compared with it.
+    pub checkpoints: u64,
+    /// What checks the signatures of checkpoints, base64; none before the first is made.
+    pub public_key: Option<String>,
     /// The first bad entry, and what is wrong with it.
-    pub first_bad: Option<(i64, String)>,
+    pub first_bad: Option<Fault>,
 }
 
 impl Engine {
-    /// Lists audit entries, the newest first.
+    /// Lists audit entries of the workspace, the newest first.
     ///
     /// # Errors
     /// `forbidden`.
@@ -50,6 +81,12 @@ impl Engine {
             let filter = store::audit::AuditFilter {
                 action_prefix: query.action,
                 subject: query.subject,
+                account_id: query.account_id,
+                key_id: query.key_id,
+                via: query.via,
+                from: query.from,
+                to: query.to,
+                text: query.text,
                 before: query.before,
                 limit: query.limit,
             };
@@ -60,7 +97,7 @@ impl Engine {
         })
     }
 
-    /// Checks the whole chain of the caller's organization.
+    /// Checks the whole chain of the caller's organization, and every checkpoint against it.
     ///
     /// # Errors
     /// `forbidden`.
@@ -68,53 +105,143 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ReadAudit)?;
-            let mut last: Option<AuditEntry> = None;
-            loop {
-                let after = last.as_ref().map_or(0, |e| e.sequence);
-                let wanted = scope.clone();
+            let standing = self.audit_standing(&scope).await?;
+            let mut chain = standing.begin();
+            let mut found = AuditVerification {
+                entries: 0,
+                begins_after: chain.sequence(),
+                sequence: 0,
+                head: String::new(),
+                checkpoints: 0,
+                public_key: standing.public_key.clone(),
+                first_bad: standing.broken_anchor(),
+            };
+            let mut due = self.checkpoints_after(&scope, chain.sequence()).await?;
+            while found.first_bad.is_none() {
+                let (wanted, after) = (scope.clone(), chain.sequence());
                 let page = self
                     .inner
                     .store
                     .read(move |r| Ok::<_, Error>(store::audit::page(r, &wanted, after, PAGE)?))
                     .await?;
                 let count = page.len();
-                for entry in page {
-                    if let Err(problem) = entry.verify(last.as_ref()) {
-                        return Ok(verification(last.as_ref(), Some((entry.sequence, problem))));
+                for entry in &page {
+                    if let Err(fault) = chain.take(entry) {
+                        found.first_bad = Some(fault);
+                        break;
                     }
-                    last = Some(entry);
+                    while let Some(checkpoint) =
+                        due.pop_if(|c: &mut Checkpoint| c.sequence <= entry.sequence)
+                    {
+                        found.checkpoints += 1;
+                        if found.first_bad.is_none() {
+                            found.first_bad =
+                                standing.judge(&checkpoint, entry.sequence, &entry.hash);
+                        }
+                    }
                 }
                 if count < PAGE as usize {
                     break;
                 }
             }
-            // The head is kept beside the chain, so a tail that was cut off shows as well.
-            let wanted = scope.clone();
-            let head = self
-                .inner
-                .store
-                .read(move |r| Ok::<_, Error>(store::audit::head(r, &wanted)?))
-                .await?;
-            let last_sequence = last.as_ref().map_or(0, |e| e.sequence);
-            let cut = (head.0 != last_sequence).then(|| {
-                (
-                    last_sequence + 1,
-                    format!(
-                        "entries after {last_sequence} are missing: the chain had {}",
-                        head.0
-                    ),
-                )
-            });
-            Ok(verification(last.as_ref(), cut))
+            if found.first_bad.is_none() {
+                found.first_bad = cut_tail(&standing, &chain, &due);
+            }
+            found.entries = chain.checked();
+            found.sequence = chain.sequence();
+            chain.hash().clone_into(&mut found.head);
+            Ok(found)
         })
     }
 }
 
-fn verification(last: Option<&AuditEntry>, first_bad: Option<(i64, String)>) -> AuditVerification {
-    AuditVerification {
-        entries: last.map_or(0, |e| e.sequence),
-        head: last.map_or_else(|| GENESIS.to_owned(), |e| e.hash.clone()),
-        first_bad,
+/// The head is kept beside the chain and checkpoints beside both: a tail that was cut off shows.
+fn cut_tail(standing: &Standing, chain: &Chain, due: &[Checkpoint]) -> Option<Fault> {
+    let last = chain.sequence();
+    let further = due.iter().map(|c| c.sequence).max().unwrap_or_default();
+    let reached = standing.head.0.max(further);
+    (reached != last).then(|| Fault {
+        sequence: last + 1,
+        wrong: domain::audit::Wrong::Missing,
+        message: format!("entries after {last} are missing: the chain had {reached}"),
+    })
+}
+
+impl Standing {
+    /// Where the walk along the chain begins.
+    fn begin(&self) -> Chain {
+        match &self.anchor {
+            None => Chain::default(),
+            Some(anchor) => Chain::after(anchor.sequence, anchor.hash.clone()),
+        }
+    }
+
+    /// What is wrong with the anchor in whose stead the chain goes on.
+    fn broken_anchor(&self) -> Option<Fault> {
+        let anchor = self.anchor.as_ref()?;
+        self.judge(anchor, anchor.sequence, &anchor.hash)
+    }
+
+    /// What is wrong with a checkpoint, given the entry at its place.
+    fn judge(&self, checkpoint: &Checkpoint, sequence: i64, hash: &str) -> Option<Fault> {
+        let at = checkpoint.sequence;
+        let fault = |message| Fault {
+            sequence: at,
+            wrong: domain::audit::Wrong::Unlinked,
+            message,
+        };
+        let key = self.public_key.as_deref().unwrap_or_default();
+        let message = checkpoint.message();
+        if checkpoint.public_key != key
+            || !vault::is_signed(key, message.as_bytes(), &checkpoint.signature)
+        {
+            return Some(fault(format!(
+                "the checkpoint at entry {at} is not signed by this organization's key"
+            )));
+        }
+        let same = sequence == at && checkpoint.hash == hash;
+        (!same).then(|| {
+            fault(format!(
+                "entry {at} is not the one that its checkpoint was signed for: the chain was \
+                 written anew"
+            ))
+        })
+    }
+}
+
+/// Who did something, and through what.
+struct By<'a> {
+    account_id: Option<&'a AccountId>,
+    via: &'static str,
+    client: &'a str,
+    key_id: Option<&'a KeyId>,
+    grant_id: Option<&'a GrantId>,
+}
+
+impl By<'_> {
+    fn entry(
+        &self,
+        scope: &Scope,
+        action: &str,
+        subject: &str,
+        detail: &Value,
+        at: Timestamp,
+    ) -> AuditDraft {
+        let mut detail = detail.clone();
+        if let Some(grant) = self.grant_id {
+            detail["grant"] = json!(grant);
+        }
+        AuditDraft {
+            id: AuditId::from_bits(entropy::bits()),
+            workspace_id: scope.workspace_id().clone(),
+            account_id: self.account_id.cloned(),
+            via: self.via.to_owned(),
+            origin: origin::here(self.client, self.key_id),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail: detail.to_string(),
+            at,
+        }
     }
 }
 
@@ -127,23 +254,52 @@ pub(crate) fn by_person(
     detail: &Value,
     at: Timestamp,
 ) -> AuditDraft {
-    let mut detail = detail.clone();
-    if let Some(key) = &caller.key_id {
-        detail["key"] = json!(key);
-    }
-    if let Some(grant) = &caller.grant_id {
-        detail["grant"] = json!(grant);
-    }
-    AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
-        account_id: Some(caller.account_id.clone()),
-        via: caller.channel.as_str().to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        detail: detail.to_string(),
-        at,
-    }
+    let by = By {
+        account_id: Some(&caller.account_id),
+        via: caller.channel.as_str(),
+        client: &caller.client,
+        key_id: caller.key_id.as_ref(),
+        grant_id: caller.grant_id.as_ref(),
+    };
+    by.entry(scope, action, subject, detail, at)
+}
+
+/// An entry about something a task did, for the person who submitted it.
+pub(crate) fn by_task(
+    task: &Task,
+    scope: &Scope,
+    action: &str,
+    subject: &str,
+    detail: &Value,
+    at: Timestamp,
+) -> AuditDraft {
+    let by = By {
+        account_id: Some(&task.account_id),
+        via: task.channel.as_str(),
+        client: &task.client,
+        key_id: task.key_id.as_ref(),
+        grant_id: task.grant_id.as_ref(),
+    };
+    by.entry(scope, action, subject, detail, at)
+}
+
+/// An entry about a person's answer, which says no more of its way than the channel.
+pub(crate) fn by_answer(
+    (account_id, channel): (&AccountId, Channel),
+    scope: &Scope,
+    action: &str,
+    subject: &str,
+    detail: &Value,
+    at: Timestamp,
+) -> AuditDraft {
+    let by = By {
+        account_id: Some(account_id),
+        via: channel.as_str(),
+        client: "",
+        key_id: None,
+        grant_id: None,
+    };
+    by.entry(scope, action, subject, detail, at)
 }
 
 /// An entry about something the server did by itself.
@@ -154,14 +310,76 @@ pub(crate) fn by_server(
     detail: &Value,
     at: Timestamp,
 ) -> AuditDraft {
-    AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
+    let by = By {
         account_id: None,
-        via: "server".to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        detail: detail.to_string(),
-        at,
+        via: "server",
+        client: "",
+        key_id: None,
+        grant_id: None,
+    };
+    by.entry(scope, action, subject, detail, at)
+}
+
+/// What became of somebody's session.
+pub(crate) struct SignIn<'a> {
+    /// `sign_in`, `sign_out` or `sign_in.refused`.
+    pub(crate) action: &'static str,
+    /// By what: `link`, `oidc`, `workos` or the like.
+    pub(crate) method: &'static str,
+    /// What the browser or client calls itself.
+    pub(crate) client: &'a str,
+    /// What else is known of it; never a token.
+    pub(crate) detail: Value,
+}
+
+impl Engine {
+    /// Writes down a sign-in or its end, of a person or, where it was refused, of nobody known.
+    /// Only for what cannot be repeated at will by strangers: each is an entry for ever.
+    pub(crate) async fn note_sign_in(
+        &self,
+        scope: &Scope,
+        account_id: Option<&AccountId>,
+        sign_in: SignIn<'_>,
+    ) -> Result<(), Error> {
+        let mut detail = sign_in.detail;
+        if !detail.is_object() {
+            detail = serde_json::json!({});
+        }
+        detail["method"] = Value::from(sign_in.method);
+        let by = By {
+            account_id,
+            via: Channel::Dashboard.as_str(),
+            client: sign_in.client,
+            key_id: None,
+            grant_id: None,
+        };
+        let subject = account_id.map_or("", AccountId::as_str);
+        let now = self.inner.clock.now();
+        let entry = by.entry(scope, sign_in.action, subject, &detail, now);
+        let within = scope.clone();
+        self.commit(scope, move |tx| {
+            store::audit::append(tx, &within, entry.clone())?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn checkpoints_after(
+        &self,
+        scope: &Scope,
+        sequence: i64,
+    ) -> Result<Vec<Checkpoint>, Error> {
+        let wanted = scope.clone();
+        let mut found = self
+            .inner
+            .store
+            .read(move |r| {
+                let from = sequence + 1;
+                Ok::<_, Error>(store::audit::checkpoints::list(r, &wanted, from, u32::MAX)?)
+            })
+            .await?;
+        found.retain(|c| c.kind == CheckpointKind::Head);
+        found.reverse();
+        Ok(found)
     }
 }

@@ -17,6 +17,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
+use store::credentials::Mark;
 use store::tenancy::Local;
 use vault::{Vault, WrappedKey};
 
@@ -427,7 +428,7 @@ impl Engine {
             let now = self.shared_now().await?;
             let credential = view.credential.clone();
             self.commit(&scope.clone(), move |tx| {
-                store::credentials::prefer(tx, &scope, &credential.id, now)?;
+                store::credentials::mark(tx, &scope, &credential.id, Mark::Preferred, now)?;
                 let draft = audit(&caller, &scope, &credential, "credential.preferred", now);
                 store::audit::append(tx, &scope, draft)?;
                 Ok(())

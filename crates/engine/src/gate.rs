@@ -11,11 +11,11 @@ mod shown;
 mod standing;
 
 use crate::Error;
+use crate::audit::by_task;
 use crate::entropy;
 use asking::{Asking, ask_person, too_many};
 use domain::access::{Caller, Scope};
 use domain::approval::{Approval, Question};
-use domain::audit::AuditDraft;
 use domain::call::{Admission, Binding, Call, CallStatus};
 use domain::canonical::sha256_hex;
 use domain::event::EventKind;
@@ -25,7 +25,7 @@ use domain::source::Review;
 use domain::task::{Lease, Task};
 use domain::tenancy::Role;
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
-use domain::{ApprovalId, AuditId, CallId, SourceId, Timestamp};
+use domain::{ApprovalId, CallId, SourceId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::Tx;
@@ -447,23 +447,7 @@ fn append_audit(
     detail: &Value,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut detail = detail.clone();
-    if let Some(key) = &task.key_id {
-        detail["key"] = json!(key);
-    }
-    if let Some(grant) = &task.grant_id {
-        detail["grant"] = json!(grant);
-    }
-    let draft = AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
-        account_id: Some(task.account_id.clone()),
-        via: task.channel.as_str().to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        detail: detail.to_string(),
-        at: now,
-    };
+    let draft = by_task(task, scope, action, subject, detail, now);
     store::audit::append(tx, scope, draft)?;
     Ok(())
 }

@@ -4,11 +4,10 @@
 //! by what ran in it. Each one becomes an entry of the audit log and an event of the workspace whose
 //! programs were in it, and shows in `doctor` for a day. Its tasks are rebuilt without anybody's doing.
 
+use crate::audit::by_server;
 use crate::health::{Check, CheckStatus};
-use crate::{AuditQuery, Engine, Error, entropy};
-use domain::AuditId;
+use crate::{AuditQuery, Engine, Error};
 use domain::access::{Channel, Scope};
-use domain::audit::AuditDraft;
 use domain::event::EventKind;
 use sandbox::{Incident, IncidentKind};
 use serde_json::json;
@@ -43,21 +42,12 @@ impl Engine {
             reason: reason.to_owned(),
             tasks: incident.sessions,
         };
-        let draft = AuditDraft {
-            id: AuditId::from_bits(entropy::bits()),
-            workspace_id: scope.workspace_id().clone(),
-            account_id: None,
-            via: "server".into(),
-            action: ACTION.into(),
-            subject: "isolate".into(),
-            detail: json!({
-                "reason": reason,
-                "seen": incident.detail,
-                "tasksRebuilt": incident.sessions,
-            })
-            .to_string(),
-            at: now,
-        };
+        let detail = json!({
+            "reason": reason,
+            "seen": incident.detail,
+            "tasksRebuilt": incident.sessions,
+        });
+        let draft = by_server(&scope, ACTION, "isolate", &detail, now);
         let wanted = scope.clone();
         self.commit(&scope, move |tx| {
             store::events::append(tx, &wanted, None, now, &kind)?;

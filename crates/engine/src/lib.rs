@@ -24,6 +24,7 @@ mod keys;
 mod live;
 mod members;
 mod oauth;
+mod origin;
 mod policies;
 mod quotas;
 mod rates;
@@ -47,7 +48,7 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 pub use approvals::{ApprovalQuery, approval_digest};
-pub use audit::{AuditQuery, AuditVerification};
+pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clock::{Clock, SystemClock};
@@ -60,6 +61,7 @@ pub use health::{Check, CheckStatus};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
+pub use origin::{Whence, from as answering};
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
@@ -278,6 +280,7 @@ impl Engine {
         job: impl Fn(&mut store::Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Error>> {
         let (engine, workspace) = (self.clone(), scope.workspace_id().clone());
+        let job = origin::taken_along(job);
         Box::pin(async move {
             let done = engine.inner.store.write(job).await;
             engine.inner.feed.wake(&workspace);

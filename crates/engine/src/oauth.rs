@@ -19,17 +19,16 @@ pub use agree::{SentAway, answer_name};
 pub(crate) use attach::For;
 pub use begin::NewConnect;
 
-use crate::audit::by_person;
+use crate::audit::{by_person, by_server};
 use crate::credentials::permission;
 use crate::{Check, CheckStatus, Engine, Error, entropy};
 use domain::access::{Caller, Channel, Permission, Scope};
-use domain::audit::AuditDraft;
 use domain::connect::{Connect, ConnectStatus, LABEL_CHARS_MAX};
 use domain::credential::{Credential, Secret};
 use domain::event::EventKind;
 use domain::oauth::{Connection, ConnectionState, Flow, Setup, SourceOAuth, TokenSet};
 use domain::source::{AuthScheme, OAuthHint, Source};
-use domain::{AuditId, ConnectId, CredentialId, Timestamp};
+use domain::{ConnectId, CredentialId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::collections::HashMap;
@@ -354,16 +353,8 @@ fn tell_by_server(
     now: Timestamp,
 ) -> Result<(), Error> {
     detail["source"] = json!(credential.source_id);
-    let draft = AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
-        account_id: None,
-        via: "server".into(),
-        action: format!("credential.{change}"),
-        subject: credential.id.to_string(),
-        detail: detail.to_string(),
-        at: now,
-    };
+    let action = format!("credential.{change}");
+    let draft = by_server(scope, &action, credential.id.as_str(), &detail, now);
     store::audit::append(tx, scope, draft)?;
     tell(tx, scope, credential, change, now)
 }

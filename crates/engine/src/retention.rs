@@ -2,7 +2,8 @@
 //! values and events that belonged to them, remembered answers, old snapshots.
 //!
 //! One server at a time, in transactions of a few hundred rows with a pause after each, so that no
-//! task waits for it. It never touches a live task or the audit log. Looking often costs little:
+//! task waits for it. It never touches a live task; of the audit chain it has only removed
+//! what an organization says it keeps no longer (`audit/checkpoints.rs`). Looking often costs little:
 //! each look is one read that finds nothing.
 
 use crate::sources::KEPT_MS;
@@ -88,6 +89,9 @@ impl Engine {
                     ),
                 }
             }
+        }
+        if let Err(error) = self.look_after_audit(now).await {
+            tracing::warn!("the audit chain could not be looked after: {error}");
         }
         if removed > 0 || look.is_multiple_of(LOOKS_AT_VALUES) {
             self.remove_values(now.plus_ms(-VALUE_MS)).await?;

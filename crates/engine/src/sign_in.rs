@@ -2,6 +2,7 @@
 //!
 //! Only digests of the tokens are stored.
 
+use crate::audit::SignIn;
 use crate::{Engine, Error, entropy};
 use domain::Timestamp;
 use domain::access::{Caller, Channel, Permission, Person};
@@ -65,6 +66,15 @@ impl Engine {
             let session = token();
             self.keep(&session, &account, Kind::Session, SESSION_MS)
                 .await?;
+            let local = &self.inner.local.workspace;
+            let scope = system.scope(local.organization_id.clone(), local.id.clone());
+            let signed_in = SignIn {
+                action: "sign_in",
+                method: "link",
+                client: "",
+                detail: serde_json::Value::Null,
+            };
+            self.note_sign_in(&scope, Some(&account), signed_in).await?;
             Ok(session)
         })
     }

@@ -3,16 +3,16 @@
 //! Every duty is a loop that looks at the database; notices only make it look sooner. How this server
 //! stands among others is in `servers.rs`.
 
+use crate::audit::by_server;
 use crate::gate;
 use crate::live::Live;
 use crate::run::Started;
 use crate::servers::Sharing;
-use crate::{Engine, Error, entropy};
+use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::Approval;
-use domain::audit::AuditDraft;
 use domain::task::{Lease, Task};
-use domain::{AuditId, Timestamp, WorkspaceId};
+use domain::{Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use sandbox::Incident;
 use serde_json::json;
@@ -453,21 +453,13 @@ fn expire(
     now: Timestamp,
 ) -> Result<(), Error> {
     gate::approval_event(tx, scope, approval, now)?;
-    let draft = AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
-        account_id: None,
-        via: "server".into(),
-        action: "approval.expired".into(),
-        subject: approval.id.to_string(),
-        detail: json!({
-            "task": approval.binding.task_id,
-            "tool": approval.binding.tool,
-            "expiredAt": approval.expires_at.to_rfc3339(),
-        })
-        .to_string(),
-        at: now,
-    };
+    let detail = json!({
+        "task": approval.binding.task_id,
+        "tool": approval.binding.tool,
+        "expiredAt": approval.expires_at.to_rfc3339(),
+    });
+    let subject = approval.id.as_str();
+    let draft = by_server(scope, "approval.expired", subject, &detail, now);
     store::audit::append(tx, scope, draft)?;
     Ok(())
 }

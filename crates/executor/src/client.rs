@@ -170,6 +170,16 @@ impl Client {
         Ok(Events::new(self.answer(request).await?))
     }
 
+    /// Opens an answer that is read as it comes, however long it is.
+    pub(crate) async fn download(&self, path: &[&str], query: Query<'_>) -> Result<Response> {
+        self.answer(self.request(Method::GET, path, query)).await
+    }
+
+    /// A part of such an answer broke off.
+    pub(crate) fn broke_off(&self, e: &reqwest::Error) -> Failure {
+        self.broken(e)
+    }
+
     /// A request with who is asking and for which workspace.
     pub(crate) fn request(
         &self,

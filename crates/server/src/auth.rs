@@ -36,6 +36,11 @@ impl Peer {
         }
     }
 
+    /// The other end, without its port, for the audit chain.
+    pub(crate) fn address(&self) -> String {
+        self.remote.ip().to_canonical().to_string()
+    }
+
     /// The address the connection came in on.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local

@@ -74,7 +74,12 @@ impl Front {
             http.path = %request.uri().path(),
         );
         // A panic ends this request and no other.
-        let handled = AssertUnwindSafe(self.handle(&peer, request.map(Body::new)));
+        let whence = engine::Whence {
+            address: Some(peer.address()),
+            request_id: Some(id.clone()),
+        };
+        let handled = self.handle(&peer, request.map(Body::new));
+        let handled = AssertUnwindSafe(engine::answering(whence, handled));
         let mut response = handled
             .catch_unwind()
             .instrument(span.clone())

@@ -1,25 +1,24 @@
 //! Domain values → public shapes, by hand, so that renaming a field inside breaks no client.
 //!
 //! Reads nothing and decides nothing. Texts that the store holds as JSON become JSON here. Rules
-//! go both ways in `wire/policy.rs`; times are read in `wire/time.rs`.
+//! go both ways in `wire/policy.rs`.
 
 mod approval;
+pub(crate) mod audit;
 mod credential;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
 pub(crate) mod source;
-mod time;
 pub(crate) mod webhook;
 
 pub(crate) use approval::approval;
-pub(crate) use credential::{connect, credential};
-pub(crate) use time::instant;
+pub(crate) use credential::{connect, credential, credential_scope};
+pub(crate) use domain::time::instant;
 
 use crate::error::Failure;
-use api::{audit, events, sources, system, tasks, tools};
+use api::{events, sources, system, tasks, tools};
 use domain::approval::Approval;
-use domain::audit::AuditEntry;
 use domain::call::{Call, CallStatus};
 use domain::event::{Event, EventKind};
 use domain::source::{ApiKeyLocation, AuthScheme, Review};
@@ -225,22 +224,6 @@ pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
         decision: hit.decision.to_owned(),
         signature: hit.signature.clone(),
         unreviewed: hit.review == Review::Unreviewed,
-    }
-}
-
-pub(crate) fn audit_entry(e: &AuditEntry) -> audit::AuditEntry {
-    audit::AuditEntry {
-        sequence: e.sequence,
-        id: e.draft.id.to_string(),
-        workspace_id: e.draft.workspace_id.to_string(),
-        account_id: e.draft.account_id.as_ref().map(ToString::to_string),
-        via: e.draft.via.clone(),
-        action: e.draft.action.clone(),
-        subject: e.draft.subject.clone(),
-        detail: json(&e.draft.detail),
-        at: e.draft.at.to_rfc3339(),
-        previous_hash: e.previous_hash.clone(),
-        hash: e.hash.clone(),
     }
 }
 

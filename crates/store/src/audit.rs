@@ -5,7 +5,10 @@
 use crate::db::{Param, Row, Select, params};
 use crate::{Error, Reader, Tx};
 use domain::access::Scope;
-use domain::audit::{AuditDraft, AuditEntry, GENESIS};
+use domain::audit::{AuditDraft, AuditEntry, GENESIS, Origin};
+use domain::{AccountId, KeyId, Timestamp};
+
+pub mod checkpoints;
 
 /// Puts an entry at the end of the chain.
 ///
@@ -28,8 +31,8 @@ pub fn append(tx: &mut Tx<'_>, scope: &Scope, draft: AuditDraft) -> Result<Audit
     tx.execute(
         "insert into audit
              (organization_id, sequence, id, workspace_id, account_id, via, action, subject, detail,
-              at, previous_hash, hash)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+              at, previous_hash, hash, form, client, key_id, address, request_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         &params![
             &entry.organization_id,
             entry.sequence,
@@ -43,6 +46,11 @@ pub fn append(tx: &mut Tx<'_>, scope: &Scope, draft: AuditDraft) -> Result<Audit
             draft.at,
             &entry.previous_hash,
             &entry.hash,
+            entry.form,
+            &draft.origin.client,
+            draft.origin.key_id.as_ref(),
+            draft.origin.address.as_ref(),
+            draft.origin.request_id.as_ref(),
         ],
     )?;
     tx.execute(
@@ -54,18 +62,25 @@ pub fn append(tx: &mut Tx<'_>, scope: &Scope, draft: AuditDraft) -> Result<Audit
     Ok(entry)
 }
 
-const COLUMNS: &str = "sequence, organization_id, id, workspace_id, account_id, via, action, \
-     subject, detail, at, previous_hash, hash";
+const COLUMNS: &str = "sequence, organization_id, form, id, workspace_id, account_id, via, client, \
+     key_id, address, request_id, action, subject, detail, at, previous_hash, hash";
 
 fn read(r: &mut Row<'_>) -> Result<AuditEntry, Error> {
     Ok(AuditEntry {
         sequence: r.int()?,
         organization_id: r.id()?,
+        form: r.u32()?,
         draft: AuditDraft {
             id: r.id()?,
             workspace_id: r.id()?,
             account_id: r.opt_id()?,
             via: r.text()?,
+            origin: Origin {
+                client: r.text()?,
+                key_id: r.opt_id()?,
+                address: r.opt_text()?,
+                request_id: r.opt_text()?,
+            },
             action: r.text()?,
             subject: r.text()?,
             detail: r.text()?,
@@ -112,13 +127,25 @@ pub fn head(conn: &mut Reader<'_>, scope: &Scope) -> Result<(i64, String), Error
     .map(|head| head.unwrap_or_else(|| (0, GENESIS.to_owned())))
 }
 
-/// Which entries to list.
+/// Which entries to list. What is absent does not narrow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     /// What their action begins with.
     pub action_prefix: Option<String>,
     /// What they are about.
     pub subject: Option<String>,
+    /// Who did it: a person's account.
+    pub account_id: Option<AccountId>,
+    /// The API key it was done with.
+    pub key_id: Option<KeyId>,
+    /// Through what: a channel's name, or `server`.
+    pub via: Option<String>,
+    /// From this instant on.
+    pub from: Option<Timestamp>,
+    /// Before this instant.
+    pub to: Option<Timestamp>,
+    /// A text in action, subject, client or detail, whatever its case.
+    pub text: Option<String>,
     /// Only those before this place.
     pub before: Option<i64>,
     /// How many at most.
@@ -142,11 +169,43 @@ pub fn list(
         let length = Param::from(prefix.chars().count() as u64);
         select = select.and("substr(action, 1, ?) = ?", [length, Param::from(prefix)]);
     }
-    if let Some(subject) = &filter.subject {
-        select = select.and("subject = ?", params![subject]);
+    let equal: [(&str, Option<Param<'_>>); 6] = [
+        ("subject = ?", filter.subject.as_ref().map(Param::from)),
+        (
+            "account_id = ?",
+            filter.account_id.as_ref().map(Param::from),
+        ),
+        ("key_id = ?", filter.key_id.as_ref().map(Param::from)),
+        ("via = ?", filter.via.as_ref().map(Param::from)),
+        ("at >= ?", filter.from.map(Param::from)),
+        ("at < ?", filter.to.map(Param::from)),
+    ];
+    for (condition, value) in equal {
+        if let Some(value) = value {
+            select = select.and(condition, [value]);
+        }
+    }
+    if let Some(text) = &filter.text {
+        let pattern = Param::from(format!("%{}%", escaped(text)));
+        let like = |column: &str| format!("lower({column}) like lower(?) escape '!'");
+        let columns = ["action", "subject", "client", "detail"].map(like);
+        select = select.and(
+            &format!("({})", columns.join(" or ")),
+            std::iter::repeat_n(pattern, columns.len()),
+        );
     }
     if let Some(before) = filter.before {
         select = select.and("sequence < ?", params![before]);
     }
     select.all(conn, "order by sequence desc", filter.limit, read)
+}
+
+/// A text that `like` takes for itself, under the escape `!`.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let mark = matches!(c, '%' | '_' | '!').then_some('!');
+            mark.into_iter().chain([c])
+        })
+        .collect()
 }

@@ -164,35 +164,32 @@ pub fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &CredentialId) -> Result<bool,
     Ok(removed == 1)
 }
 
-/// Records that a call has used a credential.
-///
-/// # Errors
-/// Those of the database.
-pub fn touch(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    id: &CredentialId,
-    at: Timestamp,
-) -> Result<(), Error> {
-    tx.execute(
-        "update credentials set last_used_at = $3 where id = $1 and workspace_id = $2",
-        &params![id, scope.workspace_id(), at],
-    )?;
-    Ok(())
+/// What a credential keeps an instant of besides its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// A call has used it.
+    Used,
+    /// It stands before the others of its source and scope.
+    Preferred,
 }
 
-/// Puts a credential before the others of its source and scope.
+/// Notes an instant with a credential.
 ///
 /// # Errors
 /// Those of the database.
-pub fn prefer(
+pub fn mark(
     tx: &mut Tx<'_>,
     scope: &Scope,
     id: &CredentialId,
+    mark: Mark,
     at: Timestamp,
 ) -> Result<(), Error> {
+    let column = match mark {
+        Mark::Used => "last_used_at",
+        Mark::Preferred => "preferred_at",
+    };
     tx.execute(
-        "update credentials set preferred_at = $3 where id = $1 and workspace_id = $2",
+        &format!("update credentials set {column} = $3 where id = $1 and workspace_id = $2"),
         &params![id, scope.workspace_id(), at],
     )?;
     Ok(())

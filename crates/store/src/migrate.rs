@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0014_oauth.sql"),
     include_str!("../migrations/0015_tenancy.sql"),
     include_str!("../migrations/0017_authorization.sql"),
+    include_str!("../migrations/0018_audit_vault.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -8,10 +8,12 @@
 mod cipher;
 mod error;
 mod master;
+mod notary;
 mod signing;
 
 pub use error::Error;
 pub use master::MasterKey;
+pub use notary::{Notary, is_signed};
 pub use signing::{new_signing_secret, sign};
 
 use cipher::Key;

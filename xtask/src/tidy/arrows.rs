@@ -82,6 +82,7 @@ const OWNED: &[Owned] = &[
     owned("seccompiler", &["executor-sandbox"], InTests::OwnersOnly),
     owned("chacha20poly1305", &["executor-vault"], InTests::OwnersOnly),
     owned("hmac*", &["executor-vault"], InTests::OwnersOnly),
+    owned("aws-lc-rs", &["executor-vault"], InTests::OwnersOnly),
     owned("reqwest", &["executor-tools", "executor"], InTests::Anyone),
     owned("jsonschema", &["executor-tools"], InTests::OwnersOnly),
     owned("apollo-compiler", &["executor-tools"], InTests::OwnersOnly),

@@ -15,6 +15,7 @@ use domain::source::{AuthScheme, Source};
 use domain::tool::{ToolError, ToolErrorCode};
 use domain::{AccountId, CredentialId, Timestamp};
 use serde_json::{Value, json};
+use store::credentials::Mark;
 use tools::{Attachment, Credentials};
 
 /// What goes along with a call, and what it belongs to.
@@ -153,7 +154,15 @@ impl Engine {
             let (scope, id) = (call.scope.clone(), credential.id.clone());
             self.inner
                 .store
-                .write(move |tx| Ok::<_, Error>(store::credentials::touch(tx, &scope, &id, local)?))
+                .write(move |tx| {
+                    Ok::<_, Error>(store::credentials::mark(
+                        tx,
+                        &scope,
+                        &id,
+                        Mark::Used,
+                        local,
+                    )?)
+                })
                 .await?;
         }
         Ok(Some((credential, secret, now)))

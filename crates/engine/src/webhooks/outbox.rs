@@ -5,16 +5,16 @@
 //! another; when it is well again, what has waited goes out as it falls due.
 
 use super::{binding, event, message};
+use crate::audit::by_server;
 use crate::{Engine, Error, entropy};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
-use domain::audit::AuditDraft;
 use domain::credential::Secret;
 use domain::source::AuthScheme;
 use domain::webhook::{
     Attempt, Delivery, DeliveryState, TRIED_MS_MAX, Webhook, WebhookEvent, WebhookHealth,
 };
-use domain::{AccountId, AuditId, DeliveryId, Timestamp, WebhookId};
+use domain::{AccountId, DeliveryId, Timestamp, WebhookId};
 use serde_json::json;
 use std::sync::Arc;
 use store::Tx;
@@ -387,7 +387,7 @@ fn tell_of_health(
     };
     if let Some(change) = change {
         let detail = json!({ "failures": health.failures, "last": last });
-        by_server(tx, scope, &before.id, change, &detail, last.at)?;
+        tell_by_server(tx, scope, &before.id, change, &detail, last.at)?;
     }
     if matches!(delivery.state, DeliveryState::Failed(_)) && delivery.event != WebhookEvent::Test {
         gave_up(tx, scope, delivery, last.at)?;
@@ -400,7 +400,7 @@ fn tell_of_health(
         store::webhooks::change(tx, scope, &off)?;
         let given_up = store::webhooks::give_up(tx, scope, &before.id, last.at)?;
         let detail = json!({ "last": last, "givenUp": given_up });
-        by_server(tx, scope, &before.id, "disabled", &detail, last.at)?;
+        tell_by_server(tx, scope, &before.id, "disabled", &detail, last.at)?;
     }
     Ok(())
 }
@@ -418,10 +418,10 @@ fn gave_up(
         "attempts": delivery.attempts,
         "last": delivery.last,
     });
-    by_server(tx, scope, &delivery.webhook_id, "gave_up", &detail, now)
+    tell_by_server(tx, scope, &delivery.webhook_id, "gave_up", &detail, now)
 }
 
-fn by_server(
+fn tell_by_server(
     tx: &mut Tx<'_>,
     scope: &Scope,
     webhook: &WebhookId,
@@ -429,16 +429,8 @@ fn by_server(
     detail: &serde_json::Value,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let draft = AuditDraft {
-        id: AuditId::from_bits(entropy::bits()),
-        workspace_id: scope.workspace_id().clone(),
-        account_id: None,
-        via: "server".into(),
-        action: format!("webhook.{change}"),
-        subject: webhook.to_string(),
-        detail: detail.to_string(),
-        at: now,
-    };
+    let action = format!("webhook.{change}");
+    let draft = by_server(scope, &action, webhook.as_str(), detail, now);
     store::audit::append(tx, scope, draft)?;
     event(tx, scope, webhook, change, now)
 }

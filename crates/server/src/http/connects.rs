@@ -9,7 +9,7 @@ use api::connects::{Connect, NewConnect};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::ConnectId;
-use domain::credential::{CredentialScope, Secret};
+use domain::credential::Secret;
 use domain::oauth::Flow;
 use domain::source::OAuthHint;
 
@@ -27,15 +27,7 @@ pub(crate) async fn begin(
     Path(source): Path<String>,
     Input(new): Input<NewConnect>,
 ) -> Result<Created<Connect>, Failure> {
-    let scope = match new.scope.as_deref() {
-        None => CredentialScope::Workspace,
-        Some(text) => CredentialScope::parse(text).ok_or_else(|| {
-            Failure::invalid(
-                "scope",
-                format!("'{text}' is none of personal, workspace, organization"),
-            )
-        })?,
-    };
+    let scope = wire::credential_scope(new.scope.as_deref())?;
     let flow = new.flow.as_deref().map(|text| {
         Flow::parse(text).ok_or_else(|| {
             Failure::invalid(

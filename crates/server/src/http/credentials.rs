@@ -10,7 +10,7 @@ use api::credentials::{Credential, CredentialRotation, CredentialTest, NewCreden
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::CredentialId;
-use domain::credential::{CredentialScope, Secret};
+use domain::credential::Secret;
 
 /// Sets the credential that opens a source.
 #[utoipa::path(
@@ -24,15 +24,7 @@ pub(crate) async fn set(
     Input(new): Input<NewCredential>,
 ) -> Result<Created<Credential>, Failure> {
     let value = Secret::new(new.value);
-    let scope = match new.scope.as_deref() {
-        None => CredentialScope::Workspace,
-        Some(text) => CredentialScope::parse(text).ok_or_else(|| {
-            Failure::invalid(
-                "scope",
-                format!("'{text}' is none of personal, workspace, organization"),
-            )
-        })?,
-    };
+    let scope = wire::credential_scope(new.scope.as_deref())?;
     let auth = new.auth.as_deref().map(wire::auth_scheme).transpose()?;
     let new = engine::NewCredential {
         source: new.source,
@@ -78,11 +70,7 @@ pub(crate) async fn rotate(
 ) -> Result<Json<Credential>, Failure> {
     let value = Secret::new(rotation.value);
     let credential = id::<CredentialId>("credential", &credential)?;
-    Ok(Json(wire::credential(
-        &app.engine
-            .rotate_credential(&caller, &credential, value)
-            .await?,
-    )))
+    shown(app.engine.rotate_credential(&caller, &credential, value)).await
 }
 
 /// Tries a credential with a call that changes nothing.
@@ -137,6 +125,12 @@ pub(crate) async fn prefer(
     Path(credential): Path<String>,
 ) -> Result<Json<Credential>, Failure> {
     let credential = id::<CredentialId>("credential", &credential)?;
-    let preferred = app.engine.prefer_credential(&caller, &credential).await?;
-    Ok(Json(wire::credential(&preferred)))
+    shown(app.engine.prefer_credential(&caller, &credential)).await
+}
+
+/// The credential that an operation comes to.
+async fn shown(
+    operation: impl Future<Output = Result<engine::CredentialView, engine::Error>>,
+) -> Result<Json<Credential>, Failure> {
+    Ok(Json(wire::credential(&operation.await?)))
 }

@@ -19,6 +19,9 @@ const ROUTES: &[&str] = &[
     "get /api/v1/approvals/{id}",
     "get /api/v1/approvals/{id}/remember",
     "get /api/v1/audit",
+    "get /api/v1/audit/checkpoints",
+    "get /api/v1/audit/export",
+    "get /api/v1/audit/retention",
     "get /api/v1/audit/verify",
     "get /api/v1/connects/{id}",
     "get /api/v1/credentials",
@@ -63,6 +66,7 @@ const ROUTES: &[&str] = &[
     "post /api/v1/approvals/{id}/happened",
     "post /api/v1/approvals/{id}/preview",
     "post /api/v1/approvals/{id}/withdraw",
+    "post /api/v1/audit/checkpoints",
     "post /api/v1/credentials",
     "post /api/v1/credentials/{id}/prefer",
     "post /api/v1/credentials/{id}/rotate",
@@ -90,6 +94,7 @@ const ROUTES: &[&str] = &[
     "post /api/v1/webhooks/{id}/test",
     "post /api/v1/workspaces",
     "post /api/v1/workspaces/{workspace}/check",
+    "put /api/v1/audit/retention",
     "put /api/v1/policies/{id}",
 ];
 

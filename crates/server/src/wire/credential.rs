@@ -1,10 +1,23 @@
 //! Credentials and the ways to them, as the API shows them: never a value.
 
 use super::auth_text;
+use crate::error::Failure;
 use api::{connects, credentials};
 use domain::Timestamp;
 use domain::connect::ConnectStatus;
+use domain::credential::CredentialScope;
 use engine::{ConnectView, CredentialView};
+
+/// Reads whom a credential is to serve; the workspace unless it says.
+pub(crate) fn credential_scope(text: Option<&str>) -> Result<CredentialScope, Failure> {
+    let Some(text) = text else {
+        return Ok(CredentialScope::Workspace);
+    };
+    CredentialScope::parse(text).ok_or_else(|| {
+        let why = format!("'{text}' is none of personal, workspace, organization");
+        Failure::invalid("scope", why)
+    })
+}
 
 pub(crate) fn credential(view: &CredentialView) -> credentials::Credential {
     let c = &view.credential;

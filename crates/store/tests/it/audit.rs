@@ -40,11 +40,8 @@ async fn chain(w: &World, scope: &domain::access::Scope) -> Vec<AuditEntry> {
 }
 
 fn first_bad(chain: &[AuditEntry]) -> Option<usize> {
-    (0..chain.len()).find(|i| {
-        chain[*i]
-            .verify(i.checked_sub(1).map(|p| &chain[p]))
-            .is_err()
-    })
+    let mut walk = domain::audit::Chain::default();
+    chain.iter().position(|entry| walk.take(entry).is_err())
 }
 
 async fn one_chain_under_many_writers(w: World) {

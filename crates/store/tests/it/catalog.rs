@@ -275,7 +275,7 @@ async fn credentials_are_replaced_and_kept_apart(w: World) {
     (own.version, own.rotated_at) = (2, at(5));
     upsert(&w.a, &own, "two").await.unwrap();
     let (scope, id) = (w.a.clone(), own.id.clone());
-    w.write(move |tx| credentials::touch(tx, &scope, &id, at(6)))
+    w.write(move |tx| credentials::mark(tx, &scope, &id, credentials::Mark::Used, at(6)))
         .await;
     own.last_used_at = Some(at(6));
     let (scope, id, source_id) = (w.a.clone(), own.id.clone(), zoo.id.clone());

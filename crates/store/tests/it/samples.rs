@@ -176,6 +176,7 @@ pub(crate) fn audit(scope: &domain::access::Scope, action: &str, subject: &str) 
         workspace_id: scope.workspace_id().clone(),
         account_id: Some(account_id()),
         via: "cli".into(),
+        origin: domain::audit::Origin::default(),
         action: action.into(),
         subject: subject.into(),
         detail: "{}".into(),

@@ -2,10 +2,11 @@
 //!
 //! Leap seconds count as the second after them; parts of a millisecond are dropped.
 
-use domain::Timestamp;
+use super::Timestamp;
 
 /// Reads `2026-11-22T18:54:00Z`, with or without parts of a second, in any offset.
-pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let number = |from: usize, to: usize| -> Option<i64> {
         let part = text.get(from..to)?;
