@@ -135,6 +135,7 @@ impl View<'_> {
             risk: judged.risk,
             also: judged.also,
             prepared,
+            answers: None,
         })
     }
 

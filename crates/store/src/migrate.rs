@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0012_mcp_sources.sql"),
     include_str!("../migrations/0013_upkeep.sql"),
     include_str!("../migrations/0014_oauth.sql"),
+    include_str!("../migrations/0019_questions.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.
