@@ -63,7 +63,10 @@ const tools = {
   },
   question: async () => ({
     structuredContent: {
-      form: await ask("elicitation/create", { message: "your password?", requestedSchema: { type: "object" } }),
+      form: await ask("elicitation/create", {
+        message: "your password?",
+        requestedSchema: { type: "object", properties: { password: { type: "string" } } },
+      }),
       model: await ask("sampling/createMessage", { messages: [], maxTokens: 1 }),
       roots: await ask("roots/list"),
       ping: await ask("ping"),

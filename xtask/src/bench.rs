@@ -162,25 +162,83 @@ fn judged(options: &Options, missed: usize) -> Result<()> {
 
 /// Search needs no server: an example of the crate measures it.
 fn search(options: &Options) -> Result<()> {
+    let example = example(options, "search")?;
     machine();
     let sets = match options.set.as_slice() {
-        [] => {
-            let shared = std::env::var_os("EXECUTOR_SHARED")
-                .map_or_else(|| project::root().join("../shared"), PathBuf::from);
-            vec![shared.join("data/search")]
-        }
+        [] => vec![data().join("search")],
         given => given.to_vec(),
     };
-    let run = [
-        "run",
-        "--release",
-        "--package",
-        "executor-tools",
-        "--example",
-        "search",
-        "--",
-    ];
-    project::run(project::cargo().args(run).args(sets))
+    let mut command = project::command(&example.display().to_string());
+    let said = project::output(command.args(&sets))?;
+    let (figures, told): (Vec<&str>, Vec<&str>) =
+        said.lines().partition(|line| line.starts_with("size;"));
+    told.iter().for_each(|line| println!("{line}"));
+    // One's own set has no figures at size.
+    if figures.is_empty() {
+        return Ok(());
+    }
+    judged(options, report("search at size", &at_size(&figures)?))
+}
+
+/// What search may cost in catalogs of ten thousand tools and of the most that a workspace may have.
+fn at_size(lines: &[&str]) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for line in lines {
+        let fields: Vec<&str> = line.split(';').collect();
+        let [_, tools, built, bytes, median, slow] = fields.as_slice() else {
+            bail!("`search` says what is not understood: {line}");
+        };
+        let (is_small, note) = (*tools == "10000", format!("{tools} tools"));
+        let mut add = |name, value: &str, unit, budget| -> Result<()> {
+            let (value, note) = (value.parse()?, note.clone());
+            figures.push(Figure {
+                name,
+                value,
+                unit,
+                budget,
+                note,
+            });
+            Ok(())
+        };
+        let at_most = |is_judged: bool, most: f64| match is_judged {
+            true => Budget::AtMost(most),
+            false => Budget::None,
+        };
+        add(
+            "catalog and index built",
+            built,
+            "ms",
+            at_most(is_small, 500.0),
+        )?;
+        add(
+            "index, for each tool",
+            bytes,
+            "bytes",
+            Budget::AtMost(1_500.0),
+        )?;
+        add("a query, median", median, "ms", Budget::None)?;
+        add("a query, 99 of 100", slow, "ms", at_most(!is_small, 5.0))?;
+    }
+    Ok(figures)
+}
+
+/// An example of `executor-tools`, built unless that is not wanted.
+fn example(options: &Options, name: &str) -> Result<PathBuf> {
+    if !options.no_build {
+        let build = ["build", "--release", "--package", "executor-tools"];
+        project::run(project::cargo().args(build).args(["--example", name]))?;
+    }
+    let path = project::root().join("target/release/examples").join(name);
+    path.metadata()
+        .with_context(|| format!("{} is missing", path.display()))?;
+    Ok(path)
+}
+
+/// Where descriptions and search sets lie.
+fn data() -> PathBuf {
+    let shared = std::env::var_os("EXECUTOR_SHARED");
+    let shared = shared.map_or_else(|| project::root().join("../shared"), PathBuf::from);
+    shared.join("data")
 }
 
 fn machine() {

@@ -18,14 +18,18 @@ pub struct Approval {
     pub sequence: u32,
     /// The tool's path.
     pub tool: String,
-    /// `send`, or `send_again` where the server died while the call was under way.
+    /// `send`; `send_again` where the server died while the call was under way; `input` where the
+    /// source of the call asks something of the person who runs the task.
     pub question: String,
     /// The arguments, drawn from the stored text that will be used.
     pub arguments: Value,
     /// The request exactly as it will be sent, without its credential; null where nothing can be
-    /// sent any more.
+    /// sent any more, and for the question `input`.
     #[schema(value_type = Option<Object>)]
     pub request: Value,
+    /// What the source asks, for the question `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<SourceQuestion>,
     /// `pending`, `approved`, `denied`, `expired` or `withdrawn`.
     pub status: String,
     /// The tool's risk.
@@ -55,10 +59,12 @@ pub struct Approval {
     /// What a reviewer changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edited: Option<Edited>,
-    /// What was answered: `send`, `deny`; to `send_again` also `send_again`, `happened`, `fail`.
+    /// What was answered: `send`, `deny`; to `send_again` also `send_again`, `happened`, `fail`; to
+    /// `input` `answer` or `decline`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// What the call gave, as a person says, with the answer `happened`.
+    /// What the call gave, as a person says, with the answer `happened`; what was entered, with the
+    /// answer `answer`: by the keys of the parts, then of the fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// Who answered, or withdrew it.
@@ -105,6 +111,61 @@ pub struct Edited {
     pub at: String,
     /// The arguments as the program made them.
     pub original_arguments: Value,
+}
+
+/// What a source asks of the person who runs the task, and of nobody else. Every text in it is the
+/// source's own.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceQuestion {
+    /// The name of the source that asks.
+    pub source: String,
+    /// What it asks, answered all at once.
+    pub parts: Vec<QuestionPart>,
+    /// Whether the source waits on an open connection: the question ends with that.
+    pub live: bool,
+}
+
+/// A form to fill in, or a page to visit.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuestionPart {
+    /// Its key in an answer.
+    pub key: String,
+    /// `form` or `page`.
+    pub kind: String,
+    /// The source's words.
+    pub message: String,
+    /// What to know before answering, in our words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+    /// The fields of a form as a JSON Schema: an object of texts, numbers, booleans and choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub schema: Option<Value>,
+    /// The address of a page. It begins with `https://`; secrets are entered there and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The host of that address, to be shown beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// What a source wanted to know.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Input {
+    /// By the keys of the parts, each with its fields; of a single part its fields alone will do. A
+    /// page that was visited has none.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub content: serde_json::Map<String, Value>,
+    /// Why, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The digest that was seen; a different one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// What a call of unknown outcome gave, as a person found out.

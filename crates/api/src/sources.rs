@@ -101,6 +101,9 @@ pub struct SourceChange {
     /// for what the workspace says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_every: Option<String>,
+    /// Whether it may ask whoever runs a task something in the middle of a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_ask: Option<bool>,
 }
 
 /// A source of tools.
@@ -134,6 +137,8 @@ pub struct Source {
     pub idempotent: Vec<String>,
     /// Whether what it says about the risk of its own tools is believed.
     pub trust_hints: bool,
+    /// Whether it may ask whoever runs a task something in the middle of a call.
+    pub may_ask: bool,
     /// How many tools it yields.
     pub tool_count: u32,
     /// What could not be imported.
@@ -411,7 +416,8 @@ pub struct SourceHealth {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthReason {
-    /// `degraded`, `credential_rejected`, `credential_missing`, `calls_failing` or `unreviewed`.
+    /// `degraded`, `credential_rejected`, `credential_missing`, `reauthorization_required`,
+    /// `credential_failed`, `credential_expiring`, `calls_failing` or `unreviewed`.
     pub code: String,
     /// What is so, in a sentence.
     pub message: String,

@@ -6,6 +6,7 @@
 use crate::access::{Channel, Permission};
 use crate::call::Binding;
 use crate::canonical::{canonical, sha256_hex, sha256_parts};
+use crate::elicitation::Elicitation;
 use crate::policy::Ask;
 use crate::tenancy::Role;
 use crate::tool::Risk;
@@ -20,8 +21,8 @@ pub enum ApprovalStatus {
     Pending,
     /// A person said yes: the last of those whose yes was needed.
     Approved(Answered),
-    /// A person said that the call in question happened, and what it gave, as JSON text. People see
-    /// it as approved; it admits nothing.
+    /// A person said what was asked for, as JSON text: that the call in question happened and what it
+    /// gave, or what its source wanted to know. People see it as approved; it admits nothing.
     Happened(Answered, String),
     /// A person said no.
     Denied(Answered),
@@ -102,6 +103,8 @@ pub enum Question {
     Send,
     /// The server died while this call was under way: may it be sent again?
     SendAgain,
+    /// The source asks something of whoever runs the task before it goes on with the call.
+    Input,
 }
 
 impl Question {
@@ -111,13 +114,14 @@ impl Question {
         match self {
             Self::Send => "send",
             Self::SendAgain => "send_again",
+            Self::Input => "input",
         }
     }
 
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Send, Self::SendAgain]
+        [Self::Send, Self::SendAgain, Self::Input]
             .into_iter()
             .find(|q| q.as_str() == text)
     }
@@ -138,7 +142,8 @@ pub struct Approval {
     /// Canonical arguments, as JSON text.
     pub arguments: String,
     /// The request exactly as it will be sent, without its credential, as JSON text; `null` where
-    /// nothing can be sent any more.
+    /// nothing can be sent any more. Of a question of the source's own: that question, as an
+    /// [`Elicitation`].
     pub request: String,
     /// The tool's risk.
     pub risk: Risk,
@@ -173,6 +178,8 @@ pub enum Verdict {
     Deny,
     /// Do not: it happened when it was sent before, and gave this.
     Happened(Value),
+    /// What the source wanted to know.
+    Input(Value),
 }
 
 /// What an answer that counts does.
@@ -204,6 +211,12 @@ pub enum Refusal {
     /// The answer fits another question.
     #[error("{0}")]
     NotThisQuestion(&'static str),
+    /// Only whoever runs the task is asked this.
+    #[error("its source asks this of the person who runs the task, and of nobody else")]
+    NotTheOwner,
+    /// What was entered does not fit the form.
+    #[error("{0}")]
+    DoesNotFit(String),
 }
 
 /// Which role each person has at the moment; none for whoever is no member.
@@ -334,9 +347,15 @@ impl Approval {
         roles: Roles<'_>,
     ) -> Result<Effect, Refusal> {
         self.open(answered.at)?;
+        if self.question == Question::Input {
+            return self.input(verdict, answered, roles);
+        }
         self.ask
             .admits(&answered.by, roles(&answered.by), &self.requested_by)?;
         match (verdict, self.question) {
+            (_, Question::Input) | (Verdict::Input(_), _) => Err(Refusal::NotThisQuestion(
+                "nothing is asked for here but whether the call may be sent; approve or deny it",
+            )),
             (Verdict::Approve, _) | (Verdict::Edit(_), Question::Send) => {
                 self.one_yes(answered, roles)
             }
@@ -351,6 +370,42 @@ impl Approval {
                 "the call may have been sent already, so its arguments cannot be changed; send it \
                  again as it was, say that it happened, or let it fail",
             )),
+        }
+    }
+
+    /// What the source asks, where the question is its own.
+    #[must_use]
+    pub fn elicitation(&self) -> Option<Elicitation> {
+        let is_asked = self.question == Question::Input;
+        is_asked.then(|| serde_json::from_str(&self.request).ok())?
+    }
+
+    /// An answer to a question of the source's own: from whoever runs the task, as long as they are a
+    /// member, and from nobody else, whatever their role.
+    fn input(
+        &self,
+        verdict: &Verdict,
+        answered: Answered,
+        roles: Roles<'_>,
+    ) -> Result<Effect, Refusal> {
+        if answered.by != self.requested_by || roles(&answered.by).is_none() {
+            return Err(Refusal::NotTheOwner);
+        }
+        match verdict {
+            Verdict::Deny => Ok(Effect::Resolves(ApprovalStatus::Denied(answered))),
+            Verdict::Input(content) => {
+                let asked = self.elicitation().ok_or(Refusal::NotThisQuestion(
+                    "what the source asked cannot be read any more; deny it",
+                ))?;
+                let taken = asked.taken(content).map_err(Refusal::DoesNotFit)?;
+                let taken = ApprovalStatus::Happened(answered, taken.to_string());
+                Ok(Effect::Resolves(taken))
+            }
+            Verdict::Approve | Verdict::Edit(_) | Verdict::Happened(_) => {
+                Err(Refusal::NotThisQuestion(
+                    "the source asks for an answer, not for leave; answer or deny it",
+                ))
+            }
         }
     }
 
@@ -396,14 +451,17 @@ impl Approval {
                 a.at.to_rfc3339()
             ),
             ApprovalStatus::Happened(a, _) => format!(
-                "{} was already answered by {} at {}, who said that the call happened; the first \
-                 answer stands",
+                "{} was already answered by {} at {}; the first answer stands",
                 self.id,
                 a.by,
                 a.at.to_rfc3339()
             ),
             ApprovalStatus::Withdrawn(None) => {
-                format!("{} was withdrawn: its task has ended", self.id)
+                let why = match self.question {
+                    Question::Send | Question::SendAgain => "its task has ended",
+                    Question::Input => "whoever asked does not wait for an answer any more",
+                };
+                format!("{} was withdrawn: {why}", self.id)
             }
             ApprovalStatus::Withdrawn(Some(a)) => format!(
                 "{} was withdrawn by {} at {}",

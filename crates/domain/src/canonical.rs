@@ -6,13 +6,14 @@
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::cmp::Ordering;
 
 /// The canonical text of a value: what is stored, shown to a reviewer, hashed and sent.
 #[must_use]
 pub fn canonical(value: &Value) -> String {
-    let mut out = String::new();
+    let mut out = Text::default();
     write(value, &mut out);
-    out
+    out.0
 }
 
 /// Lower-case hexadecimal SHA-256 of some bytes.
@@ -41,35 +42,65 @@ fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn write(value: &Value, out: &mut String) {
+fn write(value: &Value, out: &mut Text) {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            out.push_str(&value.to_string());
-        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.json(value),
         Value::Array(items) => {
-            out.push('[');
+            out.0.push('[');
             for (i, item) in items.iter().enumerate() {
                 if i > 0 {
-                    out.push(',');
+                    out.0.push(',');
                 }
                 write(item, out);
             }
-            out.push(']');
+            out.0.push(']');
         }
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_by(|a, b| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push('{');
-            for (i, key) in keys.iter().enumerate() {
+            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+            entries.sort_unstable_by(|(a, _), (b, _)| in_order(a, b));
+            out.0.push('{');
+            for (i, (key, value)) in entries.into_iter().enumerate() {
                 if i > 0 {
-                    out.push(',');
+                    out.0.push(',');
                 }
-                out.push_str(&Value::String((*key).clone()).to_string());
-                out.push(':');
-                write(&map[key.as_str()], out);
+                out.json(key);
+                out.0.push(':');
+                write(value, out);
             }
-            out.push('}');
+            out.0.push('}');
         }
+    }
+}
+
+/// By UTF-16 code units. That is the order of the bytes as long as nothing lies beyond the surrogates.
+fn in_order(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        a.cmp(b)
+    } else {
+        a.encode_utf16().cmp(b.encode_utf16())
+    }
+}
+
+/// A text that JSON is written to, without a text of its own for each value.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T) {
+        serde_json::to_writer(&mut *self, value)
+            .expect("a scalar is written to memory, in characters");
+    }
+}
+
+impl std::io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
+        self.0.push_str(text);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -64,6 +64,18 @@ pub enum EventKind {
         /// The status it went to.
         status: String,
     },
+    /// The source of a call says how far it is, or was refused something in the middle of it.
+    #[serde(rename = "progress")]
+    Progress {
+        /// The call.
+        call_id: CallId,
+        /// Its place in the task.
+        sequence: u32,
+        /// The tool.
+        tool: String,
+        /// The source's words, on one line.
+        text: String,
+    },
     /// An approval was asked for or resolved.
     #[serde(rename = "approval")]
     Approval {

@@ -12,6 +12,7 @@ pub mod call;
 pub mod canonical;
 pub mod connect;
 pub mod credential;
+pub mod elicitation;
 pub mod event;
 pub mod grant;
 pub mod id;

@@ -91,6 +91,9 @@ pub struct Connection {
     pub step_ups: u32,
     /// Whether it can be renewed without a person.
     pub renewable: bool,
+    /// When somebody agreed to it; renewals leave it as it is. Zero where that was not kept yet.
+    #[serde(default)]
+    pub granted_at: Timestamp,
     /// When the present token was given out.
     pub issued_at: Timestamp,
     /// When it ceases to work; none where the server does not say.
@@ -411,6 +414,7 @@ mod tests {
             wanted: Vec::new(),
             step_ups: 0,
             renewable: true,
+            granted_at: Timestamp(1_000),
             issued_at: Timestamp(1_000),
             expires_at: Some(Timestamp(1_000 + life_ms)),
             failures: 0,

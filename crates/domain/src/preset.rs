@@ -290,6 +290,92 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// Where each address was read, in November 2026: a file of the publisher's own repository, or a
+    /// page of its documentation, where need be as others cite it.
+    const READ_IN: [(&str, &str); 25] = [
+        (
+            "github",
+            "github/rest-api-description: descriptions/api.github.com/api.github.com.json",
+        ),
+        (
+            "gitlab",
+            "docs.gitlab.com, GitLab MCP server: /api/v4/mcp of the instance",
+        ),
+        ("linear", "linear.app/docs/mcp"),
+        ("jira", "atlassian/atlassian-mcp-server: README"),
+        ("asana", "Asana/openapi: defs/asana_oas.yaml"),
+        ("notion", "developers.notion.com/docs/mcp"),
+        (
+            "slack",
+            "docs.slack.dev/ai/slack-mcp-server: no dynamic registration, a client of one's own",
+        ),
+        ("discord", "discord/discord-api-spec: specs/openapi.json"),
+        (
+            "gmail",
+            "developers.google.com/workspace/gmail/api/reference/mcp",
+        ),
+        (
+            "googleCalendar",
+            "developers.google.com/workspace/calendar/api/reference/mcp",
+        ),
+        (
+            "googleDrive",
+            "developers.google.com/workspace/drive/api/reference/mcp",
+        ),
+        ("stripe", "stripe/openapi: latest/openapi.spec3.json"),
+        (
+            "hubspot",
+            "developers.hubspot.com/mcp: the address without a path; a client of one's own",
+        ),
+        (
+            "zendesk",
+            "developer.zendesk.com, Ticketing API, \"Download OpenAPI file\"",
+        ),
+        (
+            "intercom",
+            "developers.intercom.com/docs/guides/mcp: /mcp of the region, here the US",
+        ),
+        (
+            "airtable",
+            "support.airtable.com, Using the Airtable MCP server",
+        ),
+        (
+            "twilio",
+            "twilio/twilio-oai: spec/json/twilio_api_v2010.json",
+        ),
+        ("resend", "resend/resend-openapi: resend.yaml"),
+        ("sentry", "docs.sentry.io/product/sentry-mcp"),
+        (
+            "posthog",
+            "PostHog/posthog.com: gatsby/sourceNodes.ts, POSTHOG_OPEN_API_SPEC_URL",
+        ),
+        ("cloudflare", "cloudflare/api-schemas: openapi.json"),
+        (
+            "vercel",
+            "vercel.com/docs/rest-api: the OpenAPI specification",
+        ),
+        (
+            "supabase",
+            "supabase.com/docs/reference/api/introduction, \"OpenAPI Spec\"",
+        ),
+        ("figma", "figma/rest-api-spec: openapi/openapi.yaml"),
+        (
+            "openai",
+            "openai/openai-openapi: README, the documented specification",
+        ),
+    ];
+
+    #[test]
+    fn every_address_was_read_somewhere() {
+        let told: Vec<&str> = READ_IN.iter().map(|(name, _)| *name).collect();
+        let all: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
+        assert_eq!(
+            told, all,
+            "whoever adds or changes one says where it comes from"
+        );
+        assert!(READ_IN.iter().all(|(_, place)| place.contains(['.', '/'])));
+    }
+
     #[test]
     fn every_preset_can_be_added() {
         let names: BTreeSet<String> = PRESETS.iter().map(|p| p.name.to_lowercase()).collect();

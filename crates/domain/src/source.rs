@@ -213,6 +213,8 @@ pub struct Source {
     pub idempotent: Vec<Pattern>,
     /// Whether an administrator trusts what the source says about the risk of its own tools.
     pub trust_hints: bool,
+    /// Whether it may ask whoever runs a task something in the middle of a call.
+    pub may_ask: bool,
     /// How it is.
     pub status: SourceStatus,
     /// How many tools it yields.

@@ -8,7 +8,7 @@ use crate::audit::by_answer;
 use crate::settings::sees_all_tasks;
 use crate::{Engine, Error, gate};
 use domain::access::{Caller, Channel, Permission, Scope, System};
-use domain::approval::{Answered, Approval, ApprovalStatus, Effect, Refusal, Verdict};
+use domain::approval::{Answered, Approval, ApprovalStatus, Effect, Question, Refusal, Verdict};
 use domain::{ApprovalId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -137,7 +137,7 @@ impl Engine {
             check_answer(&verdict, &reason)?;
             let edit = match &verdict {
                 Verdict::Edit(arguments) => Some(self.edit_of(&scope, &approval, arguments).await?),
-                Verdict::Approve | Verdict::Deny | Verdict::Happened(_) => None,
+                Verdict::Approve | Verdict::Deny | Verdict::Happened(_) | Verdict::Input(_) => None,
             };
             let answering = Answering {
                 system: self.inner.system,
@@ -291,6 +291,9 @@ impl Answering {
         }
         let resolved = Approval { status, ..current };
         let action = match &resolved.status {
+            ApprovalStatus::Happened(..) if resolved.question == Question::Input => {
+                "approval.answered".to_owned()
+            }
             ApprovalStatus::Happened(..) => "approval.happened".to_owned(),
             ApprovalStatus::Pending
             | ApprovalStatus::Approved(_)
@@ -334,6 +337,9 @@ fn audit(
 
 /// The scope of whoever may answer: administrators, and people whom the rule that asks names.
 fn decider(caller: &Caller, approval: &Approval) -> Result<Scope, Error> {
+    if approval.question == Question::Input {
+        return owner(caller, approval);
+    }
     match caller.scope(Permission::DecideApprovals) {
         Ok(scope) => Ok(scope),
         Err(forbidden) => {
@@ -347,9 +353,23 @@ fn decider(caller: &Caller, approval: &Approval) -> Result<Scope, Error> {
     }
 }
 
+/// The scope of whoever runs the task, themselves: what a source asks is asked of nobody else.
+fn owner(caller: &Caller, approval: &Approval) -> Result<Scope, Error> {
+    let scope = caller.scope(Permission::RunTasks)?;
+    if caller.account_id != approval.requested_by {
+        return Err(refused(Refusal::NotTheOwner));
+    }
+    if !caller.speaks_for_person() {
+        // What a key or a model would be told that tries to decide.
+        caller.scope(Permission::DecideApprovals)?;
+        return Err(refused(Refusal::NotTheOwner));
+    }
+    Ok(scope)
+}
+
 fn check_answer(verdict: &Verdict, reason: &str) -> Result<(), Error> {
     check_reason(reason)?;
-    if let Verdict::Happened(value) = verdict
+    if let Verdict::Happened(value) | Verdict::Input(value) = verdict
         && value.to_string().len() > HAPPENED_BYTES_MAX
     {
         return Err(Error::invalid(
@@ -397,5 +417,7 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::Requester => Error::conflict("requester_may_not_answer", message),
         Refusal::NotAReviewer => Error::conflict("not_a_reviewer", message),
         Refusal::NotThisQuestion(_) => Error::conflict("not_this_question", message),
+        Refusal::NotTheOwner => Error::conflict("not_the_owner", message),
+        Refusal::DoesNotFit(_) => Error::invalid("invalid_answer", message),
     }
 }

@@ -139,6 +139,7 @@ impl View<'_> {
             risk: judged.risk,
             also: judged.also,
             prepared,
+            answers: None,
         })
     }
 

@@ -7,6 +7,7 @@
 mod again;
 mod asking;
 mod editing;
+mod inputs;
 mod shown;
 mod standing;
 
@@ -29,11 +30,12 @@ use domain::{ApprovalId, CallId, SourceId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::Tx;
-use tools::{Judged, Prepared, SourceTools};
+use tools::{Judged, McpAnswers, Prepared, SourceTools};
 
 pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
 pub(crate) use asking::{approval_event, roles_of};
 pub(crate) use editing::{Editing, edited};
+pub(crate) use inputs::{Inquiring, answered, go_on, inquire, take_back};
 pub(crate) use shown::{also_of, explained, forecast_of, recorded, source_name, would_be};
 use standing::{Standing, audit_lost, denied_to_caller, standing};
 
@@ -59,6 +61,8 @@ pub(crate) struct Target {
     /// What else it is decided as.
     pub(crate) also: Vec<JudgedAs>,
     pub(crate) prepared: Prepared,
+    /// What it brings back, where its source asked before.
+    pub(crate) answers: Option<McpAnswers>,
 }
 
 impl Target {
@@ -297,7 +301,7 @@ impl Door<'_> {
                 Ok((call, Verdict::Admitted(admission, Box::new(target.clone()))))
             }
             Effect::Ask(ask) => {
-                if let Some(too_many) = too_many(tx, self.scope, self.task, tool, self.now)? {
+                if let Some(too_many) = too_many(tx, self.scope, self.task, &tool.path, self.now)? {
                     let status = CallStatus::Failed(too_many);
                     let call = self.call(Some(tool), target.risk, "ask", rule_id, status.clone());
                     store::calls::insert(tx, self.lease, self.scope, &call)?;

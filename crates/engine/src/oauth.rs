@@ -302,6 +302,7 @@ impl Granted {
             step_ups,
             renewable: connect.flow == Flow::ClientCredentials
                 || self.tokens.refresh_token.is_some(),
+            granted_at: self.asked_at,
             issued_at: self.asked_at,
             expires_at: self.tokens.lasts_ms.map(|ms| self.asked_at.plus_ms(ms)),
             failures: 0,

@@ -6,7 +6,7 @@
 
 use crate::{Engine, Error, TaskView, approval_digest, entropy};
 use domain::access::{Caller, Channel, Permission};
-use domain::approval::{Approval, ApprovalStatus};
+use domain::approval::{Approval, ApprovalStatus, Question};
 use domain::{ApprovalId, GrantId, KeyId, TaskId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,7 @@ impl Engine {
             let may = |a: &Approval| {
                 (may_decide || a.ask.approvers.contains(&person.account_id))
                     && (a.ask.requester_may || a.requested_by != person.account_id)
+                    && (a.question != Question::Input || a.requested_by == person.account_id)
                     && a.yeses.iter().all(|y| y.answered.by != person.account_id)
             };
             Ok(pending.into_iter().filter(may).collect())

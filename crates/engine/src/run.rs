@@ -10,6 +10,7 @@ mod answers;
 mod begin;
 mod calls;
 mod end;
+mod inputs;
 mod journal;
 mod leave;
 mod logs;
@@ -31,6 +32,7 @@ use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Call, CallStatus};
 use domain::canonical::canonical;
+use domain::elicitation::Elicitation;
 use domain::limits::HOLD_WINDOW_MS;
 use domain::task::{Lease, Outcome, Task};
 pub(crate) use end::cancel_at_rest;
@@ -38,6 +40,7 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use inputs::Came;
 use journal::Journal;
 use logs::{LOG_FLUSH_MS, Logs};
 use record::Settled;
@@ -126,7 +129,9 @@ struct Run<'e> {
     /// Calls that were under way when a server died.
     uncertain: Vec<Call>,
     look_at_answers: bool,
-    in_flight: FuturesUnordered<BoxFuture<'static, (u32, CallStatus)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, (u32, Came)>>,
+    /// What sources ask instead of answering, to be recorded.
+    inquiries: Vec<(u32, Elicitation)>,
     /// Outcomes to record and deliver.
     ready: Vec<(u32, CallStatus)>,
     /// Outcomes given to the program, to be written with what the run writes next.
@@ -217,6 +222,7 @@ impl<'e> Run<'e> {
             uncertain: Vec::new(),
             look_at_answers: false,
             in_flight: FuturesUnordered::new(),
+            inquiries: Vec::new(),
             ready: Vec::new(),
             approvals,
             unwritten: Vec::new(),
@@ -275,9 +281,9 @@ impl<'e> Run<'e> {
                     }
                 }
                 Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => {
-                    self.ready.push(done);
+                    self.came(done);
                     while let Some(Some(done)) = self.in_flight.next().now_or_never() {
-                        self.ready.push(done);
+                        self.came(done);
                     }
                 }
                 event = self.session.next(), if self.ended.is_none() => self.on_events(event).await?,
@@ -292,6 +298,7 @@ impl<'e> Run<'e> {
 
     /// Does everything that can be done without waiting. Yields the end once it has come.
     async fn settle(&mut self) -> Result<Option<End>, Error> {
+        self.inquire().await?;
         if self.ended.is_some() {
             return self.settle_ended().await;
         }
@@ -327,7 +334,7 @@ impl<'e> Run<'e> {
         let held_enough = self.waiting_since.is_some_and(|since| {
             now.since(since) >= HOLD_WINDOW_MS || self.engine.inner.worker.is_full()
         });
-        if held_enough && self.suspend().await? {
+        if held_enough && self.in_flight.is_empty() && self.suspend().await? {
             return Ok(Some(End::Suspended));
         }
         Ok(None)
@@ -502,13 +509,13 @@ impl<'e> Run<'e> {
     }
 
     fn has_pending_approval(&self) -> bool {
-        self.calls.values().any(|c| matches!(c, CallState::Asked))
+        self.calls.values().any(|c| matches!(c, CallState::Asked)) || self.asking_live() > 0
     }
 
     /// Notes and shows whether the task waits for a person and nothing else.
     fn show_waiting(&mut self) {
         let waiting = self.has_pending_approval()
-            && self.in_flight.is_empty()
+            && self.in_flight.len() == self.asking_live()
             && self.ready.is_empty()
             && self.turns_open == 0
             && !self.journal.is_replaying();
@@ -538,7 +545,8 @@ impl<'e> Run<'e> {
             .count();
         task.activity = domain::task::Activity {
             approvals_pending: u32::try_from(pending).unwrap_or(u32::MAX),
-            calls_running: u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX),
+            calls_running: u32::try_from(self.in_flight.len() - self.asking_live())
+                .unwrap_or(u32::MAX),
         };
         TaskView {
             task,

@@ -118,7 +118,10 @@ impl Engine {
                         {
                             return Err(name_taken(&source.name));
                         }
-                        source.upkeep.next_refresh_at = moment.next(tx, &scope, &source, 0)?;
+                        source.upkeep.next_refresh_at = {
+                            let ttl_ms = newcomer.ttl_ms;
+                            moment.next(tx, &scope, &source, (0, ttl_ms))?
+                        };
                         let imported = Imported {
                             source: &source,
                             document: &newcomer.document,
@@ -198,6 +201,7 @@ impl Engine {
             headers: found.headers,
             idempotent: new.idempotent,
             trust_hints: new.trust_hints,
+            may_ask: true,
             status: found.status,
             tool_count: u32::try_from(import.tools.len()).unwrap_or(u32::MAX),
             warnings: import.warnings.clone(),
@@ -224,6 +228,7 @@ impl Engine {
                 .or(found.secret.map(|(scheme, value)| (Some(scheme), value))),
             validators: found.validators.and_then(|v| validators_text(&v)),
             found_by: found.found_by,
+            ttl_ms: found.ttl_ms,
         })
     }
 
@@ -361,6 +366,36 @@ impl Engine {
         })
     }
 
+    /// Says whether a source may ask whoever runs a task something in the middle of a call. Its
+    /// sessions begin anew, so that no server is left with what it was told before.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`.
+    pub fn set_source_may_ask(
+        &self,
+        caller: &Caller,
+        name_or_id: &str,
+        may_ask: bool,
+    ) -> BoxFuture<'_, Result<Source, Error>> {
+        let (caller, wanted) = (caller.clone(), name_or_id.to_owned());
+        Box::pin(async move {
+            let scope = caller.scope(Permission::ManageWorkspace)?;
+            let now = self.inner.clock.now();
+            let source = self.source(&caller, &wanted).await?;
+            let source = Source { may_ask, ..source };
+            self.commit(&scope, {
+                let (scope, source) = (scope.clone(), source.clone());
+                move |tx| {
+                    store::sources::set_may_ask(tx, &scope, &source.id, source.may_ask)?;
+                    told(tx, &scope, Some(&caller), &source, "changed", now)
+                }
+            })
+            .await?;
+            self.inner.mcp.forget(&source.id);
+            Ok(source)
+        })
+    }
+
     /// Removes a source with its tools and credentials.
     ///
     /// # Errors
@@ -399,6 +434,7 @@ struct Newcomer {
     validators: Option<String>,
     /// How its description was found, where it was not given.
     found_by: Option<String>,
+    ttl_ms: Option<u64>,
 }
 
 fn validators_text(validators: &Validators) -> Option<String> {
@@ -477,6 +513,7 @@ fn told_more(
         "headers": headers,
         "status": source.status.as_str(),
         "idempotent": source.idempotent,
+        "mayAsk": source.may_ask,
         "tools": source.tool_count,
         "document": source.document_digest,
         "unreviewed": source.upkeep.unreviewed.len(),

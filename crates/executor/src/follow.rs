@@ -10,12 +10,12 @@ use crate::output::{Output, plain};
 use crate::reconnect::Source;
 use crate::show::{describe, log_line};
 use crate::terminal::Lines;
-use api::approvals::{Answer, Approval, Happened};
+use api::approvals::{Answer, Approval, Happened, Input};
 use api::events::Event;
 use api::policies::NewRule;
 use api::tasks::{LogLine, Task};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{HashSet, VecDeque};
 
 /// What to do when the task asks.
@@ -82,6 +82,8 @@ pub(crate) enum Reply {
     Deny,
     /// It happened, and gave this.
     Happened(Value),
+    /// What its source wanted to know.
+    Input(Map<String, Value>),
 }
 
 /// Sends an answer, bound to what was shown.
@@ -116,6 +118,15 @@ pub(crate) async fn answer_with(
             let path = ["approvals", &approval.id, "happened"];
             return client.send(Method::POST, &path, &body).await;
         }
+        Reply::Input(content) => {
+            let body = Input {
+                content,
+                reason,
+                digest,
+            };
+            let path = ["approvals", &approval.id, "answer"];
+            return client.send(Method::POST, &path, &body).await;
+        }
     };
     let body = Answer {
         arguments,
@@ -136,11 +147,16 @@ pub(crate) fn prompt(approval: &Approval) -> String {
             "Did {tool} happen? [y]es send it again, [h]appened and the value as JSON, [n]o let it \
              fail: "
         ),
+        "input" => format!(
+            "What does {tool} get? [a]nswer and its fields as JSON (none for a page that you \
+             visited), [n]o: "
+        ),
         _ => format!("Send {tool}? [y]es, [n]o and why: "),
     }
 }
 
-/// Reads what was typed at a question: yes, no with an optional reason, what it gave, or nothing.
+/// Reads what was typed at a question: yes, no with an optional reason, what it gave, what a source
+/// wanted to know, or nothing.
 pub(crate) fn typed(line: &str) -> Option<(Reply, Option<String>)> {
     let line = line.trim();
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -151,6 +167,10 @@ pub(crate) fn typed(line: &str) -> Option<(Reply, Option<String>)> {
         "h" | "happened" => {
             let value = reason.map_or(Ok(Value::Null), |text| serde_json::from_str(&text));
             Some((Reply::Happened(value.ok()?), None))
+        }
+        "a" | "answer" => {
+            let content = reason.map_or(Ok(Map::new()), |text| serde_json::from_str(&text));
+            Some((Reply::Input(content.ok()?), None))
         }
         _ => None,
     }
@@ -267,6 +287,10 @@ impl Following<'_> {
                 self.output.note(&log_line(self.output, &line));
                 self.logs.push(line);
             }
+            "progress" => {
+                let line = format!("{}: {}", text("tool"), text("text"));
+                self.output.note(&plain(&line));
+            }
             "approval" => {
                 let (id, status) = (text("approvalId").to_owned(), text("status").to_owned());
                 self.approval(&id, &status).await?;
@@ -300,17 +324,22 @@ impl Following<'_> {
             }
         } else if self.answered.contains(&approval.digest) {
             return Ok(());
-        } else if self.asked != Asked::Approve {
+        } else if !self.approves(&approval) {
             self.pending.push_back(approval.clone());
         }
         self.output.err(&describe(self.output, &approval));
-        if self.asked == Asked::Approve {
+        if self.approves(&approval) {
             self.output.note("approving it, as --approve asks");
             self.send(&approval, Reply::Approve, None).await?;
         } else {
             self.question();
         }
         Ok(())
+    }
+
+    /// Whether it is approved by itself. What a source asks is answered by a person or not at all.
+    fn approves(&self, approval: &Approval) -> bool {
+        self.asked == Asked::Approve && approval.question != "input"
     }
 
     fn question(&self) {
@@ -378,6 +407,15 @@ mod tests {
             typed("happened"),
             Some((Reply::Happened(Value::Null), None))
         );
+        assert_eq!(
+            typed("a {\"name\": \"x\"}"),
+            Some((
+                Reply::Input(Map::from_iter([("name".to_owned(), Value::from("x"))])),
+                None
+            ))
+        );
+        assert_eq!(typed("a"), Some((Reply::Input(Map::new()), None)));
+        assert_eq!(typed("a [1]"), None);
         assert_eq!(typed("h {"), None);
         assert_eq!(typed(""), None);
         assert_eq!(typed("yesterday"), None);

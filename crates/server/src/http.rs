@@ -99,6 +99,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(approvals::approve))
         .routes(routes!(approvals::deny))
         .routes(routes!(approvals::happened))
+        .routes(routes!(approvals::answer_source))
         .routes(routes!(approvals::preview))
         .routes(routes!(approvals::withdraw))
         .routes(routes!(tools::list))

@@ -115,6 +115,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         }),
         EventKind::Task { .. }
         | EventKind::Call { .. }
+        | EventKind::Progress { .. }
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }

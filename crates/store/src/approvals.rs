@@ -397,6 +397,42 @@ pub fn use_up(
     Ok(used == 1)
 }
 
+/// Notes that whoever asked has heard the answer to a question of a source's own, whatever it was.
+/// False if it was noted before, or nobody has answered.
+///
+/// # Errors
+/// Those of the database.
+pub fn use_answer(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &ApprovalId,
+    at: Timestamp,
+) -> Result<bool, Error> {
+    let used = tx.execute(
+        "update approvals
+         set used_at = $3
+         where id = $1 and workspace_id = $2 and question = 'input' and status <> 'pending'
+           and used_at is null",
+        &params![id, scope.workspace_id(), at],
+    )?;
+    Ok(used == 1)
+}
+
+/// Withdraws a question that whoever asked it does not want answered any more. False unless it is
+/// pending.
+///
+/// # Errors
+/// Those of the database.
+pub fn withdraw_one(tx: &mut Tx<'_>, scope: &Scope, id: &ApprovalId) -> Result<bool, Error> {
+    let withdrawn = tx.execute(
+        "update approvals
+         set status = 'withdrawn'
+         where id = $1 and workspace_id = $2 and status = 'pending'",
+        &params![id, scope.workspace_id()],
+    )?;
+    Ok(withdrawn == 1)
+}
+
 /// Takes a question back, or a yes that was not used yet. False if it is too late: it was denied,
 /// has ended otherwise, or its call is on its way.
 ///

@@ -127,6 +127,40 @@ pub fn mark_unknown(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<boo
     Ok(marked == 1)
 }
 
+/// Notes that a call under way waits for a person, whom its source asks something. False unless it is
+/// under way.
+///
+/// # Errors
+/// [`Error::LostLease`]; those of the database.
+pub fn mark_waiting(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<bool, Error> {
+    points::reached("call.waiting");
+    tasks::check(tx, lease)?;
+    let marked = tx.execute(
+        "update calls
+         set status = 'waiting'
+         where task_id = $1 and sequence = $2 and status = 'running' and finished_at is null",
+        &params![&lease.task_id, sequence],
+    )?;
+    Ok(marked == 1)
+}
+
+/// Notes that a call goes on that waited for a person in the middle. False unless it waits, and was
+/// sent before.
+///
+/// # Errors
+/// [`Error::LostLease`]; those of the database.
+pub fn mark_running(tx: &mut Tx<'_>, lease: &Lease, sequence: u32) -> Result<bool, Error> {
+    tasks::check(tx, lease)?;
+    let marked = tx.execute(
+        "update calls
+         set status = 'running'
+         where task_id = $1 and sequence = $2 and status = 'waiting' and sent_at is not null
+           and finished_at is null",
+        &params![&lease.task_id, sequence],
+    )?;
+    Ok(marked == 1)
+}
+
 /// Records what was decided afresh about a call that is not sent: definition, policy version, risk,
 /// decision and rule. False if it is under way or has its outcome.
 ///

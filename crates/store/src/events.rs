@@ -34,6 +34,7 @@ pub fn append(
         EventKind::Log { line, .. } => Some(*line),
         EventKind::Task { .. }
         | EventKind::Call { .. }
+        | EventKind::Progress { .. }
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }

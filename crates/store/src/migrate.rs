@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0015_tenancy.sql"),
     include_str!("../migrations/0017_authorization.sql"),
     include_str!("../migrations/0018_audit_vault.sql"),
+    include_str!("../migrations/0019_questions.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -16,6 +16,7 @@ pub const POINTS: &[&str] = &[
     "approval.expired",
     "call.sent",
     "call.unknown",
+    "call.waiting",
     "outcome.recorded",
     "task.suspended",
     "task.finished",

@@ -53,9 +53,9 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
              (id, organization_id, workspace_id, name, kind, title, origin, base_url, auth,
               allow_private, headers, status, reason, tool_count, warnings, document_digest,
               created_at, refreshed_at, idempotent, trust_hints, unreviewed, findings, refresh_every,
-              next_refresh_at, validators)
+              next_refresh_at, validators, may_ask)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                 $19, $20, $21, $22, $23, $24, $25)",
+                 $19, $20, $21, $22, $23, $24, $25, $26)",
         &params![
             &source.id,
             scope.organization_id(),
@@ -82,6 +82,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, new: Imported<'_>) -> Result<(), E
             source.upkeep.refresh_every.map(RefreshEvery::to_text),
             source.upkeep.next_refresh_at,
             new.validators,
+            source.may_ask,
         ],
     )?;
     tx.execute(
@@ -209,6 +210,26 @@ pub fn set_idempotent(
     Ok(set == 1)
 }
 
+/// Records whether a source may ask people something. False if there is no such source.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_may_ask(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &SourceId,
+    may_ask: bool,
+) -> Result<bool, Error> {
+    let set = tx.execute(
+        "update sources set may_ask = $3 where id = $1 and workspace_id = $2",
+        &params![id, scope.workspace_id(), may_ask],
+    )?;
+    if set == 1 {
+        bump(tx, scope)?;
+    }
+    Ok(set == 1)
+}
+
 /// Removes a source with its tools and credentials. Calls that were made to it stay in the journal.
 /// False if there is no such source.
 ///
@@ -254,7 +275,7 @@ const COLUMNS: &str = "sources.id, sources.name, sources.kind, sources.title, so
      sources.reason, sources.tool_count, sources.warnings, sources.document_digest, \
      sources.created_at, sources.refreshed_at, sources.idempotent, sources.trust_hints, \
      sources.unreviewed, sources.findings, sources.refresh_every, sources.next_refresh_at, \
-     sources.failures, sources.failed_at, sources.failure, sources.revision";
+     sources.failures, sources.failed_at, sources.failure, sources.revision, sources.may_ask";
 
 fn read(r: &mut Row<'_>) -> Result<Source, Error> {
     Ok(Source {
@@ -276,6 +297,7 @@ fn read(r: &mut Row<'_>) -> Result<Source, Error> {
         idempotent: r.json()?,
         trust_hints: r.int()? != 0,
         upkeep: read_upkeep(r)?,
+        may_ask: r.int()? != 0,
     })
 }
 

@@ -265,7 +265,8 @@ pub fn read_address<'a>(
                     Ok(found) => return Ok(found),
                     Err(why) => why,
                 };
-                match located().await {
+                let elsewhere = egress.locate_from((url, seen), headers, address.allow_private);
+                match elsewhere.await {
                     Ok(found) => Ok(found.into()),
                     Err(document) => Err(ReadError::Neither { document, graphql }),
                 }

@@ -169,30 +169,6 @@ impl Egress {
         }))
     }
 
-    /// Fetches a description. Up to five redirects are followed, each judged; `headers` go to the
-    /// address's own origin alone; `allow_private` holds for its own host and port alone.
-    ///
-    /// # Errors
-    /// [`FetchError`]; a refused address is told apart from nothing else.
-    pub fn fetch_document<'a>(
-        &'a self,
-        url: &'a str,
-        headers: &'a [(String, String)],
-        allow_private: bool,
-    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
-        Box::pin(async move {
-            let own = parse(url)?;
-            let bytes_max = self.0.config.document_bytes_max;
-            let asked = Asked {
-                own: &own,
-                headers,
-                allow_private,
-            };
-            self.document(own.clone(), asked, bytes_max, self.deadline())
-                .await
-        })
-    }
-
     /// Fetches the documents that a description at `own` refers to, eight at a time and within the
     /// time of one answer. The grant and the headers of the description hold for its own host and
     /// port, wherever else they lie.

@@ -136,21 +136,25 @@ impl Egress {
         headers: &'a [(String, String)],
         allow_private: bool,
     ) -> BoxFuture<'a, Result<Located, NotLocated>> {
-        Box::pin(self.located(url, headers, allow_private))
+        Box::pin(async move {
+            let none = Validators::default();
+            let seen = self.look(url, headers, allow_private, &none).await;
+            let seen = seen.map_err(|error| NotLocated::NoAnswer {
+                url: url.to_owned(),
+                error,
+            })?;
+            self.locate_from((url, seen), headers, allow_private).await
+        })
     }
 
-    async fn located(
+    /// The same where the address was looked at already.
+    pub(crate) async fn locate_from(
         &self,
-        url: &str,
+        (url, seen): (&str, Seen),
         headers: &[(String, String)],
         allow_private: bool,
     ) -> Result<Located, NotLocated> {
         let none = Validators::default();
-        let seen = self.look(url, headers, allow_private, &none).await;
-        let seen = seen.map_err(|error| NotLocated::NoAnswer {
-            url: url.to_owned(),
-            error,
-        })?;
         let mut tried = vec![Tried::of(url, &seen)];
         if seen.is_success() && !is_page(&seen) {
             return Ok(located(url, seen, None));

@@ -44,6 +44,9 @@ pub struct Credentials<'a> {
     pub hidden: Vec<Secret>,
     /// How to get a newer one, where that is possible.
     pub renew: Option<Renew<'a>>,
+    /// What it is whatever its present value, where an authorization server granted it: it stays the
+    /// same while tokens are renewed, and no longer.
+    pub grant: Option<String>,
 }
 
 /// How a call ended.

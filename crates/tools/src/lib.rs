@@ -43,8 +43,9 @@ pub use find::{Located, NotLocated, Tried};
 pub use graphql::{Judged, judged, judged_partly};
 pub use invoke::{Answer, Attachment, Credentials, Invoked, Invoker, Renew};
 pub use mcp::{
-    HintTrust, McpChange, McpError, McpListing, McpPerson, McpServer, McpServers, McpWay,
-    looks_like_mcp, mcp_servers,
+    HintTrust, McpAnswers, McpAsk, McpChange, McpError, McpHearing, McpInvoked, McpListing,
+    McpNews, McpPerson, McpSending, McpServer, McpServers, McpTold, McpWay, looks_like_mcp,
+    mcp_servers,
 };
 pub use openapi::{Import, ImportOptions, local_address, local_path, suggest_name, valid_name};
 pub use repeat::{is_idempotent, with_key};

@@ -3,13 +3,17 @@
 //! What leaves over HTTP leaves through [`crate::egress`]; a command is a process of its own
 //! (`stdio`). `session` speaks to one server, `pool` keeps one session for each person, `listing`
 //! reads the tools, `import` makes them ours, `call` sends one and `answer` reads what comes back.
-//! A server is never given a model, a directory or a question to anybody: what it asks is refused.
+//! A server is never given a model or a directory. What it asks of a person reaches the one whose
+//! call it is (`elicit`, `hearing`); a token that it refuses is renewed beside the session (`carried`).
 
 mod answer;
 mod call;
+mod carried;
 mod configured;
+mod elicit;
 mod events;
 mod fault;
+mod hearing;
 mod http;
 mod import;
 mod legacy;
@@ -23,7 +27,9 @@ mod stdio;
 mod wire;
 
 pub(crate) use call::prepare;
+pub use call::{McpAnswers, McpInvoked, McpSending};
 pub use configured::{McpServer, McpWay, looks_like_mcp, mcp_servers};
 pub use fault::McpError;
+pub use hearing::{McpAsk, McpHearing, McpNews, McpTold};
 pub use import::{HintTrust, McpListing};
 pub use pool::{McpChange, McpPerson, McpServers};

@@ -13,6 +13,7 @@ mod cycles;
 mod direction;
 mod document;
 mod external;
+mod halves;
 mod idempotency;
 mod keywords;
 mod names;
@@ -53,6 +54,9 @@ use domain::source::{AuthScheme, OAuthHint, SourceKind};
 use domain::tool::Tool;
 use external::Others;
 use serde_json::Value;
+
+/// Texts larger than this are worth a second thread.
+const LARGE_BYTES: usize = 1 << 20;
 
 /// Warnings beyond this many are counted, not listed.
 const WARNINGS_MAX: usize = 100;
@@ -117,6 +121,14 @@ impl Warnings {
         }
     }
 
+    /// Takes those that were gathered beside, after its own.
+    fn take(&mut self, other: Self) {
+        for text in other.texts {
+            self.add(text);
+        }
+        self.beyond += other.beyond;
+    }
+
     pub(crate) fn finish(mut self) -> Vec<String> {
         if self.beyond > 0 {
             self.texts
@@ -141,11 +153,18 @@ impl Parsed {
     /// # Errors
     /// Broken text, or text that is no OpenAPI and no Swagger 2.0.
     pub(crate) fn parse(bytes: &[u8], location: Option<&str>) -> Result<Self, ImportError> {
-        let (document, others) = Document::read(bytes, location)?;
+        let digest = || domain::canonical::sha256_hex(bytes);
+        let read = || Document::read(bytes, location);
+        let (read, digest) = if bytes.len() > LARGE_BYTES {
+            halves::both(read, digest)
+        } else {
+            (read(), digest())
+        };
+        let (document, others) = read?;
         Ok(Self {
             document,
             others,
-            digest: domain::canonical::sha256_hex(bytes),
+            digest,
         })
     }
 
@@ -207,13 +226,21 @@ impl Parsed {
         let oauth = security::hints(&self.document, options.location);
         let version = self.document.version;
         // The largest part by far, and nobody looks at it any more.
-        drop(self.document.root);
-        names::settle(&mut drafts, options.name);
-        let closure = Closure::new(&definitions);
-        let mut tools: Vec<Tool> = drafts
-            .into_iter()
-            .map(|draft| draft.into_tool(options, &names_of, &closure))
-            .collect();
+        let root = std::mem::take(&mut self.document.root);
+        let free = || drop(root);
+        let mut digests = || {
+            names::settle(&mut drafts, options.name);
+            Closure::new(&definitions)
+        };
+        let closure = if halves::worth(definitions.len()) {
+            halves::both(digests, free).0
+        } else {
+            free();
+            digests()
+        };
+        let mut tools: Vec<Tool> = halves::each(drafts, |draft| {
+            draft.into_tool(options, &names_of, &closure)
+        });
         if tools.is_empty() {
             let found = warnings.finish();
             let warnings = if found.is_empty() {

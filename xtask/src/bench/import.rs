@@ -14,26 +14,17 @@ const BUDGETS: [(&str, &str, f64, Option<f64>); 5] = [
     ("generated", "generated, JSON", 3_000.0, Some(500.0)),
 ];
 
+/// What one call may take beyond the same request by reqwest, in microseconds.
+const CALL_US_MAX: f64 = 250.0;
+
 pub(super) fn measure(options: &Options) -> Result<Vec<Figure>> {
-    let example = project::root().join("target/release/examples/measure");
-    if !options.no_build {
-        let build = [
-            "build",
-            "--release",
-            "--package",
-            "executor-tools",
-            "--example",
-            "measure",
-        ];
-        project::run(project::cargo().args(build))?;
-    }
-    let shared = std::env::var("EXECUTOR_SHARED")
-        .unwrap_or_else(|_| project::root().join("../shared").display().to_string());
-    let said = project::output(
-        project::command(&example.display().to_string())
-            .arg(format!("{shared}/data"))
-            .arg("import"),
-    )?;
+    let example = super::example(options, "measure")?;
+    let data = super::data();
+    let measured = |what: &str| {
+        let mut command = project::command(&example.display().to_string());
+        project::output(command.arg(&data).arg(what))
+    };
+    let said = measured("import")?;
     let mut figures = Vec::new();
     for (id, name, ms_max, mb_max) in BUDGETS {
         let line = said.lines().find(|l| l.starts_with(&format!("{id};")));
@@ -58,5 +49,21 @@ pub(super) fn measure(options: &Options) -> Result<Vec<Figure>> {
             });
         }
     }
+    let said = measured("call")?;
+    let fields: Vec<&str> = said.trim().split(';').collect();
+    let ["call", ours, alone] = fields.as_slice() else {
+        bail!("`measure` says what is not understood: {fields:?}");
+    };
+    let (ours, alone): (f64, f64) = (ours.parse()?, alone.parse()?);
+    figures.push(Figure {
+        name: "one call beyond reqwest (p50)",
+        value: ours - alone,
+        unit: "µs",
+        budget: Budget::AtMost(CALL_US_MAX),
+        note: format!(
+            "checked, prepared, sent, masked: {ours:.0} µs; reqwest alone {alone:.0} µs. What the \
+             journal adds is in `bench product`"
+        ),
+    });
     Ok(figures)
 }

@@ -2,6 +2,7 @@
 //! died. Each is decided again on the policy as it stands now.
 
 use super::asking::{Asking, ask_person, roles_of};
+use super::inputs::take_back;
 use super::standing::{Standing, audit_lost, denied_to_caller, standing};
 use super::{Target, Verdict, audit_sent, call_event, denied_by_policy, request};
 use crate::Error;
@@ -87,7 +88,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
     }
 }
 
-fn gone(tool: &str) -> ToolError {
+pub(super) fn gone(tool: &str) -> ToolError {
     ToolError::new(
         ToolErrorCode::ToolNotFound,
         tool,
@@ -199,6 +200,7 @@ pub(crate) struct Uncertain<'a> {
 /// Sends a call again if that does no harm and policy, or the people who approved it, let it pass
 /// today; asks a person about every other one.
 pub(crate) fn uncertain(tx: &mut Tx<'_>, u: &Uncertain<'_>) -> Result<Verdict, Error> {
+    u.forget_its_question(tx)?;
     let Some(target) = u.target else {
         let why = format!("{UNCERTAIN}. Its tool is gone, so it cannot be sent again");
         return u.ask(tx, None, &Ask::default(), why);
@@ -246,6 +248,16 @@ const UNCERTAIN: &str = "the server stopped while this call was under way: it ma
      fail";
 
 impl Uncertain<'_> {
+    /// What its source asked on a connection that is gone is answered by nobody.
+    fn forget_its_question(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let sequence = self.call.binding.sequence;
+        let asked = store::approvals::for_call(tx, self.scope, &self.task.id, sequence)?;
+        for approval in asked.iter().filter(|a| a.question == Question::Input) {
+            take_back(tx, (self.scope, self.lease), self.call, approval, self.now)?;
+        }
+        Ok(())
+    }
+
     /// The request that a person approved, where the definition is still the same; else the one
     /// that would be made today. Both carry the same idempotency key.
     fn request(&self, target: &Target) -> Result<String, Error> {

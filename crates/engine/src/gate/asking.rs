@@ -12,7 +12,7 @@ use domain::limits::APPROVAL_WAIT_MS_MAX;
 use domain::policy::Ask;
 use domain::task::Task;
 use domain::tenancy::Role;
-use domain::tool::{Tool, ToolError, ToolErrorCode};
+use domain::tool::{ToolError, ToolErrorCode};
 use domain::{AccountId, ApprovalId, Timestamp};
 use serde_json::json;
 use std::collections::HashMap;
@@ -120,7 +120,7 @@ pub(super) fn too_many(
     tx: &mut Tx<'_>,
     scope: &Scope,
     task: &Task,
-    tool: &Tool,
+    tool: &str,
     now: Timestamp,
 ) -> Result<Option<ToolError>, Error> {
     let since = now.plus_ms(-MINUTE_MS);
@@ -142,11 +142,9 @@ pub(super) fn too_many(
     } else {
         return Ok(None);
     };
-    let message = format!(
-        "{} was not asked about: there may be {value} {what} (limit {name}); {next}",
-        tool.path
-    );
-    let error = ToolError::new(ToolErrorCode::RateLimited, &tool.path, message);
+    let message =
+        format!("{tool} was not asked about: there may be {value} {what} (limit {name}); {next}");
+    let error = ToolError::new(ToolErrorCode::RateLimited, tool, message);
     Ok(Some(
         error.with_details(json!({ "limit": name, "value": value })),
     ))

@@ -34,7 +34,8 @@ pub(crate) struct Attached {
 pub(crate) struct Of {
     id: CredentialId,
     version: u32,
-    granted: bool,
+    /// What it is through all renewals, where it was granted: whoever agrees anew makes another.
+    grant: Option<String>,
 }
 
 impl Attached {
@@ -48,7 +49,7 @@ impl Attached {
             of: Some(Of {
                 id: credential.id.clone(),
                 version: credential.version,
-                granted: false,
+                grant: None,
             }),
         }
     }
@@ -63,7 +64,10 @@ impl Attached {
             of: Some(Of {
                 id: credential.id.clone(),
                 version: credential.version,
-                granted: true,
+                grant: credential.connection.as_ref().map(|connection| {
+                    let at = connection.granted_at.0;
+                    format!("{} {} {at}", credential.id, connection.issuer)
+                }),
             }),
         }
     }
@@ -211,7 +215,8 @@ impl Engine {
         attached: Attached,
         live: &'a Live,
     ) -> Credentials<'a> {
-        let renew = attached.of.filter(|of| of.granted).map(|of| {
+        let grant = attached.of.as_ref().and_then(|of| of.grant.clone());
+        let renew = attached.of.filter(|of| of.grant.is_some()).map(|of| {
             let renew: tools::Renew<'a> = Box::new(move || Box::pin(self.newer(scope, of, live)));
             renew
         });
@@ -219,6 +224,7 @@ impl Engine {
             attachments: attached.attachments,
             hidden: attached.hidden,
             renew,
+            grant,
         }
     }
 
@@ -240,6 +246,7 @@ impl Engine {
             attachments: attached.attachments,
             hidden: attached.hidden,
             renew: None,
+            grant: of.grant,
         })
     }
 
@@ -254,7 +261,7 @@ impl Engine {
             error.code,
             ToolErrorCode::CredentialRejected | ToolErrorCode::InsufficientScope
         );
-        let Some(of) = of.as_ref().filter(|of| of.granted && concerns) else {
+        let Some(of) = of.as_ref().filter(|of| of.grant.is_some() && concerns) else {
             return error;
         };
         let Ok(Some((credential, _, now))) = self.sealed_now(call.scope, &of.id).await else {

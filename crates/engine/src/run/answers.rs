@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 /// How a call ends by an answer that sends nothing; none if the answer is that it may be sent.
 pub(super) fn without_sending(call: &Call, approval: &Approval) -> Option<CallStatus> {
     match (&approval.status, approval.question) {
-        (ApprovalStatus::Approved(_), _) => None,
+        // However it was answered, the source hears of it.
+        (ApprovalStatus::Approved(_), _) | (_, Question::Input) => None,
         (ApprovalStatus::Happened(_, value), _) => {
             Some(CallStatus::Succeeded(happened(call, value)))
         }

@@ -3,6 +3,7 @@
 //! A call that a program makes again after a crash is matched with its record and never decided,
 //! asked or sent a second time, unless it is safe to repeat or a person says so.
 
+use super::inputs::{Came, Listener};
 use super::journal::outcome_of;
 use super::{Run, answers};
 use crate::builtin::{View, caller_of};
@@ -12,15 +13,17 @@ use crate::oauth::For;
 use crate::sources::McpCall;
 use crate::{Engine, Error};
 use domain::access::Scope;
-use domain::approval::{Approval, ApprovalStatus};
+use domain::approval::{Approval, ApprovalStatus, Question};
 use domain::call::{Admission, Call, CallStatus};
 use domain::canonical::canonical;
+use domain::elicitation::Elicitation;
 use domain::source::SourceKind;
 use domain::task::Outcome;
 use domain::tool::{ToolError, ToolErrorCode};
 use domain::{AccountId, TaskId};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tools::McpInvoked;
 
 /// Answers larger than this many times the limit on a tool's result are not kept at all.
 const KEPT_RESULTS: u64 = 4;
@@ -88,6 +91,10 @@ impl Run<'_> {
         } else {
             match call.status {
                 CallStatus::Running => {
+                    self.uncertain.push(call.clone());
+                    CallState::InFlight
+                }
+                CallStatus::Waiting if self.lost_its_question(&call) => {
                     self.uncertain.push(call.clone());
                     CallState::InFlight
                 }
@@ -175,6 +182,7 @@ impl Run<'_> {
                 .made
                 .get(&sequence)
                 .is_some_and(|c| answers::wants_meta(&c.options)),
+            listener: self.listener(sequence),
             edited: self.edited_arguments(sequence, &target),
             bytes_max: self.task.limits.tool_result_bytes * KEPT_RESULTS,
             live: Arc::clone(&self.live),
@@ -182,6 +190,17 @@ impl Run<'_> {
         self.in_flight.push(Box::pin(async move {
             (sequence, sending.run(admission, target).await)
         }));
+    }
+
+    fn listener(&self, sequence: u32) -> Option<Listener> {
+        Some(Listener {
+            engine: self.engine.clone(),
+            scope: self.scope.clone(),
+            lease: self.lease.clone(),
+            task: Arc::new(self.task.clone()),
+            call: Arc::new(self.made.get(&sequence)?.clone()),
+            live: Arc::clone(&self.live),
+        })
     }
 
     /// What a call leads to today, with its own arguments or those that a reviewer gave it.
@@ -252,18 +271,19 @@ impl Run<'_> {
         let (scope, lease, task) = (self.scope.clone(), self.lease.clone(), self.task.clone());
         let verdict = self
             .commit(move |tx| {
-                gate::consume(
-                    tx,
-                    &Consuming {
-                        scope: &scope,
-                        lease: &lease,
-                        task: &task,
-                        call: &call,
-                        approval: &approval,
-                        target: target.as_ref(),
-                        now,
-                    },
-                )
+                let consuming = Consuming {
+                    scope: &scope,
+                    lease: &lease,
+                    task: &task,
+                    call: &call,
+                    approval: &approval,
+                    target: target.as_ref(),
+                    now,
+                };
+                match approval.question {
+                    Question::Input => gate::answered(tx, &consuming),
+                    Question::Send | Question::SendAgain => gate::consume(tx, &consuming),
+                }
             })
             .await?;
         match verdict {
@@ -287,12 +307,21 @@ pub(super) fn outcome_unknown(tool: &str) -> ToolError {
     )
 }
 
+/// What a call gave.
+enum Gave {
+    /// The value for the program.
+    Value(Value),
+    /// A question of its source.
+    Asks(Box<Elicitation>),
+}
+
 /// One call on its way.
 struct Sending {
     engine: Engine,
     scope: Scope,
     account_id: AccountId,
     wants_meta: bool,
+    listener: Option<Listener>,
     /// What a reviewer put in the place of the program's arguments.
     edited: Option<Value>,
     bytes_max: u64,
@@ -300,18 +329,20 @@ struct Sending {
 }
 
 impl Sending {
-    async fn run(self, admission: Admission, target: Target) -> CallStatus {
+    async fn run(self, admission: Admission, target: Target) -> Came {
         match self.try_run(admission, target).await {
-            Ok(value) => CallStatus::Succeeded(value.to_string()),
-            Err(error) => CallStatus::from_error(error),
+            Ok(Gave::Value(value)) => Came::Outcome(CallStatus::Succeeded(value.to_string())),
+            Ok(Gave::Asks(asked)) => Came::Asks(asked),
+            Err(error) => Came::Outcome(CallStatus::from_error(error)),
         }
     }
 
-    async fn try_run(&self, admission: Admission, target: Target) -> Result<Value, ToolError> {
+    async fn try_run(&self, admission: Admission, target: Target) -> Result<Gave, ToolError> {
         let Target {
             tool,
             source,
             prepared,
+            answers,
             ..
         } = target;
         let call = For {
@@ -333,11 +364,18 @@ impl Sending {
                 tool: &tool,
                 source: &source,
                 prepared: &prepared,
-                attachments: &credentials.attachments,
-                hidden: &credentials.hidden,
+                credentials,
+                hearing: self
+                    .listener
+                    .as_ref()
+                    .map(|l| l.hearing(source.source.may_ask)),
+                answers,
                 bytes_max: self.bytes_max,
             };
-            self.engine.call_mcp(admission, call).await
+            match self.engine.call_mcp(admission, call).await {
+                McpInvoked::Done(invoked) => invoked,
+                McpInvoked::Asks(asked) => return Ok(Gave::Asks(asked)),
+            }
         } else {
             self.engine
                 .inner
@@ -368,7 +406,7 @@ impl Sending {
             (failed, _) => failed,
         };
         if !self.wants_meta {
-            return Ok(answer.data);
+            return Ok(Gave::Value(answer.data));
         }
         let headers: serde_json::Map<String, Value> = answer
             .headers
@@ -384,7 +422,7 @@ impl Sending {
         if let Some(edited) = &self.edited {
             told["editedArguments"] = edited.clone();
         }
-        Ok(told)
+        Ok(Gave::Value(told))
     }
 }
 

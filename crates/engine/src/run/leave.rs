@@ -33,6 +33,7 @@ impl Run<'_> {
     /// puts it away until a person answers, where nothing else is to be done.
     pub(super) async fn leave(&mut self) -> Result<(), Error> {
         self.take_last_answers().await;
+        self.inquire().await?;
         self.settle_undelivered();
         self.write_all().await?;
         let at_rest = self.turns_open == 0
@@ -58,7 +59,7 @@ impl Run<'_> {
         while !self.in_flight.is_empty() {
             tokio::select! {
                 biased;
-                Some(done) = self.in_flight.next() => self.ready.push(done),
+                Some(done) = self.in_flight.next() => self.came(done),
                 () = &mut patience => return,
             }
         }

@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub(super) validators: Option<Validators>,
     /// How a description was found, where another address was given.
     pub(super) found_by: Option<String>,
+    /// For how long it holds, as its server says.
+    pub(super) ttl_ms: Option<u64>,
 }
 
 impl Engine {
@@ -112,6 +114,7 @@ impl Engine {
             secret: None,
             validators: Some(found.validators),
             found_by: found.found_by,
+            ttl_ms: None,
         })
     }
 }

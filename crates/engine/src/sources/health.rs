@@ -5,9 +5,10 @@
 
 use crate::{Engine, Error};
 use domain::access::{Caller, Permission, Scope};
+use domain::credential::Credential;
 use domain::source::{Ended, Source, SourceStatus, Traffic};
 use domain::tool::ToolError;
-use domain::{AccountId, SourceId};
+use domain::{AccountId, SourceId, Timestamp};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -39,7 +40,8 @@ impl Counted {
 /// Something that is wrong with a source, or wants somebody to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// `degraded`, `credential_rejected`, `credential_missing`, `calls_failing` or `unreviewed`.
+    /// `degraded`, `credential_rejected`, `credential_missing`, `reauthorization_required`,
+    /// `credential_failed`, `credential_expiring`, `calls_failing` or `unreviewed`.
     pub code: &'static str,
     /// What is so, in a sentence.
     pub message: String,
@@ -151,13 +153,15 @@ impl Engine {
         let scope = caller.scope(Permission::SeeCatalog)?;
         let since = self.inner.clock.now().plus_ms(-SHOWN_MS);
         let account = caller.account_id.clone();
+        let local = self.inner.clock.now();
         self.inner
             .store
             .read(move |r| {
                 let mut traffic = store::traffic::since(r, &scope, since)?;
+                let now = r.now(local)?;
                 sources
                     .iter()
-                    .map(|source| look_at(r, &scope, &account, source, &mut traffic))
+                    .map(|source| look_at(r, (&scope, &account), source, &mut traffic, now))
                     .collect()
             })
             .await
@@ -166,22 +170,64 @@ impl Engine {
 
 fn look_at(
     r: &mut store::Reader<'_>,
-    scope: &Scope,
-    account: &AccountId,
+    (scope, account): (&Scope, &AccountId),
     source: &Source,
     traffic: &mut BTreeMap<SourceId, Traffic>,
+    now: Timestamp,
 ) -> Result<SourceHealth, Error> {
     let calls = traffic.remove(&source.id).unwrap_or_default();
-    let has_credential = source.auth.is_empty()
-        || !store::credentials::for_source(r, scope, &source.id, account)?.is_empty();
+    // The first is what a call of this person carries.
+    let found = store::credentials::for_source(r, scope, &source.id, account)?;
+    let credential = found.into_iter().next().map(|(credential, _)| credential);
     Ok(SourceHealth {
-        reasons: reasons(source, &calls, has_credential),
+        reasons: reasons(source, &calls, credential.as_ref(), now),
         source: source.clone(),
         calls,
     })
 }
 
-fn reasons(source: &Source, calls: &Traffic, has_credential: bool) -> Vec<Reason> {
+/// What is wrong with a credential that was granted, and what to do.
+fn of_connection(
+    credential: &Credential,
+    name: &str,
+    now: Timestamp,
+) -> Option<(&'static str, String, String)> {
+    let connection = credential.connection.as_ref()?;
+    let reason = connection.reason(now).unwrap_or_default();
+    let anew = format!("`executor credentials connect {name}` connects it anew");
+    Some(match connection.shown_state(now) {
+        "reauthorization_required" => (
+            "reauthorization_required",
+            format!("somebody has to agree to its credential anew: {reason}"),
+            anew,
+        ),
+        "error" => (
+            "credential_failed",
+            format!("its credential cannot be renewed: {reason}"),
+            anew,
+        ),
+        "expiring" => {
+            let at = connection.expires_at.map(Timestamp::to_rfc3339);
+            let at = at.unwrap_or_else(|| "soon".to_owned());
+            let next = if connection.renewable {
+                format!("it is tried again by itself; {anew}")
+            } else {
+                anew
+            };
+            let message = format!("its credential ceases to work at {at}: {reason}");
+            ("credential_expiring", message, next)
+        }
+        _ => return None,
+    })
+}
+
+fn reasons(
+    source: &Source,
+    calls: &Traffic,
+    credential: Option<&Credential>,
+    now: Timestamp,
+) -> Vec<Reason> {
+    let has_credential = source.auth.is_empty() || credential.is_some();
     let name = &source.name;
     let mut all = Vec::new();
     let mut add = |code, message, next_step: String| {
@@ -200,7 +246,10 @@ fn reasons(source: &Source, calls: &Traffic, has_credential: bool) -> Vec<Reason
         SourceStatus::Ready => true,
         SourceStatus::Disabled => false,
     };
-    if on && calls.rejected_in_a_row >= REJECTED_MIN {
+    let connection = credential.and_then(|c| of_connection(c, name, now));
+    if let Some((code, message, next)) = connection.filter(|_| on) {
+        add(code, message, next);
+    } else if on && calls.rejected_in_a_row >= REJECTED_MIN {
         let message = format!(
             "the last {} calls were refused for their credential",
             calls.rejected_in_a_row

@@ -9,15 +9,15 @@ use super::{Doubtful, DryRun, FirstCredential, NewSource};
 use crate::{Engine, Error, aside};
 use domain::access::{Caller, Permission, Scope};
 use domain::call::Admission;
-use domain::credential::Secret;
+use domain::credential::{CredentialScope, Secret};
 use domain::event::EventKind;
 use domain::source::{ApiKeyLocation, AuthScheme, Origin, Source, SourceKind, SourceStatus};
 use domain::tool::{Tool, ToolErrorCode};
 use domain::{AccountId, SourceId};
 use serde_json::json;
 use tools::{
-    Attachment, HintTrust, Import, ImportOptions, Invoked, McpChange, McpListing, McpPerson,
-    McpServer, McpWay, Prepared, SourceTools,
+    Attachment, Credentials, HintTrust, Import, ImportOptions, McpAnswers, McpChange, McpHearing,
+    McpInvoked, McpListing, McpPerson, McpSending, McpServer, McpWay, Prepared, SourceTools,
 };
 
 /// Words that say nothing about which server it is.
@@ -41,8 +41,9 @@ pub(crate) struct McpCall<'a> {
     pub(crate) tool: &'a Tool,
     pub(crate) source: &'a SourceTools,
     pub(crate) prepared: &'a Prepared,
-    pub(crate) attachments: &'a [Attachment],
-    pub(crate) hidden: &'a [Secret],
+    pub(crate) credentials: Credentials<'a>,
+    pub(crate) hearing: Option<McpHearing>,
+    pub(crate) answers: Option<McpAnswers>,
     pub(crate) bytes_max: u64,
 }
 
@@ -138,6 +139,7 @@ impl Engine {
         let awaited = new.auth.clone().filter(|_| secret.is_none());
         let title = listed.as_ref().map_or("", |l| l.title());
         let name = name_of(new, &server, title);
+        let ttl_ms = listed.as_ref().ok().and_then(McpListing::ttl_ms);
         let (mut import, document, status) = match listed {
             Ok(listing) => {
                 tracing::info!(source.name = %name, "found {}", listing.evidence());
@@ -180,6 +182,7 @@ impl Engine {
             secret,
             validators: None,
             found_by: None,
+            ttl_ms,
         })
     }
 
@@ -189,20 +192,17 @@ impl Engine {
         scope: &Scope,
         source: &Source,
         account: &AccountId,
-    ) -> Result<(Vec<u8>, Import), Error> {
-        let attachments = self.attached_to_reading(scope, source, account).await?;
-        let way = McpWay::of(source);
-        let listing = self
-            .inner
-            .mcp
-            .listing(&way, &attachments)
-            .await
-            .map_err(|error| {
-                Error::invalid(
-                    "invalid_source",
-                    format!("{}: {error}", source.origin.shown()),
-                )
-            })?;
+    ) -> Result<ReadAgain, Error> {
+        let mut listing = self.listing_for(scope, source, account).await?;
+        if !listing.is_for_all() && self.reads_with_own(scope, source, account).await? {
+            // A list is one of whoever asked for it, unless it says that it is everybody's.
+            let nobody = AccountId::from_bits([0; 16]);
+            listing = self
+                .listing_for(scope, source, &nobody)
+                .await
+                .map_err(|error| Error::invalid("invalid_source", own_alone(source, &error)))?;
+        }
+        let ttl_ms = listing.ttl_ms();
         let (document, mut import) = imported(
             listing,
             source.id.clone(),
@@ -211,7 +211,44 @@ impl Engine {
         )
         .await?;
         import.auth.clone_from(&source.auth);
-        Ok((document.into_bytes(), import))
+        let mut read = ReadAgain::new(document.into_bytes(), import);
+        read.ttl_ms = ttl_ms;
+        Ok(read)
+    }
+
+    async fn listing_for(
+        &self,
+        scope: &Scope,
+        source: &Source,
+        account: &AccountId,
+    ) -> Result<McpListing, Error> {
+        let attachments = self.attached_to_reading(scope, source, account).await?;
+        let way = McpWay::of(source);
+        let listing = self.inner.mcp.listing(&way, &attachments).await;
+        listing.map_err(|error| {
+            let shown = source.origin.shown();
+            Error::invalid("invalid_source", format!("{shown}: {error}"))
+        })
+    }
+
+    /// Whether a person reads a source with a credential of their own, among others who have not got
+    /// it.
+    async fn reads_with_own(
+        &self,
+        scope: &Scope,
+        source: &Source,
+        account: &AccountId,
+    ) -> Result<bool, Error> {
+        let (scope, id, account) = (scope.clone(), source.id.clone(), account.clone());
+        self.inner
+            .store
+            .read(move |r| {
+                let found = store::credentials::for_source(r, &scope, &id, &account)?;
+                let own = found.first().map(|(credential, _)| credential.scope);
+                Ok(own == Some(CredentialScope::Personal)
+                    && store::tenancy::members(r, &scope)?.len() > 1)
+            })
+            .await
     }
 
     /// A credential was set for a source: if its tools could not be read without, they are now.
@@ -228,26 +265,34 @@ impl Engine {
     }
 
     /// Sends a call, and keeps the source's health.
-    pub(crate) async fn call_mcp(&self, admission: Admission, call: McpCall<'_>) -> Invoked {
+    pub(crate) async fn call_mcp<'a>(
+        &'a self,
+        admission: Admission,
+        call: McpCall<'a>,
+    ) -> McpInvoked {
         let person = McpPerson {
             scope: call.scope,
             account: call.account,
-            attachments: call.attachments,
-            hidden: call.hidden,
         };
         let servers = &self.inner.mcp;
-        let sent = servers.call(
-            admission,
-            call.tool,
-            call.source,
-            call.prepared,
+        let sending = McpSending {
+            tool: call.tool,
+            source: call.source,
+            prepared: call.prepared,
             person,
-            call.bytes_max,
-        );
-        let invoked = sent.await;
+            credentials: call.credentials,
+            hearing: call.hearing,
+            answers: call.answers,
+            result_bytes_max: call.bytes_max,
+        };
+        let invoked = servers.call(admission, sending).await;
         let source = &call.source.source;
-        let seen = match &invoked.answer {
-            Ok(_) => Some(SourceStatus::Ready),
+        let answer = match &invoked {
+            McpInvoked::Done(invoked) => invoked.answer.as_ref().map(drop),
+            McpInvoked::Asks(_) => Ok(()),
+        };
+        let seen = match answer {
+            Ok(()) => Some(SourceStatus::Ready),
             Err(error) if error.code == ToolErrorCode::UpstreamUnreachable => {
                 Some(SourceStatus::Degraded {
                     reason: error.message.clone(),
@@ -318,14 +363,22 @@ impl Engine {
         // What one member's own credential shows is not what the workspace has: the tools are read
         // with what everybody shares.
         let nobody = AccountId::from_bits([0; 16]);
-        let (document, import) = self.mcp_again(&change.scope, &source, &nobody).await?;
-        let read = ReadAgain::new(document, import);
+        let read = self.mcp_again(&change.scope, &source, &nobody).await?;
         if !read.is_of(&source) {
             self.take_over(&change.scope, None, source, read, Doubtful::KeepOld)
                 .await?;
         }
         Ok(())
     }
+}
+
+fn own_alone(source: &Source, error: &Error) -> String {
+    format!(
+        "what `{}` offers to your own credential is not what the workspace has: its server says of its \
+         list of tools no more than that it is yours. Set a credential that everybody shares with \
+         `executor credentials set {} --scope workspace` ({error})",
+        source.name, source.name
+    )
 }
 
 fn trust(hints: bool) -> HintTrust {

@@ -77,6 +77,8 @@ pub(super) struct ReadAgain {
     document: Vec<u8>,
     import: Arc<Import>,
     validators: Option<Validators>,
+    /// For how long it holds, as its server says.
+    pub(super) ttl_ms: Option<u64>,
 }
 
 impl ReadAgain {
@@ -85,6 +87,7 @@ impl ReadAgain {
             document,
             import: Arc::new(import),
             validators: None,
+            ttl_ms: None,
         }
     }
 
@@ -155,8 +158,7 @@ impl Engine {
         let person = person.unwrap_or(&nobody);
         let (document, validators) = match (source.kind, &source.origin) {
             (SourceKind::Mcp, _) => {
-                let (document, import) = self.mcp_again(scope, source, person).await?;
-                return Ok(Some(ReadAgain::new(document, import)));
+                return Ok(Some(self.mcp_again(scope, source, person).await?));
             }
             (SourceKind::GraphQl, Origin::Url(url)) => {
                 let attachments = self.attached_to_reading(scope, source, person).await?;
@@ -338,12 +340,13 @@ impl Engine {
         let validators = read.validators.as_ref().and_then(validators_text);
         let (by, import) = (by.cloned(), Arc::clone(import));
         let (looked_at, moment) = (compared.looked_at.clone(), self.moment());
+        let ttl_ms = read.ttl_ms;
         self.commit(scope, {
             let scope = scope.clone();
             move |tx| {
                 let mut source = source.clone();
                 source.upkeep.failures = 0;
-                source.upkeep.next_refresh_at = moment.next(tx, &scope, &source, 0)?;
+                source.upkeep.next_refresh_at = moment.next(tx, &scope, &source, (0, ttl_ms))?;
                 let imported = Imported {
                     source: &source,
                     document: &document,
@@ -433,7 +436,7 @@ impl Engine {
                 let how = Failed {
                     failure: &failure,
                     in_a_row,
-                    next: moment.next(tx, &scope, &before, in_a_row)?,
+                    next: moment.next(tx, &scope, &before, (in_a_row, None))?,
                 };
                 store::sources::upkeep::failed(tx, &scope, &id, how)?;
                 // The same failure again is no news.

@@ -23,6 +23,9 @@ const LOOK_MS: u64 = 60_000;
 const PAUSE_MS: u64 = 200;
 /// Sources that one look finds.
 const DUE_AT_ONCE: u32 = 20;
+/// What a server may say of how long its list of tools holds: at least and at most.
+const TTL_MS_MIN: u64 = 60_000;
+const TTL_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// How long a server has to read one source before another tries.
 const CLAIM_MS: i64 = 10 * 60_000;
 
@@ -53,7 +56,7 @@ impl Moment {
         tx: &mut Tx<'_>,
         scope: &Scope,
         source: &Source,
-        failures: u32,
+        (failures, ttl_ms): (u32, Option<u64>),
     ) -> Result<Option<Timestamp>, Error> {
         let every = match (&source.origin, source.upkeep.refresh_every) {
             (Origin::Upload(_), _) => return Ok(None),
@@ -63,7 +66,17 @@ impl Moment {
             (Origin::Url(_), None) => store::settings::get(tx, scope)?.source_refresh_every(),
         };
         // Whichever server finds it due looks at the clock that all share.
-        Ok(next_read(every, failures, self.spread, tx.now(self.now)?))
+        let now = tx.now(self.now)?;
+        let next = next_read(every, failures, self.spread, now);
+        // What its server says of itself counts where nobody has said how often.
+        let said = ttl_ms.filter(|_| failures == 0 && source.upkeep.refresh_every.is_none());
+        Ok(match (next, said) {
+            (Some(_), Some(ttl)) => {
+                let ttl = ttl.clamp(TTL_MS_MIN, TTL_MS_MAX);
+                Some(now.plus_ms(i64::try_from(ttl).unwrap_or(i64::MAX)))
+            }
+            (next, _) => next,
+        })
     }
 }
 
@@ -107,7 +120,7 @@ impl Engine {
                     let scope = scope.clone();
                     move |tx| {
                         let mut source = source.clone();
-                        let next = moment.next(tx, &scope, &source, 0)?;
+                        let next = moment.next(tx, &scope, &source, (0, None))?;
                         upkeep::set_every(tx, &scope, &source.id, every, next)?;
                         source.upkeep.next_refresh_at = next;
                         told(tx, &scope, Some(&caller), &source, "changed", moment.now)?;
@@ -128,7 +141,7 @@ impl Engine {
         move |tx, scope| {
             for source in store::sources::list(tx, scope)? {
                 if source.upkeep.refresh_every.is_none() {
-                    let next = moment.next(tx, scope, &source, source.upkeep.failures)?;
+                    let next = moment.next(tx, scope, &source, (source.upkeep.failures, None))?;
                     upkeep::set_next(tx, scope, &source.id, next)?;
                 }
             }
@@ -205,8 +218,12 @@ impl Engine {
             .filter(|_| sound)
             .and_then(|text| serde_json::from_str(&text).ok());
         let read = self.import_again(scope, &source, known.as_ref(), None);
+        let mut ttl_ms = None;
         let read = match read.await {
-            Ok(Some(read)) if sound && read.is_of(&source) => None,
+            Ok(Some(read)) if sound && read.is_of(&source) => {
+                ttl_ms = read.ttl_ms;
+                None
+            }
             Ok(read) => read,
             Err(error) => {
                 self.reading_failed(scope, None, &source, &error.to_string())
@@ -226,16 +243,21 @@ impl Engine {
                 );
                 Ok(())
             }
-            None => self.found_unchanged(scope, source).await,
+            None => self.found_unchanged(scope, source, ttl_ms).await,
         }
     }
 
-    async fn found_unchanged(&self, scope: &Scope, source: Source) -> Result<(), Error> {
+    async fn found_unchanged(
+        &self,
+        scope: &Scope,
+        source: Source,
+        ttl_ms: Option<u64>,
+    ) -> Result<(), Error> {
         let (scope, moment) = (scope.clone(), self.moment());
         self.inner
             .store
             .write(move |tx| {
-                let next = moment.next(tx, &scope, &source, 0)?;
+                let next = moment.next(tx, &scope, &source, (0, ttl_ms))?;
                 upkeep::found_unchanged(tx, &scope, &source.id, moment.now, next)?;
                 Ok(())
             })

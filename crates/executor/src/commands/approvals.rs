@@ -1,6 +1,8 @@
 //! `executor approvals`: what people are asked, and their answers. Editing arguments is in
-//! `approvals/edit.rs`, answering as questions come in `approvals/watch.rs`.
+//! `approvals/edit.rs`, what a source asks in `approvals/answer.rs`, answering as questions come in
+//! `approvals/watch.rs`.
 
+mod answer;
 mod edit;
 mod remember;
 mod watch;
@@ -70,6 +72,11 @@ enum Command {
         #[command(flatten)]
         remember: Remember,
     },
+    /// Answers what a source asks you in the middle of a call; to refuse it is to deny it
+    #[command(
+        after_help = "Only the person who runs the task is asked. A source asks for secrets on a page of its own,\nnever in a form. A page that you visited is answered without fields.\n\nExamples:\n  executor approvals answer appr_… --field name=Ada --field count=3\n  executor approvals answer appr_… --content '{\"name\": \"Ada\"}'"
+    )]
+    Answer(answer::Arguments),
     /// Shows approvals as they come and takes answers at the terminal
     #[command(after_help = "Example:\n  executor approvals watch")]
     Watch,
@@ -187,6 +194,10 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let body = Withdrawal { reason };
             let withdrawn: Approval = client.send(Method::POST, &path, &body).await?;
             told(context, &withdrawn);
+        }
+        Command::Answer(arguments) => {
+            let answered = answer::run(&client, arguments).await?;
+            told(context, &answered);
         }
         Command::Watch => return watch::run(context, client).await,
     }

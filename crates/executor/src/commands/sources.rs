@@ -88,9 +88,10 @@ enum Command {
         /// Its name or id
         source: String,
     },
-    /// Says which of its tools may be called twice without harm, and how often it is read again
+    /// Says which of its tools may be called twice without harm, how often it is read again, and whether
+    /// it may ask people
     #[command(
-        after_help = "A call that may be made twice is sent again by itself when the server died while it was under\nway; about every other write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent\n  executor sources edit shop --refresh-every 6h"
+        after_help = "A call that may be made twice is sent again by itself when the server died while it was under\nway; about every other write a person is asked.\n\nExamples:\n  executor sources edit shop --idempotent 'shop.items.put*'\n  executor sources edit shop --no-idempotent\n  executor sources edit shop --refresh-every 6h\n  executor sources edit shop --may-ask no"
     )]
     Edit {
         /// Its name or id
@@ -99,7 +100,7 @@ enum Command {
         #[arg(
             long,
             value_name = "PATTERN",
-            required_unless_present_any = ["no_idempotent", "refresh_every"]
+            required_unless_present_any = ["no_idempotent", "refresh_every", "may_ask"]
         )]
         idempotent: Vec<String>,
         /// None of its tools
@@ -108,6 +109,9 @@ enum Command {
         /// `never`, a time from 10s to 30d, or `default` for what the workspace says
         #[arg(long, value_name = "TIME")]
         refresh_every: Option<String>,
+        /// Whether it may ask whoever runs a task something in the middle of a call
+        #[arg(long, value_name = "YES|NO", value_parser = yes_or_no)]
+        may_ask: Option<bool>,
     },
     /// Removes it with its tools and credentials
     #[command(after_help = "Example:\n  executor sources remove github")]
@@ -231,10 +235,12 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             idempotent,
             no_idempotent,
             refresh_every,
+            may_ask,
         } => {
             let change = SourceChange {
                 idempotent: (no_idempotent || !idempotent.is_empty()).then_some(idempotent),
                 refresh_every,
+                may_ask,
                 ..SourceChange::default()
             };
             let source: Source = client
@@ -250,6 +256,14 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Check { .. } => unreachable!("handled above, before a server is looked for"),
     }
     Ok(Exit::Done)
+}
+
+fn yes_or_no(text: &str) -> std::result::Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        other => Err(format!("`{other}` is neither `yes` nor `no`")),
+    }
 }
 
 async fn set_enabled(

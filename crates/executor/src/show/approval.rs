@@ -13,7 +13,14 @@ pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
         }
         _ => "",
     };
-    let head = format!("{} asks for approval{again}", plain(&approval.tool));
+    let head = match &approval.input {
+        None => format!("{} asks for approval{again}", plain(&approval.tool)),
+        Some(asked) => format!(
+            "the source {} asks you something before it goes on with {}",
+            plain(&asked.source),
+            plain(&approval.tool)
+        ),
+    };
     let pending = approval.status == "pending";
     let only = |text: String| if pending { text } else { String::new() };
     let mut lines = vec![output.on_err(Paint::Yellow, &head)];
@@ -26,6 +33,7 @@ pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
         ("  risk", approval.risk.clone()),
         ("  why", approval.why.clone()),
         ("  edited", edited(approval)),
+        ("  it asks", asked(approval)),
         ("  request", request(approval)),
         ("  answers", answers(approval)),
         ("  next", only(next(approval))),
@@ -35,7 +43,39 @@ pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
     lines.join("\n")
 }
 
+/// What a source asks, in its own words, with ours beside them.
+fn asked(approval: &Approval) -> String {
+    let mut lines = Vec::new();
+    for part in approval.input.iter().flat_map(|asked| &asked.parts) {
+        lines.push(format!("“{}”", plain(&part.message)));
+        lines.extend(part.warning.clone());
+        if let (Some(url), Some(host)) = (&part.url, &part.host) {
+            lines.push(format!("a page of {host}: {}", plain(url)));
+        }
+        let schema = part.schema.as_ref();
+        let fields = schema
+            .and_then(|s| s.get("properties"))
+            .and_then(Value::as_object);
+        let required = schema
+            .and_then(|s| s.get("required"))
+            .and_then(Value::as_array);
+        for (name, field) in fields.into_iter().flatten() {
+            let must = required.is_some_and(|all| all.iter().any(|one| one == name.as_str()));
+            lines.push(format!(
+                "{}{}: {}",
+                plain(name),
+                if must { " (required)" } else { "" },
+                plain(&field.to_string())
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
 fn request(approval: &Approval) -> String {
+    if approval.input.is_some() {
+        return String::new();
+    }
     if approval.request.is_null() {
         return format!(
             "none: it cannot be sent any more; its arguments were {}",
@@ -107,6 +147,11 @@ fn next(approval: &Approval) -> String {
         false => "; whoever runs the task may not answer",
     };
     match approval.question.as_str() {
+        "input" => {
+            "answered, the source gets what you enter; denied, it gets a no; expired, it gets \
+                    nothing. Only you are asked, because you run the task"
+                .to_owned()
+        }
         "send_again" => format!(
             "approved, it is sent again with the same idempotency key where the tool takes one; \
              said to have happened, the program gets the value you give; denied or expired, the \
@@ -124,6 +169,9 @@ fn commands(approval: &Approval) -> String {
     let mut lines = vec![approval.url.clone()];
     if !approval.request.is_null() {
         lines.push(format!("executor approvals approve {id}"));
+    }
+    if approval.question == "input" {
+        lines.push(format!("executor approvals answer {id} --field NAME=VALUE"));
     }
     if approval.question == "send_again" {
         lines.push(format!("executor approvals approve {id} --happened JSON"));

@@ -1,4 +1,4 @@
-//! Approvals: list, show, approve, deny, say that it happened, withdraw. Reading never answers.
+//! Approvals: list, show, approve, deny, say that it happened, answer what a source asks, withdraw. Reading never answers.
 
 use super::answer::page;
 use super::extract::{Input, Params, Who, before, id, limit};
@@ -6,7 +6,7 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::approvals::{Answer, Approval, Happened, Preview, Withdrawal};
+use api::approvals::{Answer, Approval, Happened, Input as Entered, Preview, Withdrawal};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::ApprovalId;
@@ -133,6 +133,29 @@ pub(crate) async fn happened(
         ..Answer::default()
     };
     let verdict = Verdict::Happened(said.value);
+    decide(&app, &caller, &approval, verdict, answer).await
+}
+
+/// Answers what a source asks of the person who runs the task: for that person alone, whatever the
+/// role of another, and for no key. To refuse is to deny. The first answer counts.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/answer", operation_id = "answerSource", tag = "approvals",
+    params(("id" = String, Path, description = "The approval, whose question is `input`")),
+    request_body = Entered,
+    responses((status = 200, description = "The approval as answered", body = Approval), Problems, WriteProblems)
+)]
+pub(crate) async fn answer_source(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(approval): Path<String>,
+    Input(entered): Input<Entered>,
+) -> Result<Json<Approval>, Failure> {
+    let answer = Answer {
+        reason: entered.reason,
+        digest: entered.digest,
+        ..Answer::default()
+    };
+    let verdict = Verdict::Input(serde_json::Value::Object(entered.content));
     decide(&app, &caller, &approval, verdict, answer).await
 }
 

@@ -199,6 +199,11 @@ pub(crate) async fn change(
             .set_source_idempotent(&caller, &source, tools)
             .await?;
     }
+    if let Some(may_ask) = change.may_ask {
+        app.engine
+            .set_source_may_ask(&caller, &source, may_ask)
+            .await?;
+    }
     if let Some(text) = &change.refresh_every {
         let every = match text.as_str() {
             "default" => None,

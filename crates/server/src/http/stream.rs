@@ -254,6 +254,7 @@ fn is_last(event: &Event) -> bool {
         ),
         EventKind::Log { .. }
         | EventKind::Call { .. }
+        | EventKind::Progress { .. }
         | EventKind::Approval { .. }
         | EventKind::Source { .. }
         | EventKind::Sandbox { .. }

@@ -61,6 +61,7 @@ const ROUTES: &[&str] = &[
     "patch /api/v1/sources/{id}",
     "patch /api/v1/webhooks/{id}",
     "patch /api/v1/workspace/settings",
+    "post /api/v1/approvals/{id}/answer",
     "post /api/v1/approvals/{id}/approve",
     "post /api/v1/approvals/{id}/deny",
     "post /api/v1/approvals/{id}/happened",

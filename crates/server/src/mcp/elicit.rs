@@ -9,6 +9,7 @@ use crate::{App, wire};
 use domain::ApprovalId;
 use domain::access::{Caller, Channel};
 use domain::approval::{Approval, ApprovalStatus, Question, Verdict};
+use domain::elicitation::{Elicitation, Form};
 use rmcp::model::{
     ClientResult, CustomNotification, ElicitRequest, ElicitRequestParams, ElicitationSchema,
     ServerNotification, ServerRequest,
@@ -37,6 +38,9 @@ pub(super) enum Said {
 
 /// What to show about one approval: a form, where this one may be answered in it.
 pub(super) fn form(approval: &Approval, public_url: &str) -> Option<ElicitRequestParams> {
+    if let Some(asked) = approval.elicitation() {
+        return source_form(approval, &asked, public_url);
+    }
     let message = message(approval, public_url);
     if message.chars().count() > SHOWN_CHARS_MAX {
         return None;
@@ -66,14 +70,53 @@ pub(super) fn form(approval: &Approval, public_url: &str) -> Option<ElicitReques
     })
 }
 
+/// What a source asks, as a form of ours that names it: one form, without a page to visit. What is more
+/// than that is answered on the approval's page.
+fn source_form(
+    approval: &Approval,
+    asked: &Elicitation,
+    public_url: &str,
+) -> Option<ElicitRequestParams> {
+    let [part] = asked.parts.as_slice() else {
+        return None;
+    };
+    let Value::Object(schema) = part.schema()? else {
+        return None;
+    };
+    let warning = part.warning.as_ref();
+    let warning = warning.map_or_else(String::new, |w| format!("{w}\n\n"));
+    let message = escaped(&format!(
+        "The source `{}` asks you this before it goes on with {}. These are its own words, not those \
+         of Executor:\n\n{}\n\n{warning}What you enter goes to `{}`. The same on its page: {}",
+        asked.source,
+        approval.binding.tool,
+        part.message,
+        asked.source,
+        wire::approval_url(approval, public_url),
+    ));
+    if message.chars().count() > SHOWN_CHARS_MAX {
+        return None;
+    }
+    Some(ElicitRequestParams::FormElicitationParams {
+        meta: None,
+        message,
+        requested_schema: ElicitationSchema::from_json_schema(schema).ok()?,
+    })
+}
+
 /// The address of the page that shows and decides it.
 pub(super) fn page(approval: &Approval, public_url: &str) -> ElicitRequestParams {
     ElicitRequestParams::UrlElicitationParams {
         meta: None,
         message: format!(
-            "{} has to be approved before the program goes on ({}). Open the page to see exactly \
-             what would be sent, and to approve or deny it.",
+            "{} {} ({}). Open the page to see exactly what is asked, and to answer.",
             approval.binding.tool,
+            match approval.question {
+                Question::Send | Question::SendAgain => {
+                    "has to be approved before the program goes on"
+                }
+                Question::Input => "waits because its source asks you something",
+            },
             approval.risk.as_str()
         ),
         url: wire::approval_url(approval, public_url),
@@ -108,6 +151,7 @@ fn message(approval: &Approval, public_url: &str) -> String {
             "The server stopped while this call was under way, so that it may have happened \
              already. May it be sent again?"
         }
+        Question::Input => "Its source asks you something.",
     };
     let text = format!(
         "{question}\n\nTool: {}\nRisk: {}\nWhy you are asked: {}\nArguments: {}\nRequest, exactly as \
@@ -142,6 +186,15 @@ fn escaped(text: &str) -> String {
     })
 }
 
+/// Whether a source asks for nothing but a yes: a form that is accepted as it is.
+fn has_no_fields(asked: &Approval) -> bool {
+    let asked = asked.elicitation();
+    asked.is_some_and(|asked| match asked.parts.as_slice() {
+        [part] => matches!(&part.form, Form::Fields { fields } if fields.is_empty()),
+        _ => false,
+    })
+}
+
 /// Hands a person's answer on. `digest` is of what they were shown.
 pub(super) async fn hand_on(
     app: &App,
@@ -152,11 +205,17 @@ pub(super) async fn hand_on(
     if response.get("action").and_then(Value::as_str) != Some("accept") {
         return Said::Nothing;
     }
+    let asked = match app.engine.approval(caller, approval).await {
+        Ok(asked) => asked,
+        Err(error) => return Said::NotTaken(format!("{approval} could not be read: {error}.")),
+    };
+    let is_input = asked.question == Question::Input;
     let content = response.get("content").and_then(Value::as_object);
-    let Some(content) = content.filter(|c| !c.is_empty()) else {
+    let Some(content) = content.filter(|c| !c.is_empty() || has_no_fields(&asked)) else {
         return Said::Looks;
     };
     let verdict = match content.get("decision").and_then(Value::as_str) {
+        _ if is_input => Verdict::Input(Value::Object(content.clone())),
         Some("approve") => Verdict::Approve,
         Some("deny") => Verdict::Deny,
         Some(_) | None => {
@@ -165,10 +224,8 @@ pub(super) async fn hand_on(
             ));
         }
     };
-    let reason = content
-        .get("reason")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let reason = content.get("reason").filter(|_| !is_input);
+    let reason = reason.and_then(Value::as_str).unwrap_or_default();
     let person = Caller {
         channel: Channel::Client,
         ..caller.clone()

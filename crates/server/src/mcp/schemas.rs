@@ -306,6 +306,7 @@ mod tests {
             headers: vec![],
             idempotent: vec![],
             trust_hints: false,
+            may_ask: true,
             status,
             tool_count: 7,
             warnings: vec![],

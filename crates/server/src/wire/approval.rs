@@ -5,6 +5,7 @@ use super::{approval_url, json};
 use api::approvals as wire;
 use domain::Timestamp;
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question, Yes};
+use domain::elicitation::{Elicitation, Form, Part, Way};
 
 pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
     let decided = match &a.status {
@@ -25,7 +26,11 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
         tool: a.binding.tool.clone(),
         question: a.question.as_str().to_owned(),
         arguments: json(&a.arguments),
-        request: json(&a.request),
+        request: match a.question {
+            Question::Send | Question::SendAgain => json(&a.request),
+            Question::Input => serde_json::Value::Null,
+        },
+        input: a.elicitation().map(|asked| input(&asked)),
         status: a.status.as_str().to_owned(),
         risk: a.risk.as_str().to_owned(),
         rule: a.rule_id.as_ref().map(ToString::to_string),
@@ -54,6 +59,29 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
         decided_at: decided.map(|x| x.at.to_rfc3339()),
         reason: decided.and_then(reason),
         digest,
+    }
+}
+
+fn input(asked: &Elicitation) -> wire::SourceQuestion {
+    let part = |part: &Part| {
+        let (url, host) = match &part.form {
+            Form::Fields { .. } => (None, None),
+            Form::Page { url, host } => (Some(url.clone()), Some(host.clone())),
+        };
+        wire::QuestionPart {
+            key: part.key.clone(),
+            kind: if url.is_some() { "page" } else { "form" }.to_owned(),
+            message: part.message.clone(),
+            warning: part.warning.clone(),
+            schema: part.schema(),
+            url,
+            host,
+        }
+    };
+    wire::SourceQuestion {
+        source: asked.source.clone(),
+        parts: asked.parts.iter().map(part).collect(),
+        live: asked.way == Way::Live,
     }
 }
 
@@ -89,6 +117,9 @@ fn answer(a: &Approval) -> Option<&'static str> {
     match (&a.status, a.question) {
         (ApprovalStatus::Approved(_), Question::Send) => Some("send"),
         (ApprovalStatus::Approved(_), Question::SendAgain) => Some("send_again"),
+        (ApprovalStatus::Happened(..), Question::Input) => Some("answer"),
+        (ApprovalStatus::Approved(_), Question::Input) => None,
+        (ApprovalStatus::Denied(_), Question::Input) => Some("decline"),
         (ApprovalStatus::Happened(..), _) => Some("happened"),
         (ApprovalStatus::Denied(_), Question::Send) => Some("deny"),
         (ApprovalStatus::Denied(_), Question::SendAgain) => Some("fail"),

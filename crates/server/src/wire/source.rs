@@ -39,6 +39,7 @@ pub(crate) fn listed(s: &Source) -> wire::Source {
         allow_private: s.allow_private,
         idempotent: s.idempotent.iter().map(|p| p.as_str().to_owned()).collect(),
         trust_hints: s.trust_hints,
+        may_ask: s.may_ask,
         tool_count: s.tool_count,
         warnings: s.warnings.clone(),
         created_at: s.created_at.to_rfc3339(),

@@ -214,6 +214,7 @@ pub(crate) fn source(name: &str) -> Source {
         headers: vec![("X-A".into(), "1".into())],
         idempotent: vec![Pattern::parse("github.issues.*").unwrap()],
         trust_hints: true,
+        may_ask: true,
         status: SourceStatus::Ready,
         tool_count: 1,
         warnings: vec!["one".into()],

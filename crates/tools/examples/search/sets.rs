@@ -77,6 +77,7 @@ fn source(tools: Vec<Tool>, definitions: Value) -> SourceTools {
         headers: Vec::new(),
         idempotent: Vec::new(),
         trust_hints: false,
+        may_ask: true,
         status: SourceStatus::Ready,
         tool_count: tools.len() as u32,
         warnings: Vec::new(),

@@ -28,6 +28,11 @@ impl Arriving {
         }
     }
 
+    /// The whole of it may take until then.
+    pub(crate) fn allow_until(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.response.status().as_u16()
     }

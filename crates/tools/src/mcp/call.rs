@@ -4,23 +4,27 @@
 //! prepared, before its parameters; every byte of these is sent as it was approved.
 
 use super::answer::{self, Outcome};
+use super::carried::Carried;
 use super::configured::McpWay;
 use super::fault::Fault;
+use super::hearing::{McpHearing, Patience};
 use super::http::header_value;
 use super::import::Binding;
 use super::pool::{McpPerson, McpServers};
-use super::session::ToolCall;
+use super::session::{Called, Going, ToolCall, brought_back};
 use crate::catalog::SourceTools;
 use crate::error::FetchError;
 use crate::invoke::failure::{self, Failures};
-use crate::invoke::{Answer, Invoked, masked};
+use crate::invoke::{Answer, Credentials, Invoked, masked};
 use crate::masking::Masks;
 use crate::request::Prepared;
+use domain::approval::ApprovalStatus;
 use domain::call::Admission;
+use domain::elicitation::Elicitation;
 use domain::tool::{Risk, Tool, ToolError, ToolErrorCode};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// What stands before the parameters of a prepared call.
 const BEFORE: &str = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"#;
@@ -64,80 +68,143 @@ fn binding(tool: &Tool) -> Result<Binding, ToolError> {
     })
 }
 
+/// A call of a tool, as it is sent.
+pub struct McpSending<'a, 'c> {
+    /// The tool.
+    pub tool: &'a Tool,
+    /// Its source.
+    pub source: &'a SourceTools,
+    /// The message, as it was approved.
+    pub prepared: &'a Prepared,
+    /// Whose session it goes through.
+    pub person: McpPerson<'a>,
+    /// What opens the server, and how to get something newer.
+    pub credentials: Credentials<'c>,
+    /// Whom it can turn to.
+    pub hearing: Option<McpHearing>,
+    /// The answers that it brings, where the server asked before.
+    pub answers: Option<McpAnswers>,
+    /// Bytes of a result, at most.
+    pub result_bytes_max: u64,
+}
+
+/// What a call brings back to a server that asked instead of answering.
+#[derive(Debug, Clone)]
+pub struct McpAnswers(Map<String, Value>);
+
+impl McpAnswers {
+    /// What was asked, as it was answered.
+    #[must_use]
+    pub fn of(asked: &Elicitation, status: &ApprovalStatus) -> Self {
+        Self(brought_back(asked.responses(status), asked.state.clone()))
+    }
+}
+
+/// How a call went.
+pub enum McpInvoked {
+    /// It is over.
+    Done(Invoked),
+    /// The server asks something first. It has not done the call, and keeps nothing meanwhile.
+    Asks(Box<Elicitation>),
+}
+
 impl McpServers {
     /// Sends a prepared call, once, in the person's own session, and reads its answer. Where the
     /// future is dropped the server is told that nobody waits any more. The answer is a
     /// [`ToolError`] for whatever is not a result; `internal` if the admission is for another call.
-    pub fn call<'a>(
+    pub fn call<'a, 'c: 'a>(
         &'a self,
         admission: Admission,
-        tool: &'a Tool,
-        source: &'a SourceTools,
-        prepared: &'a Prepared,
-        person: McpPerson<'a>,
-        result_bytes_max: u64,
-    ) -> BoxFuture<'a, Invoked> {
+        sending: McpSending<'a, 'c>,
+    ) -> BoxFuture<'a, McpInvoked> {
         Box::pin(async move {
-            let mut masks = Masks::default();
-            masks.also(person.attachments, person.hidden);
+            let carried = Carried::new(sending.credentials);
             let call = Call {
-                tool,
-                source,
-                prepared,
-                person,
-                masks: &masks,
+                tool: sending.tool,
+                source: sending.source,
+                prepared: sending.prepared,
+                person: sending.person,
+                carried: &carried,
             };
-            let answered = call.send(self, &admission, result_bytes_max).await;
-            Invoked {
-                answer: answered.map_err(|error| masked(error, &masks)),
+            let going = Going {
+                patience: Patience::until_deadline(self.deadline()),
+                bytes_max: sending.result_bytes_max,
+                hearing: sending.hearing.as_ref(),
+                carried: &carried,
+            };
+            let also = sending.answers.map(|answers| answers.0).unwrap_or_default();
+            let sent = call.send(self, &admission, also, &going).await;
+            let masks = carried.masks();
+            let answer = match sent {
+                Ok(Called::Asks(asked)) => return McpInvoked::Asks(asked),
+                Ok(Called::Result(result)) => call.read(&result, going.bytes_max, &masks),
+                Err(Unsent::Error(error)) => Err(error),
+                Err(Unsent::Fault(fault)) => Err(call.failed(&call.failures(), fault, &masks)),
+            };
+            McpInvoked::Done(Invoked {
+                answer: answer.map_err(|error| masked(error, &masks)),
                 echoed: masks.is_echoed(),
-            }
+            })
         })
     }
 }
 
-struct Call<'a> {
+struct Call<'a, 'c> {
     tool: &'a Tool,
     source: &'a SourceTools,
     prepared: &'a Prepared,
     person: McpPerson<'a>,
-    masks: &'a Masks,
+    carried: &'a Carried<'c>,
 }
 
-impl Call<'_> {
+/// Why there is no result.
+enum Unsent {
+    /// What the program is told.
+    Error(ToolError),
+    /// What happened on the way.
+    Fault(Fault),
+}
+
+impl Call<'_, '_> {
     async fn send(
         &self,
         servers: &McpServers,
         admission: &Admission,
-        bytes_max: u64,
-    ) -> Result<Answer, ToolError> {
-        let params = self.admitted(admission)?;
-        let binding = binding(self.tool)?;
+        also: Map<String, Value>,
+        going: &Going<'_, '_>,
+    ) -> Result<Called, Unsent> {
+        let params = self.admitted(admission).map_err(Unsent::Error)?;
+        let binding = binding(self.tool).map_err(Unsent::Error)?;
         let call = ToolCall {
             name: &binding.mcp_tool,
             params,
             headers: headers(&binding, params),
+            also,
         };
-        let failures = Failures {
+        servers
+            .exchange(&self.source.source, &self.person, &call, going)
+            .await
+            .map_err(Unsent::Fault)
+    }
+
+    fn failures(&self) -> Failures<'_> {
+        let reads = self.tool.risk == Risk::Read;
+        Failures {
             tool: self.tool,
             source: &self.source.source,
-            method: if self.tool.risk == Risk::Read {
-                "GET"
-            } else {
-                "POST"
-            },
-            reads: self.tool.risk == Risk::Read,
-        };
-        let result = servers
-            .exchange(&self.source.source, &self.person, &call, bytes_max)
-            .await
-            .map_err(|fault| self.failed(&failures, fault))?;
+            method: if reads { "GET" } else { "POST" },
+            reads,
+        }
+    }
+
+    fn read(&self, result: &Value, bytes_max: u64, masks: &Masks) -> Result<Answer, ToolError> {
+        let failures = self.failures();
         let bytes = result.to_string().len() as u64;
         if bytes > bytes_max {
-            return Err(self.failed(&failures, Fault::TooLarge { max: bytes_max }));
+            return Err(self.failed(&failures, Fault::TooLarge { max: bytes_max }, masks));
         }
         let declares = self.tool.output_schema.is_some();
-        let outcome = answer::read(&result, declares, self.masks)
+        let outcome = answer::read(result, declares, masks)
             .map_err(|problem| failures.broken(200, &problem))?;
         match outcome {
             Outcome::Data(data) => Ok(Answer {
@@ -182,7 +249,7 @@ impl Call<'_> {
             .ok_or_else(|| refuse("the prepared message is not for this tool at its own server"))
     }
 
-    fn failed(&self, failures: &Failures<'_>, fault: Fault) -> ToolError {
+    fn failed(&self, failures: &Failures<'_>, fault: Fault, masks: &Masks) -> ToolError {
         use ToolErrorCode::{
             InvalidArguments, UpstreamError, UpstreamTimeout, UpstreamUnreachable,
         };
@@ -207,8 +274,8 @@ impl Call<'_> {
             }),
             Fault::Refused(refused) => {
                 let headers = crate::answer::worth_reading(refused.headers);
-                let body = failure::shown(&headers, &refused.body, refused.complete, self.masks);
-                let attached = !self.person.attachments.is_empty();
+                let body = failure::shown(&headers, &refused.body, refused.complete, masks);
+                let attached = !self.carried.now().is_empty();
                 failures.refused(refused.status, headers, body, attached)
             }
             Fault::Rpc(error) => {

@@ -6,10 +6,11 @@
 
 use super::events::{Event, Events};
 use super::fault::{Fault, Refused};
+use super::hearing::Patience;
 use super::limits::{
     BACKOFF_MAX, LISTEN, MESSAGE_BYTES_MAX, RESUME_PAUSE, RESUME_PAUSE_MAX, RESUMES_MAX, TELLING,
 };
-use super::peer::Peer;
+use super::peer::{Peer, Reply};
 use super::wire::{self, Incoming, Outbound};
 use crate::answer::header;
 use crate::egress::{self, Arriving, Egress, Outgoing, REDIRECTS_MAX, Reach};
@@ -19,7 +20,7 @@ use crate::invoke::{Attachment, attach};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
@@ -32,7 +33,8 @@ pub(super) struct HttpLink {
     pub(super) url: Url,
     reach: Reach,
     headers: Vec<(String, String)>,
-    attachments: Vec<Attachment>,
+    /// What opens it: another version of the same credential may take its place.
+    attachments: Mutex<Arc<Vec<Attachment>>>,
     state: Mutex<State>,
 }
 
@@ -48,9 +50,9 @@ impl HttpLink {
         url: Url,
         reach: Reach,
         headers: Vec<(String, String)>,
-        attachments: Vec<Attachment>,
+        attachments: Arc<Vec<Attachment>>,
     ) -> Self {
-        let state = Mutex::default();
+        let (state, attachments) = (Mutex::default(), Mutex::new(attachments));
         Self {
             egress,
             url,
@@ -66,6 +68,20 @@ impl HttpLink {
         self.state().version = Some(version.to_owned());
     }
 
+    /// From here on this opens it.
+    pub(super) fn carry(&self, attachments: Arc<Vec<Attachment>>) {
+        let mut carried = self
+            .attachments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *carried = attachments;
+    }
+
+    fn carried(&self) -> Arc<Vec<Attachment>> {
+        let carried = self.attachments.lock();
+        Arc::clone(&carried.unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Forgets what an attempt in another era left behind.
     pub(super) fn reset(&self) {
         *self.state() = State::default();
@@ -77,13 +93,13 @@ impl HttpLink {
 
     /// Sends a request and waits for its answer.
     pub(super) async fn exchange(
-        &self,
+        self: &Arc<Self>,
         out: &Outbound,
         peer: &Peer,
-        deadline: Instant,
+        patience: &Patience,
         bytes_max: u64,
     ) -> Result<Value, Fault> {
-        let mut arriving = self.post(out, deadline).await?;
+        let mut arriving = self.post(out, patience.until()).await?;
         let headers = arriving.headers();
         if out.method == "initialize" {
             self.state().session_id = header(&headers, "mcp-session-id").map(str::to_owned);
@@ -94,7 +110,7 @@ impl HttpLink {
         if media.starts_with("application/json") {
             let body = arriving.read(bytes_max).await?;
             for message in wire::read(&body).map_err(Fault::Broken)? {
-                if let Some(outcome) = self.heard(message, out.id, peer).await {
+                if let Some(outcome) = self.heard(message, Some(out.id), peer).await {
                     return outcome;
                 }
             }
@@ -113,7 +129,12 @@ impl HttpLink {
         let mut events = Events::default();
         for _ in 0..=RESUMES_MAX {
             match self
-                .follow(&mut arriving, &mut events, out.id, peer, bytes_max)
+                .follow(
+                    (&mut arriving, &mut events),
+                    (out.id, peer),
+                    patience,
+                    bytes_max,
+                )
                 .await
             {
                 Ok(Some(outcome)) => return outcome,
@@ -124,9 +145,9 @@ impl HttpLink {
                 break;
             };
             let pause = events.retry.unwrap_or(RESUME_PAUSE).min(RESUME_PAUSE_MAX);
-            tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
+            tokio::time::sleep_until(patience.until().min(Instant::now() + pause)).await;
             events.begin_again();
-            arriving = self.resume(last, deadline).await?;
+            arriving = self.resume(last, patience.until()).await?;
         }
         Err(Fault::Ended(
             "its stream ended before the answer".to_owned(),
@@ -163,19 +184,31 @@ impl HttpLink {
 
     /// Reads messages until the answer comes; none if the stream ends without it.
     async fn follow(
-        &self,
-        arriving: &mut Arriving,
-        events: &mut Events,
-        id: u64,
-        peer: &Peer,
+        self: &Arc<Self>,
+        (arriving, events): (&mut Arriving, &mut Events),
+        (id, peer): (u64, &Peer),
+        patience: &Patience,
         bytes_max: u64,
     ) -> Result<Option<Result<Value, Fault>>, Fault> {
         let max = usize::try_from(bytes_max).unwrap_or(MESSAGE_BYTES_MAX);
         let idle = self.egress.stream_idle();
-        while let Some(event) = next_events(arriving, events, idle, max).await? {
-            for Event { data, .. } in event {
+        loop {
+            let (asked, _) = patience.asked();
+            arriving.allow_until(patience.until());
+            let found = match next_events(arriving, events, idle, max).await {
+                Ok(Some(found)) => found,
+                Ok(None) => break,
+                // A server that waits for a person says nothing, however long.
+                Err(Fault::Fetch(FetchError::Timeout { .. }))
+                    if patience.asked() != (asked, false) =>
+                {
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            };
+            for Event { data, .. } in found {
                 for message in wire::read(data.as_bytes()).unwrap_or_default() {
-                    if let Some(outcome) = self.heard(message, id, peer).await {
+                    if let Some(outcome) = self.heard(message, Some(id), peer).await {
                         return Ok(Some(outcome));
                     }
                 }
@@ -185,19 +218,34 @@ impl HttpLink {
     }
 
     /// The outcome, if the message is the answer to the request of that id.
-    async fn heard(&self, message: Incoming, id: u64, peer: &Peer) -> Option<Result<Value, Fault>> {
+    async fn heard(
+        self: &Arc<Self>,
+        message: Incoming,
+        id: Option<u64>,
+        peer: &Peer,
+    ) -> Option<Result<Value, Fault>> {
         match message {
-            Incoming::Answer(answered, outcome) if answered == id => {
+            Incoming::Answer(answered, outcome) if Some(answered) == id => {
                 return Some(outcome.map_err(Fault::Rpc));
             }
             Incoming::Answer(..) => {
                 tracing::debug!("an MCP server answered a request that nobody made");
             }
-            Incoming::Asked(id, method) => {
-                // The answer that is waited for may depend on it; if it is lost, time will tell.
-                drop(self.tell(peer.asked(&id, &method)).await);
+            // The answer that is waited for may depend on it; if it is lost, time will tell.
+            Incoming::Asked(asked, method, params) => {
+                match peer.asked(id, &asked, &method, &params) {
+                    Reply::Now(text) => drop(self.tell(text).await),
+                    Reply::Later(later) => {
+                        let link = Arc::clone(self);
+                        tokio::spawn(async move {
+                            if let Some(text) = later.await {
+                                drop(link.tell(text).await);
+                            }
+                        });
+                    }
+                }
             }
-            Incoming::Told(method) => peer.told(&method),
+            Incoming::Told(method, params) => peer.told(&method, &params),
         }
         None
     }
@@ -235,7 +283,7 @@ impl HttpLink {
 
     /// Listens to what the server says by itself, for as long as it lets us: on a stream of the
     /// session, or as the answer to `ask` where there are no sessions.
-    pub(super) async fn listen(&self, peer: &Peer, ask: Option<&Outbound>) {
+    pub(super) async fn listen(self: &Arc<Self>, peer: &Peer, ask: Option<&Outbound>) {
         let mut pause = Duration::from_secs(1);
         loop {
             let deadline = Instant::now() + LISTEN;
@@ -253,13 +301,13 @@ impl HttpLink {
                     {
                         for event in found {
                             for message in wire::read(event.data.as_bytes()).unwrap_or_default() {
-                                if self.heard(message, u64::MAX, peer).await.is_some() {
-                                    return;
-                                }
+                                drop(self.heard(message, None, peer).await);
                             }
                         }
                     }
                 }
+                // Its next call has a newer token.
+                Err(fault) if fault.wants_credential() => {}
                 Err(Fault::Refused(_) | Fault::Rpc(_) | Fault::SessionLost) => return,
                 Err(_) => {}
             }
@@ -307,7 +355,7 @@ impl HttpLink {
                 headers.push((name, value.clone()));
             }
         }
-        let mut url = url.clone();
+        let (mut url, attachments) = (url.clone(), self.carried());
         for _ in 0..=REDIRECTS_MAX {
             let mut outgoing = Outgoing {
                 method: method.to_owned(),
@@ -315,9 +363,7 @@ impl HttpLink {
                 headers: headers.clone(),
                 body: body.clone(),
             };
-            self.attachments
-                .iter()
-                .for_each(|a| attach(a, &mut outgoing));
+            attachments.iter().for_each(|a| attach(a, &mut outgoing));
             let arriving = self.egress.send(outgoing, &self.reach, deadline).await?;
             // The two that keep the method; frameworks use them to add a slash.
             let kept = matches!(arriving.status(), 307 | 308);

@@ -47,9 +47,23 @@ pub struct McpListing {
     pub(super) base_url: String,
     pub(super) tools: Vec<Value>,
     pub(super) warnings: Vec<String>,
+    pub(super) ttl_ms: Option<u64>,
+    pub(super) for_all: bool,
 }
 
 impl McpListing {
+    /// For how long it holds, in milliseconds, where the server says.
+    #[must_use]
+    pub fn ttl_ms(&self) -> Option<u64> {
+        self.ttl_ms
+    }
+
+    /// Whether it holds for everybody, as the server says: else it is one of what was asked with.
+    #[must_use]
+    pub fn is_for_all(&self) -> bool {
+        self.for_all
+    }
+
     /// The name that the server gives itself; may be empty.
     #[must_use]
     pub fn title(&self) -> &str {

@@ -3,10 +3,11 @@
 
 use super::events::Events;
 use super::fault::Fault;
+use super::hearing::Patience;
 use super::http::{HttpLink, next_events};
 use super::limits::{HANDSHAKE, LISTEN, MESSAGE_BYTES_MAX};
 use super::mux::Mux;
-use super::peer::Peer;
+use super::peer::{Peer, Reply};
 use super::wire::Outbound;
 use crate::egress::{self, Arriving};
 use serde_json::Value;
@@ -21,7 +22,7 @@ const LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// The stream, and where messages go.
 pub(super) struct EventLink {
-    http: Arc<HttpLink>,
+    pub(super) http: Arc<HttpLink>,
     messages: Url,
     mux: Arc<Mux>,
     reader: AbortHandle,
@@ -80,16 +81,20 @@ impl EventLink {
         })
     }
 
-    pub(super) async fn exchange(&self, out: &Outbound, deadline: Instant) -> Result<Value, Fault> {
+    pub(super) async fn exchange(
+        &self,
+        out: &Outbound,
+        patience: &Patience,
+    ) -> Result<Value, Fault> {
         let begun = Instant::now();
         let answer = self.mux.wait(out.id)?;
         let sent = self.http.tell_at(&self.messages, out.text.clone()).await;
         let outcome = match sent {
             Err(fault) => Err(fault),
-            Ok(()) => match tokio::time::timeout_at(deadline, answer).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) => Err(Fault::Ended("its stream ended".to_owned())),
-                Err(_) => Err(Fault::late(begun, deadline)),
+            Ok(()) => match patience.wait(answer).await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(_)) => Err(Fault::Ended("its stream ended".to_owned())),
+                None => Err(Fault::late(begun, patience.until())),
             },
         };
         self.mux.forget(out.id);
@@ -129,7 +134,17 @@ impl Reading {
 
     async fn take(&self, data: String, mux: &Mux) {
         for reply in mux.take(data.as_bytes(), &self.peer).unwrap_or_default() {
-            drop(self.http.tell_at(&self.messages, reply).await);
+            match reply {
+                Reply::Now(text) => drop(self.http.tell_at(&self.messages, text).await),
+                Reply::Later(later) => {
+                    let (http, messages) = (Arc::clone(&self.http), self.messages.clone());
+                    tokio::spawn(async move {
+                        if let Some(text) = later.await {
+                            drop(http.tell_at(&messages, text).await);
+                        }
+                    });
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Answers to the requests that wait for them, where one stream carries all: by id, each once.
 
 use super::fault::Fault;
-use super::peer::Peer;
+use super::peer::{Peer, Reply};
 use super::wire::{self, Incoming, RpcError};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -41,13 +41,15 @@ impl Mux {
     }
 
     /// Takes a text from the stream apart; gives the replies that it wants.
-    pub(super) fn take(&self, text: &[u8], peer: &Peer) -> Result<Vec<String>, String> {
+    pub(super) fn take(&self, text: &[u8], peer: &Peer) -> Result<Vec<Reply>, String> {
         let mut replies = Vec::new();
         for message in wire::read(text)? {
             match message {
                 Incoming::Answer(id, outcome) => self.answered(id, outcome),
-                Incoming::Asked(id, method) => replies.push(peer.asked(&id, &method)),
-                Incoming::Told(method) => peer.told(&method),
+                Incoming::Asked(id, method, params) => {
+                    replies.push(peer.asked(None, &id, &method, &params));
+                }
+                Incoming::Told(method, params) => peer.told(&method, &params),
             }
         }
         Ok(replies)

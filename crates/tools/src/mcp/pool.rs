@@ -5,6 +5,7 @@
 //! one that does not know a session any more gets a new one, once. Nothing here outlives the
 //! process: a call after a restart begins a new session.
 
+use super::carried::Carried;
 use super::configured::McpWay;
 use super::fault::{Fault, McpError};
 use super::import::McpListing;
@@ -14,7 +15,7 @@ use super::limits::{
 };
 use super::listing;
 use super::peer::{OnChange, Peer};
-use super::session::{Session, ToolCall};
+use super::session::{Called, Going, Session, ToolCall};
 use crate::egress::Egress;
 use crate::invoke::Attachment;
 use domain::access::Scope;
@@ -23,7 +24,6 @@ use domain::credential::Secret;
 use domain::source::Source;
 use domain::{AccountId, SourceId};
 use futures_util::future::{BoxFuture, join_all};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -37,10 +37,6 @@ pub struct McpPerson<'a> {
     pub scope: &'a Scope,
     /// The person.
     pub account: &'a AccountId,
-    /// What opens the server to them.
-    pub attachments: &'a [Attachment],
-    /// What belongs to that without being sent: masked as well.
-    pub hidden: &'a [Secret],
 }
 
 /// A server said that its tools have changed.
@@ -125,16 +121,18 @@ impl McpServers {
                 let deadline = Instant::now() + HANDSHAKE;
                 let peer = Peer::new(name.clone(), None);
                 let session =
-                    Session::open(way, attachments, &self.0.egress, peer, deadline).await?;
+                    Session::open(way, copied(attachments), &self.0.egress, peer, deadline).await?;
                 let listed = listing::tools(&session, Instant::now() + LISTING).await;
                 session.end().await;
-                let (tools, warnings) = listed?;
+                let listed = listed?;
                 Ok(McpListing {
                     version: session.version.clone(),
                     identity: session.identity.clone(),
                     base_url: name.clone(),
-                    tools,
-                    warnings,
+                    tools: listed.tools,
+                    warnings: listed.warnings,
+                    ttl_ms: listed.ttl_ms,
+                    for_all: listed.for_all,
                 })
             };
             let limit = HANDSHAKE + LISTING;
@@ -154,19 +152,19 @@ impl McpServers {
         source: &Source,
         person: &McpPerson<'_>,
         call: &ToolCall<'_>,
-        bytes_max: u64,
-    ) -> Result<Value, Fault> {
-        let deadline = self.0.egress.deadline();
-        let slot = self.slot(source, person)?;
-        let mut outcome = self
-            .attempt(source, person, &slot, call, deadline, bytes_max)
-            .await;
+        going: &Going<'_, '_>,
+    ) -> Result<Called, Fault> {
+        let slot = self.slot(source, person, going.carried)?;
+        let mut outcome = self.attempt(source, person, &slot, call, going).await;
         if matches!(outcome, Err(Fault::SessionLost)) {
-            outcome = self
-                .attempt(source, person, &slot, call, deadline, bytes_max)
-                .await;
+            outcome = self.attempt(source, person, &slot, call, going).await;
         }
         outcome
+    }
+
+    /// How long a call may take that begins now.
+    pub(super) fn deadline(&self) -> Instant {
+        self.0.egress.deadline()
     }
 
     async fn attempt(
@@ -175,15 +173,14 @@ impl McpServers {
         person: &McpPerson<'_>,
         slot: &Slot,
         call: &ToolCall<'_>,
-        deadline: Instant,
-        bytes_max: u64,
-    ) -> Result<Value, Fault> {
-        let opening = self.session(source, person, slot, deadline);
-        let session = match tokio::time::timeout_at(deadline, opening).await {
+        going: &Going<'_, '_>,
+    ) -> Result<Called, Fault> {
+        let opening = self.session(source, person, slot, going);
+        let session = match tokio::time::timeout_at(going.patience.until(), opening).await {
             Ok(session) => session?,
             Err(_) => return Err(Fault::Late { limit_ms: 0 }),
         };
-        let outcome = session.call(call, deadline, bytes_max).await;
+        let outcome = session.call(call, going).await;
         match &outcome {
             Err(Fault::SessionLost) => slot.let_go(&session).await,
             Err(fault) if fault.is_fatal() => slot.failed(fault),
@@ -198,19 +195,22 @@ impl McpServers {
         source: &Source,
         person: &McpPerson<'_>,
         slot: &Slot,
-        deadline: Instant,
+        going: &Going<'_, '_>,
     ) -> Result<Arc<Session>, Fault> {
         let mut held = slot.session.lock().await;
         if let Some(session) = held.as_ref().filter(|s| s.is_alive()) {
+            // What it was begun with may have been renewed since.
+            session.carry(&going.carried.now());
             return Ok(Arc::clone(session));
         }
         *held = None;
         slot.rested().await?;
-        let peer = Peer::new(source.name.clone(), Some(self.on_change(source, person)));
-        let way = McpWay::of(source);
-        let within = deadline.min(Instant::now() + HANDSHAKE);
-        let opening = Session::open(&way, person.attachments, &self.0.egress, peer, within);
-        match Box::pin(opening).await {
+        let mut opened = Box::pin(self.open(source, person, going)).await;
+        if matches!(&opened, Err(fault) if fault.wants_credential()) && going.carried.renew().await
+        {
+            opened = Box::pin(self.open(source, person, going)).await;
+        }
+        match opened {
             Ok(session) => Ok(Arc::clone(held.insert(Arc::new(session)))),
             Err(fault) => {
                 // A missing credential is no failure of the server's.
@@ -220,6 +220,19 @@ impl McpServers {
                 Err(fault)
             }
         }
+    }
+
+    async fn open(
+        &self,
+        source: &Source,
+        person: &McpPerson<'_>,
+        going: &Going<'_, '_>,
+    ) -> Result<Session, Fault> {
+        let mut peer = Peer::new(source.name.clone(), Some(self.on_change(source, person)));
+        peer.may_ask = going.hearing.is_some_and(|hearing| hearing.ask.is_some());
+        let way = McpWay::of(source);
+        let within = going.patience.until().min(Instant::now() + HANDSHAKE);
+        Session::open(&way, going.carried.now(), &self.0.egress, peer, within).await
     }
 
     fn on_change(&self, source: &Source, person: &McpPerson<'_>) -> OnChange {
@@ -267,8 +280,13 @@ impl McpServers {
         }
     }
 
-    fn slot(&self, source: &Source, person: &McpPerson<'_>) -> Result<Arc<Slot>, Fault> {
-        let key = Key::of(source, person);
+    fn slot(
+        &self,
+        source: &Source,
+        person: &McpPerson<'_>,
+        carried: &Carried<'_>,
+    ) -> Result<Arc<Slot>, Fault> {
+        let key = Key::of(source, person, carried);
         let is_process = matches!(McpWay::of(source), McpWay::Command { .. });
         let mut slots = self.slots();
         if slots.is_closed {
@@ -437,7 +455,7 @@ impl Slot {
 }
 
 impl Key {
-    fn of(source: &Source, person: &McpPerson<'_>) -> Self {
+    fn of(source: &Source, person: &McpPerson<'_>, carried: &Carried<'_>) -> Self {
         let base_url = McpWay::of(source).base_url();
         let private = if source.allow_private {
             "private"
@@ -448,13 +466,20 @@ impl Key {
         for (name, value) in &source.headers {
             parts.extend([name.as_bytes(), value.as_bytes()]);
         }
-        let schemes: Vec<String> = person
-            .attachments
+        let attachments = carried.now();
+        let schemes: Vec<String> = attachments
             .iter()
             .map(|a| format!("{:?}", a.scheme))
             .collect();
-        for (attachment, scheme) in person.attachments.iter().zip(&schemes) {
-            parts.extend([scheme.as_bytes(), attachment.secret.expose().as_bytes()]);
+        // What was granted stays the same while its tokens are renewed; of what a person entered the
+        // value is all that tells one from another.
+        match &carried.grant {
+            Some(grant) => parts.extend([b"granted".as_slice(), grant.as_bytes()]),
+            None => {
+                for (attachment, scheme) in attachments.iter().zip(&schemes) {
+                    parts.extend([scheme.as_bytes(), attachment.secret.expose().as_bytes()]);
+                }
+            }
         }
         Self {
             source: source.id.clone(),
@@ -462,4 +487,12 @@ impl Key {
             digest: sha256_parts(&parts),
         }
     }
+}
+
+fn copied(attachments: &[Attachment]) -> Arc<Vec<Attachment>> {
+    let copied = |attachment: &Attachment| Attachment {
+        scheme: attachment.scheme.clone(),
+        secret: Secret::new(attachment.secret.expose().to_owned()),
+    };
+    Arc::new(attachments.iter().map(copied).collect())
 }

@@ -4,8 +4,11 @@
 //! and is greeted with a handshake, and one that does not take that either is old and speaks by
 //! events. A command is greeted with a handshake first, because some end at anything else.
 
+use super::carried::Carried;
 use super::configured::McpWay;
+use super::elicit;
 use super::fault::Fault;
+use super::hearing::{McpHearing, McpNews, Patience};
 use super::http::HttpLink;
 use super::legacy::EventLink;
 use super::limits::{MESSAGE_BYTES_MAX, POLL_MAX, POLL_MIN, ROUNDS_MAX};
@@ -14,7 +17,7 @@ use super::stdio::Process;
 use super::wire::{self, HANDSHAKES, Outbound, STATELESS};
 use crate::egress::{self, Egress, Reach};
 use crate::invoke::Attachment;
-use domain::credential::Secret;
+use domain::elicitation::{Elicitation, Way};
 use domain::source::AuthScheme;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -68,13 +71,34 @@ pub(super) struct ToolCall<'a> {
     /// The members of `params` with the braces that close the message.
     pub(super) params: &'a str,
     pub(super) headers: Vec<(String, String)>,
+    /// What goes along because the server asked before: its own names, and its own state.
+    pub(super) also: Map<String, Value>,
 }
+
+/// How a call goes.
+pub(super) struct Going<'a, 'c> {
+    pub(super) patience: Arc<Patience>,
+    pub(super) bytes_max: u64,
+    pub(super) hearing: Option<&'a McpHearing>,
+    pub(super) carried: &'a Carried<'c>,
+}
+
+/// What a call came to.
+pub(super) enum Called {
+    /// Its result.
+    Result(Value),
+    /// Nothing yet: the server asks something first, and keeps nothing while it is not answered.
+    Asks(Box<Elicitation>),
+}
+
+/// The error by which a server wants a person to visit a page before it takes a call.
+const PAGE_FIRST: i64 = -32042;
 
 impl Session {
     /// Connects and greets.
     pub(super) async fn open(
         way: &McpWay,
-        attachments: &[Attachment],
+        attachments: Arc<Vec<Attachment>>,
         egress: &Egress,
         peer: Peer,
         deadline: Instant,
@@ -83,7 +107,7 @@ impl Session {
         let mut session = match way {
             McpWay::Command { words, variables } => {
                 let mut variables = variables.clone();
-                for attachment in attachments {
+                for attachment in attachments.iter() {
                     for (scheme, value) in attachment.scheme.parts(attachment.secret.expose()) {
                         if let AuthScheme::Env { name } = scheme {
                             variables.push((name.clone(), value.to_owned()));
@@ -104,7 +128,6 @@ impl Session {
                 } else {
                     Reach::public()
                 };
-                let attachments = attachments.iter().map(copied).collect();
                 let http = HttpLink::new(egress.clone(), url, reach, headers.clone(), attachments);
                 Self::greet_http(Arc::new(http), peer, deadline).await?
             }
@@ -198,7 +221,8 @@ impl Session {
         self.version.clear();
         let mut params = Map::new();
         params.insert("protocolVersion".to_owned(), HANDSHAKES[0].into());
-        params.insert("capabilities".to_owned(), json!({}));
+        let can = wire::capabilities(self.peer.may_ask);
+        params.insert("capabilities".to_owned(), can);
         params.insert("clientInfo".to_owned(), wire::client_info());
         let greeted = self.ask("initialize", params, None, deadline).await?;
         let version = greeted
@@ -226,7 +250,9 @@ impl Session {
         let Link::Http(http) = &self.link else {
             return;
         };
-        if !self.identity.tells_changes {
+        // Some servers ask on this stream what belongs to a call.
+        let may_be_asked = self.peer.may_ask && !self.is_stateless();
+        if !self.identity.tells_changes && !may_be_asked {
             return;
         }
         let (http, peer) = (Arc::clone(http), Arc::clone(&self.peer));
@@ -263,7 +289,10 @@ impl Session {
     ) -> Outbound {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         if self.is_stateless() {
-            params.insert("_meta".to_owned(), Value::Object(wire::stateless_meta()));
+            params.insert(
+                "_meta".to_owned(),
+                Value::Object(wire::stateless_meta(self.peer.may_ask)),
+            );
         }
         let text = wire::request(id, method, &params);
         Outbound {
@@ -284,21 +313,45 @@ impl Session {
         deadline: Instant,
     ) -> Result<Value, Fault> {
         let out = self.outbound(method, params, name);
-        self.exchange(&out, deadline, MESSAGE_BYTES_MAX as u64)
+        let patience = Patience::until_deadline(deadline);
+        self.exchange(&out, &patience, MESSAGE_BYTES_MAX as u64)
             .await
+    }
+
+    /// From here on this opens the server.
+    pub(super) fn carry(&self, attachments: &Arc<Vec<Attachment>>) {
+        match &self.link {
+            Link::Http(http) => http.carry(Arc::clone(attachments)),
+            Link::Events(events) => events.http.carry(Arc::clone(attachments)),
+            // A process got what it got when it was started.
+            Link::Process(_) => {}
+        }
+    }
+
+    /// Sends a request of a call's. A server that refuses the credential (401) has not looked at the
+    /// request, so it is sent once more with a newer one, in the same session.
+    async fn exchange_for(&self, out: &Outbound, going: &Going<'_, '_>) -> Result<Value, Fault> {
+        let outcome = self.exchange(out, &going.patience, going.bytes_max).await;
+        match outcome {
+            Err(fault) if fault.wants_credential() && going.carried.renew().await => {
+                self.carry(&going.carried.now());
+                self.exchange(out, &going.patience, going.bytes_max).await
+            }
+            outcome => outcome,
+        }
     }
 
     async fn exchange(
         &self,
         out: &Outbound,
-        deadline: Instant,
+        patience: &Patience,
         bytes_max: u64,
     ) -> Result<Value, Fault> {
         let mut underway = Underway::of(self, out);
         let outcome = match &self.link {
-            Link::Http(http) => http.exchange(out, &self.peer, deadline, bytes_max).await,
-            Link::Events(events) => events.exchange(out, deadline).await,
-            Link::Process(process) => process.exchange(out, deadline).await,
+            Link::Http(http) => http.exchange(out, &self.peer, patience, bytes_max).await,
+            Link::Events(events) => events.exchange(out, patience).await,
+            Link::Process(process) => process.exchange(out, patience).await,
         };
         // Nobody else is told to stop: they have answered, or are gone.
         if !matches!(
@@ -314,23 +367,39 @@ impl Session {
         self.link.tell(text).await
     }
 
-    /// Calls a tool, once. What the server asks on the way is refused; a task is followed to its
-    /// end.
+    /// Calls a tool, once. What the server asks in the middle of it is put to whoever runs the task;
+    /// what it asks instead of an answer is given back. A task is followed to its end.
     pub(super) async fn call(
         &self,
         call: &ToolCall<'_>,
-        deadline: Instant,
-        bytes_max: u64,
-    ) -> Result<Value, Fault> {
-        let mut also = Map::new();
+        going: &Going<'_, '_>,
+    ) -> Result<Called, Fault> {
+        let mut also = match self.is_stateless() {
+            true => call.also.clone(),
+            false => Map::new(),
+        };
         for _ in 0..=ROUNDS_MAX {
-            let result = self.call_once(call, &also, deadline, bytes_max).await?;
+            let result = match self.call_once(call, &also, going).await {
+                Ok(result) => result,
+                Err(Fault::Rpc(error)) if error.code == PAGE_FIRST && going.can_ask(&self.peer) => {
+                    let data = error.data.as_ref().unwrap_or(&Value::Null);
+                    let asked = elicit::pages(&self.peer.name, data).map_err(Fault::Broken)?;
+                    return Ok(Called::Asks(Box::new(asked)));
+                }
+                Err(fault) => return Err(fault),
+            };
             match result.get("resultType").and_then(Value::as_str) {
                 Some("input_required") if self.is_stateless() => {
-                    also = self.answered(&result)?;
+                    let asked = self.asked(&result, going)?;
+                    if !asked.parts.is_empty() {
+                        return Ok(Called::Asks(Box::new(asked)));
+                    }
+                    also = brought_back(asked.given, asked.state);
                 }
-                Some("task") if self.is_stateless() => return self.task(&result, deadline).await,
-                Some(_) | None => return Ok(result),
+                Some("task") if self.is_stateless() => {
+                    return self.task(&result, going).await.map(Called::Result);
+                }
+                Some(_) | None => return Ok(Called::Result(result)),
             }
         }
         Err(Fault::Broken(format!(
@@ -342,12 +411,12 @@ impl Session {
         &self,
         call: &ToolCall<'_>,
         also: &Map<String, Value>,
-        deadline: Instant,
-        bytes_max: u64,
+        going: &Going<'_, '_>,
     ) -> Result<Value, Fault> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let _heard = self.peer.hears(id, going.hearing, &going.patience);
         let mut meta = if self.is_stateless() {
-            wire::stateless_meta()
+            wire::stateless_meta(going.can_ask(&self.peer))
         } else {
             Map::new()
         };
@@ -372,26 +441,28 @@ impl Session {
             },
             text,
         };
-        self.exchange(&out, deadline, bytes_max).await
+        self.exchange_for(&out, going).await
     }
 
-    /// What goes with a request that is sent again after the server asked: a no to each question.
-    fn answered(&self, result: &Value) -> Result<Map<String, Value>, Fault> {
-        let mut also = Map::new();
-        if let Some(questions) = result.get("inputRequests").filter(|q| !q.is_null()) {
-            let answers = self.peer.answers(questions).ok_or_else(|| {
-                Fault::Broken("it asks for a model, which no server is given".to_owned())
-            })?;
-            also.insert("inputResponses".to_owned(), answers);
-        }
-        if let Some(state) = result.get("requestState").filter(|s| !s.is_null()) {
-            also.insert("requestState".to_owned(), state.clone());
-        }
-        Ok(also)
+    /// What the server asks instead of an answer.
+    fn asked(&self, result: &Value, going: &Going<'_, '_>) -> Result<Elicitation, Fault> {
+        let mut refused = |why: String| match going.hearing {
+            Some(hearing) => (hearing.told)(McpNews::Refused(why)),
+            None => {
+                tracing::warn!(source.name = %self.peer.name, "an MCP server asked for a person")
+            }
+        };
+        elicit::sorted(
+            &self.peer.name,
+            result,
+            going.can_ask(&self.peer),
+            &mut refused,
+        )
+        .ok_or_else(|| Fault::Broken("it asks for a model, which no server is given".to_owned()))
     }
 
     /// Looks at a task of the server until it has ended.
-    async fn task(&self, begun: &Value, deadline: Instant) -> Result<Value, Fault> {
+    async fn task(&self, begun: &Value, going: &Going<'_, '_>) -> Result<Value, Fault> {
         let id = begun
             .get("taskId")
             .and_then(Value::as_str)
@@ -426,10 +497,10 @@ impl Session {
                 }
                 Some("input_required") if refusals < ROUNDS_MAX => {
                     refusals += 1;
-                    let mut answer = self.answered(&at)?;
+                    let mut answer = self.answered_live(&at, going).await?;
                     answer.insert("taskId".to_owned(), id.clone().into());
-                    self.ask("tasks/update", answer, Some(id.clone()), deadline)
-                        .await?;
+                    let update = self.outbound("tasks/update", answer, Some(id.clone()));
+                    self.exchange_for(&update, going).await?;
                 }
                 Some("working") => {}
                 Some(_) | None => {
@@ -443,14 +514,34 @@ impl Session {
                 .and_then(Value::as_u64)
                 .unwrap_or(500);
             let pause = Duration::from_millis(pause).clamp(POLL_MIN, POLL_MAX);
-            if Instant::now() + pause >= deadline {
-                return Err(Fault::late(begun, deadline));
+            let until = going.patience.until();
+            if Instant::now() + pause >= until {
+                return Err(Fault::late(begun, until));
             }
             tokio::time::sleep(pause).await;
-            at = self
-                .ask("tasks/get", params.clone(), Some(id.clone()), deadline)
-                .await?;
+            let look = self.outbound("tasks/get", params.clone(), Some(id.clone()));
+            at = self.exchange_for(&look, going).await?;
         }
+    }
+
+    /// The answers that a task of the server waits for.
+    async fn answered_live(
+        &self,
+        at: &Value,
+        going: &Going<'_, '_>,
+    ) -> Result<Map<String, Value>, Fault> {
+        let asked = self.asked(at, going)?;
+        let state = asked.state.clone();
+        let ask = going.hearing.and_then(|hearing| hearing.ask.as_ref());
+        let responses = match ask {
+            Some(ask) if !asked.parts.is_empty() => {
+                let _standing = going.patience.stand();
+                let way = Way::Live;
+                ask(Elicitation { way, ..asked }).await
+            }
+            Some(_) | None => asked.given,
+        };
+        Ok(brought_back(responses, state))
     }
 
     /// Says goodbye: the session is ended at the server, the process is ended and waited for.
@@ -543,9 +634,21 @@ impl Identity {
     }
 }
 
-fn copied(attachment: &Attachment) -> Attachment {
-    Attachment {
-        scheme: attachment.scheme.clone(),
-        secret: Secret::new(attachment.secret.expose().to_owned()),
+impl Going<'_, '_> {
+    fn can_ask(&self, peer: &Peer) -> bool {
+        peer.may_ask && self.hearing.is_some_and(|hearing| hearing.ask.is_some())
     }
+}
+
+/// What goes with a request that is sent again after the server asked.
+pub(super) fn brought_back(
+    responses: Map<String, Value>,
+    state: Option<Value>,
+) -> Map<String, Value> {
+    let mut also = Map::new();
+    if !responses.is_empty() {
+        also.insert("inputResponses".to_owned(), Value::Object(responses));
+    }
+    also.extend(state.map(|state| ("requestState".to_owned(), state)));
+    also
 }

@@ -6,9 +6,10 @@
 //! [`Process`] ends it.
 
 use super::fault::{Fault, shortened};
+use super::hearing::Patience;
 use super::limits::{GRACE, MESSAGE_BYTES_MAX, OUTGOING_MAX, STDERR_BYTES_KEPT};
 use super::mux::Mux;
-use super::peer::Peer;
+use super::peer::{Peer, Reply};
 use super::wire::Outbound;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -130,7 +131,11 @@ impl Process {
         })
     }
 
-    pub(super) async fn exchange(&self, out: &Outbound, deadline: Instant) -> Result<Value, Fault> {
+    pub(super) async fn exchange(
+        &self,
+        out: &Outbound,
+        patience: &Patience,
+    ) -> Result<Value, Fault> {
         let begun = Instant::now();
         let answer = self.mux.wait(out.id)?;
         let gone = || Fault::Ended("the command has ended".to_owned());
@@ -140,9 +145,9 @@ impl Process {
             drop(self.outgoing.send(out.text.clone()).await);
             answer.await.unwrap_or_else(|_| Err(gone()))
         };
-        let outcome = tokio::time::timeout_at(deadline, exchanged).await;
+        let outcome = patience.wait(exchanged).await;
         self.mux.forget(out.id);
-        outcome.unwrap_or_else(|_| Err(Fault::late(begun, deadline)))
+        outcome.unwrap_or_else(|| Err(Fault::late(begun, patience.until())))
     }
 
     /// Sends a message that has no answer, unless the process does not read.
@@ -237,9 +242,7 @@ impl Reader {
             match self.mux.take(text, &self.peer) {
                 Ok(replies) => {
                     for reply in replies {
-                        if self.replies.try_send(reply).is_err() {
-                            tracing::debug!("an MCP command does not read its input");
-                        }
+                        self.reply(reply);
                     }
                 }
                 // Commands that print something else among their messages are common.
@@ -247,6 +250,25 @@ impl Reader {
             }
         }
         stop.send_replace(true);
+    }
+
+    fn reply(&self, reply: Reply) {
+        match reply {
+            Reply::Now(text) => {
+                if self.replies.try_send(text).is_err() {
+                    tracing::debug!("an MCP command does not read its input");
+                }
+            }
+            Reply::Later(later) => {
+                let replies = self.replies.clone();
+                tokio::spawn(async move {
+                    if let Some(text) = later.await {
+                        // An error says that the process has ended.
+                        drop(replies.send(text).await);
+                    }
+                });
+            }
+        }
     }
 }
 

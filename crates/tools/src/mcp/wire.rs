@@ -27,10 +27,10 @@ pub(crate) struct RpcError {
 pub(super) enum Incoming {
     /// The answer to a request of ours.
     Answer(u64, Result<Value, RpcError>),
-    /// A request of its own, with its id.
-    Asked(Value, String),
-    /// A notification.
-    Told(String),
+    /// A request of its own, with its id and parameters.
+    Asked(Value, String, Value),
+    /// A notification, with its parameters.
+    Told(String, Value),
 }
 
 /// A request on its way out.
@@ -69,9 +69,10 @@ fn one(value: Value) -> Option<Incoming> {
     };
     let id = map.remove("id").filter(|id| !id.is_null());
     if let Some(Value::String(method)) = map.remove("method") {
+        let params = map.remove("params").unwrap_or_default();
         return Some(match id {
-            Some(id) => Incoming::Asked(id, method),
-            None => Incoming::Told(method),
+            Some(id) => Incoming::Asked(id, method, params),
+            None => Incoming::Told(method, params),
         });
     }
     let id = id?.as_u64()?;
@@ -127,17 +128,27 @@ pub(super) fn client_info() -> Value {
     json!({ "name": "executor", "title": "Executor", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// What we can, in the revision without sessions: tasks, and nothing that a server could ask for.
-pub(super) fn stateless_capabilities() -> Value {
-    json!({ "extensions": { TASKS: {} } })
+/// What a server may ask of us: questions to a person where it may ask any, and nothing else.
+pub(super) fn capabilities(may_ask: bool) -> Value {
+    match may_ask {
+        true => json!({ "elicitation": { "form": {}, "url": {} } }),
+        false => json!({}),
+    }
+}
+
+/// The same in the revision without sessions, where tasks are another thing that we can.
+fn stateless_capabilities(may_ask: bool) -> Value {
+    let mut can = capabilities(may_ask);
+    can["extensions"] = json!({ TASKS: {} });
+    can
 }
 
 /// What every request of the revision without sessions says of its sender.
-pub(super) fn stateless_meta() -> Map<String, Value> {
+pub(super) fn stateless_meta(may_ask: bool) -> Map<String, Value> {
     let fields = [
         ("protocolVersion", STATELESS.into()),
         ("clientInfo", client_info()),
-        ("clientCapabilities", stateless_capabilities()),
+        ("clientCapabilities", stateless_capabilities(may_ask)),
     ];
     let named = |(name, value): (&str, Value)| (format!("io.modelcontextprotocol/{name}"), value);
     fields.into_iter().map(named).collect()
@@ -166,8 +177,8 @@ mod tests {
         assert_eq!(
             read(r#"[{"id":"x","method":"ping"},{"method":"notifications/x","params":{"b":2}}]"#),
             [
-                Incoming::Asked(json!("x"), "ping".into()),
-                Incoming::Told("notifications/x".into()),
+                Incoming::Asked(json!("x"), "ping".into(), Value::Null),
+                Incoming::Told("notifications/x".into(), json!({ "b": 2 })),
             ]
         );
         for nothing in [

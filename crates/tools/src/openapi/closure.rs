@@ -4,6 +4,7 @@
 //! Definitions that reach each other share one digest, over all of them and over the digests of
 //! what else they reach. So each definition is looked at once, however many tools refer to it.
 
+use super::halves;
 use crate::typings::references;
 use domain::canonical::{canonical, sha256_hex, sha256_parts};
 use serde_json::{Map, Value};
@@ -29,20 +30,13 @@ impl Closure {
             .enumerate()
             .map(|(i, name)| (name.as_str(), i))
             .collect();
-        let direct: Vec<Vec<usize>> = definitions
-            .values()
-            .map(|schema| {
-                let found = references(schema);
-                found
-                    .iter()
-                    .filter_map(|r| place.get(r.as_str()).copied())
-                    .collect()
-            })
-            .collect();
-        let own: Vec<String> = definitions
-            .values()
-            .map(|schema| sha256_hex(canonical(schema).as_bytes()))
-            .collect();
+        let looked = halves::each(definitions.values().collect(), |schema| {
+            let found = references(schema);
+            let direct = found.iter().filter_map(|r| place.get(r.as_str()).copied());
+            let own = sha256_hex(canonical(schema).as_bytes());
+            (direct.collect::<Vec<usize>>(), own)
+        });
+        let (direct, own): (Vec<Vec<usize>>, Vec<String>) = looked.into_iter().unzip();
         let mut digests: Vec<Option<String>> = vec![None; names.len()];
         for group in groups(&direct) {
             let outside: BTreeSet<&str> = group

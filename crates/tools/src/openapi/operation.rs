@@ -7,6 +7,7 @@ use super::binding::{Location, Operation};
 use super::closure::Closure;
 use super::direction::Direction;
 use super::document::Document;
+use super::halves;
 use super::keywords;
 use super::names;
 use super::schema::Schemas;
@@ -77,11 +78,39 @@ pub(crate) fn collect<'d>(
     schemas: &mut Schemas<'d>,
     warnings: &mut Warnings,
 ) -> Vec<Draft> {
-    let mut drafts = Vec::new();
     let Some(paths) = document.root.get("paths").and_then(Value::as_object) else {
-        return drafts;
+        return Vec::new();
     };
-    for (template, item) in paths.iter().filter(|(t, _)| !t.starts_with("x-")) {
+    let paths = paths.iter().filter(|(t, _)| !t.starts_with("x-"));
+    let mut first: Vec<(&String, &Value)> = paths.collect();
+    if !halves::worth(first.len()) {
+        return of_paths(&first, options, base_url, schemas, warnings);
+    }
+    let second = first.split_off(first.len() / 2);
+    let mut beside = schemas.beside();
+    let (mut drafts, (more, beside, also)) = halves::both(
+        || of_paths(&first, options, base_url, schemas, warnings),
+        || {
+            let mut also = Warnings::default();
+            let more = of_paths(&second, options, base_url, &mut beside, &mut also);
+            (more, beside, also)
+        },
+    );
+    drafts.extend(more);
+    schemas.take(beside);
+    warnings.take(also);
+    drafts
+}
+
+fn of_paths<'d>(
+    paths: &[(&'d String, &'d Value)],
+    options: &ImportOptions<'_>,
+    base_url: &str,
+    schemas: &mut Schemas<'d>,
+    warnings: &mut Warnings,
+) -> Vec<Draft> {
+    let (document, mut drafts) = (schemas.document(), Vec::new());
+    for (template, item) in paths.iter().copied() {
         let item = match document.resolve(item) {
             Ok(Value::Object(item)) => item,
             Ok(_) => {

@@ -9,11 +9,13 @@ use super::Warnings;
 use super::cycles;
 use super::direction::{Direction, Directional};
 use super::document::Document;
+use super::halves;
 use super::keywords::{described, file_schema, nullable, numbers, types};
 use super::shared::{AS_ANY, AS_INPUT, FILE, REF_PREFIX, TypeNames};
 use super::subtypes::Subtypes;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Longest description kept on a schema, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 300;
@@ -34,9 +36,9 @@ pub(crate) struct Schemas<'d> {
     within: Option<String>,
     /// Where chains of plain references end; none for those that go round in circles.
     ends: HashMap<String, Option<String>>,
-    directional: Directional,
+    directional: Arc<Directional>,
     direction: Direction,
-    subtypes: Subtypes,
+    subtypes: Arc<Subtypes>,
     /// Whether what is converted next is part of an `allOf`, where a base means itself.
     in_all_of: bool,
     /// Properties that the parts of the `allOf` being converted lack in this direction.
@@ -54,14 +56,42 @@ impl<'d> Schemas<'d> {
             queue: Vec::new(),
             within: None,
             ends: HashMap::new(),
-            directional: Directional::of(document, &subtypes),
+            directional: Arc::new(Directional::of(document, &subtypes)),
             direction: Direction::Input,
-            subtypes,
+            subtypes: Arc::new(subtypes),
             in_all_of: false,
             absent: Vec::new(),
             patterns: HashMap::new(),
             notes: Warnings::default(),
         }
+    }
+
+    /// The same with nothing gathered yet, for a part of the work that is done beside the rest.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            document: self.document,
+            wanted: BTreeSet::new(),
+            queue: Vec::new(),
+            within: None,
+            ends: HashMap::new(),
+            directional: Arc::clone(&self.directional),
+            direction: self.direction,
+            subtypes: Arc::clone(&self.subtypes),
+            in_all_of: false,
+            absent: Vec::new(),
+            patterns: HashMap::new(),
+            notes: Warnings::default(),
+        }
+    }
+
+    /// Takes what another has gathered beside.
+    pub(crate) fn take(&mut self, other: Self) {
+        for pointer in other.queue {
+            if self.wanted.insert(pointer.clone()) {
+                self.queue.push(pointer);
+            }
+        }
+        self.notes.take(other.notes);
     }
 
     pub(crate) fn document(&self) -> &'d Document {
@@ -92,24 +122,50 @@ impl<'d> Schemas<'d> {
     /// Converts everything that was referred to and names it.
     pub(crate) fn finish(mut self, warnings: &mut Warnings) -> (Map<String, Value>, TypeNames) {
         let mut found: BTreeMap<String, Value> = BTreeMap::new();
-        while let Some(pointer) = self.queue.pop() {
-            let schema = self.shared(&pointer);
-            found.insert(pointer, schema);
+        while !self.queue.is_empty() {
+            let mut queue = std::mem::take(&mut self.queue);
+            if !halves::worth(queue.len()) {
+                for pointer in queue {
+                    let schema = self.shared(&pointer);
+                    found.insert(pointer, schema);
+                }
+                continue;
+            }
+            queue.sort_unstable();
+            let second = queue.split_off(queue.len() / 2);
+            let mut other = self.beside();
+            let (first, (second, other)) = halves::both(
+                || self.shared_of(queue),
+                || {
+                    let second = other.shared_of(second);
+                    (second, other)
+                },
+            );
+            found.extend(first);
+            found.extend(second);
+            self.take(other);
         }
         cycles::break_senseless(&mut found, warnings);
         for note in self.notes.finish() {
             warnings.add(note);
         }
         let names = TypeNames::of(found.keys());
-        let mut definitions: Vec<(String, Value)> = found
-            .into_iter()
-            .map(|(pointer, mut schema)| {
-                names.apply(&mut schema);
-                (names.name(&pointer), schema)
-            })
-            .collect();
+        let found: Vec<(String, Value)> = found.into_iter().collect();
+        let mut definitions = halves::each(found, |(pointer, mut schema)| {
+            names.apply(&mut schema);
+            (names.name(&pointer), schema)
+        });
         definitions.sort_by(|a, b| a.0.cmp(&b.0));
         (definitions.into_iter().collect(), names)
+    }
+
+    fn shared_of(&mut self, pointers: Vec<String>) -> Vec<(String, Value)> {
+        let mut found = Vec::with_capacity(pointers.len());
+        for pointer in pointers {
+            let schema = self.shared(&pointer);
+            found.push((pointer, schema));
+        }
+        found
     }
 
     /// The schema of what was referred to.

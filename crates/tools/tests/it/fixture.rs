@@ -9,9 +9,29 @@ use domain::{SourceId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tools::{
-    Answer, Attachment, Credentials, Egress, EgressConfig, Import, ImportOptions, Invoker,
-    SourceTools,
+    Answer, Attachment, Credentials, Egress, EgressConfig, FetchError, Import, ImportOptions,
+    Invoker, SourceTools, Validators,
 };
+
+/// What lies at an address, as a description is read.
+pub(crate) async fn fetch(
+    egress: &Egress,
+    url: &str,
+    headers: &[(String, String)],
+    allow_private: bool,
+) -> Result<Vec<u8>, FetchError> {
+    let none = Validators::default();
+    let seen = egress.look(url, headers, allow_private, &none).await?;
+    if seen.is_success() {
+        return Ok(seen.body);
+    }
+    let host = url::Url::parse(&seen.url).ok();
+    let host = host.and_then(|url| url.host_str().map(str::to_owned));
+    Err(FetchError::Status {
+        host: host.unwrap_or_default(),
+        status: seen.status,
+    })
+}
 
 pub(crate) fn options(name: &str) -> ImportOptions<'_> {
     ImportOptions {
@@ -46,6 +66,7 @@ pub(crate) fn source(name: &str, import: Import) -> SourceTools {
         headers: Vec::new(),
         idempotent: Vec::new(),
         trust_hints: false,
+        may_ask: true,
         status: SourceStatus::Ready,
         tool_count: import.tools.len() as u32,
         warnings: import.warnings,

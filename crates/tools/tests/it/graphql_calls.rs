@@ -1,7 +1,7 @@
 //! GraphQL calls against a real server: GraphQL's reference implementation serving a small shop, which
 //! notes what it executed and with which arguments.
 
-use crate::fixture::{bearer, call_with, limits, source};
+use crate::fixture::{bearer, call_with, fetch, limits, source};
 use crate::graphql::{at, node};
 use domain::source::SourceKind;
 use domain::tool::{ToolError, ToolErrorCode};
@@ -69,7 +69,7 @@ impl Shop {
     async fn received(&self) -> Vec<Value> {
         let egress = Egress::new(limits());
         let url = format!("{}/received", self.base);
-        let bytes = egress.fetch_document(&url, &[], true).await.unwrap();
+        let bytes = fetch(&egress, &url, &[], true).await.unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 }

@@ -1,12 +1,14 @@
 //! The client half of MCP against servers that are what a test makes them, over HTTP: eras,
 //! sessions, streams, bounds, and everything a server may do wrong. Commands are in `commands`.
 
+mod asking;
 mod commands;
 mod people;
 
 use crate::fixture::{admission, limits};
 use crate::upstream::{Reply, Seen, Upstream, answer, ok};
 use domain::access::{Caller, Channel, Permission};
+use domain::credential::Secret;
 use domain::source::{Origin, Source, SourceKind, SourceStatus, Upkeep};
 use domain::tenancy::Role;
 use domain::tool::ToolError;
@@ -15,8 +17,8 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tools::{
-    Answer, Attachment, Egress, EgressConfig, HintTrust, ImportOptions, McpError, McpListing,
-    McpPerson, McpServers, McpWay, SourceTools,
+    Answer, Attachment, Credentials, Egress, EgressConfig, HintTrust, ImportOptions, Invoked,
+    McpError, McpInvoked, McpListing, McpPerson, McpSending, McpServers, McpWay, SourceTools,
 };
 
 /// A person who calls.
@@ -78,6 +80,7 @@ async fn connected(
         headers,
         idempotent: Vec::new(),
         trust_hints: false,
+        may_ask: true,
         status: SourceStatus::Ready,
         tool_count: import.tools.len() as u32,
         warnings: import.warnings,
@@ -115,16 +118,39 @@ async fn call(
     assert_eq!(prepared, read);
     let caller = caller(person);
     let scope = caller.scope(Permission::RunTasks).unwrap();
-    let person = McpPerson {
-        scope: &scope,
-        account: &caller.account_id,
-        attachments,
-        hidden: &[],
+    let sending = McpSending {
+        tool,
+        source,
+        prepared: &read,
+        person: McpPerson {
+            scope: &scope,
+            account: &caller.account_id,
+        },
+        credentials: Credentials {
+            attachments: again(attachments),
+            ..Credentials::default()
+        },
+        hearing: None,
+        answers: None,
+        result_bytes_max: 1 << 20,
     };
-    servers
-        .call(admission(tool), tool, source, &read, person, 1 << 20)
-        .await
-        .answer
+    done(servers.call(admission(tool), sending).await).answer
+}
+
+/// The same credentials once more.
+fn again(attachments: &[Attachment]) -> Vec<Attachment> {
+    let one = |a: &Attachment| Attachment {
+        scheme: a.scheme.clone(),
+        secret: Secret::new(a.secret.expose().to_owned()),
+    };
+    attachments.iter().map(one).collect()
+}
+
+fn done(invoked: McpInvoked) -> Invoked {
+    match invoked {
+        McpInvoked::Done(invoked) => invoked,
+        McpInvoked::Asks(asked) => panic!("it asks: {asked:?}"),
+    }
 }
 
 async fn value(servers: &McpServers, source: &SourceTools, path: &str, args: Value) -> Value {
@@ -560,23 +586,24 @@ async fn a_decision_for_another_definition_sends_nothing() {
     let person = McpPerson {
         scope: &scope,
         account: &caller.account_id,
-        attachments: &[],
-        hidden: &[],
     };
     let (a, b) = (&source.tools[0], &source.tools[1]);
     let for_a = tools::prepare(a, &source, &json!({})).unwrap();
     let mut elsewhere = for_a.clone();
     elsewhere.url = "http://127.0.0.1:1/".to_owned();
     for (admitted, tool, prepared) in [(b, a, &for_a), (b, b, &for_a), (a, a, &elsewhere)] {
-        let sent = servers.call(
-            admission(admitted),
+        let sending = McpSending {
             tool,
-            &source,
+            source: &source,
             prepared,
             person,
-            1 << 20,
-        );
-        assert_eq!(sent.await.answer.unwrap_err().code.as_str(), "internal");
+            credentials: Credentials::default(),
+            hearing: None,
+            answers: None,
+            result_bytes_max: 1 << 20,
+        };
+        let sent = servers.call(admission(admitted), sending).await;
+        assert_eq!(done(sent).answer.unwrap_err().code.as_str(), "internal");
     }
     assert!(calls(&upstream, "tools/call").is_empty());
 }

@@ -1,6 +1,8 @@
 //! OpenAPI 3.2, references to other documents, and what goes one way only.
 
-use crate::fixture::{attachment, call, call_with, document, import, limits, options, source};
+use crate::fixture::{
+    attachment, call, call_with, document, fetch, import, limits, options, source,
+};
 use crate::upstream::{Upstream, ok};
 use domain::source::{ApiKeyLocation, AuthScheme};
 use serde_json::json;
@@ -89,7 +91,7 @@ async fn references_are_read_where_the_description_comes_from() {
     let url = format!("{}/api/openapi.json", upstream.url());
     let egress = Egress::new(limits());
     let headers = [("x-team".to_owned(), "blue".to_owned())];
-    let bytes = egress.fetch_document(&url, &headers, true).await.unwrap();
+    let bytes = fetch(&egress, &url, &headers, true).await.unwrap();
     let mut parsed = Parsed::parse(&bytes, Some(&url)).unwrap();
     loop {
         let wanted = parsed.wanted();

@@ -1,7 +1,7 @@
 //! A network of hostile servers: names that change their mind, answers that never end, floods of
 //! headers, bombs. Each case has its control, and every canary counts who came.
 
-use crate::fixture::limits;
+use crate::fixture::{fetch, limits};
 use crate::upstream::{Reply, Seen, Upstream, answer, ok};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +45,7 @@ async fn the_address_that_was_judged_is_the_one_that_is_dialed() {
     let url = format!("http://api.example:{port}/");
     // Allowed, so that both may be dialed: one look-up for each connection, and no second one.
     for expected in ["first", "second", "second"] {
-        let read = egress.fetch_document(&url, &[], true).await.unwrap();
+        let read = fetch(&egress, &url, &[], true).await.unwrap();
         assert_eq!(read, expected.as_bytes());
     }
     assert_eq!(asked.load(Ordering::SeqCst), 3);
@@ -76,24 +76,24 @@ async fn a_name_that_leads_inward_is_refused_whatever_else_it_leads_to() {
         &["240.0.0.1"],
     ] {
         let egress = Egress::with_names(limits(), names(&[answers]).0);
-        let error = egress.fetch_document(&url, &[], false).await.unwrap_err();
+        let error = fetch(&egress, &url, &[], false).await.unwrap_err();
         assert_eq!(error, FetchError::Refused, "{answers:?}");
     }
     // A grant is for private addresses; metadata services stay closed, also beside a good address.
     for answers in [&["169.254.169.254"][..], &["127.0.0.1", "169.254.169.254"]] {
         let egress = Egress::with_names(limits(), names(&[answers]).0);
-        let error = egress.fetch_document(&url, &[], true).await.unwrap_err();
+        let error = fetch(&egress, &url, &[], true).await.unwrap_err();
         assert_eq!(error, FetchError::Refused, "{answers:?}");
     }
     for name in ["metadata.google.internal", "METADATA.google.internal."] {
         let egress = Egress::with_names(limits(), names(&[&["127.0.0.1"]]).0);
         let url = format!("http://{name}:{port}/");
-        let error = egress.fetch_document(&url, &[], true).await.unwrap_err();
+        let error = fetch(&egress, &url, &[], true).await.unwrap_err();
         assert_eq!(error, FetchError::Refused, "{name}");
     }
     assert_eq!(canary.connections(), 0);
     let egress = Egress::with_names(limits(), names(&[&["127.0.0.1"]]).0);
-    let read = egress.fetch_document(&url, &[], true).await.unwrap();
+    let read = fetch(&egress, &url, &[], true).await.unwrap();
     assert_eq!(
         (read.as_slice(), canary.connections()),
         (b"canary".as_slice(), 1)
@@ -108,7 +108,7 @@ async fn a_redirect_to_a_name_that_leads_inward_is_refused() {
     let (names, asked) = names(&[&["127.0.0.1"]]);
     let egress = Egress::with_names(limits(), names);
     let url = format!("http://start.example:{}/", start.address.port());
-    let error = egress.fetch_document(&url, &[], true).await.unwrap_err();
+    let error = fetch(&egress, &url, &[], true).await.unwrap_err();
     assert_eq!(error, FetchError::Refused);
     assert_eq!(asked.load(Ordering::SeqCst), 2, "both names were judged");
     assert_eq!((start.connections(), canary.connections()), (1, 0));
@@ -131,7 +131,7 @@ async fn refused_targets_are_told_apart_by_nothing() {
         "http://10.255.255.1/".to_owned(),
         "http://169.254.169.254/latest/meta-data/".to_owned(),
     ] {
-        let error = egress.fetch_document(&url, &[], false).await.unwrap_err();
+        let error = fetch(&egress, &url, &[], false).await.unwrap_err();
         told.push(error.to_string());
     }
     told.dedup();
@@ -189,11 +189,11 @@ async fn an_answer_is_bounded_in_every_way() {
         ("/no-end", "did not go on with its answer within"),
     ] {
         let url = format!("{}{path}", hostile.url());
-        let error = egress.fetch_document(&url, &[], true).await.unwrap_err();
+        let error = fetch(&egress, &url, &[], true).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{path}: {error}");
     }
     let url = format!("{}/good", hostile.url());
-    let read = egress.fetch_document(&url, &[], true).await.unwrap();
+    let read = fetch(&egress, &url, &[], true).await.unwrap();
     assert_eq!(read, b"good");
     // What it does not decode it does not ask for.
     let asked = hostile.last();
@@ -208,10 +208,7 @@ async fn another_service_that_is_offered_is_not_gone_to() {
     let start = Upstream::start(move |_| answer(200, &[("alt-svc", &offered)], "own")).await;
     let egress = Egress::new(limits());
     for _ in 0..3 {
-        let read = egress
-            .fetch_document(&start.url(), &[], true)
-            .await
-            .unwrap();
+        let read = fetch(&egress, &start.url(), &[], true).await.unwrap();
         assert_eq!(read, b"own");
     }
     assert_eq!(canary.connections(), 0);

@@ -1,6 +1,6 @@
 //! Who may be reached: addresses in every spelling, redirects, grants.
 
-use crate::fixture::{call, document, import, limits, source};
+use crate::fixture::{call, document, fetch, import, limits, source};
 use crate::upstream::{Upstream, answer, ok};
 use serde_json::json;
 use tools::{Egress, FetchError};
@@ -44,15 +44,12 @@ async fn forbidden_addresses_are_refused_in_every_spelling() {
         "192.0.2.1",
     ] {
         let url = format!("http://{host}:{port}/");
-        let error = egress.fetch_document(&url, &[], false).await.unwrap_err();
+        let error = fetch(&egress, &url, &[], false).await.unwrap_err();
         assert_eq!(error, FetchError::Refused, "{url}");
     }
     assert_eq!(canary.connections(), 0);
     // The control: the same server, when its owner allows it.
-    let fetched = egress
-        .fetch_document(&canary.url(), &[], true)
-        .await
-        .unwrap();
+    let fetched = fetch(&egress, &canary.url(), &[], true).await.unwrap();
     assert_eq!(fetched, b"{}");
     // Metadata services and "this host" stay closed even then.
     for host in [
@@ -61,8 +58,7 @@ async fn forbidden_addresses_are_refused_in_every_spelling() {
         "[fd00:ec2::254]",
         "[::ffff:169.254.169.254]",
     ] {
-        let error = egress
-            .fetch_document(&format!("http://{host}:{port}/"), &[], true)
+        let error = fetch(&egress, &format!("http://{host}:{port}/"), &[], true)
             .await
             .unwrap_err();
         assert_eq!(error, FetchError::Refused, "{host}");
@@ -97,16 +93,14 @@ async fn one_parser_judges_and_dials() {
         ),
         ("http://".to_owned(), "not a usable address"),
     ] {
-        let error = egress
-            .fetch_document(&url, &[], false)
+        let error = fetch(&egress, &url, &[], false)
             .await
             .unwrap_err()
             .to_string();
         assert!(error.contains(expected), "{url}: {error}");
     }
     assert_eq!(canary.connections(), 0);
-    let error = egress
-        .fetch_document("http://me:pw@x.invalid/?key=k", &[], false)
+    let error = fetch(&egress, "http://me:pw@x.invalid/?key=k", &[], false)
         .await
         .unwrap_err()
         .to_string();
@@ -138,7 +132,7 @@ async fn redirects_are_judged_and_headers_stay_home() {
             format!("{}{path}", start.url()),
             headers.clone(),
         );
-        async move { egress.fetch_document(&url, &headers, true).await }
+        async move { fetch(&egress, &url, &headers, true).await }
     };
     assert_eq!(get("/own").await.unwrap(), b"[]");
     assert_eq!(start.last().header("authorization"), Some("Bearer t"));
@@ -188,13 +182,9 @@ async fn documents_are_bounded() {
     config.document_bytes_max = 1_000;
     let egress = Egress::new(config);
     let get = |path: &str| format!("{}{path}", upstream.url());
-    let large = egress
-        .fetch_document(&get("/large"), &[], true)
-        .await
-        .unwrap_err();
+    let large = fetch(&egress, &get("/large"), &[], true).await.unwrap_err();
     assert!(matches!(large, FetchError::TooLarge { max: 1_000, .. }));
-    let missing = egress
-        .fetch_document(&get("/missing"), &[], true)
+    let missing = fetch(&egress, &get("/missing"), &[], true)
         .await
         .unwrap_err();
     assert!(matches!(missing, FetchError::Status { status: 404, .. }));

@@ -34,6 +34,7 @@ mod upstream;
 
 mod access;
 mod answers;
+mod asking;
 mod boundary;
 mod catalog;
 mod checking;
@@ -59,6 +60,7 @@ mod keeping;
 mod keys;
 mod kills;
 mod mcp_sources;
+mod outward;
 mod pages;
 mod people;
 mod persons;

@@ -51,6 +51,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("approve", May::NoKey, "/approvals/{approval}/approve", "{}"),
     ("deny", May::NoKey, "/approvals/{approval}/deny", "{}"),
     ("happened", May::NoKey, "/approvals/{approval}/happened", "{}"),
+    ("answerSource", May::NoKey, "/approvals/{approval}/answer", "{}"),
     ("previewApproval", May::NoKey, "/approvals/{approval}/preview", r#"{"arguments":{}}"#),
     ("suggestRules", May::Member, "/approvals/{approval}/remember", ""),
     ("explainCall", May::Member, "/tasks/{asking}/calls/1/explain", ""),

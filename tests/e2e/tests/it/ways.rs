@@ -20,12 +20,13 @@ on_both_databases!(
 
 /// Routes that may lead to a call, tried as doors here or, where an answer opens them, in `gate.rs`,
 /// `rules.rs` and `policies.rs`.
-const LEADING: [&str; 6] = [
+const LEADING: [&str; 7] = [
     "POST /api/v1/tasks",
     "POST /api/v1/tasks/{id}/rerun",
     "POST /api/v1/tools/call",
     "POST /api/v1/approvals/{id}/approve",
     "POST /api/v1/approvals/{id}/deny",
+    "POST /api/v1/approvals/{id}/answer",
     "POST /api/v1/approvals/{id}/happened",
 ];
 

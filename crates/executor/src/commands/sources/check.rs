@@ -7,12 +7,12 @@ use super::beside;
 use crate::failure::Exit;
 use crate::output::{Output, plain, table};
 use domain::SourceId;
-use domain::source::{Finding, Severity};
+use domain::source::{Finding, Severity, SourceKind};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tools::{Import, ImportOptions, KnownNames};
+use tools::{Import, ImportOptions, KnownNames, McpServer};
 
 /// Endings of files that are tried where a folder is given.
 const ENDINGS: [&str; 5] = ["json", "yaml", "yml", "graphql", "gql"];
@@ -112,6 +112,9 @@ fn checked(path: &Path) -> Checked {
             location: None,
             base_url: None,
         };
+        if let Some(servers) = tools::mcp_servers(&bytes) {
+            return Ok((of_servers(&servers?, &options), Vec::new()));
+        }
         let parsed = beside::parsed(path, &bytes).map_err(|e| e.to_string())?;
         let import = parsed.import(&options).map_err(|e| e.to_string())?;
         let findings = tools::scan(&import, &KnownNames::default());
@@ -121,6 +124,33 @@ fn checked(path: &Path) -> Checked {
         file: path.display().to_string(),
         ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         outcome,
+    }
+}
+
+/// What a block of MCP servers comes to: which servers there are, and that none of them was asked.
+fn of_servers(servers: &[McpServer], options: &ImportOptions<'_>) -> Import {
+    let names: Vec<&str> = servers.iter().map(|s| s.name.as_str()).collect();
+    let warnings = servers.iter().map(|server| {
+        let (name, way) = (&server.name, server.way.base_url());
+        format!("`{name}` ({way}) was not contacted: it tells its tools when it is added")
+    });
+    Import {
+        evidence: format!(
+            "mcp.json, {} server{}: {}",
+            names.len(),
+            if names.len() == 1 { "" } else { "s" },
+            names.join(", ")
+        ),
+        oauth: Vec::new(),
+        kind: SourceKind::Mcp,
+        version: String::new(),
+        title: options.name.to_owned(),
+        base_url: String::new(),
+        auth: Vec::new(),
+        definitions: json!({}),
+        tools: Vec::new(),
+        warnings: warnings.collect(),
+        document_digest: String::new(),
     }
 }
 
@@ -191,7 +221,11 @@ fn show(output: &Output, all: &[Checked]) {
         }
         output.line(&format!("\n{}", plain(&one.file)));
         for warning in &import.warnings {
-            output.line(&format!("  left out: {}", plain(warning)));
+            let how = match import.kind {
+                SourceKind::Mcp => "note",
+                SourceKind::OpenApi | SourceKind::GraphQl => "left out",
+            };
+            output.line(&format!("  {how}: {}", plain(warning)));
         }
         for finding in findings {
             output.line(&format!("  {}", plain(&told(finding))));

@@ -82,6 +82,15 @@ pub(super) fn source(source: &Source) -> String {
             "hints",
             if source.trust_hints { "trusted" } else { "" }.to_owned(),
         ),
+        (
+            "questions",
+            if source.may_ask {
+                ""
+            } else {
+                "it may ask nobody"
+            }
+            .to_owned(),
+        ),
         ("tools", source.tool_count.to_string()),
         ("to review", unreviewed),
         ("found", found(&source.findings, "\n").trim().to_owned()),

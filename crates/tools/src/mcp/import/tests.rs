@@ -10,6 +10,8 @@ fn import(tools: Value, trust: HintTrust) -> Result<Import, ImportError> {
         base_url: "https://x.example/mcp".into(),
         tools: tools.as_array().cloned().unwrap_or_default(),
         warnings: Vec::new(),
+        ttl_ms: None,
+        for_all: false,
     };
     let options = ImportOptions {
         source_id: SourceId::from_bits([7; 16]),
