@@ -30,8 +30,15 @@ const begin = Date.now();
 /** A server of its own with the counting API connected, unless the case wants a bare one. */
 async function prepare(each) {
   const [upstream, server] = await Promise.all([startUpstream(), startServer()]);
-  if (!each.isFresh) await server.post("/sources", { url: `${upstream.address}/openapi.json`, name: "shop", allowPrivate: true });
-  return { upstream, server };
+  const world = { upstream, server };
+  if (each.isFresh) return world;
+  return server
+    .post("/sources", { url: `${upstream.address}/openapi.json`, name: "shop", allowPrivate: true })
+    .then(() => world)
+    .catch(async (error) => {
+      await Promise.all([server.stop(), upstream.stop()]);
+      throw error;
+    });
 }
 
 function timeLimit(what) {
@@ -76,7 +83,7 @@ async function lane(number) {
           if (faults.length > 0) lines.push(`  faults: ${faults.join("; ")}`);
           if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/fail-${number}-${failed.length}-${++shot}.png`, timeout: 5_000 }).catch(() => undefined);
         }
-      if (server?.child.exitCode !== null) lines.push(`  the server ended: ${server?.said().slice(-2_000)}`);
+      if (server && server.child.exitCode !== null) lines.push(`  the server ended: ${server.said().slice(-2_000)}`);
     }
     console.log(lines.join("\n"));
     for (const context of browser.contexts()) await context.close();

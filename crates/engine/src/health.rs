@@ -70,7 +70,7 @@ impl Engine {
                         database,
                         bytes: store::health::size_bytes(r)?,
                         tasks: store::tasks::counts(r, &scope)?,
-                        retention_days: store::settings::get(r, &scope)?.retention_days,
+                        retention_days: store::settings::get(r, &scope)?.kept_days().unwrap_or(0),
                     })
                 })
                 .await

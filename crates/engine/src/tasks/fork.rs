@@ -160,9 +160,9 @@ mod tests {
 
     fn call(sequence: u32, order: Option<u32>, status: CallStatus) -> Call {
         Call {
-            id: CallId::from_bits(u128::from(sequence)),
+            id: CallId::from_bits([u8::try_from(sequence).unwrap(); 16]),
             binding: Binding {
-                task_id: TaskId::from_bits(1),
+                task_id: TaskId::from_bits([1; 16]),
                 sequence,
                 tool: "ledger.items.listItems".into(),
                 definition_digest: String::new(),
@@ -200,7 +200,7 @@ mod tests {
             call(3, Some(2), done()),
             call(4, Some(3), done()),
         ];
-        let task = TaskId::from_bits(2);
+        let task = TaskId::from_bits([2; 16]);
         let calls = taken_over(recorded, 4, &task, Timestamp(50)).unwrap();
         let orders: Vec<_> = calls.iter().filter_map(|c| c.delivery).collect();
         assert_eq!(
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_call_without_an_outcome_is_not_taken_over() {
         let recorded = || vec![call(1, Some(1), done()), call(2, None, CallStatus::Unknown)];
-        let task = TaskId::from_bits(2);
+        let task = TaskId::from_bits([2; 16]);
         let code = |from| match taken_over(recorded(), from, &task, Timestamp(50)) {
             Ok(calls) => format!("{} calls", calls.len()),
             Err(error) => error.code().to_owned(),
