@@ -72,7 +72,7 @@ const task = createRoute({
 const run = createRoute({
   ...at("/run"),
   component: lazyRouteComponent(() => import("~/pages/run/page"), "RunPage"),
-  validateSearch: texts("from", "task", "tool"),
+  validateSearch: texts("from", "call", "task", "tool"),
 });
 const tools = createRoute({
   ...at("/tools"),

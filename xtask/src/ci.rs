@@ -1,9 +1,10 @@
 //! The stages of `cargo xtask ci`, cheapest first, and the tests. Clippy, rustdoc and the tests all
 //! select the whole workspace, always: another selection would unify other features and build the
 //! libraries again. The test binaries are built once and started from here, so that the stages
-//! `test` and `e2e` share them; what they print is what `cargo test` prints.
+//! `test`, `e2e` and `web` share them; what they print is what `cargo test` prints. The dashboard is
+//! built before everything that compiles, so that the one program that is built has it in it.
 
-use crate::{project, setup, tidy};
+use crate::{project, setup, tidy, web};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -21,9 +22,17 @@ pub(crate) enum Stage {
     Test,
     /// The built binary from outside, with official MCP clients, on SQLite and PostgreSQL.
     E2e,
+    /// The dashboard: its types against the API, and its pages in a browser.
+    Web,
 }
 
-const STAGES: [Stage; 4] = [Stage::Tidy, Stage::Lint, Stage::Test, Stage::E2e];
+const STAGES: [Stage; 5] = [
+    Stage::Tidy,
+    Stage::Lint,
+    Stage::Test,
+    Stage::E2e,
+    Stage::Web,
+];
 const PRODUCT_TESTS: &str = "executor-e2e";
 
 /// Runs one stage or all of them and prints how long each took.
@@ -35,17 +44,20 @@ pub(crate) fn run(only: Option<Stage>) -> Result<()> {
         let started = Instant::now();
         let outcome = step();
         times.push(format!(
-            "{name:<6} {:>7.1} s",
+            "{name:<9} {:>7.1} s",
             started.elapsed().as_secs_f64()
         ));
         outcome.with_context(|| format!("stage `{name}`"))
     };
     let needs_setup = stages
         .iter()
-        .any(|stage| matches!(stage, Stage::Test | Stage::E2e));
+        .any(|stage| matches!(stage, Stage::Test | Stage::E2e | Stage::Web));
     let mut outcome = Ok(());
     if needs_setup {
         outcome = timed("setup".into(), &mut setup::run);
+        if outcome.is_ok() {
+            outcome = timed("dashboard".into(), &mut web::build_if_possible);
+        }
     }
     for stage in stages {
         if outcome.is_ok() {
@@ -89,6 +101,7 @@ fn run_stage(stage: Stage) -> Result<()> {
         }
         Stage::Test => run_tests(|package| package != PRODUCT_TESTS, None),
         Stage::E2e => run_tests(|package| package == PRODUCT_TESTS, None),
+        Stage::Web => web::check_in_browser(),
     }
 }
 

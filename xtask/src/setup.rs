@@ -37,6 +37,36 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// The browser that the pages are tried in: the one that `CHROMIUM_PATH` names, one on the path, or
+/// Debian's, which is installed where that is possible.
+///
+/// # Errors
+/// There is none and it cannot be installed.
+pub(crate) fn browser() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("CHROMIUM_PATH").map(PathBuf::from) {
+        if named.is_file() {
+            return Ok(named);
+        }
+        bail!(
+            "CHROMIUM_PATH names {}, which is not there",
+            named.display()
+        );
+    }
+    if find_browser().is_none() {
+        // A browser without any font of the system does not start.
+        install(&["chromium", "fonts-liberation"])?;
+    }
+    find_browser().context("Chromium was installed and is not on the path")
+}
+
+fn find_browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|candidate| candidate.is_file())
+}
+
 /// The folder of `initdb` and `postgres`: the newest of Debian's, or one on the path.
 pub(crate) fn postgres_folder() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql")

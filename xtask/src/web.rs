@@ -3,7 +3,7 @@
 //!
 //! Nothing else of the project needs Node. Installation scripts of packages are never run.
 
-use crate::{ci, project};
+use crate::{ci, project, setup};
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 use std::process::Command;
@@ -29,18 +29,58 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     check_node()?;
     if options.schema {
-        let program = ci::program()?;
-        let mut schema = node(&["scripts/schema.mjs"]);
-        if options.check {
-            schema.arg("--check");
-        }
-        return project::run(schema.env("EXECUTOR_BIN", program));
+        return schema(&ci::program()?, options.check);
     }
     build()?;
     match &options.test {
-        Some(filter) => test(filter),
+        Some(filter) => test(&ci::program()?, &setup::browser()?, filter),
         None => Ok(()),
     }
+}
+
+/// Builds the dashboard for the check of the whole project, where the machine has a Node that can;
+/// elsewhere it says so, and the program is built without it.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_if_possible() -> Result<()> {
+    match check_node() {
+        Ok(()) => build(),
+        Err(reason) => {
+            println!("skipped: {reason:#}");
+            Ok(())
+        }
+    }
+}
+
+/// Whether the types of the API are fresh, and the pages in a browser: the stage `web`. A machine on
+/// which neither Node nor a browser can be had skips it, and says why.
+///
+/// # Errors
+/// The types are stale, or a test failed.
+pub(crate) fn check_in_browser() -> Result<()> {
+    if let Err(reason) = check_node() {
+        println!("skipped: {reason:#}");
+        return Ok(());
+    }
+    let program = ci::program()?;
+    schema(&program, true)?;
+    match setup::browser() {
+        Ok(browser) => test(&program, &browser, ""),
+        Err(reason) => {
+            println!("skipped: the pages are not tried in a browser: {reason:#}");
+            Ok(())
+        }
+    }
+}
+
+/// Makes the types of the API of what `program` describes, or only looks whether they are fresh.
+fn schema(program: &Path, is_check: bool) -> Result<()> {
+    let mut schema = node(&["scripts/schema.mjs"]);
+    if is_check {
+        schema.arg("--check");
+    }
+    project::run(schema.env("EXECUTOR_BIN", program))
 }
 
 /// Installs, checks types, builds and packs.
@@ -62,14 +102,17 @@ pub(crate) fn build() -> Result<()> {
 }
 
 /// Runs the browser's tests whose name contains `filter`, against a program with the dashboard in it.
-fn test(filter: &str) -> Result<()> {
-    let program = ci::program()?;
-    let version = project::output(Command::new(&program).args(["version", "--json"]))?;
+fn test(program: &Path, browser: &Path, filter: &str) -> Result<()> {
+    let version = project::output(Command::new(program).args(["version", "--json"]))?;
     if !version.contains("bundled") {
         bail!("the program was built without the dashboard: {version}");
     }
     let mut tests = node(&["tests/run.mjs"]);
-    project::run(tests.arg(filter).env("EXECUTOR_BIN", program))
+    tests
+        .arg(filter)
+        .env("EXECUTOR_BIN", program)
+        .env("CHROMIUM_PATH", browser);
+    project::run(&mut tests)
 }
 
 /// Whether what is installed is what the lockfile says: npm writes down what it installed.

@@ -221,3 +221,25 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remember: Option<crate::policies::NewRule>,
 }
+
+/// What can be looked at before an approval is answered.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Look {
+    /// The call that reads what would be changed; null where the source does not describe one.
+    pub call: Option<ReadingCall>,
+}
+
+/// A call that reads. It is made like any other, by `POST /api/v1/tools/call`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadingCall {
+    /// The tool's path.
+    pub path: String,
+    /// Its arguments.
+    #[schema(value_type = Object)]
+    pub arguments: Value,
+    /// Which arguments of the approval's call say what it is about; the others are what it would
+    /// change.
+    pub identifying: Vec<String>,
+}

@@ -215,3 +215,27 @@ pub struct LookedAt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<Rule>,
 }
+
+/// How often rules decided lately.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleUsage {
+    /// Since when was looked, by the time at which tasks were submitted: thirty days back.
+    pub since: String,
+    /// Whether only the caller's own calls were counted.
+    pub own_only: bool,
+    /// Rules that decided a call of the workspace since; one that is not here decided none.
+    pub rules: Vec<RuleUse>,
+}
+
+/// How often a rule decided.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleUse {
+    /// The rule; it may have been removed since.
+    pub rule: String,
+    /// Calls that it decided.
+    pub calls: u64,
+    /// When it last did.
+    pub last_at: String,
+}

@@ -134,3 +134,27 @@ pub struct ExampleApi {
     /// A first program: it reads, which is allowed, and writes, which asks.
     pub program: String,
 }
+
+/// What is kept, and how large it is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// `SQLite` or `PostgreSQL`.
+    pub database: String,
+    /// Bytes that the whole database takes, every workspace's.
+    pub bytes: u64,
+    /// How many tasks of the workspace have each status; those with none are left out.
+    pub tasks: Vec<StatusCount>,
+    /// Days after its end at which a task is removed; 0 for never.
+    pub retention_days: u32,
+}
+
+/// How many tasks have a status.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusCount {
+    /// The status.
+    pub status: String,
+    /// How many.
+    pub count: u64,
+}

@@ -27,6 +27,33 @@ pub struct NewTask {
     pub wait_ms: Option<u64>,
 }
 
+/// Where a new task goes on from another one's record.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewFork {
+    /// The first call that is made anew, from 1 to one more than the task made. What the calls before
+    /// gave is given again, and none of them is sent.
+    pub from_call: u32,
+    /// Another program, which must make the same calls up to there; the same by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Wall time in milliseconds, not counting the time a person is asked; at most 600000. That of
+    /// the other task by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Whose record a task goes on from.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Forked {
+    /// The other task.
+    pub task_id: String,
+    /// The first call that this one makes itself; those before are the other task's, and were not
+    /// sent again.
+    pub from_call: u32,
+}
+
 /// One run of one program.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -58,6 +85,9 @@ pub struct Task {
     pub error: Option<TaskError>,
     /// The approvals it is or was asked about, the oldest first.
     pub approvals: Vec<Approval>,
+    /// Where it goes on from another task's record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub forked_from: Option<Forked>,
     /// How many lines it has logged.
     pub log_lines: u32,
     /// When it was submitted.
@@ -162,4 +192,39 @@ pub struct ResultPart {
     /// Where to read on; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<u64>,
+}
+
+/// Who has sent tasks lately.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenClients {
+    /// Since when was looked.
+    pub since: String,
+    /// The clients, the latest first.
+    pub items: Vec<SeenClient>,
+}
+
+/// What one client has sent for one person.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenClient {
+    /// What it calls itself; may be empty.
+    pub client: String,
+    /// Through what its tasks came: `dashboard`, `cli`, `api` or `mcp`.
+    pub channel: String,
+    /// Whose tasks they are.
+    pub account: String,
+    /// The API key that it came with, as `key_…`; absent where it came without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How many tasks.
+    pub tasks: u64,
+    /// How many of them have not ended.
+    pub open: u64,
+    /// How many approvals of theirs are pending.
+    pub pending: u64,
+    /// When the first of them was submitted.
+    pub first_at: String,
+    /// When the last was.
+    pub last_at: String,
 }

@@ -147,9 +147,10 @@ pub struct Task {
     pub activity: Activity,
     /// How many log lines are recorded.
     pub log_lines: u32,
-    /// How many times a server has begun it.
+    /// How many times a server has begun it; a task that goes on from another's record counts that
+    /// one as the first.
     pub attempts: u32,
-    /// When it was submitted; the program's clock begins here.
+    /// When it was submitted.
     pub created_at: Timestamp,
     /// When a server first began it.
     pub started_at: Option<Timestamp>,
@@ -166,6 +167,21 @@ pub struct Pins {
     pub code: String,
     /// Digest of engine image, prelude and wire.
     pub engine: String,
+    /// Where it goes on from another task's record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fork: Option<Fork>,
+}
+
+/// A task that goes on from another's record: the outcomes of its first calls are that task's, and
+/// nothing of them was sent for this one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Fork {
+    /// The task whose record it goes on from.
+    pub task_id: TaskId,
+    /// The first call that it makes itself.
+    pub from_call: u32,
+    /// When the program's clock begins: where that task's did.
+    pub clock: Timestamp,
 }
 
 /// What a live task is busy with, counted by the store.
@@ -178,6 +194,12 @@ pub struct Activity {
 }
 
 impl Task {
+    /// Where the program's clock begins: when the task was submitted, or the one it goes on from.
+    #[must_use]
+    pub fn clock_begins(&self) -> Timestamp {
+        self.pins.fork.as_ref().map_or(self.created_at, |f| f.clock)
+    }
+
     /// The status people see.
     #[must_use]
     pub fn shown_status(&self) -> &'static str {

@@ -1,6 +1,8 @@
 //! Approvals: list, show, answer. An answer counts once, and only from whoever may give it. Edited
-//! arguments are in `approvals/edit.rs`, what is taken back in `approvals/withdraw.rs`.
+//! arguments are in `approvals/edit.rs`, what is taken back in `approvals/withdraw.rs`, what can be
+//! looked at before in `approvals/counterpart.rs`.
 
+mod counterpart;
 mod edit;
 mod withdraw;
 

@@ -2,6 +2,7 @@
 
 use crate::sources::Reason;
 use crate::{Engine, Error};
+use domain::access::{Caller, Permission};
 use futures_util::future::BoxFuture;
 
 /// How a part is.
@@ -39,7 +40,43 @@ impl Check {
     }
 }
 
+/// What is kept, and how large it is.
+#[derive(Debug, Clone)]
+pub struct StorageView {
+    /// The database's name.
+    pub database: &'static str,
+    /// Bytes that the whole database takes.
+    pub bytes: u64,
+    /// How many tasks of the workspace have each status that people see.
+    pub tasks: Vec<(String, u64)>,
+    /// Days after its end at which a task is removed; 0 for never.
+    pub retention_days: u32,
+}
+
 impl Engine {
+    /// What is kept of the workspace, and how large the whole database is.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn storage(&self, caller: &Caller) -> BoxFuture<'_, Result<StorageView, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(Permission::SeeAllTasks)?;
+            let database = self.inner.store.kind();
+            self.inner
+                .store
+                .read(move |r| {
+                    Ok(StorageView {
+                        database,
+                        bytes: store::health::size_bytes(r)?,
+                        tasks: store::tasks::counts(r, &scope)?,
+                        retention_days: store::settings::get(r, &scope)?.kept_days().unwrap_or(0),
+                    })
+                })
+                .await
+        })
+    }
+
     /// Looks at the database, the servers that share it, the sandbox and its layers, the runtimes, the
     /// sources, their credentials and the webhooks.
     pub fn health(&self) -> BoxFuture<'_, Vec<Check>> {

@@ -11,6 +11,7 @@ mod builtin;
 mod callers;
 mod catalog;
 mod check;
+mod clients;
 mod clock;
 mod credentials;
 mod entropy;
@@ -51,13 +52,14 @@ pub use approvals::{ApprovalQuery, approval_digest};
 pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
+pub use clients::SeenClient;
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
 #[cfg(debug_assertions)]
 pub use entropy::seed_entropy;
 pub use error::{Error, SetFor};
 pub use events::Watch;
-pub use health::{Check, CheckStatus};
+pub use health::{Check, CheckStatus, StorageView};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
@@ -68,6 +70,7 @@ pub use policies::explain::{Explanation, Instead, Tested, Why};
 pub use policies::history::PolicyVersion;
 pub use policies::preview::Preview;
 pub use policies::remember::{Lasting, Suggestion};
+pub use policies::usage::{RuleUsage, RuleUse};
 pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
@@ -78,8 +81,8 @@ pub use sources::{
     RefreshReport, Reviewed, RuleTouched, SourceHealth, SourcePreview, ToolChange, WaitingTool,
 };
 pub use store::values::Part as ResultPart;
-pub use tasks::{NewTask, TaskQuery, TaskView, Until};
-pub use tools::{Namespace, Query};
+pub use tasks::{NewFork, NewTask, TaskQuery, TaskView, Until};
+pub use tools::{Counterpart, Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
 

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod preview;
 pub(crate) mod remember;
+pub(crate) mod usage;
 
 use crate::audit::by_person;
 use crate::{Engine, Error, entropy};

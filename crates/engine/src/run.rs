@@ -42,6 +42,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use inputs::Came;
 use journal::Journal;
+pub(crate) use journal::outcome_of;
 use logs::{LOG_FLUSH_MS, Logs};
 use record::Settled;
 use sandbox::{Command, Event, Session};
@@ -208,7 +209,7 @@ impl<'e> Run<'e> {
         let mut run = Self {
             engine,
             scope,
-            clock: TaskClock::standing(0, (task.created_at, 0)),
+            clock: TaskClock::standing(0, (task.clock_begins(), 0)),
             deliveries: journal.last_order(),
             task,
             lease,

@@ -1,5 +1,7 @@
-//! Tasks: wait, list, cancel, run again. How one is submitted is in `tasks/submit.rs`.
+//! Tasks: wait, list, cancel, run again. How one is submitted is in `tasks/submit.rs`, how one goes
+//! on from another's record in `tasks/fork.rs`.
 
+mod fork;
 mod submit;
 
 use crate::live::Doing;
@@ -17,6 +19,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use store::values::Part;
+
+pub use fork::NewFork;
 use submit::Look;
 
 /// A program to run.
@@ -59,6 +63,8 @@ pub struct TaskQuery {
     pub status: Option<String>,
     /// Only the caller's own.
     pub mine: bool,
+    /// Words, separated by spaces, of which each must stand in the task; empty for all.
+    pub search: String,
     /// Only those submitted before this one.
     pub before: Option<(Timestamp, TaskId)>,
     /// How many at most.
@@ -98,6 +104,29 @@ pub(crate) async fn local_workspace(
     store
         .write(move |tx| Ok(store::tenancy::ensure_local(tx, system, &new)?))
         .await
+}
+
+/// Letters of a search at most, and its words: each is looked for in every task until a page is full.
+const SEARCH_CHARS_MAX: usize = 200;
+const SEARCH_WORDS_MAX: usize = 8;
+
+fn search_words(search: &str) -> Result<Vec<String>, Error> {
+    let words: Vec<String> = search.split_whitespace().map(str::to_owned).collect();
+    if search.chars().count() > SEARCH_CHARS_MAX || words.len() > SEARCH_WORDS_MAX {
+        return Err(Error::invalid(
+            "invalid_search",
+            format!(
+                "a search has at most {SEARCH_WORDS_MAX} words and {SEARCH_CHARS_MAX} characters"
+            ),
+        ));
+    }
+    if search.contains('\0') {
+        return Err(Error::invalid(
+            "invalid_search",
+            "a search has no NUL character in it",
+        ));
+    }
+    Ok(words)
 }
 
 impl Engine {
@@ -232,7 +261,7 @@ impl Engine {
     /// them.
     ///
     /// # Errors
-    /// `forbidden`.
+    /// `forbidden`, `invalid_search`.
     pub fn tasks(
         &self,
         caller: &Caller,
@@ -241,6 +270,7 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::SeeTasks)?;
+            let words = search_words(&query.search)?;
             self.inner
                 .store
                 .read(move |r| {
@@ -248,6 +278,7 @@ impl Engine {
                     let filter = store::tasks::TaskFilter {
                         status: query.status.clone(),
                         account: own.then(|| caller.account_id.clone()),
+                        words: words.clone(),
                         before: query.before.clone(),
                         limit: query.limit,
                     };

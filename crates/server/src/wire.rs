@@ -56,10 +56,28 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
             .iter()
             .map(|a| approval(a, public_url))
             .collect(),
+        forked_from: t.pins.fork.as_ref().map(|fork| tasks::Forked {
+            task_id: fork.task_id.to_string(),
+            from_call: fork.from_call,
+        }),
         log_lines: t.log_lines,
         created_at: t.created_at.to_rfc3339(),
         started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
         finished_at: t.finished_at.map(domain::Timestamp::to_rfc3339),
+    }
+}
+
+pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
+    tasks::SeenClient {
+        client: c.client.clone(),
+        channel: c.channel.as_str().to_owned(),
+        account: c.account_id.to_string(),
+        key: c.key_id.as_ref().map(ToString::to_string),
+        tasks: c.tasks,
+        open: c.open,
+        pending: c.pending,
+        first_at: c.first_at.to_rfc3339(),
+        last_at: c.last_at.to_rfc3339(),
     }
 }
 

@@ -177,6 +177,7 @@ fn task(scope: &Scope) -> Task {
             source: "0".repeat(64),
             code: "0".repeat(64),
             engine: "0".repeat(64),
+            fork: None,
         },
         state: TaskState::Queued,
         activity: Activity::default(),

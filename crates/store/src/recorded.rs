@@ -126,3 +126,50 @@ pub fn calls(
         })
         .collect()
 }
+
+/// How often a rule decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleUse {
+    /// The rule; it may have been removed since.
+    pub rule_id: RuleId,
+    /// Calls that it decided.
+    pub calls: u64,
+    /// When it last did.
+    pub last_at: Timestamp,
+}
+
+/// Rules that one answer tells of at most.
+const RULE_USES_MAX: u32 = 10_000;
+
+/// How often each rule decided a call of the workspace, of tasks submitted at `since` or later.
+///
+/// # Errors
+/// Those of the database.
+pub fn rule_uses(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    account: Option<&AccountId>,
+    since: Timestamp,
+) -> Result<Vec<RuleUse>, Error> {
+    let mut select = Select::new(
+        "select calls.rule_id, count(*), max(calls.started_at)
+         from tasks
+         join calls on calls.task_id = tasks.id
+         where tasks.workspace_id = $1
+           and calls.rule_id is not null"
+            .to_owned(),
+        params![scope.workspace_id()],
+    )
+    .and("tasks.created_at >= ?", params![since]);
+    if let Some(account) = account {
+        select = select.and("tasks.account_id = ?", params![account]);
+    }
+    let order = "group by calls.rule_id order by calls.rule_id";
+    select.all(conn, order, RULE_USES_MAX, |r| {
+        Ok(RuleUse {
+            rule_id: r.id()?,
+            calls: r.int()?.unsigned_abs(),
+            last_at: r.time()?,
+        })
+    })
+}

@@ -20,7 +20,7 @@ use domain::access::{Channel, Scope};
 use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
 use domain::tenancy::Role;
-use domain::{AccountId, TaskId, Timestamp};
+use domain::{AccountId, KeyId, TaskId, Timestamp};
 
 /// Records a task that waits for a server.
 ///
@@ -63,7 +63,7 @@ fn insert_row(
              (id, organization_id, workspace_id, account_id, role, channel, client, key_id, code,
               runtime_id, metadata, limits, seed, pins, state, log_lines, attempts, fence, owner, lease_until,
               created_at, started_at, engine, grant_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $16, $17,
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $23, $16, $17,
                  $18, $19, $20, $21, $22)",
         &params![
             &task.id,
@@ -88,6 +88,7 @@ fn insert_row(
             claim.map(|_| task.created_at),
             &task.pins.engine,
             task.grant_id.as_ref(),
+            task.attempts.max(begun),
         ],
     )?;
     Ok(())
@@ -219,6 +220,10 @@ pub struct TaskFilter {
     pub status: Option<String>,
     /// Whose they are.
     pub account: Option<AccountId>,
+    /// Words of which each must stand in the task: in its program, client, metadata, error or small
+    /// result, as the beginning of its identifier, or in the path of a tool that it called. Large
+    /// and small letters are the same.
+    pub words: Vec<String>,
     /// Only those made before this one: its time and identifier.
     pub before: Option<(Timestamp, TaskId)>,
     /// How many at most.
@@ -231,6 +236,31 @@ const WAITING: &str = "tasks.state in ('running', 'suspended') \
                  where approvals.task_id = tasks.id and approvals.status = 'pending') \
      and not exists (select 1 from calls \
                      where calls.task_id = tasks.id and calls.status = 'running')";
+
+/// A word stands in a task. Every text is lowered by the database, which alone knows how it does so.
+const HAS_WORD: &str = "exists
+    (select 1 from (select lower(cast(? as text)) as begins, lower(cast(? as text)) as inside) as word
+     where tasks.id like word.begins escape '\\'
+        or lower(tasks.code) like word.inside escape '\\'
+        or lower(tasks.client) like word.inside escape '\\'
+        or lower(tasks.metadata) like word.inside escape '\\'
+        or lower(coalesce(tasks.error, '')) like word.inside escape '\\'
+        or lower(coalesce(tasks.result, '')) like word.inside escape '\\'
+        or exists (select 1 from calls
+                   where calls.task_id = tasks.id
+                     and lower(calls.tool) like word.inside escape '\\'))";
+
+/// A text as a pattern that stands for itself.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
+}
 
 /// The tasks of the workspace that fit a filter, the newest first. In the place of a large result
 /// stands how long it is and how it begins.
@@ -255,6 +285,11 @@ pub fn list(conn: &mut Reader<'_>, scope: &Scope, filter: &TaskFilter) -> Result
     }
     if let Some(account) = &filter.account {
         select = select.and("tasks.account_id = ?", params![account]);
+    }
+    for word in &filter.words {
+        let inside = format!("%{}%", escaped(word));
+        let begins = format!("{}%", escaped(word));
+        select = select.and(HAS_WORD, params![begins, inside]);
     }
     if let Some((at, id)) = &filter.before {
         select = select.and("(tasks.created_at, tasks.id) < (?, ?)", params![*at, id]);
@@ -290,6 +325,73 @@ pub fn counts(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<(String, u64)>
         &params![scope.workspace_id()],
         |r| Ok((r.text()?, r.int()?.unsigned_abs())),
     )
+}
+
+/// What one client has sent for one person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenClient {
+    /// What it calls itself; may be empty.
+    pub client: String,
+    /// Through what its tasks came.
+    pub channel: Channel,
+    /// Whose tasks they are.
+    pub account_id: AccountId,
+    /// The API key it came with.
+    pub key_id: Option<KeyId>,
+    /// How many tasks.
+    pub tasks: u64,
+    /// How many of them have not ended.
+    pub open: u64,
+    /// How many approvals of theirs are pending.
+    pub pending: u64,
+    /// When the first of them was submitted.
+    pub first_at: Timestamp,
+    /// When the last was.
+    pub last_at: Timestamp,
+}
+
+/// Who has sent tasks to the workspace at `since` or later, the latest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn clients(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    account: Option<&AccountId>,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<SeenClient>, Error> {
+    let mut select = Select::new(
+        "select tasks.client, tasks.channel, tasks.account_id, tasks.key_id, count(*),
+                sum(case when tasks.state in ('queued', 'running', 'suspended') then 1 else 0 end),
+                cast(sum((select count(*) from approvals
+                          where approvals.task_id = tasks.id
+                            and approvals.status = 'pending')) as bigint),
+                min(tasks.created_at), max(tasks.created_at)
+         from tasks
+         where tasks.workspace_id = $1"
+            .to_owned(),
+        params![scope.workspace_id()],
+    )
+    .and("tasks.created_at >= ?", params![since]);
+    if let Some(account) = account {
+        select = select.and("tasks.account_id = ?", params![account]);
+    }
+    let order = "group by tasks.client, tasks.channel, tasks.account_id, tasks.key_id
+         order by max(tasks.created_at) desc, tasks.client, tasks.account_id";
+    select.all(conn, order, limit, |r| {
+        Ok(SeenClient {
+            client: r.text()?,
+            channel: r.named(Channel::parse)?,
+            account_id: r.id()?,
+            key_id: r.opt_id()?,
+            tasks: r.int()?.unsigned_abs(),
+            open: r.int()?.unsigned_abs(),
+            pending: r.int()?.unsigned_abs(),
+            first_at: r.time()?,
+            last_at: r.time()?,
+        })
+    })
 }
 
 /// What was kept of a task when it was suspended last.

@@ -14,6 +14,7 @@
 mod answer;
 mod arguments;
 mod catalog;
+mod counterpart;
 mod detect;
 pub mod egress;
 mod error;
@@ -33,6 +34,7 @@ mod typings;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
+pub use counterpart::{Counterpart, counterpart};
 pub use detect::{Address, Found as FoundAt, Parsed, ReadError, import, read_address};
 pub use egress::{
     Egress, EgressConfig, Names, OTHER_BYTES_MAX, Played, PlayedAnswer, PlayedRequest, Seen, Taken,

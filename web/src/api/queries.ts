@@ -138,6 +138,18 @@ export const tool = (api: Api, path: string) =>
 export const policy = (api: Api) =>
   queryOptions({ queryKey: [api.workspace, "policy", "rules"], queryFn: () => api.get("/api/v1/policies") });
 
+export const ruleUsage = (api: Api) =>
+  queryOptions({ queryKey: [api.workspace, "policy", "usage"], queryFn: () => api.get("/api/v1/policies/usage"), staleTime: 30_000 });
+
+export const clients = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "head", "clients"],
+    queryFn: async () => (await api.get("/api/v1/clients")).items,
+  });
+
+export const storage = (api: Api) =>
+  queryOptions({ queryKey: [api.workspace, "storage"], queryFn: () => api.get("/api/v1/storage") });
+
 export const policyVersions = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "policy", "versions"],

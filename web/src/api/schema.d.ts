@@ -98,6 +98,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/approvals/{id}/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Names the call that reads what an approval's call would change, so that a person can look first.
+         *     Nothing is called.
+         */
+        get: operations["lookBeforeApproval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/approvals/{id}/preview": {
         parameters: {
             query?: never;
@@ -184,6 +204,26 @@ export interface paths {
         };
         /** Checks that every entry of the chain follows from the one before. */
         get: operations["verifyAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
+         *     itself, whose tasks they are and the key it came with.
+         */
+        get: operations["listClients"];
         put?: never;
         post?: never;
         delete?: never;
@@ -506,6 +546,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/policies/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says how often each rule decided a call of the workspace in the last thirty days, and when last.
+         *     A member's own calls alone are counted where members do not see each other's tasks.
+         */
+        get: operations["getRuleUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies/versions": {
         parameters: {
             query?: never;
@@ -791,6 +851,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what is kept and how large it is. */
+        get: operations["getStorage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks": {
         parameters: {
             query?: never;
@@ -917,6 +994,28 @@ export interface paths {
         get: operations["streamTaskEvents"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goes on from the record of a task, as a new task: what the calls before `fromCall` gave is given
+         *     again, at the same readings of the clock and with the same random numbers, and the calls from there
+         *     on pass the gate as of now. A program that does not make the same calls up to there fails with
+         *     `replay_diverged`, and nothing of it is sent.
+         */
+        post: operations["forkTask"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1843,6 +1942,17 @@ export interface components {
             /** @description Why, in a sentence. */
             reason: string;
         };
+        /** @description Whose record a task goes on from. */
+        Forked: {
+            /** @description The other task. */
+            taskId: string;
+            /**
+             * Format: int32
+             * @description The first call that this one makes itself; those before are the other task's, and were not
+             *     sent again.
+             */
+            fromCall: number;
+        };
         /** @description What a call of unknown outcome gave, as a person found out. */
         Happened: {
             /** @description The tool's data, which the program gets as the call's result. */
@@ -1969,6 +2079,10 @@ export interface components {
             text: string;
             /** @description When it was recorded. */
             at: string;
+        };
+        /** @description What can be looked at before an approval is answered. */
+        Look: {
+            call?: components["schemas"]["ReadingCall"] | null;
         };
         /** @description One rule that was looked at. */
         LookedAt: {
@@ -2109,6 +2223,23 @@ export interface components {
             auth?: string | null;
             /** @description Tells apart several accounts at one source. */
             label?: string | null;
+        };
+        /** @description Where a new task goes on from another one's record. */
+        NewFork: {
+            /**
+             * Format: int32
+             * @description The first call that is made anew, from 1 to one more than the task made. What the calls before
+             *     gave is given again, and none of them is sent.
+             */
+            fromCall: number;
+            /** @description Another program, which must make the same calls up to there; the same by default. */
+            code?: string | null;
+            /**
+             * Format: int64
+             * @description Wall time in milliseconds, not counting the time a person is asked; at most 600000. That of
+             *     the other task by default.
+             */
+            timeoutMs?: number | null;
         };
         /** @description A key to make. */
         NewKey: {
@@ -2663,6 +2794,7 @@ export interface components {
                 error?: components["schemas"]["TaskError"] | null;
                 /** @description The approvals it is or was asked about, the oldest first. */
                 approvals: components["schemas"]["Approval"][];
+                forkedFrom?: components["schemas"]["Forked"] | null;
                 /**
                  * Format: int32
                  * @description How many lines it has logged.
@@ -2867,6 +2999,18 @@ export interface components {
             /** @description What else is known, such as a line and column. */
             details?: Record<string, unknown> | null;
         };
+        /** @description A call that reads. It is made like any other, by `POST /api/v1/tools/call`. */
+        ReadingCall: {
+            /** @description The tool's path. */
+            path: string;
+            /** @description Its arguments. */
+            arguments: Record<string, unknown>;
+            /**
+             * @description Which arguments of the approval's call say what it is about; the others are what it would
+             *     change.
+             */
+            identifying: string[];
+        };
         /** @description What a refresh changed, or would change. */
         RefreshReport: {
             /** @description The source after the refresh; before it with `dryRun`. */
@@ -3066,6 +3210,64 @@ export interface components {
             paths: string[];
             /** @description Whether it is about no tool at all any more. */
             orphaned: boolean;
+        };
+        /** @description How often rules decided lately. */
+        RuleUsage: {
+            /** @description Since when was looked, by the time at which tasks were submitted: thirty days back. */
+            since: string;
+            /** @description Whether only the caller's own calls were counted. */
+            ownOnly: boolean;
+            /** @description Rules that decided a call of the workspace since; one that is not here decided none. */
+            rules: components["schemas"]["RuleUse"][];
+        };
+        /** @description How often a rule decided. */
+        RuleUse: {
+            /** @description The rule; it may have been removed since. */
+            rule: string;
+            /**
+             * Format: int64
+             * @description Calls that it decided.
+             */
+            calls: number;
+            /** @description When it last did. */
+            lastAt: string;
+        };
+        /** @description What one client has sent for one person. */
+        SeenClient: {
+            /** @description What it calls itself; may be empty. */
+            client: string;
+            /** @description Through what its tasks came: `dashboard`, `cli`, `api` or `mcp`. */
+            channel: string;
+            /** @description Whose tasks they are. */
+            account: string;
+            /** @description The API key that it came with, as `key_…`; absent where it came without. */
+            key?: string | null;
+            /**
+             * Format: int64
+             * @description How many tasks.
+             */
+            tasks: number;
+            /**
+             * Format: int64
+             * @description How many of them have not ended.
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description How many approvals of theirs are pending.
+             */
+            pending: number;
+            /** @description When the first of them was submitted. */
+            firstAt: string;
+            /** @description When the last was. */
+            lastAt: string;
+        };
+        /** @description Who has sent tasks lately. */
+        SeenClients: {
+            /** @description Since when was looked. */
+            since: string;
+            /** @description The clients, the latest first. */
+            items: components["schemas"]["SeenClient"][];
         };
         /** @description One of the servers that share the database. */
         Server: {
@@ -3302,6 +3504,33 @@ export interface components {
             /** @description What was found in its texts that a person should see, the gravest first. */
             findings: components["schemas"]["SourceFinding"][];
         };
+        /** @description How many tasks have a status. */
+        StatusCount: {
+            /** @description The status. */
+            status: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+        };
+        /** @description What is kept, and how large it is. */
+        Storage: {
+            /** @description `SQLite` or `PostgreSQL`. */
+            database: string;
+            /**
+             * Format: int64
+             * @description Bytes that the whole database takes, every workspace's.
+             */
+            bytes: number;
+            /** @description How many tasks of the workspace have each status; those with none are left out. */
+            tasks: components["schemas"]["StatusCount"][];
+            /**
+             * Format: int32
+             * @description Days after its end at which a task is removed; 0 for never.
+             */
+            retentionDays: number;
+        };
         /**
          * @description A rule that could be made of an approval. Nothing is stored before it is given back, with the
          *     answer or as a new rule.
@@ -3346,6 +3575,7 @@ export interface components {
             error?: components["schemas"]["TaskError"] | null;
             /** @description The approvals it is or was asked about, the oldest first. */
             approvals: components["schemas"]["Approval"][];
+            forkedFrom?: components["schemas"]["Forked"] | null;
             /**
              * Format: int32
              * @description How many lines it has logged.
@@ -4279,6 +4509,95 @@ export interface operations {
             };
         };
     };
+    lookBeforeApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call, where there is one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Look"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     previewApproval: {
         parameters: {
             query?: never;
@@ -4758,6 +5077,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listClients: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The clients */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeenClients"];
                 };
             };
             /** @description The body or a parameter cannot be read; the problem names the field. */
@@ -7542,6 +7947,92 @@ export interface operations {
             };
         };
     };
+    getRuleUsage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules that decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleUsage"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listPolicyVersions: {
         parameters: {
             query?: {
@@ -9835,6 +10326,92 @@ export interface operations {
             };
         };
     };
+    getStorage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listTasks: {
         parameters: {
             query?: {
@@ -9842,6 +10419,11 @@ export interface operations {
                 status?: string;
                 /** @description Only the caller's own. */
                 mine?: boolean;
+                /**
+                 * @description Words of which each must stand in the task: in its program, client, metadata, error or
+                 *     small result, as the beginning of its identifier, or in the path of a tool that it called.
+                 */
+                q?: string;
                 /** @description Where the page before ended. */
                 cursor?: string;
                 /** @description How many, 1 to 200; 50 by default. */
@@ -10625,6 +11207,144 @@ export interface operations {
             };
             /** @description It does not exist here. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forkTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The task to go on from */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFork"];
+            };
+        };
+        responses: {
+            /** @description The new task */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

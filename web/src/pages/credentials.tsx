@@ -7,7 +7,11 @@ import { credentials as allCredentials, sources as allSources, useApi } from "~/
 import { Ago, Button, Empty, Field, Page } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
+import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
+import { OAuthConnect } from "./sources/connect";
+
+const OAUTH = "oauth";
 
 export function CredentialsPage() {
   const api = useApi();
@@ -70,6 +74,13 @@ function Row({ credential }: { credential: Credential }) {
         <strong>{credential.source}</strong>
         <span>{credential.scope}</span>
         <code>{credential.auth}</code>
+        {credential.label && <Seen text={credential.label} />}
+        {credential.state !== "set" && <span className={credential.state === "connected" ? "text-good" : "text-bad"}>{credential.state === "connected" ? "● connected" : `▲ ${credential.state.replaceAll("_", " ")}`}</span>}
+        {credential.reason && (
+          <span className="text-bad">
+            <Seen text={credential.reason} />
+          </span>
+        )}
         <span className="text-meta text-ink2">
           version {credential.version}, set <Ago at={credential.rotatedAt} />, {credential.lastUsedAt ? <>used <Ago at={credential.lastUsedAt} /></> : "never used"}
         </span>
@@ -168,9 +179,11 @@ function Add({ source, onClose }: { source: string | undefined; onClose: () => v
           <Button className="mr-auto" onClick={onClose}>
             Cancel
           </Button>
-          <Button look="main" disabled={chosen === "" || value === ""} onClick={() => void save()}>
-            Save
-          </Button>
+          {auth !== OAUTH && (
+            <Button look="main" disabled={chosen === "" || value === ""} onClick={() => void save()}>
+              Save
+            </Button>
+          )}
         </>
       }
     >
@@ -193,14 +206,23 @@ function Add({ source, onClose }: { source: string | undefined; onClose: () => v
         <Field label="How it is attached">
           <select className="field" value={auth} onChange={(event) => setAuth(event.target.value)}>
             <option value="">as the source says{of && of.auth.length > 0 ? `: ${of.auth[0]}` : ""}</option>
+            <option value={OAUTH}>OAuth: somebody grants tokens</option>
             {[...new Set([...(of?.auth ?? []), "bearer", "basic"])].map((each) => (
               <option key={each}>{each}</option>
             ))}
           </select>
         </Field>
-        <Field label="Value" hint="It is never shown again.">
-          <input className="field font-mono" type="password" autoComplete="off" value={value} onChange={(event) => setValue(event.target.value)} />
-        </Field>
+        {auth === OAUTH ? (
+          of ? (
+            <OAuthConnect key={`${of.id}:${scope}`} source={of.id} scope={scope} onDone={onClose} />
+          ) : (
+            <p className="text-ink2">Choose the source first.</p>
+          )
+        ) : (
+          <Field label="Value" hint="It is never shown again.">
+            <input className="field font-mono" type="password" autoComplete="off" value={value} onChange={(event) => setValue(event.target.value)} />
+          </Field>
+        )}
         {error !== null && <Problem error={error} />}
       </div>
     </Dialog>

@@ -15,7 +15,7 @@ const PAGES: [string, string][] = [
   ["Sources", "/sources"], ["Add a source", "/sources/new"], ["Credentials", "/credentials"], ["Policies", "/policies"],
   ["Test a policy", "/policies/test"], ["History of policies", "/policies/history"], ["Connect a client", "/clients"],
   ["Audit", "/audit"], ["Settings of the workspace", "/settings/workspace"], ["Members", "/settings/members"],
-  ["API keys", "/settings/keys"], ["Notifications", "/settings/notifications"], ["Appearance and keys", "/settings/browser"],
+  ["API keys", "/settings/keys"], ["Notifications", "/settings/notifications"], ["Appearance and keys", "/settings/browser"], ["Storage", "/settings/storage"],
 ];
 
 export function Palette({ open, onClose }: { open: boolean; onClose: () => void }) {

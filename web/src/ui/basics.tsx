@@ -260,7 +260,7 @@ export async function toClipboard(text: string): Promise<boolean> {
   }
 }
 
-export function Copy({ text, label = "Copy" }: { text: string; label?: string }) {
+export function Copy({ text, label = "Copy" }: { text: string | (() => string); label?: string }) {
   const [said, setSaid] = useState("");
   const timer = useRef(0);
   useEffect(() => () => window.clearTimeout(timer.current), []);
@@ -269,7 +269,7 @@ export function Copy({ text, label = "Copy" }: { text: string; label?: string })
       small
       look="quiet"
       onClick={async () => {
-        setSaid((await toClipboard(text)) ? "Copied" : "Select it and copy");
+        setSaid((await toClipboard(typeof text === "string" ? text : text())) ? "Copied" : "Select it and copy");
         timer.current = window.setTimeout(() => setSaid(""), 1500);
       }}
     >

@@ -29,7 +29,10 @@ export async function startServer({ args = [], home = mkdtempSync(join(tmpdir(),
     if (child.exitCode === null) {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
+      // One that does not end is none of the next case's business.
+      const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS / 2);
       await ended;
+      clearTimeout(timer);
     }
     if (!keep) rmSync(home, { recursive: true, force: true });
   };

@@ -48,7 +48,7 @@ impl Run<'_> {
         let now = self.now();
         self.clock.stand(now);
         let elapsed = self.clock.elapsed_ms(now);
-        self.clock = TaskClock::standing(elapsed, (self.task.created_at, 0));
+        self.clock = TaskClock::standing(elapsed, (self.task.clock_begins(), 0));
         self.logs.lines = 0;
         self.logs.buffer.clear();
         self.logs.since = None;
@@ -140,7 +140,7 @@ pub(super) async fn start_session(
             tenant: task.workspace_id.to_string(),
             program: Arc::clone(program),
             seed: seed_bytes(&task.seed),
-            now_ms: task.created_at.0,
+            now_ms: task.clock_begins().0,
             elapsed_ms: 0,
             limits: sandbox::Limits {
                 compute_ms: limits.compute_ms,

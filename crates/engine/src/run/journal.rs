@@ -138,7 +138,7 @@ fn cut(text: &str) -> String {
 }
 
 /// The outcome of a recorded call, if it has one.
-pub(super) fn outcome_of(call: &Call) -> Option<CallStatus> {
+pub(crate) fn outcome_of(call: &Call) -> Option<CallStatus> {
     match &call.status {
         CallStatus::Waiting | CallStatus::Running | CallStatus::Unknown => None,
         CallStatus::Succeeded(_) | CallStatus::Failed(_) | CallStatus::Denied(_) => {

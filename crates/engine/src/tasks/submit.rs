@@ -152,7 +152,7 @@ impl Engine {
         })
     }
 
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         caller: &Caller,
         new: &NewTask,
@@ -214,6 +214,7 @@ impl Engine {
                 source: program.source_digest().to_owned(),
                 code: program.code_digest().to_owned(),
                 engine: runtime.engine_digest().to_owned(),
+                fork: None,
             },
             state: TaskState::Queued,
             activity: Activity::default(),
@@ -283,7 +284,7 @@ impl Engine {
     }
 }
 
-fn submitted(
+pub(super) fn submitted(
     tx: &mut store::Tx<'_>,
     scope: &Scope,
     task: &Task,

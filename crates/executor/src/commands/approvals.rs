@@ -13,7 +13,7 @@ use crate::failure::{Exit, Result};
 use crate::follow::{Reply, answer_with, taken};
 use crate::output::{plain, table};
 use crate::show::describe;
-use api::approvals::{Approval, Withdrawal};
+use api::approvals::{Approval, Look, Withdrawal};
 use remember::{Kept, Remember};
 use reqwest::Method;
 use serde::Serialize;
@@ -172,6 +172,16 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             context.output.show(&approval, |a| {
                 format!("{}\n  status {}", describe(&context.output, a), ended(a))
             });
+            if approval.status == "pending" {
+                let look: Look = client.get(&["approvals", &id, "look"], &[]).await?;
+                if let Some(call) = look.call {
+                    context.output.note(&format!(
+                        "to see what it would change: executor tools call {} '{}'",
+                        plain(&call.path),
+                        plain(&call.arguments.to_string())
+                    ));
+                }
+            }
         }
         Command::Approve(approve) => approved(context, &client, approve).await?,
         Command::Deny {

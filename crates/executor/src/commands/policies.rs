@@ -100,6 +100,9 @@ enum Command {
         /// The call's number in the task; all of them without
         sequence: Option<u32>,
     },
+    /// Says how often each rule decided in the last thirty days
+    #[command(after_help = "Example:\n  executor policies usage --json")]
+    Usage,
     /// Lists the changes of the rules, or shows what one version changed
     #[command(
         after_help = "Examples:\n  executor policies history\n  executor policies history 12 --json"
@@ -204,6 +207,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             asked_for,
         } => look::test(context, path, arguments, asked_for).await?,
         Command::Explain { task, sequence } => look::explain(context, &task, sequence).await?,
+        Command::Usage => look::usage(context).await?,
         Command::History { version, limit } => look::history(context, version, limit).await?,
         Command::Backtest(backtest) => look::backtest(context, *backtest).await?,
     }

@@ -1,5 +1,6 @@
 //! `executor tasks`: look at tasks, follow their logs, end them, run them again.
 
+use crate::client::Client;
 use crate::commands::run::{detached, to_the_end};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
@@ -7,7 +8,8 @@ use crate::follow::Asked;
 use crate::output::{brief, fields, plain, table};
 use crate::reconnect::Source;
 use crate::result::{handle, unwritable, write_whole};
-use api::tasks::{Call, LogLine, Task};
+use api::tasks::{Call, LogLine, NewFork, SeenClient, SeenClients, Task};
+use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -34,6 +36,10 @@ enum Command {
         /// Only your own
         #[arg(long)]
         mine: bool,
+        /// Words that must stand in the program, client, metadata, error or result, in the path of a
+        /// tool that was called, or at the beginning of the id
+        #[arg(long, value_name = "WORDS")]
+        search: Option<String>,
         /// Tasks at most
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -77,6 +83,26 @@ enum Command {
         #[arg(long)]
         detach: bool,
     },
+    /// Goes on from the record of a task: what its first calls gave is given again, not sent
+    #[command(
+        after_help = "Examples:\n  executor tasks fork task_… --from 3\n  executor tasks fork task_… --from 3 --program mended.ts --detach"
+    )]
+    Fork {
+        /// The task's id
+        id: String,
+        /// The first call that is made anew
+        #[arg(long, value_name = "CALL")]
+        from: u32,
+        /// File with another program, which makes the same calls up to there
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+        /// Print the new task's id and do not wait
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Lists who has sent tasks in the last seven days
+    #[command(after_help = "Example:\n  executor tasks clients --json")]
+    Clients,
 }
 
 #[derive(Serialize)]
@@ -92,11 +118,13 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::List {
             status,
             mine,
+            search,
             limit,
         } => {
             let mut query = Vec::new();
             query.extend(status.as_deref().map(|s| ("status", s)));
             query.extend(mine.then_some(("mine", "true")));
+            query.extend(search.as_deref().map(|words| ("q", words)));
             let tasks: Vec<Task> = client.list(&["tasks"], &query, limit).await?;
             context.output.show(&tasks, |tasks| {
                 let row = |t: &Task| {
@@ -145,21 +173,75 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
         Command::Rerun { id, detach } => {
             let task: Task = client.post(&["tasks", &id, "rerun"], &[]).await?;
-            if detach {
-                return Ok(detached(context, &task));
-            }
-            context
-                .output
-                .note(&format!("running again as {}", task.id));
-            let asked = if context.output.can_ask() {
-                Asked::Prompt
-            } else {
-                Asked::Show
+            return begun(context, &client, &task, detach, "running again").await;
+        }
+        Command::Fork {
+            id,
+            from,
+            program,
+            detach,
+        } => {
+            let code = program.as_deref().map(|path| {
+                std::fs::read_to_string(path)
+                    .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))
+            });
+            let new = NewFork {
+                from_call: from,
+                code: code.transpose()?,
+                timeout_ms: None,
             };
-            return to_the_end(context, &client, &task, asked).await;
+            let task: Task = client
+                .send(Method::POST, &["tasks", &id, "fork"], &new)
+                .await?;
+            return begun(context, &client, &task, detach, "going on").await;
+        }
+        Command::Clients => {
+            let seen: SeenClients = client.get(&["clients"], &[]).await?;
+            context.output.show(&seen.items, |items| clients(items));
         }
     }
     Ok(Exit::Done)
+}
+
+/// Follows a task that was begun from another one, unless nobody wants to wait.
+async fn begun(
+    context: &Context,
+    client: &Client,
+    task: &Task,
+    detach: bool,
+    what: &str,
+) -> Result<Exit> {
+    if detach {
+        return Ok(detached(context, task));
+    }
+    context.output.note(&format!("{what} as {}", task.id));
+    let asked = if context.output.can_ask() {
+        Asked::Prompt
+    } else {
+        Asked::Show
+    };
+    to_the_end(context, client, task, asked).await
+}
+
+fn clients(seen: &[SeenClient]) -> String {
+    let row = |c: &SeenClient| {
+        vec![
+            plain(&c.client),
+            c.channel.clone(),
+            c.account.clone(),
+            c.key.clone().unwrap_or_default(),
+            c.tasks.to_string(),
+            c.open.to_string(),
+            c.pending.to_string(),
+            c.last_at.clone(),
+        ]
+    };
+    table(
+        &[
+            "CLIENT", "OVER", "FOR", "KEY", "TASKS", "OPEN", "WAITING", "LAST",
+        ],
+        &seen.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 /// Prints a result whole, or writes it to a file. It is JSON, so that `--json` changes nothing.

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{plain, table};
+use crate::output::{fields, plain, table};
 use api::settings::{Settings, SettingsChange};
-use api::system::{NewWorkspace, Workspace};
+use api::system::{NewWorkspace, Storage, Workspace};
 use reqwest::Method;
 
 /// Lists and makes workspaces, and changes the settings of one
@@ -31,6 +31,9 @@ enum Command {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Says how large the database is, and how many tasks of the workspace are kept
+    #[command(after_help = "Example:\n  executor workspaces storage --json")]
+    Storage,
     /// Shows the settings of a workspace, and changes those that are given
     #[command(
         after_help = "Examples:\n  executor workspaces settings\n  executor workspaces settings --limit calls=2000 --limit computeMs=default"
@@ -69,6 +72,10 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let new = NewWorkspace { slug, name };
             let made: Workspace = client.send(Method::POST, &["workspaces"], &new).await?;
             output.show(&made, |w| listed(std::slice::from_ref(w)));
+        }
+        Command::Storage => {
+            let storage: Storage = client.get(&["storage"], &[]).await?;
+            output.show(&storage, kept);
         }
         Command::Settings {
             in_client_decisions,
@@ -125,6 +132,25 @@ fn limit(text: &str) -> std::result::Result<(String, Option<u64>), String> {
         number => Some(number.parse().map_err(|_| refuse())?),
     };
     Ok((name.to_owned(), value))
+}
+
+fn kept(storage: &Storage) -> String {
+    let mut rows = vec![
+        ("database", storage.database.clone()),
+        ("bytes", storage.bytes.to_string()),
+        ("retention days", storage.retention_days.to_string()),
+    ];
+    let counts: Vec<(String, String)> = storage
+        .tasks
+        .iter()
+        .map(|each| (format!("tasks {}", each.status), each.count.to_string()))
+        .collect();
+    rows.extend(
+        counts
+            .iter()
+            .map(|(name, count)| (name.as_str(), count.clone())),
+    );
+    fields(&rows)
 }
 
 fn listed(workspaces: &[Workspace]) -> String {

@@ -6,7 +6,9 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::approvals::{Answer, Approval, Happened, Input as Entered, Preview, Withdrawal};
+use api::approvals::{
+    Answer, Approval, Happened, Input as Entered, Look, Preview, ReadingCall, Withdrawal,
+};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::ApprovalId;
@@ -178,6 +180,29 @@ pub(crate) async fn preview(
         .preview_approval(&caller, &approval, preview.arguments)
         .await?;
     Ok(Json(wire::approval(&shown, app.engine.public_url())))
+}
+
+/// Names the call that reads what an approval's call would change, so that a person can look first.
+/// Nothing is called.
+#[utoipa::path(
+    get, path = "/api/v1/approvals/{id}/look", operation_id = "lookBeforeApproval", tag = "approvals",
+    params(("id" = String, Path, description = "The approval")),
+    responses((status = 200, description = "The call, where there is one", body = Look), Problems)
+)]
+pub(crate) async fn look(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(approval): Path<String>,
+) -> Result<Json<Look>, Failure> {
+    let approval = id::<ApprovalId>("approval", &approval)?;
+    let found = app.engine.counterpart(&caller, &approval).await?;
+    Ok(Json(Look {
+        call: found.map(|call| ReadingCall {
+            path: call.path,
+            arguments: call.arguments,
+            identifying: call.identifying,
+        }),
+    }))
 }
 
 /// Takes a question back, also one that was approved, until it is used. Nothing is sent, and the

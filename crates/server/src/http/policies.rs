@@ -7,7 +7,7 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire::{policy as wire, policy_history as history};
 use api::Page;
-use api::policies::{NewRule, Policy, PolicyTest, Rule, RuleMove, Verdict};
+use api::policies::{NewRule, Policy, PolicyTest, Rule, RuleMove, RuleUsage, Verdict};
 use api::policy_history::{
     Backtest, Explanation, NewBacktest, PolicyVersion, PolicyVersionDetail, RulePreview,
     Suggestions,
@@ -30,6 +30,19 @@ pub(crate) async fn list(
     Who(caller): Who,
 ) -> Result<Json<Policy>, Failure> {
     Ok(Json(wire::policy(&app.engine.policy(&caller).await?)))
+}
+
+/// Says how often each rule decided a call of the workspace in the last thirty days, and when last.
+/// A member's own calls alone are counted where members do not see each other's tasks.
+#[utoipa::path(
+    get, path = "/api/v1/policies/usage", operation_id = "getRuleUsage", tag = "policies",
+    responses((status = 200, description = "The rules that decided", body = RuleUsage), Problems)
+)]
+pub(crate) async fn usage(
+    State(app): State<App>,
+    Who(caller): Who,
+) -> Result<Json<RuleUsage>, Failure> {
+    Ok(Json(wire::usage(&app.engine.rule_usage(&caller).await?)))
 }
 
 /// Adds a rule, above broader ones of its level.

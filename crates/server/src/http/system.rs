@@ -6,7 +6,9 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::system::{Example, Health, Me, NewWorkspace, Server, SignInLink, Workspace};
+use api::system::{
+    Example, Health, Me, NewWorkspace, Server, SignInLink, StatusCount, Storage, Workspace,
+};
 use axum::Json;
 use axum::extract::State;
 use engine::CheckStatus;
@@ -83,6 +85,27 @@ pub(crate) async fn servers(
     Ok(Json(Page {
         items: servers.iter().map(wire::server).collect(),
         next_cursor: None,
+    }))
+}
+
+/// Says what is kept and how large it is.
+#[utoipa::path(
+    get, path = "/api/v1/storage", operation_id = "getStorage", tag = "system",
+    responses((status = 200, description = "What is kept", body = Storage), Problems)
+)]
+pub(crate) async fn storage(
+    State(app): State<App>,
+    Who(caller): Who,
+) -> Result<Json<Storage>, Failure> {
+    let found = app.engine.storage(&caller).await?;
+    let tasks = found.tasks.into_iter();
+    Ok(Json(Storage {
+        database: found.database.to_owned(),
+        bytes: found.bytes,
+        tasks: tasks
+            .map(|(status, count)| StatusCount { status, count })
+            .collect(),
+        retention_days: found.retention_days,
     }))
 }
 

@@ -6,7 +6,7 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::tasks::{Call, LogLine, NewTask, ResultPart, Task};
+use api::tasks::{Call, LogLine, NewFork, NewTask, ResultPart, SeenClients, Task};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::{HandleId, TaskId};
@@ -78,6 +78,9 @@ pub(crate) struct TaskList {
     /// Only the caller's own.
     #[serde(default)]
     mine: bool,
+    /// Words of which each must stand in the task: in its program, client, metadata, error or
+    /// small result, as the beginning of its identifier, or in the path of a tool that it called.
+    q: Option<String>,
     /// Where the page before ended.
     cursor: Option<String>,
     /// How many, 1 to 200; 50 by default.
@@ -99,6 +102,7 @@ pub(crate) async fn list(
     let found = TaskQuery {
         status: query.status,
         mine: query.mine,
+        search: query.q.unwrap_or_default(),
         before: before::<TaskId>(query.cursor.as_deref())?,
         limit: limit + 1,
     };
@@ -163,6 +167,48 @@ pub(crate) async fn rerun(
         .rerun_task(&caller, &id::<TaskId>("task", &task)?)
         .await?;
     Ok(Created(wire::task(&view, app.engine.public_url())))
+}
+
+/// Goes on from the record of a task, as a new task: what the calls before `fromCall` gave is given
+/// again, at the same readings of the clock and with the same random numbers, and the calls from there
+/// on pass the gate as of now. A program that does not make the same calls up to there fails with
+/// `replay_diverged`, and nothing of it is sent.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{id}/fork", operation_id = "forkTask", tag = "tasks",
+    params(("id" = String, Path, description = "The task to go on from")), request_body = NewFork,
+    responses((status = 201, description = "The new task", body = Task), Problems, WriteProblems)
+)]
+pub(crate) async fn fork(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(task): Path<String>,
+    Input(new): Input<NewFork>,
+) -> Result<Created<Task>, Failure> {
+    let task = id::<TaskId>("task", &task)?;
+    let new = engine::NewFork {
+        from_call: new.from_call,
+        code: new.code,
+        timeout_ms: new.timeout_ms,
+    };
+    let view = app.engine.fork_task(&caller, &task, new).await?;
+    Ok(Created(wire::task(&view, app.engine.public_url())))
+}
+
+/// Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
+/// itself, whose tasks they are and the key it came with.
+#[utoipa::path(
+    get, path = "/api/v1/clients", operation_id = "listClients", tag = "tasks",
+    responses((status = 200, description = "The clients", body = SeenClients), Problems)
+)]
+pub(crate) async fn clients(
+    State(app): State<App>,
+    Who(caller): Who,
+) -> Result<Json<SeenClients>, Failure> {
+    let (since, seen) = app.engine.clients_seen(&caller).await?;
+    Ok(Json(SeenClients {
+        since: since.to_rfc3339(),
+        items: seen.iter().map(wire::client).collect(),
+    }))
 }
 
 /// Lists the calls of a task in the order in which the program made them. In the place of

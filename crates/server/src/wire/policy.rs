@@ -24,6 +24,20 @@ pub(crate) fn policy(policy: &Policy) -> wire::Policy {
     }
 }
 
+/// How often rules decided.
+pub(crate) fn usage(usage: &engine::RuleUsage) -> wire::RuleUsage {
+    let of_rule = |used: &engine::RuleUse| wire::RuleUse {
+        rule: used.rule_id.to_string(),
+        calls: used.calls,
+        last_at: used.last_at.to_rfc3339(),
+    };
+    wire::RuleUsage {
+        since: usage.since.to_rfc3339(),
+        own_only: usage.own_only,
+        rules: usage.rules.iter().map(of_rule).collect(),
+    }
+}
+
 /// One rule, with its place found in the policy it is now part of.
 pub(crate) fn rule_in(policy: &Policy, id: &RuleId) -> Option<wire::Rule> {
     self::policy(policy)

@@ -90,6 +90,7 @@ pub(crate) fn task(scope: &domain::access::Scope, created_ms: i64) -> Task {
             source: "s".into(),
             code: "c".into(),
             engine: "e".into(),
+            fork: None,
         },
         state: TaskState::Queued,
         activity: Activity::default(),

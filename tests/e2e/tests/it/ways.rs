@@ -23,6 +23,7 @@ on_both_databases!(
 const LEADING: [&str; 7] = [
     "POST /api/v1/tasks",
     "POST /api/v1/tasks/{id}/rerun",
+    "POST /api/v1/tasks/{id}/fork",
     "POST /api/v1/tools/call",
     "POST /api/v1/approvals/{id}/approve",
     "POST /api/v1/approvals/{id}/deny",
@@ -43,6 +44,7 @@ enum Door {
     Together,
     Sequence,
     Rerun,
+    Fork,
     CallTool(&'static str),
     CliRun,
     CliRerun,
@@ -56,7 +58,7 @@ enum Door {
 
 const PLAIN: &str = "tools.ledger.items.createItem";
 
-const DOORS: [Door; 20] = [
+const DOORS: [Door; 21] = [
     Door::Submit(PLAIN),
     Door::Submit("tools.LEDGER.Items.create_item"),
     Door::Submit("tools['ledger.items.createItem']"),
@@ -66,6 +68,7 @@ const DOORS: [Door; 20] = [
     Door::Together,
     Door::Sequence,
     Door::Rerun,
+    Door::Fork,
     Door::CallTool("ledger.items.createItem"),
     Door::CallTool("LEDGER.items.Create_Item"),
     Door::CliRun,
@@ -85,7 +88,7 @@ impl Door {
             Self::Together => 5,
             Self::Sequence => 3,
             // The first run and the second.
-            Self::Rerun | Self::CliRerun => 2,
+            Self::Rerun | Self::Fork | Self::CliRerun => 2,
             Self::Check | Self::Search | Self::Describe => 0,
             Self::Submit(_)
             | Self::Guarded
@@ -125,6 +128,15 @@ impl Door {
                 let path = format!("/tasks/{id}/rerun");
                 let again = server.send("POST", &path, Some(&json!({}))).await;
                 if let Some(id) = again.body["id"].as_str() {
+                    rest(server, id).await;
+                }
+            }
+            Self::Fork => {
+                let id = submit(server, &program(PLAIN, name)).await;
+                let path = format!("/tasks/{id}/fork");
+                let first = json!({ "fromCall": 1 });
+                let on = server.send("POST", &path, Some(&first)).await;
+                if let Some(id) = on.body["id"].as_str() {
                     rest(server, id).await;
                 }
             }

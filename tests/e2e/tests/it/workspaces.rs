@@ -155,6 +155,7 @@ fn body(operation: &Value) -> Option<Value> {
     let id = operation["operationId"].as_str().unwrap_or_default();
     Some(match id {
         "editRule" => json!({ "effect": "ask" }),
+        "forkTask" => json!({ "fromCall": 1 }),
         "previewApproval" => json!({ "arguments": {} }),
         "moveRule" => json!({ "position": 1 }),
         "reviewSource" => json!({ "all": true, "revision": 1 }),

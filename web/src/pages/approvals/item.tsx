@@ -11,6 +11,7 @@ import { Seen, ToolPath } from "~/ui/text";
 import { aboutOf } from "~/pages/policies/words";
 import { Arguments, useReveal, VIEWS, type View } from "./arguments";
 import { CodeContext } from "./context";
+import { Current } from "./current";
 import { Decide } from "./decide";
 
 type Props = { approval: Approval; onward: (id: string) => void; onStop: () => void; back: () => void };
@@ -95,6 +96,9 @@ export function Item({ approval, onward, onStop, back }: Props) {
                 </code>
               </p>
             )}
+          </div>
+          <div className="order-2 empty:hidden md:order-none">
+            <Current approval={approval} />
           </div>
           <div className="order-3">{task.data && <CodeContext approval={approval} task={task.data} />}</div>
           {isPending && task.data && task.data.channel !== "dashboard" && (

@@ -1,15 +1,21 @@
 // Connects agents: a key of its own for each, shown once, and the words to give to the client.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
-import type { Schemas, Task } from "~/api/client";
-import { keys as allKeys, useApi, useNames, useSession } from "~/api/queries";
+import { useRef, useState } from "react";
+import type { Rule, Schemas } from "~/api/client";
+import { clients, keys as allKeys, policy, useApi, useNames, useNeeds, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
-import { Ago, Button, Copy, cx, Page, Panel } from "~/ui/basics";
-import { Loaded, Problem } from "~/ui/state";
+import { Ago, Button, Copy, Page, Panel } from "~/ui/basics";
+import { Confirm } from "~/ui/dialog";
+import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
+import { toast } from "~/ui/toast";
 import { type Snippet, snippets } from "./snippets";
 
+type SeenClient = Schemas["SeenClient"];
+
+/** How the note of a rule begins that pauses a client. */
+const PAUSED = "Paused";
 /** What stands in snippets until a key is made. */
 const PLACEHOLDER = "exk_YOUR_KEY";
 
@@ -129,70 +135,110 @@ function Handshake({ keyId, since }: { keyId: string; since: string }) {
   );
 }
 
-type SeenClient = { name: string; channel: string; by: string; last: string; today: number; pending: number };
-
-/** Who has sent tasks lately. */
+/** Who has sent tasks lately, and whether somebody paused them. */
 function Lately() {
   const api = useApi();
-  const names = useNames();
-  const [midnight, setMidnight] = useState("");
-  useEffect(() => setMidnight(new Date(new Date().setHours(0, 0, 0, 0)).toISOString()), []);
-  const tasks = useQuery({
-    queryKey: [api.workspace, "head", "clients"],
-    queryFn: async () => (await api.get("/api/v1/tasks", { query: { limit: 200 } as never })).items,
-  });
+  const seen = useQuery(clients(api));
+  const rules = useQuery(policy(api)).data?.rules ?? [];
+  const keys = useQuery(allKeys(api)).data ?? [];
   return (
-    <Panel title="Seen lately">
-      <Loaded query={tasks}>
-        {(items) => {
-          const seen = seenIn(items, midnight);
-          if (seen.length === 0) return <p className="p-3 text-ink2">Nobody yet. Clients appear here with their first task.</p>;
-          return (
-            <div className="overflow-x-auto" tabIndex={0} role="group" aria-label="Clients">
-              <table className="w-full text-left">
-                <thead className="text-meta text-ink3">
-                  <tr>
-                    {["Claims to be", "Over", "For", "Last task", "Today", "Waiting"].map((name) => (
-                      <th key={name} className="px-3 py-1 font-normal whitespace-nowrap">
-                        {name}
-                      </th>
-                    ))}
-                  </tr>
-                </thead>
-                <tbody>
-                  {seen.map((each) => (
-                    <tr key={`${each.name}${each.by}${each.channel}`} className="border-t border-line">
-                      <td className="px-3 py-1.5">
-                        <Seen text={each.name} />
-                      </td>
-                      <td className="px-3">{each.channel}</td>
-                      <td className="px-3">{names(each.by)}</td>
-                      <td className="px-3">
-                        <Ago at={each.last} />
-                      </td>
-                      <td className="px-3">{count(each.today, "task")}</td>
-                      <td className={cx("px-3", each.pending > 0 && "text-wait")}>{each.pending > 0 ? `◆ ${each.pending}` : "–"}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          );
-        }}
+    <Panel title="Seen in the last 7 days">
+      <Loaded query={seen}>
+        {(items) =>
+          items.length === 0 ? (
+            <p className="p-3 text-ink2">Nobody yet. Clients appear here with their first task.</p>
+          ) : (
+            <ul>
+              {items.map((each) => (
+                <Client key={`${each.client}\n${each.channel}\n${each.account}\n${each.key ?? ""}`} of={each} keyName={keys.find((key) => key.id === each.key)?.name} rules={rules} />
+              ))}
+            </ul>
+          )
+        }
       </Loaded>
     </Panel>
   );
 }
 
-function seenIn(tasks: Task[], midnight: string): SeenClient[] {
-  const seen = new Map<string, SeenClient>();
-  for (const each of tasks) {
-    const name = each.client || each.channel;
-    const key = `${name}\n${each.requestedBy}\n${each.channel}`;
-    const known = seen.get(key) ?? { name, channel: each.channel, by: each.requestedBy, last: each.createdAt, today: 0, pending: 0 };
-    if (midnight && each.createdAt >= midnight) known.today += 1;
-    known.pending += each.approvals.filter((approval) => approval.status === "pending").length;
-    seen.set(key, known);
-  }
-  return [...seen.values()].sort((a, b) => b.last.localeCompare(a.last));
+function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | undefined; rules: Rule[] }) {
+  const { slug } = useSession();
+  const api = useApi();
+  const client = useQueryClient();
+  const names = useNames();
+  const needs = useNeeds("admin");
+  const [asked, setAsked] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const cancel = useRef<HTMLButtonElement>(null);
+  const pause = rules.find((rule) => isPauseOf(rule, of));
+  const name = of.client || "an unnamed client";
+  const act = async (what: () => Promise<unknown>) => {
+    setBusy(true);
+    await what().catch((error: unknown) => toast(explain(error).title));
+    setBusy(false);
+    setAsked(false);
+    await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
+  };
+  const stop = () =>
+    act(async () => {
+      const rule = await api.post("/api/v1/policies", { body: { effect: "deny", level: "workspace", match: pauseMatch(of), note: `${PAUSED}: ${name}` } as never });
+      await api.post("/api/v1/policies/{id}/move", { path: { id: rule.id }, body: { position: 1 } });
+      toast(`Paused ${name}`);
+    });
+  return (
+    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-2 last:border-0">
+      <span className="min-w-0 flex-1 basis-56">
+        <span className="flex flex-wrap items-baseline gap-x-2">
+          <strong className="min-w-0 break-words">{of.client ? <Seen text={of.client} /> : "An unnamed client"}</strong>
+          <span className="text-meta text-ink3">over {of.channel === "mcp" ? "MCP" : of.channel === "api" ? "the API" : of.channel === "cli" ? "the command line" : "the dashboard"}</span>
+        </span>
+        <span className="block text-meta text-ink2">
+          for {names(of.account)}
+          {of.key && (
+            <>
+              , key {keyName ? `“${keyName}”` : <code className="break-all">{of.key}</code>}
+            </>
+          )}
+        </span>
+      </span>
+      <span className="text-ink2">
+        <Link to="/w/$slug/tasks" params={{ slug }} search={{ q: of.client || undefined } as never} className="text-accent underline">
+          {count(of.tasks, "task")}
+        </Link>
+        , last <Ago at={of.lastAt} />
+      </span>
+      {of.open > 0 && <span className="text-run">◐ {of.open} open</span>}
+      {of.pending > 0 && <span className="text-wait">◆ {of.pending} waiting</span>}
+      {pause ? (
+        <>
+          <span className="text-bad">⊘ paused</span>
+          <Button small blocked={needs} disabled={busy} aria-label={`Let ${name} go on`} onClick={() => void act(async () => (await api.delete("/api/v1/policies/{id}", { path: { id: pause.id } }), toast(`${name} may go on`)))}>
+            Let it go on
+          </Button>
+        </>
+      ) : (
+        of.channel !== "dashboard" && (
+          <Button small blocked={needs} disabled={busy} aria-label={`Pause ${name}`} onClick={() => setAsked(true)}>
+            Pause…
+          </Button>
+        )
+      )}
+      <Confirm open={asked} onClose={() => setAsked(false)} onYes={() => void stop()} busy={busy} cancelRef={cancel} verb="Pause it" title={<>Pause <Seen text={name} />?</>}>
+        <p>
+          A rule at the head of the workspace denies every call of {of.key ? "whatever comes with its key" : "this client for this person"}, until it is let go on. What waits already stays and can be
+          denied in the inbox. The rule stands under Policies like any other.
+        </p>
+      </Confirm>
+    </li>
+  );
+}
+
+/** A key says for certain who comes with it; a name is what a client calls itself. */
+function pauseMatch(of: SeenClient): Partial<Rule["match"]> {
+  return of.key ? { keys: [of.key] } : { clients: [of.client], persons: [of.account], channels: [of.channel] };
+}
+
+function isPauseOf(rule: Rule, of: SeenClient): boolean {
+  if (rule.effect !== "deny" || !rule.note.startsWith(PAUSED)) return false;
+  const { keys = [], clients: named = [], persons = [] } = rule.match;
+  return of.key ? keys.includes(of.key) : named.includes(of.client) && persons.includes(of.account);
 }

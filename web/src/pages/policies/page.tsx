@@ -2,9 +2,10 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useRef, useState } from "react";
-import type { Rule } from "~/api/client";
-import { policy, useApi, useMay, useSession } from "~/api/queries";
-import { Button, buttonClass, cx, Decision, Page, When } from "~/ui/basics";
+import type { Rule, Schemas } from "~/api/client";
+import { policy, ruleUsage, useApi, useMay, useSession } from "~/api/queries";
+import { count } from "~/lib/time";
+import { Ago, Button, buttonClass, cx, Decision, Page, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
@@ -76,6 +77,7 @@ export function PoliciesPage() {
 
 function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: Rule[]; at: string | undefined }) {
   const mayChange = useMay(level === "organization" ? "owner" : level === "workspace" ? "admin" : "member");
+  const usage = useQuery(ruleUsage(useApi())).data;
   return (
     <section className="mb-4 rounded-md border border-line bg-surface" aria-labelledby={`level-${level}`}>
       <h2 id={`level-${level}`} className="border-b border-line px-3 py-2 text-body first-letter:uppercase">
@@ -86,7 +88,7 @@ function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: R
       ) : (
         <ol>
           {rules.map((rule) => (
-            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={shadowOf(rule, all)} isHere={rule.id === at} mayChange={mayChange} />
+            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={shadowOf(rule, all)} isHere={rule.id === at} mayChange={mayChange} usage={usage} />
           ))}
         </ol>
       )}
@@ -94,7 +96,10 @@ function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: R
   );
 }
 
-function RuleRow({ rule, isLast, shadow, isHere, mayChange }: { rule: Rule; isLast: boolean; shadow: Rule | null; isHere: boolean; mayChange: boolean }) {
+type RowProps = { rule: Rule; isLast: boolean; shadow: Rule | null; isHere: boolean; mayChange: boolean; usage: Schemas["RuleUsage"] | undefined };
+
+function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
+  const used = usage?.rules.find((each) => each.rule === rule.id);
   const { slug } = useSession();
   const api = useApi();
   const client = useQueryClient();
@@ -128,6 +133,14 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange }: { rule: Rule; isLa
               <When at={rule.until} />
             </span>
           )}
+          {usage &&
+            (used ? (
+              <span>
+                {count(used.calls, "call")} in 30 days, last <Ago at={used.lastAt} />
+              </span>
+            ) : (
+              <span>{rule.createdAt < usage.since ? "no call in 30 days" : "no call yet"}</span>
+            ))}
           {shadow && <span className="text-bad">▲ never reached: rule {shadow.position} takes every call before it</span>}
         </span>
       </Link>

@@ -21,15 +21,16 @@ const PAUSE_MS = 400;
 export function RunPage() {
   const { slug } = useSession();
   const api = useApi();
-  const search = useSearch({ strict: false }) as { from?: string; tool?: string };
+  const search = useSearch({ strict: false }) as { from?: string; call?: string; tool?: string };
   const source = useQuery({ ...oneTask(api, search.from ?? ""), enabled: search.from !== undefined });
   if (search.from && source.error) return <div className="p-4"><Problem error={source.error} /></div>;
   if (search.from && !source.data) return <Skeleton />;
   const start = source.data?.code ?? (search.tool ? `return await tools.${search.tool}({\n  \n});\n` : (read(`draft.${slug}`) ?? FIRST));
-  return <Runner key={search.from ?? search.tool ?? "draft"} start={start} from={source.data?.id} />;
+  const call = search.from && search.call ? Number(search.call) : null;
+  return <Runner key={`${search.from ?? search.tool ?? "draft"}:${call ?? ""}`} start={start} from={source.data?.id} call={call} />;
 }
 
-function Runner({ start, from }: { start: string; from: string | undefined }) {
+function Runner({ start, from, call }: { start: string; from: string | undefined; call: number | null }) {
   const { slug } = useSession();
   const api = useApi();
   const navigate = useNavigate();
@@ -50,7 +51,11 @@ function Runner({ start, from }: { start: string; from: string | undefined }) {
     setError(null);
     try {
       const ms = timeout ? Math.round(Number(timeout) * 1000) : undefined;
-      const task = await api.post("/api/v1/tasks", { body: { code, ...(ms ? { timeoutMs: ms } : {}), ...(from ? { metadata: { from } } : {}) } as never });
+      const limit = ms ? { timeoutMs: ms } : {};
+      const task =
+        from && call
+          ? await api.post("/api/v1/tasks/{id}/fork", { path: { id: from }, body: { fromCall: call, code, ...limit } as never })
+          : await api.post("/api/v1/tasks", { body: { code, ...limit, ...(from ? { metadata: { from } } : {}) } as never });
       await navigate({ to: ".", search: (before: object) => ({ ...before, task: task.id }), replace: true } as never);
     } catch (failure) {
       setError(failure);
@@ -65,7 +70,7 @@ function Runner({ start, from }: { start: string; from: string | undefined }) {
           <h1 className="mr-2 text-page">Run</h1>
           {from && (
             <span className="text-ink2">
-              from{" "}
+              {call ? `fork at call ${call} of` : "from"}{" "}
               <Link to="/w/$slug/tasks/$id" params={{ slug, id: from }} className="font-mono text-accent underline">
                 {from.slice(0, 14)}…
               </Link>
@@ -76,9 +81,14 @@ function Runner({ start, from }: { start: string; from: string | undefined }) {
             <input className="field w-16" inputMode="numeric" placeholder="300" aria-label="Wall time in seconds" value={timeout} onChange={(event) => setTimeout(event.target.value.replace(/[^\d]/g, ""))} />s
           </label>
           <Button look="main" disabled={busy || code.trim() === ""} onClick={() => void run()} hint="Ctrl+Enter">
-            {busy ? "Starting…" : "Run"}
+            {busy ? "Starting…" : call ? "Fork" : "Run"}
           </Button>
         </div>
+        {call && call > 1 && (
+          <p className="px-4 pb-2 text-ink2">
+            {call === 2 ? "The first call gives" : `The first ${call - 1} calls give`} what was recorded and {call === 2 ? "is" : "are"} not sent. A program that makes other calls up to there fails.
+          </p>
+        )}
         <div className="h-[46vh] min-h-60 border-y border-line lg:h-auto lg:flex-1 lg:overflow-hidden">
           <Suspense fallback={<Skeleton rows={8} height={20} />}>
             <Editor value={start} onChange={setCode} onRun={() => void run()} findings={findings} api={api} />

@@ -7,6 +7,7 @@ import { KeysSection } from "./keys";
 import { MembersSection } from "./members";
 import { NotificationsSection } from "./notifications";
 import { ServerSection } from "./server";
+import { StorageSection } from "./storage";
 import { WorkspaceSection } from "./workspace";
 
 const SECTIONS = [
@@ -15,6 +16,7 @@ const SECTIONS = [
   ["keys", "API keys", KeysSection],
   ["notifications", "Notifications", NotificationsSection],
   ["browser", "This browser", BrowserSection],
+  ["storage", "Storage", StorageSection],
   ["server", "Server", ServerSection],
 ] as const;
 

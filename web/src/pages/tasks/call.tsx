@@ -1,14 +1,15 @@
 // One call: what went in, what came out, what policy said and why.
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
 import type { Call, Task } from "~/api/client";
 import { call as oneCall, explanation, useApi, useSession } from "~/api/queries";
 import { LookedAtList } from "~/pages/policies/trace";
 import { compact, isFields } from "~/lib/json";
 import { span } from "~/lib/time";
-import { buttonClass, Decision, Facts, Risk, Status } from "~/ui/basics";
+import { Button, buttonClass, Decision, Facts, Risk, Status } from "~/ui/basics";
 import { JsonView } from "~/ui/json";
-import { Loaded } from "~/ui/state";
+import { Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
 
 export function CallPanel({ task, call }: { task: Task; call: Call }) {
@@ -29,6 +30,15 @@ export function CallPanel({ task, call }: { task: Task; call: Call }) {
         <Status of={call.status} />
         {!isBuiltIn && <Risk of={call.risk} />}
       </div>
+      {task.forkedFrom && call.sequence < task.forkedFrom.fromCall && (
+        <p className="text-ink2">
+          Taken over from{" "}
+          <Link to="/w/$slug/tasks/$id" params={{ slug, id: task.forkedFrom.taskId }} search={{ tab: "call", call: String(call.sequence) }} className="text-accent underline">
+            the other task
+          </Link>
+          ; nothing was sent for this one.
+        </p>
+      )}
       <Facts
         of={[
           ["Policy", isBuiltIn ? "built in; reaches nothing outside" : <><Decision of={call.decision} /> at version {call.policyVersion}</>],
@@ -48,6 +58,7 @@ export function CallPanel({ task, call }: { task: Task; call: Call }) {
           </Link>
         </div>
       )}
+      <Fork task={task} call={call} />
       <Loaded query={whole}>
         {(full) => (
           <>
@@ -86,5 +97,43 @@ export function CallPanel({ task, call }: { task: Task; call: Call }) {
         </details>
       )}
     </div>
+  );
+}
+
+/** Goes on from this call: what those before gave is given again, and none of them is sent. */
+function Fork({ task, call }: { task: Task; call: Call }) {
+  const { slug } = useSession();
+  const api = useApi();
+  const navigate = useNavigate();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const before = call.sequence - 1;
+  const fork = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      const made = await api.post("/api/v1/tasks/{id}/fork", { path: { id: task.id }, body: { fromCall: call.sequence } });
+      await navigate({ to: "/w/$slug/tasks/$id", params: { slug, id: made.id } });
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <section aria-label="Fork" className="flex flex-col gap-2">
+      <div className="flex flex-wrap items-center gap-2">
+        <Button small disabled={busy} onClick={() => void fork()}>
+          Fork from call {call.sequence}
+        </Button>
+        <Link to="/w/$slug/run" params={{ slug }} search={{ from: task.id, call: String(call.sequence) }} className={buttonClass("quiet", true)}>
+          Edit, then fork
+        </Link>
+        <span className="text-meta text-ink3">
+          {before === 0 ? "Every call is made anew." : `${before === 1 ? "The call before gives" : `The ${before} calls before give`} what ${before === 1 ? "it" : "they"} gave; nothing of ${before === 1 ? "it" : "them"} is sent.`}
+        </span>
+      </div>
+      {error !== null && <Problem error={error} />}
+    </section>
   );
 }

@@ -35,6 +35,8 @@ function Detail({ task }: { task: Task }) {
   const search = useSearch({ strict: false }) as { tab?: string; call?: string };
   const calls = useQuery(allCalls(api, task.id));
   const [isAsking, setAsking] = useState(false);
+  // Where in the task's time it is replayed, in milliseconds from its start.
+  const [at, setAt] = useState<number | null>(null);
   const [busy, setBusy] = useState(false);
   const cancelRef = useRef<HTMLButtonElement>(null);
   const isOpen = OPEN.has(task.status);
@@ -46,6 +48,8 @@ function Detail({ task }: { task: Task }) {
   // The task's last event may come before its calls were read.
   useEffect(() => void client.invalidateQueries({ queryKey: allCalls(api, task.id).queryKey }), [task.status, api, client, task.id]);
   const pending = task.approvals.filter((each) => each.status === "pending");
+  const moment = at === null ? null : Date.parse(task.createdAt) + at;
+  const under = moment === null ? null : underWay(list, moment);
   const act = async (what: () => Promise<unknown>) => {
     setBusy(true);
     try {
@@ -68,7 +72,7 @@ function Detail({ task }: { task: Task }) {
   useKeys("Task", [
     ...TABS.map((each, i) => ({ keys: String(i + 1), label: `Show ${each}`, run: () => show({ tab: each }) })),
     { keys: "C", label: "Cancel the task", run: () => isOpen && setAsking(true) },
-    { keys: "f", label: "Edit and run", run: () => void navigate({ to: "/w/$slug/run", params: { slug }, search: { from: task.id } }) },
+    { keys: "f", label: "Edit and run, or fork from the selected call", run: () => void navigate({ to: "/w/$slug/run", params: { slug }, search: { from: task.id, ...(call ? { call: String(call.sequence) } : {}) } }) },
     { keys: "y", label: "Copy the link", run: () => void copyLink() },
     { keys: "j / ArrowDown", label: "Next call", run: () => step(1) },
     { keys: "k / ArrowUp", label: "Call before", run: () => step(-1) },
@@ -115,13 +119,13 @@ function Detail({ task }: { task: Task }) {
       </div>
       <div className="flex min-h-0 flex-1 flex-col overflow-auto lg:flex-row lg:overflow-hidden">
         <div className="min-h-0 min-w-0 border-line lg:w-1/2 lg:overflow-auto lg:border-r">
-          <Loaded query={calls}>{(all) => <Timeline task={task} calls={all} selected={selected} onSelect={(sequence) => show({ call: String(sequence), tab: "call" })} />}</Loaded>
+          <Loaded query={calls}>{(all) => <Timeline task={task} calls={all} selected={under ? under.sequence : selected} at={at} onAt={isOpen ? undefined : (next) => (setAt(next), next !== null && tab !== "logs" && tab !== "code" && show({ tab: "code" }))} onSelect={(sequence) => show({ call: String(sequence), tab: "call" })} />}</Loaded>
         </div>
         <div className="flex min-h-0 min-w-0 flex-1 flex-col border-t border-line lg:border-t-0">
           <Tabs tab={tab} call={selected} logs={task.logLines} onTab={(next) => show({ tab: next })} />
           <div className="min-h-0 flex-1 lg:overflow-auto" role="tabpanel" id="task-panel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-            {tab === "code" && <Code task={task} calls={list} selected={selected} onSelect={(sequence) => show({ call: String(sequence) })} />}
-            {tab === "logs" && <Logs task={task} />}
+            {tab === "code" && <Code task={task} calls={list} selected={moment === null ? selected : (under?.sequence ?? null)} onSelect={(sequence) => show({ call: String(sequence) })} />}
+            {tab === "logs" && <Logs task={task} until={moment} />}
             {tab === "result" && <Result task={task} />}
             {tab === "call" && (call ? <CallPanel task={task} call={call} /> : <p className="p-4 text-ink2">Select a call in the timeline.</p>)}
             {tab === "events" && <Events task={task} calls={list} />}
@@ -153,6 +157,13 @@ function Detail({ task }: { task: Task }) {
   );
 }
 
+/** The call that was under way at a moment, else the one that ended last before it. */
+function underWay(calls: Call[], moment: number): Call | null {
+  const begun = calls.filter((each) => Date.parse(each.startedAt) <= moment);
+  const open = begun.filter((each) => !each.finishedAt || Date.parse(each.finishedAt) >= moment);
+  return open[0] ?? begun.at(-1) ?? null;
+}
+
 function Waiting({ task }: { task: Task }) {
   const since = waitingSince(task);
   const now = useNow();
@@ -160,6 +171,7 @@ function Waiting({ task }: { task: Task }) {
 }
 
 function Meta({ task }: { task: Task }) {
+  const { slug } = useSession();
   const names = useNames();
   const took = duration(task, useNow());
   return (
@@ -169,6 +181,14 @@ function Meta({ task }: { task: Task }) {
         {task.channel === "dashboard" ? "dashboard" : <Seen text={task.client || task.channel} />} / {names(task.requestedBy)}
       </span>
       <span>{task.runtimeId}</span>
+      {task.forkedFrom && (
+        <span>
+          fork at call {task.forkedFrom.fromCall} of{" "}
+          <Link to="/w/$slug/tasks/$id" params={{ slug, id: task.forkedFrom.taskId }} className="font-mono text-accent underline">
+            {task.forkedFrom.taskId.slice(0, 12)}…
+          </Link>
+        </span>
+      )}
       <span>
         submitted <When at={task.createdAt} />
       </span>

@@ -21,6 +21,8 @@ const PAGE = 200;
 const ROW = 40;
 /** Changes are read at most this often, however many events arrive. */
 const READ_MS = 700;
+/** How long after the last letter the server is asked. */
+const TYPING_MS = 250;
 
 type Filters = { status?: string; mine?: string; client?: string; q?: string; at?: string };
 
@@ -32,8 +34,9 @@ export function TasksPage() {
   const filters = useSearch({ strict: false }) as Filters;
   const set = (change: Partial<Filters>) =>
     void navigate({ to: ".", search: (before: Filters) => prune({ ...before, ...change }), replace: true } as never);
-  const server = { status: filters.status, mine: filters.mine === "1" ? true : undefined };
-  const key = [api.workspace, "tasks", server.status ?? "", server.mine ?? false];
+  const words = useSettled(filters.q ?? "");
+  const server = { status: filters.status, mine: filters.mine === "1" ? true : undefined, q: words || undefined };
+  const key = [api.workspace, "tasks", server.status ?? "", server.mine ?? false, words];
   const pages = useInfiniteQuery({
     queryKey: key,
     initialPageParam: undefined as string | undefined,
@@ -43,7 +46,7 @@ export function TasksPage() {
     refetchOnWindowFocus: false,
   });
   const head = useQuery({
-    queryKey: [api.workspace, "tasks-head", server.status ?? "", server.mine ?? false],
+    queryKey: [api.workspace, "tasks-head", server.status ?? "", server.mine ?? false, words],
     queryFn: () => api.get("/api/v1/tasks", { query: { ...server, limit: 50 } as never }),
     enabled: pages.data !== undefined,
     staleTime: 2_000,
@@ -60,7 +63,7 @@ export function TasksPage() {
   useEffect(() => {
     if (isTop && newer.some((each) => !taken.has(each.id))) setTaken(new Set(newer.map((each) => each.id)));
   }, [isTop, newer, taken]);
-  const shown = useMemo(() => [...above, ...tasks].filter((task) => matches(task, filters)), [above, tasks, filters]);
+  const shown = useMemo(() => [...above.filter((task) => has(task, filters.q)), ...tasks].filter((task) => !filters.status || filters.status === task.status), [above, tasks, filters.status, filters.q]);
   const rows = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 8 });
   const items = rows.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
@@ -117,7 +120,7 @@ export function TasksPage() {
         <label className="flex items-center gap-1.5 px-1">
           <input type="checkbox" checked={filters.mine === "1"} onChange={(event) => set({ mine: event.target.checked ? "1" : "" })} /> mine
         </label>
-        <input type="search" aria-label="Search tasks" placeholder="Code, client, result, id" className="field w-56 max-w-full" defaultValue={filters.q ?? ""} onChange={(event) => set({ q: event.target.value })} />
+        <input type="search" aria-label="Search tasks" placeholder="Code, tool, error, id" key={filters.q === undefined ? "none" : "some"} className="field w-56 max-w-full" defaultValue={filters.q ?? ""} onChange={(event) => set({ q: event.target.value })} />
         <span className="text-meta text-ink3">
           {loaded.length > 0 && `${shown.length.toLocaleString("en")}${pages.hasNextPage ? "+" : ""} ${isFiltered ? "found" : "tasks"}`}
         </span>
@@ -147,8 +150,7 @@ export function TasksPage() {
       ) : shown.length === 0 ? (
         isFiltered ? (
           <Empty action={<Button onClick={() => set({ status: "", mine: "", client: "", q: "" })}>Clear the filters</Button>}>
-            No task matches {[filters.status, filters.mine && "mine", filters.q && `“${filters.q}”`].filter(Boolean).join(", ")}
-            {pages.hasNextPage ? " among those read so far" : ""}.
+            No task matches {[filters.status, filters.mine && "mine", filters.q && `“${filters.q}”`].filter(Boolean).join(", ")}.
           </Empty>
         ) : (
           <Empty action={<Link to="/w/$slug/run" params={{ slug }} className={buttonClass()}>Run a program</Link>}>Nothing has run yet. Programs that agents send appear here.</Empty>
@@ -263,11 +265,21 @@ function prune(filters: Filters): Filters {
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value)) as Filters;
 }
 
-function matches(task: Task, filters: Filters): boolean {
-  if (filters.status && filters.status !== task.status) return false;
-  if (!filters.q) return true;
-  const text = `${task.id} ${task.client} ${titleOf(task)} ${task.code} ${task.error?.message ?? ""} ${JSON.stringify(task.result ?? "")} ${JSON.stringify(task.metadata)}`.toLowerCase();
-  return filters.q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+/** Whether a task that an event told of has the words that the server looks for in the others. */
+function has(task: Task, words: string | undefined): boolean {
+  if (!words) return true;
+  const text = `${task.id} ${task.client} ${task.code} ${JSON.stringify(task.error ?? "")} ${JSON.stringify(task.result ?? "")} ${JSON.stringify(task.metadata)}`.toLowerCase();
+  return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+/** What was typed, once the typing pauses. */
+function useSettled(text: string): string {
+  const [settled, setSettled] = useState(text);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setSettled(text), TYPING_MS);
+    return () => window.clearTimeout(timer);
+  }, [text]);
+  return settled;
 }
 
 /** What was read page by page, brought up to date, and what is newer than its first. */

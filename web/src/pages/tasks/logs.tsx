@@ -16,7 +16,8 @@ const FIRST = 10_000;
 const LEVELS = ["debug", "log", "info", "warn", "error"];
 const TONES: Record<string, string> = { error: "text-bad", warn: "text-wait", debug: "text-ink3" };
 
-export function Logs({ task }: { task: Task }) {
+/** With `until`, only what was logged up to that moment, in milliseconds since 1970. */
+export function Logs({ task, until = null }: { task: Task; until?: number | null }) {
   const { lines, error, from, older, isLoading } = useLines(task);
   const [search, setSearch] = useState("");
   const [level, setLevel] = useState("debug");
@@ -25,8 +26,8 @@ export function Logs({ task }: { task: Task }) {
   const shown = useMemo(() => {
     const least = LEVELS.indexOf(level);
     const words = search.toLowerCase();
-    return lines.filter((line) => (paused === null || line.line <= paused) && LEVELS.indexOf(line.level) >= least && (!words || line.text.toLowerCase().includes(words)));
-  }, [lines, level, search, paused]);
+    return lines.filter((line) => (paused === null || line.line <= paused) && (until === null || Date.parse(line.at) <= until) && LEVELS.indexOf(line.level) >= least && (!words || line.text.toLowerCase().includes(words)));
+  }, [lines, level, search, paused, until]);
   const scroller = useRef<HTMLDivElement>(null);
   const isTail = useRef(true);
   const rows = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => 20, overscan: 20 });
@@ -46,13 +47,13 @@ export function Logs({ task }: { task: Task }) {
         </select>
         <input type="search" aria-label="Search logs" placeholder="Search" className="field h-7 w-36" value={search} onChange={(event) => setSearch(event.target.value)} />
         <Button small look="quiet" aria-pressed={paused !== null} onClick={() => setPaused(paused === null ? (lines.at(-1)?.line ?? 0) : null)}>
-          {paused === null ? "Pause" : `Go on (${lines.length - shown.length} held)`}
+          {paused === null ? "Pause" : `Go on (${lines.filter((line) => line.line > paused).length} held)`}
         </Button>
         <Button small look="quiet" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
           Wrap
         </Button>
         <span className="ml-auto flex">
-          <Copy text={shown.length < 20_000 ? text() : ""} />
+          <Copy text={text} />
           <Button small look="quiet" onClick={() => download(`${task.id}.log`, text(), "text/plain")}>
             Download
           </Button>

@@ -24,9 +24,18 @@ const LOOKS: Record<Bar["look"], string> = {
   bad: "bg-bad",
 };
 
-type Props = { task: Task; calls: Call[]; selected: number | null; onSelect: (sequence: number) => void };
+type Props = {
+  task: Task;
+  calls: Call[];
+  selected: number | null;
+  onSelect: (sequence: number) => void;
+  /** The moment that is replayed, in milliseconds from the start. */
+  at?: number | null;
+  /** Replays; none where the task is not over. */
+  onAt?: ((at: number | null) => void) | undefined;
+};
 
-export function Timeline({ task, calls, selected, onSelect }: Props) {
+export function Timeline({ task, calls, selected, onSelect, at = null, onAt }: Props) {
   const [asTable, setTable] = useState(false);
   const isOpen = OPEN.has(task.status);
   const ticking = useNow();
@@ -42,10 +51,16 @@ export function Timeline({ task, calls, selected, onSelect }: Props) {
         <span className="text-meta text-ink3">
           {calls.length} {calls.length === 1 ? "call" : "calls"}
         </span>
-        <Button small look="quiet" className="ml-auto" aria-pressed={asTable} onClick={() => setTable(!asTable)}>
+        {onAt && calls.length > 0 && (
+          <Button small look="quiet" className="ml-auto" aria-pressed={at !== null} onClick={() => onAt(at === null ? 0 : null)}>
+            {at === null ? "Replay" : "End the replay"}
+          </Button>
+        )}
+        <Button small look="quiet" className={cx(!(onAt && calls.length > 0) && "ml-auto")} aria-pressed={asTable} onClick={() => setTable(!asTable)}>
           {asTable ? "As bars" : "As a table"}
         </Button>
       </div>
+      {onAt && at !== null && <Scrubber whole={whole} at={at} calls={calls} start={start} onAt={onAt} />}
       {asTable ? (
         <Table calls={calls} start={start} now={now} selected={selected} onSelect={onSelect} />
       ) : (
@@ -57,21 +72,43 @@ export function Timeline({ task, calls, selected, onSelect }: Props) {
               </span>
             ))}
           </div>
-          <Lines lines={lines} start={start} whole={whole} selected={selected} onSelect={onSelect} />
+          <Lines lines={lines} start={start} whole={whole} selected={selected} onSelect={onSelect} at={at} />
         </>
       )}
     </section>
   );
 }
 
-type LinesProps = { lines: Line[]; start: number; whole: number; selected: number | null; onSelect: (sequence: number) => void };
+/** Goes through the task's time: its code, its logs and its bars follow. */
+function Scrubber({ whole, at, calls, start, onAt }: { whole: number; at: number; calls: Call[]; start: number; onAt: (at: number) => void }) {
+  const moments = useMemo(
+    () => [...new Set(calls.flatMap((each) => [each.startedAt, each.finishedAt].filter((time) => time !== undefined && time !== null).map((time) => Date.parse(time) - start)))].sort((a, b) => a - b),
+    [calls, start],
+  );
+  const before = moments.filter((each) => each < at).at(-1);
+  const after = moments.find((each) => each > at);
+  return (
+    <div role="group" aria-label="Replay" className="flex shrink-0 items-center gap-2 border-b border-line bg-select px-3 py-1">
+      <Button small look="quiet" aria-label="To the event before" disabled={before === undefined} onClick={() => before !== undefined && onAt(before)}>
+        ‹
+      </Button>
+      <input type="range" aria-label="Moment of the replay" aria-valuetext={`${span(at)} of ${span(whole)}`} className="min-w-0 flex-1 accent-accent" min={0} max={whole} step={Math.max(1, Math.round(whole / 400))} value={at} onChange={(event) => onAt(Number(event.target.value))} />
+      <Button small look="quiet" aria-label="To the next event" disabled={after === undefined} onClick={() => after !== undefined && onAt(after)}>
+        ›
+      </Button>
+      <span className="w-20 text-right font-mono text-meta">+{span(at)}</span>
+    </div>
+  );
+}
 
-function Lines({ lines, start, whole, selected, onSelect }: LinesProps) {
+type LinesProps = { lines: Line[]; start: number; whole: number; selected: number | null; onSelect: (sequence: number) => void; at: number | null };
+
+function Lines({ lines, start, whole, selected, onSelect, at }: LinesProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const isVirtual = lines.length > WHOLE;
   const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 6, enabled: isVirtual });
   const draw = (line: Line, top?: number) => (
-    <LineRow key={line.key} line={line} start={start} whole={whole} isSelected={line.sequence !== null && line.sequence === selected} onSelect={onSelect} top={top} />
+    <LineRow key={line.key} line={line} start={start} whole={whole} isSelected={line.sequence !== null && line.sequence === selected} onSelect={onSelect} top={top} at={at} />
   );
   if (!isVirtual) return <div className="pb-3">{lines.map((line) => draw(line))}</div>;
   return (
@@ -86,9 +123,11 @@ function Lines({ lines, start, whole, selected, onSelect }: LinesProps) {
   );
 }
 
-type LineProps = { line: Line; start: number; whole: number; isSelected: boolean; onSelect: (sequence: number) => void; top: number | undefined };
+type LineProps = { line: Line; start: number; whole: number; isSelected: boolean; onSelect: (sequence: number) => void; top: number | undefined; at: number | null };
 
-function LineRow({ line, start, whole, isSelected, onSelect, top }: LineProps) {
+function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProps) {
+  // What has not happened yet at the moment that is replayed.
+  const isAhead = at !== null && line.bars.every((bar) => bar.from - start > at);
   const share = (ms: number) => `${(ms / whole) * 100}%`;
   const inner = (
     <>
@@ -107,11 +146,12 @@ function LineRow({ line, start, whole, isSelected, onSelect, top }: LineProps) {
         {line.bars.map((bar, i) => (
           <span key={i} className={cx("absolute inset-y-0 min-w-[2px] rounded-sm", LOOKS[bar.look])} style={{ left: share(bar.from - start), width: share(bar.to - bar.from) }} />
         ))}
+        {at !== null && <span className="absolute -inset-y-2.5 w-px bg-accent" style={{ left: share(Math.min(at, whole)) }} />}
       </span>
     </>
   );
   const place = top === undefined ? undefined : { transform: `translateY(${top}px)` };
-  const look = cx("flex h-8 w-full items-center text-left", top !== undefined && "absolute inset-x-0 top-0", isSelected && "bg-select");
+  const look = cx("flex h-8 w-full items-center text-left", top !== undefined && "absolute inset-x-0 top-0", isSelected && "bg-select", isAhead && "text-ink3 [&_[aria-hidden]>span]:opacity-30");
   if (line.sequence === null)
     return (
       <div className={cx(look, "text-ink2")} style={place}>

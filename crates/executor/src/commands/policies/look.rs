@@ -6,12 +6,43 @@ use super::shown::{line, listed, tried};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, plain, table};
-use api::policies::{AskedFor, LookedAt, PolicyTest, Verdict};
+use api::policies::{AskedFor, LookedAt, Policy, PolicyTest, RuleUsage, Verdict};
 use api::policy_history as wire;
 use api::policy_history::{Explanation, NewBacktest, PolicyVersion, PolicyVersionDetail};
 use api::tasks::Call;
 use reqwest::Method;
 use serde_json::Value;
+
+/// Every rule with how often it decided, in the order of the rules; those that are gone follow.
+pub(super) async fn usage(context: &Context) -> Result<()> {
+    let client = context.client()?;
+    let usage: RuleUsage = client.get(&["policies", "usage"], &[]).await?;
+    let policy: Policy = client.get(&["policies"], &[]).await?;
+    let of = |id: &str| usage.rules.iter().find(|used| used.rule == id);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for rule in &policy.rules {
+        let used = of(&rule.id);
+        rows.push(vec![
+            rule.level.clone(),
+            rule.position.to_string(),
+            rule.effect.clone(),
+            used.map_or(0, |u| u.calls).to_string(),
+            used.map(|u| u.last_at.clone()).unwrap_or_default(),
+            plain(&rule.note),
+            rule.id.clone(),
+        ]);
+    }
+    let is_gone = |used: &&api::policies::RuleUse| !policy.rules.iter().any(|r| r.id == used.rule);
+    for used in usage.rules.iter().filter(is_gone) {
+        let mut row = vec!["removed".to_owned(), String::new(), String::new()];
+        row.extend([used.calls.to_string(), used.last_at.clone()]);
+        row.extend([String::new(), used.rule.clone()]);
+        rows.push(row);
+    }
+    let columns = ["LEVEL", "#", "EFFECT", "CALLS", "LAST", "NOTE", "ID"];
+    context.output.show(&usage, |_| table(&columns, &rows));
+    Ok(())
+}
 
 /// Reads one `--as`.
 pub(super) fn asked_for(text: &str) -> std::result::Result<(String, String), String> {

@@ -1,0 +1,40 @@
+//! Who has sent tasks lately: what the dashboard shows of agents, and what a rule may stop.
+
+use crate::settings::sees_all_tasks;
+use crate::{Engine, Error};
+use domain::Timestamp;
+use domain::access::{Caller, Permission};
+use futures_util::future::BoxFuture;
+pub use store::tasks::SeenClient;
+
+/// How far back is looked: a week.
+const LOOK_BACK_MS: i64 = 7 * 24 * 3_600_000;
+/// Clients that one answer tells of at most.
+const CLIENTS_MAX: u32 = 500;
+
+impl Engine {
+    /// The clients that have sent tasks in the last seven days, the latest first, 500 at most, and since
+    /// when was looked. A member sees their own, or everybody's where the workspace lets them.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn clients_seen(
+        &self,
+        caller: &Caller,
+    ) -> BoxFuture<'_, Result<(Timestamp, Vec<SeenClient>), Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(Permission::RunTasks)?;
+            let since = self.inner.clock.now().plus_ms(-LOOK_BACK_MS);
+            self.inner
+                .store
+                .read(move |r| {
+                    let own = !sees_all_tasks(r, &scope, &caller)?;
+                    let account = own.then_some(&caller.account_id);
+                    let seen = store::tasks::clients(r, &scope, account, since, CLIENTS_MAX)?;
+                    Ok((since, seen))
+                })
+                .await
+        })
+    }
+}

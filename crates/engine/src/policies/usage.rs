@@ -1,0 +1,49 @@
+//! How often each rule decided: what tells a rule that works from one that nobody needs.
+
+use crate::settings::sees_all_tasks;
+use crate::{Engine, Error};
+use domain::Timestamp;
+use domain::access::{Caller, Permission};
+use futures_util::future::BoxFuture;
+pub use store::recorded::RuleUse;
+
+/// How far back is looked: thirty days.
+const LOOK_BACK_MS: i64 = 30 * 24 * 3_600_000;
+
+/// How often rules decided lately.
+#[derive(Debug, Clone)]
+pub struct RuleUsage {
+    /// Since when was looked, by the time at which tasks were submitted.
+    pub since: Timestamp,
+    /// Whether only the caller's own calls were counted.
+    pub own_only: bool,
+    /// The rules that decided a call of the workspace since.
+    pub rules: Vec<RuleUse>,
+}
+
+impl Engine {
+    /// How often each rule decided a call of the workspace in the last thirty days. A member counts
+    /// their own calls, or everybody's where the workspace lets them.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn rule_usage(&self, caller: &Caller) -> BoxFuture<'_, Result<RuleUsage, Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            let scope = caller.scope(Permission::RunTasks)?;
+            let since = self.inner.clock.now().plus_ms(-LOOK_BACK_MS);
+            self.inner
+                .store
+                .read(move |r| {
+                    let own_only = !sees_all_tasks(r, &scope, &caller)?;
+                    let account = own_only.then_some(&caller.account_id);
+                    Ok(RuleUsage {
+                        since,
+                        own_only,
+                        rules: store::recorded::rule_uses(r, &scope, account, since)?,
+                    })
+                })
+                .await
+        })
+    }
+}
