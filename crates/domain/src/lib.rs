@@ -14,6 +14,7 @@ pub mod connect;
 pub mod credential;
 pub mod event;
 pub mod id;
+pub mod invite;
 pub mod key;
 pub mod limits;
 pub mod oauth;
@@ -30,7 +31,7 @@ pub mod tool;
 pub mod webhook;
 
 pub use id::{
-    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, HandleId, KeyId,
-    OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
+    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, HandleId,
+    InviteId, KeyId, OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

@@ -13,6 +13,7 @@ mod catalog;
 mod check;
 mod clock;
 mod credentials;
+mod endings;
 mod entropy;
 mod error;
 mod events;
@@ -20,10 +21,12 @@ mod feed;
 mod gate;
 mod health;
 mod incidents;
+mod invites;
 mod keys;
 mod live;
 mod members;
 mod oauth;
+mod organizations;
 mod policies;
 mod quotas;
 mod rates;
@@ -52,14 +55,17 @@ pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
+pub use endings::grace_of;
 #[cfg(debug_assertions)]
 pub use entropy::seed_entropy;
 pub use error::Error;
 pub use events::Watch;
 pub use health::{Check, CheckStatus};
+pub use invites::{Invitation, NewInvite};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
+pub use organizations::{NameChange, OwnOrganization};
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
@@ -80,6 +86,7 @@ pub use tasks::{NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
+pub use workspaces::WorkspaceChange;
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]
