@@ -276,6 +276,30 @@ pub struct Caller {
     pub requests_per_minute: Option<u64>,
 }
 
+impl Person {
+    /// The person as a caller in a workspace where they have a role.
+    #[must_use]
+    pub fn at(
+        &self,
+        organization_id: &OrganizationId,
+        workspace_id: &WorkspaceId,
+        role: Role,
+    ) -> Caller {
+        Caller {
+            organization_id: organization_id.clone(),
+            workspace_id: workspace_id.clone(),
+            account_id: self.account_id.clone(),
+            role,
+            channel: self.channel,
+            client: self.client.clone(),
+            key_id: None,
+            grant_id: None,
+            scopes: Scopes::ALL,
+            requests_per_minute: None,
+        }
+    }
+}
+
 /// Why a caller may not do something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
@@ -394,6 +418,18 @@ impl Caller {
             Channel::Mcp => false,
             Channel::Client => true,
             Channel::Dashboard | Channel::Cli | Channel::Api => !self.is_bound(),
+        }
+    }
+
+    /// Checks that it is a person who asks, where no program may, whatever its role.
+    ///
+    /// # Errors
+    /// For a key, and for a client that speaks for a model.
+    pub fn is_person(&self, what: &'static str) -> Result<(), Forbidden> {
+        if self.speaks_for_person() {
+            Ok(())
+        } else {
+            Err(Forbidden::Program { what })
         }
     }
 
