@@ -98,5 +98,8 @@ pub fn keep(tx: &mut Tx<'_>, _: System, id: &str, until: Timestamp) -> Result<()
 /// # Errors
 /// Those of the database.
 pub fn remove_expired(tx: &mut Tx<'_>, _: System, now: Timestamp) -> Result<u64, Error> {
-    tx.execute("delete from oauth_apps where expires_at <= $1", &params![now])
+    tx.execute(
+        "delete from oauth_apps where expires_at <= $1",
+        &params![now],
+    )
 }

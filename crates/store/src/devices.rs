@@ -139,7 +139,11 @@ pub fn say(
     grant: Option<&GrantId>,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let status = if grant.is_some() { "approved" } else { "denied" };
+    let status = if grant.is_some() {
+        "approved"
+    } else {
+        "denied"
+    };
     let said = tx.execute(
         "update grant_devices set status = $2, grant_id = $3
          where user_code = $1 and status = 'pending' and expires_at > $4",
@@ -152,11 +156,7 @@ pub fn say(
 ///
 /// # Errors
 /// Those of the database.
-pub fn by_secret(
-    conn: &mut Reader<'_>,
-    _: System,
-    sha256: &str,
-) -> Result<Option<Device>, Error> {
+pub fn by_secret(conn: &mut Reader<'_>, _: System, sha256: &str) -> Result<Option<Device>, Error> {
     conn.one(
         &format!("select {COLUMNS} from grant_devices where device_sha256 = $1"),
         &params![sha256],

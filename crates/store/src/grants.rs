@@ -135,12 +135,7 @@ fn read(r: &mut Row<'_>) -> Result<Grant, Error> {
 ///
 /// # Errors
 /// Those of the database.
-pub fn insert(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    grant: &Grant,
-    begin: Begin,
-) -> Result<(), Error> {
+pub fn insert(tx: &mut Tx<'_>, scope: &Scope, grant: &Grant, begin: Begin) -> Result<(), Error> {
     let status = match begin {
         Begin::Waiting => "waiting",
         Begin::Active => "active",

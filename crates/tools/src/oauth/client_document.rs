@@ -124,7 +124,11 @@ mod tests {
         assert_eq!(parts("http://127.0.0.1:5312/mcp"), expected);
         assert_eq!(parts("http://127.0.0.1:5312/mcp/?workspace=a"), expected);
         assert_eq!(parts("HTTP://127.0.0.1:5312/mcp"), expected);
-        for bad in ["/mcp", "http://a@127.0.0.1:5312/mcp", "http://127.0.0.1:5312/mcp#x"] {
+        for bad in [
+            "/mcp",
+            "http://a@127.0.0.1:5312/mcp",
+            "http://127.0.0.1:5312/mcp#x",
+        ] {
             assert_eq!(parts(bad), None, "{bad}");
         }
     }

@@ -148,7 +148,7 @@ fn again(attachments: &[Attachment]) -> Vec<Attachment> {
 
 fn done(invoked: McpInvoked) -> Invoked {
     match invoked {
-        McpInvoked::Done(invoked) => invoked,
+        McpInvoked::Done(invoked) => *invoked,
         McpInvoked::Asks(asked) => panic!("it asks: {asked:?}"),
     }
 }
