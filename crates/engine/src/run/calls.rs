@@ -373,7 +373,7 @@ impl Sending {
                 bytes_max: self.bytes_max,
             };
             match self.engine.call_mcp(admission, call).await {
-                McpInvoked::Done(invoked) => invoked,
+                McpInvoked::Done(invoked) => *invoked,
                 McpInvoked::Asks(asked) => return Ok(Gave::Asks(asked)),
             }
         } else {

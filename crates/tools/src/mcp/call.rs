@@ -103,7 +103,7 @@ impl McpAnswers {
 /// How a call went.
 pub enum McpInvoked {
     /// It is over.
-    Done(Invoked),
+    Done(Box<Invoked>),
     /// The server asks something first. It has not done the call, and keeps nothing meanwhile.
     Asks(Box<Elicitation>),
 }
@@ -141,10 +141,10 @@ impl McpServers {
                 Err(Unsent::Error(error)) => Err(error),
                 Err(Unsent::Fault(fault)) => Err(call.failed(&call.failures(), fault, &masks)),
             };
-            McpInvoked::Done(Invoked {
+            McpInvoked::Done(Box::new(Invoked {
                 answer: answer.map_err(|error| masked(error, &masks)),
                 echoed: masks.is_echoed(),
-            })
+            }))
         })
     }
 }

@@ -4,6 +4,9 @@
 //! and is greeted with a handshake, and one that does not take that either is old and speaks by
 //! events. A command is greeted with a handshake first, because some end at anything else.
 
+mod followed;
+mod underway;
+
 use super::carried::Carried;
 use super::configured::McpWay;
 use super::elicit;
@@ -11,20 +14,21 @@ use super::fault::Fault;
 use super::hearing::{McpHearing, McpNews, Patience};
 use super::http::HttpLink;
 use super::legacy::EventLink;
-use super::limits::{MESSAGE_BYTES_MAX, POLL_MAX, POLL_MIN, ROUNDS_MAX};
+use super::limits::{MESSAGE_BYTES_MAX, ROUNDS_MAX};
 use super::peer::Peer;
 use super::stdio::Process;
 use super::wire::{self, HANDSHAKES, Outbound, STATELESS};
 use crate::egress::{self, Egress, Reach};
 use crate::invoke::Attachment;
-use domain::elicitation::{Elicitation, Way};
+use domain::elicitation::Elicitation;
 use domain::source::AuthScheme;
+pub(super) use followed::brought_back;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use underway::Underway;
 
 /// The way to a server.
 #[derive(Clone)]
@@ -461,89 +465,6 @@ impl Session {
         .ok_or_else(|| Fault::Broken("it asks for a model, which no server is given".to_owned()))
     }
 
-    /// Looks at a task of the server until it has ended.
-    async fn task(&self, begun: &Value, going: &Going<'_, '_>) -> Result<Value, Fault> {
-        let id = begun
-            .get("taskId")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let mut params = Map::new();
-        params.insert("taskId".to_owned(), id.clone().into());
-        let cancel = self.outbound("tasks/cancel", params.clone(), Some(id.clone()));
-        let mut underway = Underway {
-            link: self.link.clone(),
-            told: Some(cancel.text),
-        };
-        let mut at = begun.clone();
-        let (begun, mut refusals) = (Instant::now(), 0);
-        loop {
-            match at.get("status").and_then(Value::as_str) {
-                Some("completed") => {
-                    underway.is_over();
-                    return at.get("result").cloned().ok_or_else(|| {
-                        Fault::Broken("its task is completed without a result".to_owned())
-                    });
-                }
-                Some("failed") => {
-                    underway.is_over();
-                    let error = wire::refusal(at.to_string().as_bytes());
-                    let unnamed = || Fault::Broken("its task failed".to_owned());
-                    return Err(error.map_or_else(unnamed, Fault::Rpc));
-                }
-                Some("cancelled") => {
-                    underway.is_over();
-                    return Err(Fault::Broken("its task was canceled there".to_owned()));
-                }
-                Some("input_required") if refusals < ROUNDS_MAX => {
-                    refusals += 1;
-                    let mut answer = self.answered_live(&at, going).await?;
-                    answer.insert("taskId".to_owned(), id.clone().into());
-                    let update = self.outbound("tasks/update", answer, Some(id.clone()));
-                    self.exchange_for(&update, going).await?;
-                }
-                Some("working") => {}
-                Some(_) | None => {
-                    return Err(Fault::Broken(
-                        "its task is in no state that is known".to_owned(),
-                    ));
-                }
-            }
-            let pause = at
-                .get("pollIntervalMs")
-                .and_then(Value::as_u64)
-                .unwrap_or(500);
-            let pause = Duration::from_millis(pause).clamp(POLL_MIN, POLL_MAX);
-            let until = going.patience.until();
-            if Instant::now() + pause >= until {
-                return Err(Fault::late(begun, until));
-            }
-            tokio::time::sleep(pause).await;
-            let look = self.outbound("tasks/get", params.clone(), Some(id.clone()));
-            at = self.exchange_for(&look, going).await?;
-        }
-    }
-
-    /// The answers that a task of the server waits for.
-    async fn answered_live(
-        &self,
-        at: &Value,
-        going: &Going<'_, '_>,
-    ) -> Result<Map<String, Value>, Fault> {
-        let asked = self.asked(at, going)?;
-        let state = asked.state.clone();
-        let ask = going.hearing.and_then(|hearing| hearing.ask.as_ref());
-        let responses = match ask {
-            Some(ask) if !asked.parts.is_empty() => {
-                let _standing = going.patience.stand();
-                let way = Way::Live;
-                ask(Elicitation { way, ..asked }).await
-            }
-            Some(_) | None => asked.given,
-        };
-        Ok(brought_back(responses, state))
-    }
-
     /// Says goodbye: the session is ended at the server, the process is ended and waited for.
     pub(super) async fn end(&self) {
         if let Some(listener) = &self.listener {
@@ -567,45 +488,6 @@ impl Link {
                 Ok(())
             }
         }
-    }
-}
-
-/// A request whose answer somebody waits for. Where they stop waiting, the server is told.
-struct Underway {
-    link: Link,
-    told: Option<String>,
-}
-
-impl Underway {
-    fn of(session: &Session, out: &Outbound) -> Self {
-        // Without sessions the end of the connection says it; a greeting is never taken back.
-        let by_message = match &session.link {
-            Link::Http(_) => !session.is_stateless(),
-            Link::Events(_) | Link::Process(_) => true,
-        };
-        let params =
-            json!({ "requestId": out.id, "reason": "nobody waits for the answer any more" });
-        let told = (by_message && out.method != "initialize")
-            .then(|| wire::notification("notifications/cancelled", Some(params)));
-        Self {
-            link: session.link.clone(),
-            told,
-        }
-    }
-
-    fn is_over(&mut self) {
-        self.told = None;
-    }
-}
-
-impl Drop for Underway {
-    fn drop(&mut self) {
-        let (Some(text), Ok(runtime)) = (self.told.take(), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        let link = self.link.clone();
-        runtime.spawn(async move { drop(link.tell(text).await) });
     }
 }
 
@@ -638,17 +520,4 @@ impl Going<'_, '_> {
     fn can_ask(&self, peer: &Peer) -> bool {
         peer.may_ask && self.hearing.is_some_and(|hearing| hearing.ask.is_some())
     }
-}
-
-/// What goes with a request that is sent again after the server asked.
-pub(super) fn brought_back(
-    responses: Map<String, Value>,
-    state: Option<Value>,
-) -> Map<String, Value> {
-    let mut also = Map::new();
-    if !responses.is_empty() {
-        also.insert("inputResponses".to_owned(), Value::Object(responses));
-    }
-    also.extend(state.map(|state| ("requestState".to_owned(), state)));
-    also
 }

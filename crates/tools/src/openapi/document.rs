@@ -364,20 +364,23 @@ impl<'de> Visitor<'de> for LooseVisitor {
         while let Some(Loose(item)) = seq.next_element()? {
             items.push(item);
         }
+        items.shrink_to_fit();
         Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        let mut merged = Vec::new();
+        let (mut entries, mut merged) = (Vec::new(), Vec::new());
         while let Some(Key(key)) = map.next_key()? {
             let Loose(value) = map.next_value()?;
             if key == "<<" && (value.is_object() || value.is_array()) {
                 merged.push(value);
             } else {
-                object.insert(key, value);
+                entries.push((key, value));
             }
         }
+        // No larger than it is: a large document has hundreds of thousands of these.
+        let mut object = Map::with_capacity(entries.len());
+        object.extend(entries);
         for value in merged {
             merge(&mut object, value);
         }

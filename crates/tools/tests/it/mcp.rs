@@ -148,7 +148,7 @@ fn again(attachments: &[Attachment]) -> Vec<Attachment> {
 
 fn done(invoked: McpInvoked) -> Invoked {
     match invoked {
-        McpInvoked::Done(invoked) => invoked,
+        McpInvoked::Done(invoked) => *invoked,
         McpInvoked::Asks(asked) => panic!("it asks: {asked:?}"),
     }
 }
@@ -570,40 +570,4 @@ async fn answers_that_are_wrong_are_told_apart() {
         );
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-}
-
-#[tokio::test]
-async fn a_decision_for_another_definition_sends_nothing() {
-    let upstream = Upstream::start(|seen| {
-        let (_, id, _) = rpc(seen);
-        greeting(seen, None).unwrap_or_else(|| result(&id, tools(&["a", "b"])))
-    })
-    .await;
-    let servers = servers();
-    let (source, _) = connected(&servers, at(&upstream.url()), &[]).await.unwrap();
-    let caller = caller(1);
-    let scope = caller.scope(Permission::RunTasks).unwrap();
-    let person = McpPerson {
-        scope: &scope,
-        account: &caller.account_id,
-    };
-    let (a, b) = (&source.tools[0], &source.tools[1]);
-    let for_a = tools::prepare(a, &source, &json!({})).unwrap();
-    let mut elsewhere = for_a.clone();
-    elsewhere.url = "http://127.0.0.1:1/".to_owned();
-    for (admitted, tool, prepared) in [(b, a, &for_a), (b, b, &for_a), (a, a, &elsewhere)] {
-        let sending = McpSending {
-            tool,
-            source: &source,
-            prepared,
-            person,
-            credentials: Credentials::default(),
-            hearing: None,
-            answers: None,
-            result_bytes_max: 1 << 20,
-        };
-        let sent = servers.call(admission(admitted), sending).await;
-        assert_eq!(done(sent).answer.unwrap_err().code.as_str(), "internal");
-    }
-    assert!(calls(&upstream, "tools/call").is_empty());
 }

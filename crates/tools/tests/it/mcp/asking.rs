@@ -1,4 +1,5 @@
-//! What a server asks of a person, and a token that it refuses: both in the middle of a call.
+//! What a server asks of a person, and a token that it refuses, both in the middle of a call; and that
+//! no call is sent that was not decided.
 
 use super::{at, caller, calls, connected, done, error, greeting, result, rpc, servers, tools};
 use crate::fixture::{admission, bearer};
@@ -309,4 +310,40 @@ async fn where_nobody_can_be_asked_a_page_is_an_error_like_any_other() {
     let sent = send(&servers, &source, "s.login", With::default()).await;
     let error = done(sent).answer.unwrap_err();
     assert_eq!(error.code.as_str(), "upstream_error", "{error:?}");
+}
+
+#[tokio::test]
+async fn a_decision_for_another_definition_sends_nothing() {
+    let upstream = Upstream::start(|seen| {
+        let (_, id, _) = rpc(seen);
+        greeting(seen, None).unwrap_or_else(|| result(&id, tools(&["a", "b"])))
+    })
+    .await;
+    let servers = servers();
+    let (source, _) = connected(&servers, at(&upstream.url()), &[]).await.unwrap();
+    let caller = caller(1);
+    let scope = caller.scope(Permission::RunTasks).unwrap();
+    let person = McpPerson {
+        scope: &scope,
+        account: &caller.account_id,
+    };
+    let (a, b) = (&source.tools[0], &source.tools[1]);
+    let for_a = tools::prepare(a, &source, &json!({})).unwrap();
+    let mut elsewhere = for_a.clone();
+    elsewhere.url = "http://127.0.0.1:1/".to_owned();
+    for (admitted, tool, prepared) in [(b, a, &for_a), (b, b, &for_a), (a, a, &elsewhere)] {
+        let sending = McpSending {
+            tool,
+            source: &source,
+            prepared,
+            person,
+            credentials: Credentials::default(),
+            hearing: None,
+            answers: None,
+            result_bytes_max: 1 << 20,
+        };
+        let sent = servers.call(admission(admitted), sending).await;
+        assert_eq!(done(sent).answer.unwrap_err().code.as_str(), "internal");
+    }
+    assert!(calls(&upstream, "tools/call").is_empty());
 }
