@@ -165,7 +165,7 @@ pub(crate) fn answered(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verd
         Effect::Ask(today) => {
             let satisfied = match &granted {
                 Some(granted) => {
-                    let roles = roles_of(tx, c.system, c.scope, granted, None)?;
+                    let roles = roles_of(tx, c.scope, granted, None)?;
                     granted.satisfies(today, &|p| roles.get(p).copied())
                 }
                 None => false,

@@ -20,7 +20,7 @@ on_both_databases!(
 
 /// Routes that may lead to a call, tried as doors here or, where an answer opens them, in `gate.rs`,
 /// `rules.rs` and `policies.rs`.
-const LEADING: [&str; 7] = [
+const LEADING: [&str; 8] = [
     "POST /api/v1/tasks",
     "POST /api/v1/tasks/{id}/rerun",
     "POST /api/v1/tasks/{id}/fork",
