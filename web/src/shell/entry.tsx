@@ -38,6 +38,7 @@ export function Entry() {
 /** A link to one thing that does not name its workspace: the thing's task does. */
 export function Forward({ to }: { to: "approvals" | "tasks" }) {
   const { id } = useParams({ strict: false }) as { id: string };
+  const [search] = useState(() => location.search);
   const query = useQuery({
     queryKey: ["forward", to, id],
     queryFn: async () => {
@@ -52,7 +53,7 @@ export function Forward({ to }: { to: "approvals" | "tasks" }) {
   });
   if (query.error) return isSignedOut(query.error) ? <SignedOut /> : <Failed error={query.error} retry={() => void query.refetch()} />;
   if (query.data === undefined) return <Skeleton />;
-  return <Go to={`/w/${encodeURIComponent(query.data)}/${to}/${encodeURIComponent(id)}`} />;
+  return <Go to={`/w/${encodeURIComponent(query.data)}/${to}/${encodeURIComponent(id)}${search}`} />;
 }
 
 /** Goes there once, however often what stands around it is drawn meanwhile. */

@@ -217,6 +217,33 @@ export default {
     await server.submit(create({ name: "pens", amount: 501 }));
     const [asked] = await server.pending();
     assert.equal(asked.arguments.amount, 501);
+    // When its time is over the same call is asked about again.
+    const { effect, match, note } = rule;
+    const soon = new Date(Date.now() + 500).toISOString();
+    await fetch(`${server.address}/api/v1/policies/${rule.id}`, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ effect, match, note, until: soon }) });
+    await until(async () => {
+      await server.submit(create({ name: "pens", amount: 500 }));
+      const { items } = await server.get("/approvals?status=pending");
+      return items.some((each) => each.arguments.amount === 500);
+    }, "the rule to end");
+  },
+
+  async "what is there now is read on demand, by a call of the reviewer's own"({ browser, server, upstream }) {
+    await server.submit(`return await tools.shop.items.changeItem({ id: "item-7", amount: 150 });`);
+    const [approval] = await server.pending();
+    const page = await inbox(browser, server, approval.id);
+    const section = page.getByRole("region", { name: "What is there now" });
+    await section.getByText("shop.items.getItem").waitFor();
+    assert.equal(upstream.received.length, 0, "nothing is read by itself");
+    await section.getByRole("button", { name: "Fetch current" }).click();
+    const row = section.getByRole("row").filter({ hasText: "amount" });
+    await row.getByText("120").waitFor();
+    await row.getByText("150").waitFor();
+    assert.deepEqual(upstream.received.map((each) => `${each.method} ${each.url}`), ["GET /items/item-7"]);
+    // It stands in the record like any call.
+    const tasks = (await server.get("/tasks")).items;
+    assert.ok(tasks.some((each) => each.code.includes("getItem")), "a task of the reviewer's");
+    assert.equal((await server.get(`/approvals/${approval.id}`)).status, "pending");
   },
 
   async "twelve at once, one failing; a destructive one cannot be among them"({ browser, server, upstream }) {
@@ -281,6 +308,12 @@ export default {
       const answer = await key.send("POST", `/approvals/${approval.id}/${verb}`, { digest: approval.digest });
       assert.equal(answer.status, 403, verb);
     }
+    // Nothing of what a model is offered decides.
+    const list = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} };
+    const offered = await fetch(`${server.address}/mcp`, { method: "POST", headers: { authorization: `Bearer ${secret}`, "content-type": "application/json", accept: "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18" }, body: JSON.stringify(list) });
+    const said = await offered.text();
+    assert.ok(said.includes("search_tools"), said);
+    assert.ok(!/"name":\s*"[^"]*(approve|deny|decide)/.test(said), said);
     assert.equal(upstream.writes().length, 0);
   },
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { approveUnlocked, openPage } from "../lib/browser.mjs";
 import { apiOf, until } from "../lib/server.mjs";
+import { GRAPHQL } from "../lib/upstream.mjs";
 
 export default {
   async "try it: form and JSON are one value, and the call goes through the gate"({ browser, server, upstream }) {
@@ -144,5 +145,128 @@ export default {
     assert.ok(!bodies.some((text) => text.includes("canary-5f1c-value")));
     await page.getByRole("button", { name: "Verify the chain" }).click();
     await page.getByText(/The chain holds/).waitFor();
+  },
+
+  async "the wizard takes GraphQL and MCP, and says what was tried where nothing is"({ browser, server, upstream }) {
+    const page = await openPage(browser, server);
+    const where = page.getByLabel(/Address of a description/);
+    const add = page.getByRole("button", { name: "Add the source" });
+    const more = async (isPrivate) => {
+      await page.goto("/w/local/sources/new");
+      await page.getByText("More", { exact: true }).click();
+      if (isPrivate) await page.getByLabel("Its host may be on a private network").check();
+    };
+    await more(false);
+    await where.fill("this is no description of anything");
+    await add.click();
+    await page.getByRole("alert").waitFor();
+    await more(false);
+    await where.fill(`${upstream.address}/openapi.json`);
+    await add.click();
+    // The private address is named, and what would let it through.
+    await page.getByRole("alert").filter({ hasText: /private/i }).waitFor();
+    await more(true);
+    await where.fill(GRAPHQL);
+    await page.getByLabel("Name its tools begin with").fill("graph");
+    await page.getByLabel("Address to send calls to").fill(`${upstream.address}/graphql`);
+    await add.click();
+    await page.getByRole("link", { name: /graph\..*createItem/ }).waitFor();
+    await more(true);
+    await where.fill(`${upstream.address}/mcp`);
+    await page.getByLabel("Name its tools begin with").fill("notes");
+    await add.click();
+    await page.getByRole("link", { name: /notes\.addNote/ }).waitFor();
+    const kinds = (await server.get("/sources")).items.map((each) => each.kind).sort();
+    assert.deepEqual(kinds, ["graphql", "mcp", "openapi"]);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "an mcp.json becomes several sources, each with what came of it"({ browser, server, upstream }) {
+    const page = await openPage(browser, server);
+    await page.goto("/w/local/sources/new");
+    await page.getByText("More", { exact: true }).click();
+    await page.getByLabel("Its host may be on a private network").check();
+    const block = { mcpServers: { notes: { url: `${upstream.address}/mcp`, headers: { Authorization: "Bearer canary-mcp-json" } }, journal: { url: `${upstream.address}/mcp/second` }, gone: { url: `${upstream.address}/nowhere` }, left: { url: `${upstream.address}/mcp/left` } } };
+    await page.getByLabel(/Address of a description/).fill(JSON.stringify(block));
+    const servers = page.getByRole("region", { name: "Servers of the block" });
+    await servers.getByRole("checkbox", { name: /left/ }).uncheck();
+    await servers.getByRole("button", { name: "Add 3 sources" }).click();
+    await servers.getByRole("listitem").filter({ hasText: "notes" }).getByText(/● .*2 tools/).waitFor();
+    await servers.getByRole("listitem").filter({ hasText: "journal" }).getByText(/● .*2 tools/).waitFor();
+    await servers.getByRole("listitem").filter({ hasText: "gone" }).getByText(/✕/).waitFor();
+    const names = (await server.get("/sources")).items.map((each) => each.name).sort();
+    assert.deepEqual(names, ["journal", "notes", "shop"]);
+    // Its secret went into the vault, and is nowhere to be read.
+    const kept = JSON.stringify([await server.get("/sources"), await server.get("/credentials"), await server.get("/audit")]);
+    assert.ok(!kept.includes("canary-mcp-json"));
+    assert.ok((await server.get("/credentials")).items.some((each) => each.source === "notes"));
+  },
+
+  async "a changed description is shown as a difference before it counts"({ browser, server, upstream }) {
+    const [source] = (await server.get("/sources")).items;
+    const page = await openPage(browser, server);
+    await page.goto(`/w/local/sources/${source.id}`);
+    upstream.change();
+    await page.getByRole("button", { name: "Look for changes" }).click();
+    const panel = page.getByRole("region", { name: "What a refresh would change" });
+    await panel.getByRole("list", { name: "+ Added" }).getByText(/replaceItem/).waitFor();
+    await panel.getByRole("list", { name: "− Removed" }).getByText(/deleteItem/).waitFor();
+    await panel.getByRole("list", { name: "~ Changed" }).getByText(/listItems/).waitFor();
+    const paths = async () => (await server.get("/tools?limit=50")).results.map((each) => each.path);
+    assert.ok((await paths()).includes("shop.items.deleteItem"), "nothing was taken over yet");
+    await panel.getByRole("button", { name: "Take it over" }).click();
+    await until(async () => (await paths()).includes("shop.items.replaceItem"), "the new tool");
+  },
+
+  async "a source is connected with OAuth in the browser, and no token is ever shown"({ browser, server, upstream }) {
+    const page = await openPage(browser, server);
+    await page.goto("/w/local/credentials");
+    await page.getByRole("button", { name: "Add a credential" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.locator("select").first().selectOption("shop");
+    await dialog.getByLabel("How it is attached").selectOption("oauth");
+    await dialog.getByText("What it cannot find out by itself").click();
+    await dialog.getByRole("textbox", { name: /^Client id/ }).fill("executor-test");
+    await dialog.getByRole("textbox", { name: /^Authorization server/ }).fill(upstream.address);
+    await dialog.getByRole("textbox", { name: /^Origins on private/ }).fill(upstream.address);
+    await dialog.getByRole("button", { name: "Connect", exact: true }).click();
+    const link = dialog.getByRole("link", { name: /Go on at/ });
+    await link.waitFor();
+    // A page of its own, on which whoever grants tokens agrees at once.
+    await Promise.all([page.context().waitForEvent("page"), link.click()]);
+    await dialog.getByText("● connected").waitFor();
+    const [credential] = (await server.get("/credentials")).items;
+    assert.equal(credential.state, "connected");
+    await dialog.getByRole("button", { name: "Go on" }).click();
+    await page.getByText("● connected").waitFor();
+    assert.ok(!(await page.content()).includes("token-7d2e"));
+    assert.ok(!JSON.stringify(await server.get("/credentials")).includes("token-7d2e"));
+    // The next call carries it.
+    const task = await server.submit("return await tools.shop.items.listItems()");
+    assert.equal((await server.settled(task.id)).status, "completed");
+  },
+
+  async "a client is paused and goes on again; rules say how often they decided"({ browser, server }) {
+    const { secret } = await server.post("/keys", { name: "nightly agent" });
+    const agent = apiOf(server.address, secret);
+    const read = () => agent.submit("return await tools.shop.items.listItems()");
+    assert.equal((await agent.settled((await read()).id)).status, "completed");
+    const page = await openPage(browser, server);
+    await page.goto("/w/local/clients");
+    const row = page.getByRole("listitem").filter({ hasText: "nightly agent" });
+    await row.getByRole("button", { name: /^Pause/ }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Pause it" }).click();
+    await row.getByText("paused").waitFor();
+    assert.equal((await agent.settled((await read()).id)).status, "denied");
+    // The owner's own calls go on.
+    const own = await server.submit("return await tools.shop.items.listItems()");
+    assert.equal((await server.settled(own.id)).status, "completed");
+    await page.goto("/w/local/policies");
+    await page.getByText("1 call in 30 days").waitFor();
+    await page.goto("/w/local/clients");
+    await row.getByRole("button", { name: /go on/ }).click();
+    await row.getByText("paused").waitFor({ state: "detached" });
+    assert.equal((await agent.settled((await read()).id)).status, "completed");
+    assert.deepEqual(page.faults, []);
   },
 };

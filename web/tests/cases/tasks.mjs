@@ -1,6 +1,7 @@
 // Tasks as they run: the list, the timeline, code, logs, cancel, run again.
 import assert from "node:assert/strict";
-import { openPage } from "../lib/browser.mjs";
+import { openPage, writeProgram } from "../lib/browser.mjs";
+import { apiOf, startServer, until } from "../lib/server.mjs";
 
 export default {
   async "a task is followed live, canceled, and run again"({ browser, server }) {
@@ -71,12 +72,9 @@ export default {
     const page = await openPage(browser, server);
     await page.goto("/run");
     const editor = page.locator(".cm-content");
-    await editor.click();
-    await page.keyboard.press("ControlOrMeta+a");
-    await page.keyboard.insertText("return await tools.shop.items.createItem({ nam: 'x', amount: 1 });");
+    await writeProgram(page, "return await tools.shop.items.createItem({ nam: 'x', amount: 1 });");
     await page.getByText(/did you mean/).first().waitFor();
-    await page.keyboard.press("ControlOrMeta+a");
-    await page.keyboard.insertText("return await tools.shop.items.listItems();");
+    await writeProgram(page, "return await tools.shop.items.listItems();");
     const forecast = page.getByRole("list", { name: "Policy forecast" });
     await forecast.getByText("allow").waitFor();
     await page.keyboard.press("ControlOrMeta+Enter");
@@ -108,5 +106,154 @@ export default {
     await tabs[1].getByText("● live").waitFor();
     await server.submit(task(2));
     await Promise.all(tabs.slice(1).map((tab) => tab.getByRole("button", { name: /1 new/ }).waitFor()));
+  },
+
+  async "a fork takes over what the first calls gave, and sends the rest"({ browser, server, upstream }) {
+    const code = [
+      "const found = await tools.shop.items.listItems();",
+      "const made = await tools.shop.items.createItem({ name: found[0].name, amount: 1 });",
+      "return made.name;",
+    ].join("\n");
+    const task = await server.submit(code);
+    const [asked] = await server.pending();
+    await server.post(`/approvals/${asked.id}/deny`, {});
+    assert.equal((await server.settled(task.id)).status, "denied");
+    const page = await openPage(browser, server);
+    await page.goto(`/tasks/${task.id}`);
+    await page.getByRole("button", { name: /Call 2\s*shop/ }).click();
+    await page.getByRole("button", { name: "Fork from call 2" }).click();
+    await page.waitForFunction((id) => !location.pathname.endsWith(id), task.id);
+    await page.getByText(/fork at call 2 of/).waitFor();
+    const [again] = await server.pending();
+    await server.post(`/approvals/${again.id}/approve`, {});
+    const forked = await server.settled(again.taskId);
+    assert.equal(forked.result, "pen");
+    assert.deepEqual(forked.forkedFrom, { taskId: task.id, fromCall: 2 });
+    // The first call was made once, by the first task.
+    assert.deepEqual(upstream.received.map((each) => each.method), ["GET", "POST"]);
+    await page.getByRole("button", { name: /Call 1\s*shop/ }).click();
+    await page.getByText("Taken over from").waitFor();
+    // A program that goes another way before it is told so, and sends nothing.
+    await page.goto(`/w/local/run?from=${task.id}&call=2`);
+    await writeProgram(page, "return await tools.shop.items.getItem({ id: 'other' });");
+    await page.getByRole("button", { name: "Fork", exact: true }).click();
+    await page.getByText(/replay_diverged/).first().waitFor();
+    assert.equal(upstream.received.length, 2);
+    // A call that was never made is no place to begin.
+    assert.equal((await server.send("POST", `/tasks/${task.id}/fork`, { fromCall: 9 })).status, 422);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a task that is over is replayed: code, logs and bars follow"({ browser, server }) {
+    const code = ["console.log('before all');", "await tools.shop.items.listItems();", "console.log('between');", "await new Promise((done) => setTimeout(done, 300));", "await tools.shop.items.getItem({ id: 'x' });", "return 1;"].join("\n");
+    const task = await server.submit(code);
+    await server.settled(task.id);
+    const page = await openPage(browser, server);
+    await page.goto(`/tasks/${task.id}`);
+    await page.getByRole("button", { name: "Replay" }).click();
+    const moment = page.getByRole("slider", { name: "Moment of the replay" });
+    await moment.waitFor();
+    // By events: the first call, then on until the second.
+    await page.getByRole("button", { name: "To the next event" }).click();
+    const here = page.locator("li[aria-current=true]");
+    await here.getByText("listItems").waitFor();
+    const next = page.getByRole("button", { name: "To the next event" });
+    while (!(await here.getByText("getItem").isVisible())) await next.click();
+    await page.getByRole("tab", { name: /Logs/ }).click();
+    await page.getByText("between").waitFor();
+    await moment.focus();
+    await page.keyboard.press("Home");
+    await page.getByText("between").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "End the replay" }).click();
+    await page.getByText("between").waitFor();
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "ten thousand lines of a log: the tail, pause and search"({ browser, server }) {
+    const page = await openPage(browser, server);
+    const task = await server.submit("for (let n = 1; n <= 10000; n++) console.log('line number ' + n);\nawait tools.shop.items.deleteItem({ id: 'x' });\nconsole.log('the very end');");
+    const [asked] = await server.pending();
+    await page.goto(`/tasks/${task.id}?tab=logs`);
+    await page.getByText("line number 10000", { exact: true }).waitFor();
+    const drawn = await page.getByRole("log").locator("[data-index]").count();
+    assert.ok(drawn < 200, `${drawn} lines are drawn`);
+    await page.getByRole("button", { name: "Pause" }).click();
+    await server.post(`/approvals/${asked.id}/approve`, {});
+    await server.settled(task.id);
+    await page.getByRole("button", { name: "Go on (1 held)" }).waitFor();
+    assert.equal(await page.getByText("the very end").count(), 0);
+    await page.getByRole("button", { name: /Go on/ }).click();
+    await page.getByText("the very end").waitFor();
+    await page.getByLabel("Search logs").fill("number 4242");
+    await page.getByText("line number 4242", { exact: true }).waitFor();
+    await page.getByText("the very end").waitFor({ state: "detached" });
+    assert.equal(await page.getByRole("log").locator("[data-index]").count(), 1);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a thousand tasks: few rows are drawn, all can be reached and found"({ browser, server }) {
+    // A program whose text shows a call that must fail is a task without a run: quickly made.
+    const all = 1_000;
+    for (let n = 0; n < all; n += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => server.submit(`// Number x${n + i}x\nawait tools.shop.nothing.atAll();`)));
+    const page = await openPage(browser, server);
+    await page.goto("/tasks");
+    await page.getByRole("row").nth(5).waitFor();
+    const drawn = () => page.getByRole("row").count();
+    assert.ok((await drawn()) <= 60, `${await drawn()} rows`);
+    const table = page.getByRole("table", { name: "Tasks" });
+    await until(async () => {
+      await table.evaluate((node) => node.scrollTo(0, node.scrollHeight));
+      return page.getByText("Number x0x", { exact: true }).isVisible();
+    }, "the oldest task");
+    assert.equal(await table.getAttribute("aria-rowcount"), String(all + 1));
+    assert.ok((await drawn()) <= 60, `${await drawn()} rows`);
+    // The server finds what the page has not read.
+    await page.reload();
+    await page.getByLabel("Search tasks").fill("number X17x");
+    await page.getByText("Number x17x", { exact: true }).waitFor();
+    await until(async () => (await table.getAttribute("aria-rowcount")) === "2", "one task to be found");
+    assert.match(page.url(), /q=number/);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a restart in between: the page goes on, nothing is lost and nothing twice"({ browser, server }) {
+    const page = await openPage(browser, server);
+    await page.goto("/approvals");
+    await page.getByText("● live").waitFor();
+    const create = (n) => `return await tools.shop.items.createItem({ name: 'r${n}', amount: ${n} });`;
+    await server.submit(create(1));
+    await page.getByText(/"r1"/).first().waitFor();
+    await server.stop({ keep: true });
+    await page.getByText("○ reconnecting").waitFor();
+    const again = await startServer({ home: server.home, port: Number(new URL(server.address).port) });
+    try {
+      await page.getByText("● live").waitFor();
+      await apiOf(again.address).submit(create(2));
+      await page.getByRole("button", { name: /1 new/ }).click();
+      const rows = page.getByRole("list", { name: "Pending approvals" }).getByRole("listitem");
+      await until(async () => (await rows.count()) === 2, "both questions, once each");
+      const { items } = await again.get("/approvals?status=pending");
+      assert.equal(items.length, 2);
+    } finally {
+      await again.stop();
+    }
+  },
+
+  async "without locks each visible tab reads the stream itself"({ browser, server }) {
+    // As on an address of the network by plain HTTP, where browsers have neither.
+    const page = await openPage(browser, server);
+    await page.addInitScript(() => {
+      delete Navigator.prototype.locks;
+      delete Navigator.prototype.clipboard;
+    });
+    await page.goto("/approvals");
+    assert.equal(await page.evaluate(() => "locks" in navigator || "clipboard" in navigator), false);
+    await page.getByText("● live").waitFor();
+    const task = await server.submit("return await tools.shop.items.createItem({ name: 'lockless', amount: 1 });");
+    await page.getByText(/lockless/).first().waitFor();
+    await page.goto(`/tasks/${task.id}`);
+    await page.getByRole("button", { name: "Copy link" }).click();
+    await page.getByText("Copied the link").waitFor();
+    assert.deepEqual(page.faults, []);
   },
 };

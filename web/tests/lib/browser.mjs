@@ -36,6 +36,17 @@ export async function openPage(browser, server, { width = 1440, height = 900, th
   return page;
 }
 
+/**
+ * Puts a program in the place of what the editor holds. Emptied first: a browser that replaces marked
+ * text keeps its style in an attribute, which the page's policy forbids and the console tells.
+ */
+export async function writeProgram(page, code) {
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.press("Delete");
+  await page.keyboard.insertText(code);
+}
+
 /** Approve is open: everything was shown and the guard is over. */
 export async function approveUnlocked(page) {
   await page.waitForFunction(() => {

@@ -8,8 +8,8 @@ const BINARY = process.env.EXECUTOR_BIN ?? new URL("../../../target/debug/execut
 /** For a busy machine. What is waited for comes sooner. */
 export const PATIENCE_MS = 60_000;
 
-export async function startServer({ args = [], home = mkdtempSync(join(tmpdir(), "executor-web-")) } = {}) {
-  const child = spawn(BINARY, ["serve", "--port", "0", "--data-dir", home, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+export async function startServer({ args = [], port = 0, env = {}, home = mkdtempSync(join(tmpdir(), "executor-web-")) } = {}) {
+  const child = spawn(BINARY, ["serve", "--port", String(port), "--data-dir", home, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   let said = "";
   const address = await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`the server does not start: ${said}`)), PATIENCE_MS);

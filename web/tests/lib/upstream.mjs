@@ -19,6 +19,7 @@ function description(address) {
   const id = { name: "id", in: "path", required: true, schema: { type: "string" } };
   const ok = { 200: { description: "Done", content: { "application/json": { schema: { $ref: "#/components/schemas/Item" } } } } };
   const body = { required: true, content: { "application/json": { schema: { $ref: "#/components/schemas/Item" } } } };
+  const patch = { required: true, content: { "application/json": { schema: { type: "object", properties: { name: { type: "string" }, amount: { type: "integer" } } } } } };
   return {
     openapi: "3.1.0",
     info: { title: "Shop", version: "1" },
@@ -38,14 +39,74 @@ function description(address) {
       },
       "/items/{id}": {
         get: { operationId: "getItem", tags: ["items"], summary: "Get an item.", parameters: [id], responses: ok },
+        patch: { operationId: "changeItem", tags: ["items"], summary: "Change an item.", parameters: [id], requestBody: patch, responses: ok },
         delete: { operationId: "deleteItem", tags: ["items"], summary: "Delete an item.", parameters: [id], responses: { 204: { description: "Gone" } } },
       },
     },
   };
 }
 
+/** The API in GraphQL's words. */
+export const GRAPHQL = `
+  type Item { id: ID!, name: String!, amount: Int! }
+  type Query { items(first: Int): [Item!]!, item(id: ID!): Item }
+  type Mutation { createItem(name: String!, amount: Int!): Item! }
+`;
+
+/** What an MCP server of ours offers. */
+const MCP_TOOLS = [
+  { name: "search_notes", description: "Search all notes.", inputSchema: { type: "object", properties: { text: { type: "string" } }, required: ["text"] } },
+  { name: "add_note", description: "Add a note.", inputSchema: { type: "object", properties: { text: { type: "string" } }, required: ["text"] } },
+];
+
+function mcpAnswer(message) {
+  const result = (value) => ({ jsonrpc: "2.0", id: message.id, result: value });
+  if (message.method === "initialize") return result({ protocolVersion: message.params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "Notes", version: "1.0" } });
+  if (message.method === "tools/list") return result({ tools: MCP_TOOLS });
+  if (message.method === "tools/call") return result({ content: [{ type: "text", text: "noted" }] });
+  if (message.method === "ping") return result({});
+  return { jsonrpc: "2.0", id: message.id, error: { code: -32601, message: "no such method" } };
+}
+
+/** An authorization server that agrees at once. */
+function authorize(request, response, body, address, send) {
+  const url = new URL(request.url, address);
+  if (url.pathname.startsWith("/.well-known/oauth-authorization-server"))
+    return send(200, {
+      issuer: address,
+      authorization_endpoint: `${address}/oauth/authorize`,
+      token_endpoint: `${address}/oauth/token`,
+      response_types_supported: ["code"],
+      grant_types_supported: ["authorization_code", "refresh_token"],
+      code_challenge_methods_supported: ["S256"],
+      token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
+      authorization_response_iss_parameter_supported: true,
+    });
+  if (url.pathname === "/oauth/authorize") {
+    const back = new URL(url.searchParams.get("redirect_uri"));
+    back.searchParams.set("code", "granted-code");
+    back.searchParams.set("state", url.searchParams.get("state"));
+    back.searchParams.set("iss", address);
+    response.writeHead(302, { location: back.toString() });
+    return response.end();
+  }
+  if (url.pathname === "/oauth/token" && new URLSearchParams(body).get("code") === "granted-code")
+    return send(200, { access_token: "granted-token-7d2e", token_type: "Bearer", expires_in: 3600, refresh_token: "refresh-token-7d2e" });
+  return send(404, { error: "not_found" });
+}
+
+/** The description, changed. */
+function changed(from) {
+  const { paths } = from;
+  paths["/items/{id}"].put = { ...paths["/items"].post, operationId: "replaceItem", summary: "Replace an item.", parameters: paths["/items/{id}"].get.parameters };
+  delete paths["/items/{id}"].delete;
+  paths["/items"].get = { ...paths["/items"].get, parameters: [{ name: "first", in: "query", schema: { type: "integer" } }] };
+  return from;
+}
+
 export async function startUpstream() {
   const received = [];
+  let isChanged = false;
   const server = createServer((request, response) => {
     const parts = [];
     request.on("data", (part) => parts.push(part));
@@ -55,11 +116,19 @@ export async function startUpstream() {
         response.writeHead(status, { "content-type": "application/json" });
         response.end(value === undefined ? undefined : JSON.stringify(value));
       };
-      if (request.url === "/openapi.json") return send(200, description(address));
+      const path = new URL(request.url, address).pathname;
+      if (path === "/openapi.json") return send(200, isChanged ? changed(description(address)) : description(address));
+      if (path.startsWith("/mcp")) {
+        if (request.method !== "POST") return send(405, { error: "only POST" });
+        const message = JSON.parse(body);
+        return message.id === undefined ? send(202) : send(200, mcpAnswer(message));
+      }
+      if (path.startsWith("/oauth") || path.startsWith("/.well-known/")) return authorize(request, response, body, address, send);
       received.push({ method: request.method, url: request.url, body });
       if (body.includes("please-fail")) return send(500, { error: "as asked" });
       if (request.method === "DELETE") return send(204);
       if (request.method === "POST") return send(200, { id: `item-${received.length}`, ...JSON.parse(body) });
+      if (path.startsWith("/items/")) return send(200, { name: "pen", amount: 120 });
       return send(200, [{ name: "pen", amount: 120 }, { name: "ink", amount: 900 }]);
     });
   });
@@ -68,6 +137,8 @@ export async function startUpstream() {
   return {
     address,
     received,
+    /** From now on its description has a tool more, one less and one that takes more. */
+    change: () => (isChanged = true),
     writes: () => received.filter((each) => each.method !== "GET"),
     stop: () => new Promise((resolve) => server.close(resolve)),
   };

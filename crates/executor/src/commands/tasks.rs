@@ -121,26 +121,15 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             search,
             limit,
         } => {
-            let mut query = Vec::new();
-            query.extend(status.as_deref().map(|s| ("status", s)));
-            query.extend(mine.then_some(("mine", "true")));
-            query.extend(search.as_deref().map(|words| ("q", words)));
-            let tasks: Vec<Task> = client.list(&["tasks"], &query, limit).await?;
-            context.output.show(&tasks, |tasks| {
-                let row = |t: &Task| {
-                    vec![
-                        t.id.clone(),
-                        t.status.clone(),
-                        t.created_at.clone(),
-                        t.client.clone(),
-                        brief(&t.code, 60),
-                    ]
-                };
-                table(
-                    &["ID", "STATUS", "CREATED", "CLIENT", "PROGRAM"],
-                    &tasks.iter().map(row).collect::<Vec<_>>(),
-                )
-            });
+            list(
+                context,
+                &client,
+                status.as_deref(),
+                mine,
+                search.as_deref(),
+                limit,
+            )
+            .await?;
         }
         Command::Show { id } => {
             let task: Task = client.get(&["tasks", &id], &[]).await?;
@@ -201,6 +190,37 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+async fn list(
+    context: &Context,
+    client: &Client,
+    status: Option<&str>,
+    mine: bool,
+    search: Option<&str>,
+    limit: usize,
+) -> Result<()> {
+    let mut query = Vec::new();
+    query.extend(status.map(|s| ("status", s)));
+    query.extend(mine.then_some(("mine", "true")));
+    query.extend(search.map(|words| ("q", words)));
+    let tasks: Vec<Task> = client.list(&["tasks"], &query, limit).await?;
+    context.output.show(&tasks, |tasks| {
+        let row = |t: &Task| {
+            vec![
+                t.id.clone(),
+                t.status.clone(),
+                t.created_at.clone(),
+                t.client.clone(),
+                brief(&t.code, 60),
+            ]
+        };
+        table(
+            &["ID", "STATUS", "CREATED", "CLIENT", "PROGRAM"],
+            &tasks.iter().map(row).collect::<Vec<_>>(),
+        )
+    });
+    Ok(())
 }
 
 /// Follows a task that was begun from another one, unless nobody wants to wait.

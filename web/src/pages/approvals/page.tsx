@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
 import { approval as oneApproval, pendingApprovals, recentApprovals, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
+import { useMedia } from "~/lib/media";
 import { Button, buttonClass, cx, Empty } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
 import { Bulk } from "./bulk";
@@ -52,7 +53,7 @@ export function ApprovalsPage() {
       : navigate({ to: "/w/$slug/approvals", params: { slug }, search, replace }));
 
   // On a wide page something is always selected; on a narrow one the list comes first.
-  const wide = useWide();
+  const wide = useMedia("(min-width: 760px)");
   useEffect(() => {
     if (wide && !id && shown[0]) open(shown[0].id, true);
   });
@@ -272,15 +273,4 @@ function useQueue(queue: Approval[] | null, plain: Approval[], scope: string) {
     drop: (id: string) =>
       setHeld((before) => ({ ...before, order: before.order.filter((each) => each !== id), dropped: new Set([...before.dropped, id]) })),
   };
-}
-
-function useWide(): boolean {
-  const [wide, setWide] = useState(() => matchMedia("(min-width: 760px)").matches);
-  useEffect(() => {
-    const media = matchMedia("(min-width: 760px)");
-    const changed = () => setWide(media.matches);
-    media.addEventListener("change", changed);
-    return () => media.removeEventListener("change", changed);
-  }, []);
-  return wide;
 }

@@ -7,7 +7,7 @@ export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
   const parts = [m.tools?.length ? m.tools.join(", ") : "every tool"];
   if (m.except?.length) parts.push(`except ${m.except.join(", ")}`);
   if (m.sources?.length) parts.push(`of ${m.sources.join(", ")}`);
-  if (m.risks?.length) parts.push(`that ${m.risks.join(" or ")}`);
+  if (m.risks?.length) parts.push(`of risk ${m.risks.join(" or ")}`);
   if (m.conditions?.length) parts.push(`when ${m.conditions.join(" and ")}`);
   if (m.persons?.length) parts.push(`for ${m.persons.join(", ")}`);
   if (m.roles?.length) parts.push(`for role ${m.roles.join(", ")}`);

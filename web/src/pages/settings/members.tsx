@@ -53,7 +53,7 @@ export function MembersSection() {
             <tbody>
               {MAY.map(([what, ...cells]) => (
                 <tr key={what} className="border-t border-line">
-                  <td className="px-3 py-1.5">{what}</td>
+                  <td className="min-w-44 px-3 py-1.5">{what}</td>
                   {cells.map((cell, i) => (
                     <td key={i} className={cell === "yes" ? "px-3" : "px-3 text-ink2"}>
                       {cell}

@@ -4,7 +4,7 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import type { Schemas, Source } from "~/api/client";
 import { credentials as allCredentials, useApi, useNeeds, useSession } from "~/api/queries";
-import { Ago, Button, buttonClass, Facts, Page, Panel, Status } from "~/ui/basics";
+import { Ago, Button, buttonClass, Facts, Page, Panel, Risk, Status } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
@@ -131,6 +131,7 @@ function One({ source }: { source: Source }) {
           )}
         </Panel>
       )}
+      <Review source={source} />
       {source.warnings.length > 0 && (
         <Panel title={`Warnings of the import (${source.warnings.length})`}>
           <ul className="max-h-80 overflow-auto p-3" tabIndex={0} aria-label="Warnings">
@@ -164,6 +165,88 @@ function One({ source }: { source: Source }) {
         </p>
       </Confirm>
     </Page>
+  );
+}
+
+/** What somebody should look at before a model does: dangerous texts, and tools that are new or changed. */
+function Review({ source }: { source: Source }) {
+  const { slug } = useSession();
+  const api = useApi();
+  const client = useQueryClient();
+  const needs = useNeeds("admin");
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const waiting = useQuery({
+    queryKey: [api.workspace, "sources", source.id, "unreviewed", source.revision],
+    queryFn: () => api.get("/api/v1/sources/{id}/unreviewed", { path: { id: source.id } }),
+    enabled: source.unreviewed > 0,
+  });
+  const findings = source.findings ?? [];
+  if (source.unreviewed === 0 && findings.length === 0) return null;
+  const accept = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await api.post("/api/v1/sources/{id}/review", { path: { id: source.id }, body: { all: true, revision: waiting.data?.revision ?? source.revision } as never });
+      toast(`Reviewed the tools of ${source.name}`);
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy(false);
+      void client.invalidateQueries({ queryKey: [api.workspace, "sources"] });
+      void client.invalidateQueries({ queryKey: [api.workspace, "tools"] });
+    }
+  };
+  return (
+    <Panel
+      title="To look at"
+      actions={
+        source.unreviewed > 0 && (
+          <Button small look="main" blocked={needs} disabled={busy || !waiting.data} onClick={() => void accept()}>
+            I have looked at {source.unreviewed === 1 ? "it" : `all ${source.unreviewed}`}
+          </Button>
+        )
+      }
+    >
+      {error !== null && (
+        <div className="p-3">
+          <Problem error={error} />
+        </div>
+      )}
+      {findings.length > 0 && (
+        <ul className="max-h-80 overflow-auto border-b border-line p-3" tabIndex={0} aria-label="Findings">
+          {findings.map((each, i) => (
+            <li key={i} className={each.severity === "high" ? "text-bad" : ""}>
+              ▲ {each.tool && <ToolPath path={each.tool} />} <Seen text={each.message} />
+              {each.excerpt && (
+                <code className="block pl-4 text-meta break-words text-ink2">
+                  <Seen text={each.excerpt} />
+                </code>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {source.unreviewed > 0 && (
+        <>
+          <p className="px-3 pt-3 text-ink2">New or changed since somebody last looked; each asks before it is sent, also where a rule would allow it.</p>
+          <Loaded query={waiting}>
+            {(found) => (
+              <ul className="max-h-80 overflow-auto p-3" tabIndex={0} aria-label="Tools to look at">
+                {found.items.map((each) => (
+                  <li key={each.path} className="flex flex-wrap items-baseline gap-x-3">
+                    <Link to="/w/$slug/tools/$path" params={{ slug, path: each.path }} className="min-w-0 hover:underline">
+                      <ToolPath path={each.path} />
+                    </Link>
+                    <Risk of={each.risk} />
+                  </li>
+                ))}
+              </ul>
+            )}
+          </Loaded>
+        </>
+      )}
+    </Panel>
   );
 }
 

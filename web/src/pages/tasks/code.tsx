@@ -19,7 +19,7 @@ export function Code({ task, calls, selected, onSelect }: Props) {
   }, [at]);
   return (
     <div className="relative">
-      <div className="absolute top-1 right-1">
+      <div className="absolute top-1 right-1 rounded-md bg-bg">
         <Copy text={task.code} />
       </div>
       <ol className="overflow-x-auto py-2 font-mono" aria-label="Program" tabIndex={0}>

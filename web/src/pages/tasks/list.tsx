@@ -7,6 +7,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import type { Task } from "~/api/client";
 import { useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
+import { useWide } from "~/lib/media";
 import { clock, count, span } from "~/lib/time";
 import { useLiveEvents } from "~/live/context";
 import { Ago, Button, buttonClass, cx, Empty, Skeleton, Status, useNow } from "~/ui/basics";
@@ -18,7 +19,9 @@ import { duration, titleOf, waitingSince } from "./title";
 
 const STATUSES = ["queued", "running", "waiting", "completed", "failed", "timed_out", "denied", "canceled"];
 const PAGE = 200;
+/** Pixels of a row: one line, or two on a narrow page. */
 const ROW = 40;
+const ROW_NARROW = 56;
 /** Changes are read at most this often, however many events arrive. */
 const READ_MS = 700;
 /** How long after the last letter the server is asked. */
@@ -64,7 +67,9 @@ export function TasksPage() {
     if (isTop && newer.some((each) => !taken.has(each.id))) setTaken(new Set(newer.map((each) => each.id)));
   }, [isTop, newer, taken]);
   const shown = useMemo(() => [...above.filter((task) => has(task, filters.q)), ...tasks].filter((task) => !filters.status || filters.status === task.status), [above, tasks, filters.status, filters.q]);
-  const rows = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 8 });
+  const row = useWide() ? ROW : ROW_NARROW;
+  const rows = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => row, overscan: 8 });
+  useEffect(() => rows.measure(), [row, rows]);
   const items = rows.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
@@ -167,9 +172,9 @@ export function TasksPage() {
             sessionStorage.setItem(`tasks:${key.join()}`, String(event.currentTarget.scrollTop));
           }}
         >
-          <div role="row" aria-rowindex={1} className={cx(GRID, "sticky top-0 z-10 border-b border-line bg-bg text-meta text-ink3")}>
+          <div role="row" aria-rowindex={1} className={cx(GRID, "h-10 sticky top-0 z-10 border-b border-line bg-bg text-meta text-ink3")}>
             <span role="columnheader"><span className="sr-only">Select</span></span>
-            <span role="columnheader">Status</span>
+            <span role="columnheader" className={WIDE}>Status</span>
             <span role="columnheader">Task</span>
             <span role="columnheader" className={WIDE}>Client</span>
             <span role="columnheader" className={cx(WIDE, "text-right")}>Wait</span>
@@ -200,7 +205,7 @@ export function TasksPage() {
   );
 }
 
-const GRID = "grid h-10 items-center gap-3 px-4 grid-cols-[20px_96px_minmax(0,1fr)_72px] md:grid-cols-[20px_110px_minmax(0,1fr)_160px_72px_90px_80px]";
+const GRID = "grid items-center gap-3 px-4 grid-cols-[20px_minmax(0,1fr)_auto] md:grid-cols-[20px_110px_minmax(0,1fr)_160px_72px_90px_80px]";
 const WIDE = "hidden md:block";
 
 export function Tall({ height, children }: { height: number; children: React.ReactNode }) {
@@ -227,23 +232,28 @@ function Row({ task, slug, top, index, isAt, isMarked, onMark }: RowProps) {
       role="row"
       aria-rowindex={index + 2}
       style={{ transform: `translateY(${top}px)` }}
-      className={cx(GRID, "absolute inset-x-0 top-0 border-b border-line hover:bg-surface", isAt && "bg-select")}
+      className={cx(GRID, "h-14 md:h-10 absolute inset-x-0 top-0 border-b border-line hover:bg-surface", isAt && "bg-select")}
     >
       <span role="cell">
         <input type="checkbox" aria-label={`Select ${titleOf(task)}`} checked={isMarked} onChange={onMark} />
       </span>
-      <span role="cell">
+      <span role="cell" className={WIDE}>
         <Status of={task.status} />
       </span>
-      <span role="cell" className="flex min-w-0 items-baseline gap-2">
+      <span role="cell" className="flex min-w-0 flex-col md:flex-row md:items-baseline md:gap-2">
         <Link id={`row-${task.id}`} to="/w/$slug/tasks/$id" params={{ slug, id: task.id }} className="min-w-0 truncate hover:underline">
           <Seen text={titleOf(task)} />
         </Link>
-        {task.error && (
-          <span className="min-w-0 shrink truncate text-meta text-bad">
-            <Seen text={task.error.message.split("\n")[0] ?? ""} />
+        <span className="flex min-w-0 items-baseline gap-2 text-meta md:shrink">
+          <span className="md:hidden">
+            <Status of={task.status} />
           </span>
-        )}
+          {task.error && (
+            <span className="min-w-0 truncate text-bad">
+              <Seen text={task.error.message.split("\n")[0] ?? ""} />
+            </span>
+          )}
+        </span>
       </span>
       <span role="cell" className={cx(WIDE, "truncate text-ink2")}>
         {task.channel === "dashboard" ? `${names(task.requestedBy)} (web)` : <Seen text={task.client || task.channel} />}

@@ -1,8 +1,9 @@
 // The task over time: one row for the queue and one for each call, waits hatched; the same as a
 // table. Rows are drawn as far as they are in sight.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { Call, Task } from "~/api/client";
+import { useWide } from "~/lib/media";
 import { span } from "~/lib/time";
 import { Button, cx, Decision, Status, useNow } from "~/ui/basics";
 import { Seen, ToolPath } from "~/ui/text";
@@ -10,6 +11,8 @@ import { Tall } from "./list";
 import { OPEN } from "./title";
 
 const ROW = 32;
+/** On a narrow page the bar is below its name. */
+const ROW_NARROW = 52;
 /** Below this many rows all are drawn, which is simpler to read for everything that reads pages. */
 const WHOLE = 80;
 
@@ -65,7 +68,7 @@ export function Timeline({ task, calls, selected, onSelect, at = null, onAt }: P
         <Table calls={calls} start={start} now={now} selected={selected} onSelect={onSelect} />
       ) : (
         <>
-          <div className="relative mr-3 ml-[46%] h-5 shrink-0 text-meta text-ink3" aria-hidden>
+          <div className="relative mx-3 h-5 shrink-0 md:ml-[46%] text-meta text-ink3" aria-hidden>
             {[0, 0.5, 1].map((share) => (
               <span key={share} className={cx("absolute top-0.5 whitespace-nowrap", share === 1 && "-translate-x-full", share === 0.5 && "-translate-x-1/2")} style={{ left: `${share * 100}%` }}>
                 {span(whole * share)}
@@ -106,7 +109,9 @@ type LinesProps = { lines: Line[]; start: number; whole: number; selected: numbe
 function Lines({ lines, start, whole, selected, onSelect, at }: LinesProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const isVirtual = lines.length > WHOLE;
-  const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 6, enabled: isVirtual });
+  const row = useWide() ? ROW : ROW_NARROW;
+  const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => row, overscan: 6, enabled: isVirtual });
+  useEffect(() => rows.measure(), [row, rows]);
   const draw = (line: Line, top?: number) => (
     <LineRow key={line.key} line={line} start={start} whole={whole} isSelected={line.sequence !== null && line.sequence === selected} onSelect={onSelect} top={top} at={at} />
   );
@@ -131,7 +136,7 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
   const share = (ms: number) => `${(ms / whole) * 100}%`;
   const inner = (
     <>
-      <span className="flex w-[46%] min-w-0 shrink-0 items-center gap-2 pr-2 pl-3">
+      <span className="flex min-w-0 shrink-0 items-center gap-2 px-3 md:w-[46%] md:pr-2">
         <span className="w-7 shrink-0 text-right font-mono text-ink3">
           {line.sequence !== null && <span className="sr-only">Call </span>}
           {line.sequence ?? ""}
@@ -142,7 +147,7 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
         </span>
         <span className="shrink-0 font-mono text-meta text-ink2">{line.text}</span>
       </span>
-      <span className="relative mr-3 h-3 min-w-0 flex-1" aria-hidden>
+      <span className="relative mx-3 h-3 min-w-0 md:ml-0 md:flex-1" aria-hidden>
         {line.bars.map((bar, i) => (
           <span key={i} className={cx("absolute inset-y-0 min-w-[2px] rounded-sm", LOOKS[bar.look])} style={{ left: share(bar.from - start), width: share(bar.to - bar.from) }} />
         ))}
@@ -151,7 +156,7 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
     </>
   );
   const place = top === undefined ? undefined : { transform: `translateY(${top}px)` };
-  const look = cx("flex h-8 w-full items-center text-left", top !== undefined && "absolute inset-x-0 top-0", isSelected && "bg-select", isAhead && "text-ink3 [&_[aria-hidden]>span]:opacity-30");
+  const look = cx("flex h-13 w-full flex-col justify-center gap-1.5 text-left md:h-8 md:flex-row md:items-center md:justify-start md:gap-0", top !== undefined && "absolute inset-x-0 top-0", isSelected && "bg-select", isAhead && "text-ink3 [&_[aria-hidden]>span]:opacity-30");
   if (line.sequence === null)
     return (
       <div className={cx(look, "text-ink2")} style={place}>

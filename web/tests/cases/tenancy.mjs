@@ -1,0 +1,103 @@
+// Who may see and do what: roles on every page, and two workspaces that know nothing of each other.
+import assert from "node:assert/strict";
+import { openPage } from "../lib/browser.mjs";
+
+/** A page for the holder of a key: what it asks the API carries the key. */
+async function pageOf(browser, server, role) {
+  const member = await server.post("/members", { name: `A ${role}`, role });
+  const { secret } = await server.post("/keys", { name: `of a ${role}`, member: member.id });
+  const page = await openPage(browser, server);
+  await page.route("**/api/**", (route) => route.continue({ headers: { ...route.request().headers(), authorization: `Bearer ${secret}` } }));
+  return page;
+}
+
+/** Whether a control can be used: there, and neither disabled nor blocked. */
+async function usable(control) {
+  if ((await control.count()) === 0) return false;
+  const [first] = await control.all();
+  return (await first.isEnabled()) && (await first.getAttribute("aria-disabled")) !== "true";
+}
+
+const PAGES = ["", "/approvals", "/tasks", "/run", "/tools", "/sources", "/credentials", "/policies", "/clients", "/audit", "/settings/workspace", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/storage", "/settings/server"];
+
+export const long = ["each role finds every page, and controls that are its own"];
+
+export default {
+  async "each role finds every page, and controls that are its own"({ browser, server }) {
+    await server.post("/policies", { effect: "ask", level: "organization", match: { tools: ["shop.a"] }, note: "Of all" });
+    await server.post("/policies", { effect: "ask", level: "workspace", match: { tools: ["shop.b"] }, note: "Of this one" });
+    const [source] = (await server.get("/sources")).items;
+    const task = await server.submit("return 'of the owner'");
+    await server.settled(task.id);
+    const expected = {
+      member: { addsSources: false, changesSource: false, readsAudit: false, changesSettings: false, movesWorkspaceRule: false, movesOrganizationRule: false, seesOthers: false },
+      admin: { addsSources: true, changesSource: true, readsAudit: true, changesSettings: true, movesWorkspaceRule: true, movesOrganizationRule: false, seesOthers: true },
+      owner: { addsSources: true, changesSource: true, readsAudit: true, changesSettings: true, movesWorkspaceRule: true, movesOrganizationRule: true, seesOthers: true },
+    };
+    for (const [role, may] of Object.entries(expected)) {
+      const page = await pageOf(browser, server, role);
+      // What the owner sees is looked at by axe.
+      for (const path of role === "member" ? PAGES : []) {
+        await page.goto(`/w/local${path}`);
+        await page.locator("h1, h2").first().waitFor();
+        await page.waitForFunction(() => !document.querySelector("[role=status][aria-label=Loading]"));
+      }
+      await page.goto("/w/local/sources");
+      await page.getByRole("link", { name: "shop" }).waitFor();
+      const found = { addsSources: await usable(page.getByRole("link", { name: "Add a source" })) };
+      await page.goto(`/w/local/sources/${source.id}`);
+      await page.getByRole("heading", { name: "How it is" }).waitFor();
+      found.changesSource = await usable(page.getByRole("button", { name: "Disable" }));
+      await page.goto("/w/local/audit");
+      await page.getByRole("heading", { name: "Audit" }).waitFor();
+      found.readsAudit = await usable(page.getByRole("button", { name: "Verify the chain" }));
+      await page.goto("/w/local/settings/workspace");
+      const setting = page.getByLabel(/Members see each other/);
+      await setting.waitFor();
+      found.changesSettings = await usable(setting);
+      await page.goto("/w/local/policies");
+      const level = (name) => page.getByRole("region", { name, exact: true }).getByRole("button", { name: /^Remove rule/ });
+      await level("workspace").waitFor();
+      found.movesWorkspaceRule = await usable(level("workspace"));
+      found.movesOrganizationRule = await usable(level("organization"));
+      await page.goto("/w/local/tasks");
+      await page.getByRole("heading", { name: "Tasks" }).waitFor();
+      await page.getByRole("table").or(page.getByText("Nothing has run yet.")).first().waitFor();
+      found.seesOthers = (await page.getByText("of the owner").count()) > 0;
+      assert.deepEqual(found, may, role);
+      assert.deepEqual(page.faults, [], role);
+      await page.context().close();
+    }
+  },
+
+  async "two workspaces: a link opens the right one, and no row is in both"({ browser, server, upstream }) {
+    await server.post("/workspaces", { slug: "other", name: "The other one" });
+    const there = "?workspace=other";
+    await server.post(`/sources${there}`, { url: `${upstream.address}/openapi.json`, name: "depot", allowPrivate: true });
+    await server.submit("// Of the first\nawait tools.shop.items.createItem({ name: 'first', amount: 1 })");
+    await server.post(`/tasks${there}`, { code: "// Of the second\nawait tools.depot.items.createItem({ name: 'second', amount: 2 })" });
+    const [first] = await server.pending();
+    let second = null;
+    while (!second) [second] = (await server.get(`/approvals${there}&status=pending`)).items;
+    const page = await openPage(browser, server);
+    await page.goto(`/a/${second.id}`);
+    await page.waitForURL(`**/w/other/approvals/${second.id}`);
+    await page.getByText('"second"').first().waitFor();
+    await page.goto(`/a/${first.id}`);
+    await page.waitForURL(`**/w/local/approvals/${first.id}`);
+    await page.getByText('"first"').first().waitFor();
+    const pages = { "/approvals": /createItem/, "/tasks": /Of the/, "/tools": /shop|depot/, "/sources": /shop|depot/ };
+    for (const [slug, own, foreign] of [["local", /Of the first|shop/, /Of the second|depot/], ["other", /Of the second|depot/, /Of the first|shop/]])
+      for (const [path, some] of Object.entries(pages)) {
+        await page.goto(`/w/${slug}${path}`);
+        await page.locator("#main").getByText(some).first().waitFor();
+        const text = await page.locator("#main").innerText();
+        assert.match(text, own, `${slug}${path}`);
+        assert.doesNotMatch(text, foreign, `${slug}${path}`);
+      }
+    // What stands in one is not to be found from the other.
+    await page.goto(`/w/local/approvals/${second.id}`);
+    await page.getByText(/Not found/i).first().waitFor();
+    assert.deepEqual(page.faults, []);
+  },
+};
