@@ -125,6 +125,7 @@ impl Error {
             Self::Forbidden(
                 Forbidden::Program { .. }
                 | Forbidden::OtherWorkspace { .. }
+                | Forbidden::Operator { .. }
                 | Forbidden::Ended { .. }
                 | Forbidden::Nowhere,
             ) => None,
@@ -227,6 +228,8 @@ impl From<store::Error> for Error {
             store::Error::SignIn(_)
             | store::Error::Location(_)
             | store::Error::Corrupt(_)
+            | store::Error::BadBackup(_)
+            | store::Error::NotEmpty
             | store::Error::Newer { .. }
             | store::Error::Altered(_)
             | store::Error::JournalBroken { .. }

@@ -7,6 +7,7 @@
 mod approvals;
 mod aside;
 mod audit;
+mod backup;
 mod builtin;
 mod callers;
 mod catalog;
@@ -21,10 +22,12 @@ mod feed;
 mod gate;
 mod health;
 mod incidents;
+mod keyring;
 mod keys;
 mod live;
 mod members;
 mod oauth;
+mod operator;
 mod origin;
 mod policies;
 mod quotas;
@@ -50,6 +53,7 @@ use std::sync::Arc;
 
 pub use approvals::{ApprovalQuery, approval_digest};
 pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
+pub use backup::Backup;
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clients::SeenClient;
@@ -60,6 +64,7 @@ pub use entropy::seed_entropy;
 pub use error::{Error, SetFor};
 pub use events::Watch;
 pub use health::{Check, CheckStatus, StorageView};
+pub use keyring::{DataKeyView, VaultView};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
@@ -133,7 +138,7 @@ pub struct Engine {
 
 struct Inner {
     store: store::Store,
-    credentials: credentials::Keys,
+    credentials: keyring::Keyring,
     runtimes: Runtimes,
     type_checker: Option<sandbox::TypeChecker>,
     egress: tools::Egress,
@@ -153,6 +158,8 @@ struct Inner {
     counted: sources::Counted,
     flights: oauth::Flights,
     worker: worker::Worker,
+    /// One backup is taken at a time.
+    backups: Arc<tokio::sync::Semaphore>,
 }
 
 impl Engine {
@@ -166,8 +173,8 @@ impl Engine {
             let system = parts.system;
             let now = parts.clock.now();
             let local = tasks::local_workspace(&parts.store, system, now).await?;
-            let keys =
-                credentials::Keys::prepare(&parts.store, parts.vault, system, &local).await?;
+            let clock = Arc::clone(&parts.clock);
+            let keys = keyring::Keyring::prepare(&parts.store, parts.vault, system, clock).await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 mcp: tools::McpServers::new(parts.egress.clone()),
@@ -190,6 +197,7 @@ impl Engine {
                 counted: sources::Counted::default(),
                 flights: oauth::Flights::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
+                backups: Arc::new(tokio::sync::Semaphore::new(1)),
             };
             let engine = Self {
                 inner: Arc::new(inner),

@@ -113,7 +113,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let (store, runtimes) = (store?, runtimes?);
     let names = held.names()?;
     let system = System::mint();
-    let vault = Vault::new(master_key::take_or_make(key, &store, system).await?);
+    let vault = Vault::new(master_key::take_or_make(config, key, &store, system).await?);
     let parts = Parts {
         store,
         vault,
@@ -238,10 +238,15 @@ fn example_listener(config: &Config, server: SocketAddr) -> Option<(TcpListener,
     }
 }
 
-async fn open_store(config: &Config) -> Result<Store> {
+/// The right to act for the server itself, for a command that takes its place.
+pub(crate) fn system() -> System {
+    System::mint()
+}
+
+/// Where the database is.
+pub(crate) fn location(config: &Config) -> Result<Location> {
     let Some(url) = &config.database_url else {
-        let opened = Store::open(Location::File(config.home.join(DATABASE))).await;
-        return opened.map_err(|e| Failure::failed("database", e.to_string()));
+        return Ok(Location::File(config.home.join(DATABASE)));
     };
     let origin = config.origin("database_url");
     let place = without_password(url);
@@ -250,17 +255,20 @@ async fn open_store(config: &Config) -> Result<Store> {
         return Err(Failure::usage(message)
             .next("it looks like postgres://user:password@host:5432/database; without it an embedded file is used"));
     }
-    Store::open(Location::Postgres(url.clone()))
-        .await
-        .map_err(|e| {
-            if let store::Error::Unavailable(why) = &e {
-                let message = format!("PostgreSQL at {place} cannot be reached: {why}");
-                return Failure::failed("database", message).next(format!(
-                    "start it, or correct the address that {origin} gives"
-                ));
-            }
-            Failure::failed("database", e.to_string())
-        })
+    Ok(Location::Postgres(url.clone()))
+}
+
+async fn open_store(config: &Config) -> Result<Store> {
+    Store::open(location(config)?).await.map_err(|e| {
+        if let (store::Error::Unavailable(why), Some(url)) = (&e, &config.database_url) {
+            let (place, origin) = (without_password(url), config.origin("database_url"));
+            let message = format!("PostgreSQL at {place} cannot be reached: {why}");
+            return Failure::failed("database", message).next(format!(
+                "start it, or correct the address that {origin} gives"
+            ));
+        }
+        Failure::failed("database", e.to_string())
+    })
 }
 
 pub(crate) fn cores() -> usize {

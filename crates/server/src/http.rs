@@ -6,6 +6,7 @@
 mod answer;
 mod approvals;
 mod audit;
+mod backup;
 mod check;
 mod connects;
 mod credentials;
@@ -152,6 +153,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(audit::make_checkpoint, audit::checkpoints))
         .routes(routes!(audit::retention, audit::set_retention))
         .routes(routes!(settings::show, settings::change))
+        .routes(routes!(backup::backup))
+        .routes(routes!(backup::vault))
+        .routes(routes!(backup::rotate_master_key))
+        .routes(routes!(backup::rotate_data_key))
         .routes(routes!(system::me))
         .routes(routes!(system::workspaces, system::create_workspace))
         .routes(routes!(system::health))

@@ -152,7 +152,7 @@ impl Engine {
             return Ok(None);
         };
         let keys = &self.inner.credentials;
-        let secret = keys.open(call.scope, &credential, &sealed)?;
+        let secret = keys.open(call.scope, &credential, &sealed).await?;
         let local = self.inner.clock.now();
         if keys.due_for_touch(&credential.id, local) {
             let (scope, id) = (call.scope.clone(), credential.id.clone());
