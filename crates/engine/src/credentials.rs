@@ -3,6 +3,8 @@
 //! A value goes in and never comes out: it is opened here at the last moment and handed to the
 //! client that sends it.
 
+mod order;
+
 use crate::audit::by_person;
 use crate::tasks::{NewTask, Until};
 use crate::{Engine, Error, entropy};
@@ -276,13 +278,25 @@ impl Engine {
             let scope = caller.scope(permission(credential.scope))?;
             let now = self.inner.clock.now();
             self.give_back(&scope, &credential).await?;
-            self.commit(&scope.clone(), move |tx| {
-                store::credentials::remove(tx, &scope, &credential.id)?;
-                let draft = audit(&caller, &scope, &credential, "credential.removed", now);
-                store::audit::append(tx, &scope, draft)?;
+            let (of, id) = (scope.clone(), credential.id.clone());
+            let held = self
+                .inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::oauth::sealed(r, &of, &id)?))
+                .await?;
+            let (within, gone) = (scope.clone(), credential.clone());
+            self.commit(&scope, move |tx| {
+                store::credentials::remove(tx, &within, &gone.id)?;
+                let draft = audit(&caller, &within, &gone, "credential.removed", now);
+                store::audit::append(tx, &within, draft)?;
                 Ok(())
             })
-            .await
+            .await?;
+            if let Some((_, sealed)) = held {
+                let keys = &self.inner.credentials;
+                keys.forget(&scope, &credential, &sealed).await;
+            }
+            Ok(())
         })
     }
 

@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// Looks at the database, the servers that share it, the sandbox and its layers, the runtimes, the
-    /// sources, their credentials, the webhooks, the keys, the clock, the audit chain and backups.
+    /// sources, their credentials and the webhooks: what the server needs to do its work.
     pub fn health(&self) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(async move {
             let mut checks = vec![self.database().await, self.servers_check().await];
@@ -90,6 +90,15 @@ impl Engine {
             checks.push(self.sources_check().await);
             checks.push(self.credentials_check().await);
             checks.push(self.webhooks_check().await);
+            checks
+        })
+    }
+
+    /// The same, and what somebody should know though the server works: the keys, the clock, the end
+    /// of the audit chain and backups.
+    pub fn examine(&self) -> BoxFuture<'_, Vec<Check>> {
+        Box::pin(async move {
+            let mut checks = self.health().await;
             checks.push(self.vault_check().await);
             checks.push(self.shared_clock_check().await);
             checks.push(self.audit_check().await);

@@ -7,6 +7,7 @@
 //! text that stands elsewhere, or in another organization, does not open.
 
 mod rotation;
+mod stores;
 
 pub use rotation::{DataKeyView, VaultView};
 
@@ -17,6 +18,7 @@ use domain::{CredentialId, OrganizationId, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use store::data_keys::{self, DataKey};
+use stores::{Managed, Outside, Place};
 use vault::{Vault, WrappedKey};
 
 /// How often it is noted that a credential is in use.
@@ -28,11 +30,34 @@ const CHECK: &str = "vault_check";
 /// The fact by which servers that have the master key before learn the one that came after it.
 const HANDOVER: &str = "vault_handover";
 
+/// Where the values of credentials are kept from now on. Those that were set before stay readable
+/// where they are.
+#[derive(Clone, Default)]
+pub enum CredentialStore {
+    /// Sealed in the database.
+    #[default]
+    Managed,
+    /// In WorkOS Vault, with a sealed reference in the database.
+    WorkosVault(tools::WorkosVault),
+    /// Sealed in the database again, while WorkOS Vault is still read.
+    ManagedAgain(tools::WorkosVault),
+}
+
+impl CredentialStore {
+    fn outside(&self) -> Option<&tools::WorkosVault> {
+        match self {
+            Self::Managed => None,
+            Self::WorkosVault(vault) | Self::ManagedAgain(vault) => Some(vault),
+        }
+    }
+}
+
 /// All keys, as far as this server has needed them.
 pub(crate) struct Keyring {
     store: store::Store,
     system: System,
     clock: Arc<dyn Clock>,
+    kept_in: CredentialStore,
     /// The present master key first.
     masters: RwLock<Vec<Arc<Vault>>>,
     data: RwLock<HashMap<OrganizationId, Arc<[DataKey]>>>,
@@ -47,6 +72,7 @@ impl Keyring {
         vault: Vault,
         system: System,
         clock: Arc<dyn Clock>,
+        kept_in: CredentialStore,
     ) -> Result<Self, Error> {
         let made = vault.check_value().map_err(|e| Error::internal(&e))?;
         let check = store
@@ -67,6 +93,7 @@ impl Keyring {
             store: store.clone(),
             system,
             clock,
+            kept_in,
             masters: RwLock::new(vec![Arc::new(vault)]),
             data: RwLock::default(),
             touched: Mutex::default(),
@@ -119,28 +146,67 @@ impl Keyring {
         self.make_data_key(organization_id, 1).await
     }
 
-    /// Seals a credential's value.
+    /// Keeps a credential's value where values are kept; what its row is to hold.
     pub(crate) async fn seal(
         &self,
         scope: &Scope,
         credential: &Credential,
         value: &Secret,
     ) -> Result<Sealed, Error> {
-        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
-        self.seal_secret(scope, &binding, value).await
+        match &self.kept_in {
+            CredentialStore::Managed | CredentialStore::ManagedAgain(_) => {
+                Managed(self).put(scope, credential, value).await
+            }
+            CredentialStore::WorkosVault(vault) => {
+                let outside = Outside {
+                    keyring: self,
+                    vault,
+                };
+                outside.put(scope, credential, value).await
+            }
+        }
     }
 
-    /// Opens a credential's value.
+    /// The value that a credential's row leads to.
+    ///
+    /// # Errors
+    /// `unavailable` where it is kept elsewhere and cannot be had now.
     pub(crate) async fn open(
         &self,
         scope: &Scope,
         credential: &Credential,
         sealed: &Sealed,
     ) -> Result<Secret, Error> {
-        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
-        self.open_secret(scope, &binding, &sealed.0)
-            .await
-            .and_then(|opened| opened.map_err(|e| Error::internal(&e)))
+        match stores::reference(sealed) {
+            None => Managed(self).get(scope, credential, &sealed.0).await,
+            Some(held) => self.outside()?.get(scope, credential, held).await,
+        }
+    }
+
+    /// Removes what a credential's row led to, once the row is gone or leads elsewhere.
+    pub(crate) async fn forget(&self, scope: &Scope, credential: &Credential, sealed: &Sealed) {
+        let removed = match stores::reference(sealed) {
+            None => Managed(self).remove(scope, credential, &sealed.0).await,
+            Some(held) => match self.outside() {
+                Ok(outside) => outside.remove(scope, credential, held).await,
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = removed {
+            tracing::warn!("a value that is used no longer stays in WorkOS Vault: {error}");
+        }
+    }
+
+    fn outside(&self) -> Result<Outside<'_>, Error> {
+        let vault = self.kept_in.outside().ok_or_else(|| Error::Unavailable {
+            message: "the value is kept in WorkOS Vault, for which no API key is configured: set \
+                      workos_vault_api_key"
+                .to_owned(),
+        })?;
+        Ok(Outside {
+            keyring: self,
+            vault,
+        })
     }
 
     /// Seals a text; it opens only with the same binding, in the same organization.

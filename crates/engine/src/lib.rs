@@ -64,7 +64,7 @@ pub use entropy::seed_entropy;
 pub use error::{Error, SetFor};
 pub use events::Watch;
 pub use health::{Check, CheckStatus, StorageView};
-pub use keyring::{DataKeyView, VaultView};
+pub use keyring::{CredentialStore, DataKeyView, VaultView};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
@@ -110,6 +110,8 @@ pub struct Parts {
     pub store: store::Store,
     /// What seals credentials.
     pub vault: vault::Vault,
+    /// Where the values of credentials are kept.
+    pub credential_store: CredentialStore,
     /// What programs run in.
     pub runtimes: Runtimes,
     /// TypeScript's compiler, where there is one.
@@ -174,7 +176,9 @@ impl Engine {
             let now = parts.clock.now();
             let local = tasks::local_workspace(&parts.store, system, now).await?;
             let clock = Arc::clone(&parts.clock);
-            let keys = keyring::Keyring::prepare(&parts.store, parts.vault, system, clock).await?;
+            let kept_in = parts.credential_store;
+            let keys = keyring::Keyring::prepare(&parts.store, parts.vault, system, clock, kept_in)
+                .await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 mcp: tools::McpServers::new(parts.egress.clone()),

@@ -12,7 +12,8 @@ use crate::master_key;
 use crate::runtimes;
 use crate::tsc;
 use domain::access::System;
-use engine::{Engine, Parts, Sharing, SystemClock};
+use domain::credential::Secret;
+use engine::{CredentialStore, Engine, Parts, Sharing, SystemClock};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -114,13 +115,15 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let names = held.names()?;
     let system = System::mint();
     let vault = Vault::new(master_key::take_or_make(config, key, &store, system).await?);
+    let egress = tools::Egress::new(tools::EgressConfig::default());
     let parts = Parts {
         store,
         vault,
+        credential_store: credential_store(config, &egress)?,
         runtimes,
         type_checker: tsc::find(config),
         incidents: heard,
-        egress: tools::Egress::new(tools::EgressConfig::default()),
+        egress,
         clock: Arc::new(SystemClock),
         system,
         public_url,
@@ -236,6 +239,53 @@ fn example_listener(config: &Config, server: SocketAddr) -> Option<(TcpListener,
             None
         }
     }
+}
+
+/// Where the values of credentials are kept.
+fn credential_store(config: &Config, egress: &tools::Egress) -> Result<CredentialStore> {
+    let outside = match config.credential_store.as_str() {
+        "managed" => false,
+        "workos-vault" => true,
+        other => {
+            let origin = config.origin("credential_store");
+            let message = format!(
+                "credential_store: '{other}' from {origin} is none of managed, workos-vault"
+            );
+            return Err(Failure::usage(message));
+        }
+    };
+    let key = match (
+        &config.workos_vault_api_key,
+        &config.workos_vault_api_key_file,
+    ) {
+        (Some(key), _) => Some(key.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                let place = path.display();
+                Failure::usage(format!(
+                    "cannot read workos_vault_api_key_file {place}: {e}"
+                ))
+            })?;
+            Some(Secret::new(text.trim().to_owned()))
+        }
+        (None, None) => None,
+    };
+    let Some(key) = key else {
+        if outside {
+            return Err(Failure::usage(
+                "credential_store is workos-vault, and there is no API key for it",
+            )
+            .next("set workos_vault_api_key, or workos_vault_api_key_file"));
+        }
+        return Ok(CredentialStore::Managed);
+    };
+    let vault = tools::WorkosVault::new(egress.clone(), &config.workos_vault_url, key)
+        .map_err(|why| Failure::usage(format!("workos_vault_url: {why}")))?;
+    Ok(if outside {
+        CredentialStore::WorkosVault(vault)
+    } else {
+        CredentialStore::ManagedAgain(vault)
+    })
 }
 
 /// The right to act for the server itself, for a command that takes its place.

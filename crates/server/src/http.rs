@@ -135,6 +135,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::test))
         .routes(routes!(credentials::prefer))
+        .routes(routes!(credentials::order, credentials::set_order))
         .routes(routes!(connects::begin))
         .routes(routes!(connects::show))
         .routes(routes!(keys::create, keys::list))

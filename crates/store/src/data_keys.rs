@@ -144,7 +144,7 @@ pub fn sealed_before(
     let mut found = conn.all(
         &format!(
             "select workspace_id, sealed, {columns} from credentials
-             where organization_id = $1 and sealed not like $2
+             where organization_id = $1 and sealed not like $2 and sealed not like 'w.' || $2
              limit $3"
         ),
         &known,

@@ -146,6 +146,9 @@ impl Keyring {
     async fn sealed_anew(&self, row: &SealedRow) -> Result<Option<Vec<Sealed>>, Error> {
         let (scope, parts) = match row {
             SealedRow::Credential(scope, credential, sealed) => {
+                if let Some(held) = super::stores::reference(sealed) {
+                    return self.reference_anew(scope, credential, held).await;
+                }
                 let binding = credential.binding(scope.organization_id(), scope.workspace_id());
                 (scope, vec![(binding, sealed)])
             }
@@ -172,6 +175,23 @@ impl Keyring {
             anew.push(self.seal_secret(scope, &binding, &secret).await?);
         }
         Ok(Some(anew))
+    }
+}
+
+impl Keyring {
+    /// A reference to a value that is kept elsewhere, sealed anew. The value stays where it is.
+    async fn reference_anew(
+        &self,
+        scope: &Scope,
+        credential: &domain::credential::Credential,
+        held: &str,
+    ) -> Result<Option<Vec<Sealed>>, Error> {
+        let binding = super::stores::reference_binding(scope, credential);
+        let Ok(id) = self.open_secret(scope, &binding, held).await? else {
+            return Ok(None);
+        };
+        let sealed = self.seal_secret(scope, &binding, &id).await?;
+        Ok(Some(vec![super::stores::held(&sealed)]))
     }
 }
 

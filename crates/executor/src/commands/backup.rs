@@ -142,8 +142,7 @@ fn read_database(context: &Context, file: &mut File, draft: &Path) -> Result<u64
         }
     };
     let system = serve::system();
-    store::backup::write_from(&location, system, Timestamp(now_ms()), &mut sink)
-        .map_err(|e| Failure::failed("database", e.to_string()))?;
+    apart(|| store::backup::write_from(&location, system, Timestamp(now_ms()), &mut sink))??;
     match failed {
         Some(e) => Err(cannot("write", draft, &e)),
         None => Ok(bytes),
@@ -184,7 +183,7 @@ pub(crate) async fn restore(context: &Context, arguments: RestoreArguments) -> R
     };
     let file = &arguments.file;
     let restored: Restored =
-        store::backup::restore(&location, || open(file).map(BufReader::new), judge)?;
+        apart(|| store::backup::restore(&location, || open(file).map(BufReader::new), judge))??;
     let shown = TakenIn {
         taken_at: Timestamp(restored.taken_at).to_rfc3339(),
         database,
@@ -222,6 +221,12 @@ fn fits(key: &Found, header: &store::backup::Header) -> Result<()> {
              EXECUTOR_MASTER_KEY_FILE or the file master.key of the data directory",
         )
     })
+}
+
+/// Runs work on a thread of its own: a database is not spoken to on one that runs async code.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+    std::thread::scope(|threads| threads.spawn(work).join())
+        .map_err(|_| Failure::failed("internal", "the work panicked"))
 }
 
 fn open(path: &Path) -> Result<File> {

@@ -42,6 +42,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/servers",
     "get /api/v1/sources",
     "get /api/v1/sources/{id}",
+    "get /api/v1/sources/{id}/credential-order",
     "get /api/v1/sources/{id}/health",
     "get /api/v1/sources/{id}/unreviewed",
     "get /api/v1/storage",
@@ -106,6 +107,7 @@ const ROUTES: &[&str] = &[
     "post /api/v1/workspaces/{workspace}/check",
     "put /api/v1/audit/retention",
     "put /api/v1/policies/{id}",
+    "put /api/v1/sources/{id}/credential-order",
 ];
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {

@@ -62,6 +62,7 @@ mod keeping;
 mod keys;
 mod kills;
 mod mcp_sources;
+mod outside;
 mod outward;
 mod pages;
 mod people;

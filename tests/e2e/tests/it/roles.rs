@@ -120,6 +120,8 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("testCredential", May::Member, "/credentials/{credential}/test", ""),
     ("setCredential", May::Member, "/credentials", r#"{"source":"ledger","value":"x","scope":"personal"}"#),
     ("setCredential", May::Admin, "/credentials", r#"{"source":"ledger","value":"x","scope":"workspace"}"#),
+    ("getCredentialOrder", May::Member, "/sources/ledger/credential-order", ""),
+    ("setCredentialOrder", May::Admin, "/sources/ledger/credential-order", r#"{"order":["personal","workspace","organization"]}"#),
     ("connectSource", May::Member, "/sources/ledger/connect", r#"{"scope":"personal","clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t"}"#),
     ("connectSource", May::Admin, "/sources/ledger/connect", r#"{"clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t"}"#),
     ("connectSource", May::Admin, "/sources/ledger/connect", r#"{"scope":"personal","clientId":"x","authorizationUrl":"https://as.example/a","tokenUrl":"https://as.example/t","allowPrivate":["http://127.0.0.1:9"]}"#),

@@ -170,8 +170,12 @@ async fn a_ciphertext_moved_to_another_row_opens_nowhere(database: Database) {
     let set = json!({ "source": "second", "value": "a-token-of-the-second" });
     server.post("/credentials", set).await;
     assert_eq!(server.value(READ).await, 1);
-    let swap = "update credentials set sealed =
-        (select max(other.sealed) from credentials other where other.id <> credentials.id)";
+    let swap = "create table swapped as
+          select id, (select max(o.sealed) from credentials o where o.id <> c.id) as sealed
+          from credentials c;
+        update credentials
+          set sealed = (select s.sealed from swapped s where s.id = credentials.id);
+        drop table swapped";
     change(&server, swap);
     let read = |source: &str| format!("return await tools.{source}.items.listItems()");
     for source in ["ledger", "second"] {
