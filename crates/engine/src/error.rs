@@ -97,7 +97,10 @@ impl Error {
             Self::Forbidden(Forbidden::Nowhere) => "no_workspace",
             Self::Forbidden(Forbidden::Scope { .. }) => "insufficient_scope",
             Self::Forbidden(
-                Forbidden::Role { .. } | Forbidden::Program { .. } | Forbidden::Above { .. },
+                Forbidden::Role { .. }
+                | Forbidden::Program { .. }
+                | Forbidden::Above { .. }
+                | Forbidden::Operator { .. },
             ) => "forbidden",
             Self::Invalid { code, .. }
             | Self::Conflict { code, .. }
