@@ -106,3 +106,12 @@ pub struct CredentialTest {
     /// What came back, in a sentence.
     pub message: String,
 }
+
+/// The order in which a source looks for a credential.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CredentialOrder {
+    /// `personal`, `workspace`, `organization`: the first that has a credential opens the source.
+    /// What is left out is not looked in.
+    pub order: Vec<String>,
+}

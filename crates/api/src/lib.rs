@@ -23,6 +23,7 @@ pub mod sources;
 pub mod system;
 pub mod tasks;
 pub mod tools;
+pub mod vault;
 pub mod webhooks;
 
 use serde::{Deserialize, Serialize};

@@ -346,6 +346,14 @@ pub enum Forbidden {
         /// The workspace that was asked for.
         workspace: String,
     },
+    /// It concerns every organization of the server.
+    #[error(
+        "only whoever runs this server may {what}: an owner of the organization it was begun with"
+    )]
+    Operator {
+        /// What was wanted.
+        what: &'static str,
+    },
     /// What the key opened was deleted, and can still be taken back.
     #[error(
         "the workspace of this API key was deleted, and with it whatever the key opened; an administrator can restore it until {until}"

@@ -52,6 +52,7 @@ async fn measure() -> Result<(), Failed> {
     let engine = Engine::start(Parts {
         store: store::Store::open(location).await?,
         vault: vault::Vault::new(vault::MasterKey::from_bytes([7; 32])),
+        credential_store: engine::CredentialStore::default(),
         runtimes: Runtimes::new(Arc::new(isolate.await?), Vec::new()),
         // Nobody writes down what is lost here.
         incidents: tokio::sync::mpsc::channel(1).1,

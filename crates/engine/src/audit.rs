@@ -7,6 +7,7 @@
 mod checkpoints;
 mod export;
 
+pub(crate) use checkpoints::key_binding;
 pub use checkpoints::{AuditKeeping, Standing};
 pub use export::{AuditExport, ExportPart};
 

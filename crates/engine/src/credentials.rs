@@ -3,11 +3,13 @@
 //! A value goes in and never comes out: it is opened here at the last moment and handed to the
 //! client that sends it.
 
+mod order;
+
 use crate::audit::by_person;
 use crate::tasks::{NewTask, Until};
 use crate::{Engine, Error, entropy};
-use domain::access::{Caller, Permission, Scope, System};
-use domain::credential::{Credential, CredentialScope, Sealed, Secret};
+use domain::access::{Caller, Permission, Scope};
+use domain::credential::{Credential, CredentialScope, Secret};
 use domain::source::AuthScheme;
 use domain::task::{Outcome, TaskState};
 use domain::tool::{Risk, Tool};
@@ -15,16 +17,11 @@ use domain::{CredentialId, SourceId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 use store::credentials::Mark;
-use store::tenancy::Local;
-use vault::{Vault, WrappedKey};
 
 /// Longest value in bytes.
 const VALUE_BYTES_MAX: usize = 64 << 10;
-/// How often it is noted that a credential is in use.
-const TOUCH_MS: u64 = 60_000;
 
 /// A credential to set.
 #[derive(Clone)]
@@ -65,128 +62,6 @@ pub struct CredentialTest {
     pub tool: Option<String>,
     /// What came back, in a sentence.
     pub message: String,
-}
-
-/// The vault with the data key of the organization.
-pub(crate) struct Keys {
-    vault: Vault,
-    wrapped: WrappedKey,
-    touched: Mutex<HashMap<CredentialId, Timestamp>>,
-}
-
-impl Keys {
-    /// Checks that the master key is the one that this database was made with, and makes what is
-    /// missing on first start.
-    pub(crate) async fn prepare(
-        store: &store::Store,
-        vault: Vault,
-        system: System,
-        local: &Local,
-    ) -> Result<Self, Error> {
-        let key_name = format!("data_key/{}", local.organization.id);
-        let (check, wrapped) = {
-            let key_name = key_name.clone();
-            store
-                .read(move |r| {
-                    let check = store::meta::get(r, system, "vault_check")?;
-                    Ok::<_, Error>((check, store::meta::get(r, system, &key_name)?))
-                })
-                .await?
-        };
-        if let Some(check) = &check {
-            vault.verify_check(check).map_err(|_| {
-                Error::invalid(
-                    "wrong_master_key",
-                    "the master key is not the one that this database was sealed with. Give the \
-                     right one with EXECUTOR_MASTER_KEY or EXECUTOR_MASTER_KEY_FILE, or put the \
-                     file master.key back; nothing was changed",
-                )
-            })?;
-        }
-        let wrapped = match wrapped {
-            Some(wrapped) => WrappedKey(wrapped),
-            None => {
-                let check = vault.check_value().map_err(|e| Error::internal(&e))?;
-                let made = vault
-                    .new_data_key(&local.organization.id)
-                    .map_err(|e| Error::internal(&e))?;
-                let (kept, name) = (made.clone(), key_name);
-                store
-                    .write(move |tx| {
-                        store::meta::set(tx, system, "vault_check", &check)?;
-                        store::meta::set(tx, system, &name, &kept.0)?;
-                        Ok::<_, Error>(())
-                    })
-                    .await?;
-                made
-            }
-        };
-        Ok(Self {
-            vault,
-            wrapped,
-            touched: Mutex::new(HashMap::new()),
-        })
-    }
-
-    /// Opens a credential's value.
-    pub(crate) fn open(
-        &self,
-        scope: &Scope,
-        credential: &Credential,
-        sealed: &Sealed,
-    ) -> Result<Secret, Error> {
-        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
-        self.vault
-            .open(scope.organization_id(), &self.wrapped, &binding, sealed)
-            .map_err(|e| Error::internal(&e))
-    }
-
-    pub(crate) fn seal(
-        &self,
-        scope: &Scope,
-        credential: &Credential,
-        value: &Secret,
-    ) -> Result<Sealed, Error> {
-        let binding = credential.binding(scope.organization_id(), scope.workspace_id());
-        self.vault
-            .seal(scope.organization_id(), &self.wrapped, &binding, value)
-            .map_err(|e| Error::internal(&e))
-    }
-
-    /// Seals a text that is handed out and comes back; it opens only with the same binding.
-    pub(crate) fn seal_text(
-        &self,
-        scope: &Scope,
-        binding: &str,
-        text: String,
-    ) -> Result<String, Error> {
-        self.vault
-            .seal(
-                scope.organization_id(),
-                &self.wrapped,
-                binding,
-                &Secret::new(text),
-            )
-            .map(|sealed| sealed.0)
-            .map_err(|e| Error::internal(&e))
-    }
-
-    /// Opens what [`Keys::seal_text`] made; none if it is anything else.
-    pub(crate) fn open_text(&self, scope: &Scope, binding: &str, sealed: &str) -> Option<Secret> {
-        let sealed = Sealed(sealed.to_owned());
-        self.vault
-            .open(scope.organization_id(), &self.wrapped, binding, &sealed)
-            .ok()
-    }
-
-    pub(crate) fn due_for_touch(&self, id: &CredentialId, now: Timestamp) -> bool {
-        let mut touched = self.touched.lock().unwrap_or_else(|e| e.into_inner());
-        let due = touched.get(id).is_none_or(|t| now.since(*t) >= TOUCH_MS);
-        if due {
-            touched.insert(id.clone(), now);
-        }
-        due
-    }
 }
 
 pub(crate) fn permission(scope: CredentialScope) -> Permission {
@@ -272,7 +147,8 @@ impl Engine {
         value: &Secret,
         action: &'static str,
     ) -> Result<(), Error> {
-        let sealed = self.inner.credentials.seal(scope, credential, value)?;
+        let keys = &self.inner.credentials;
+        let sealed = keys.seal(scope, credential, value).await?;
         let now = credential.rotated_at;
         let (scope_in, caller, credential) = (scope.clone(), caller.clone(), credential.clone());
         self.commit(scope, move |tx| {
@@ -402,13 +278,25 @@ impl Engine {
             let scope = caller.scope(permission(credential.scope))?;
             let now = self.inner.clock.now();
             self.give_back(&scope, &credential).await?;
-            self.commit(&scope.clone(), move |tx| {
-                store::credentials::remove(tx, &scope, &credential.id)?;
-                let draft = audit(&caller, &scope, &credential, "credential.removed", now);
-                store::audit::append(tx, &scope, draft)?;
+            let (of, id) = (scope.clone(), credential.id.clone());
+            let held = self
+                .inner
+                .store
+                .read(move |r| Ok::<_, Error>(store::oauth::sealed(r, &of, &id)?))
+                .await?;
+            let (within, gone) = (scope.clone(), credential.clone());
+            self.commit(&scope, move |tx| {
+                store::credentials::remove(tx, &within, &gone.id)?;
+                let draft = audit(&caller, &within, &gone, "credential.removed", now);
+                store::audit::append(tx, &within, draft)?;
                 Ok(())
             })
-            .await
+            .await?;
+            if let Some((_, sealed)) = held {
+                let keys = &self.inner.credentials;
+                keys.forget(&scope, &credential, &sealed).await;
+            }
+            Ok(())
         })
     }
 

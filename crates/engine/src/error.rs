@@ -97,7 +97,10 @@ impl Error {
             Self::Forbidden(Forbidden::Nowhere) => "no_workspace",
             Self::Forbidden(Forbidden::Scope { .. }) => "insufficient_scope",
             Self::Forbidden(
-                Forbidden::Role { .. } | Forbidden::Program { .. } | Forbidden::Above { .. },
+                Forbidden::Role { .. }
+                | Forbidden::Program { .. }
+                | Forbidden::Above { .. }
+                | Forbidden::Operator { .. },
             ) => "forbidden",
             Self::Invalid { code, .. }
             | Self::Conflict { code, .. }
@@ -125,6 +128,7 @@ impl Error {
             Self::Forbidden(
                 Forbidden::Program { .. }
                 | Forbidden::OtherWorkspace { .. }
+                | Forbidden::Operator { .. }
                 | Forbidden::Ended { .. }
                 | Forbidden::Nowhere,
             ) => None,
@@ -227,6 +231,8 @@ impl From<store::Error> for Error {
             store::Error::SignIn(_)
             | store::Error::Location(_)
             | store::Error::Corrupt(_)
+            | store::Error::BadBackup(_)
+            | store::Error::NotEmpty
             | store::Error::Newer { .. }
             | store::Error::Altered(_)
             | store::Error::JournalBroken { .. }

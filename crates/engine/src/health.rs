@@ -5,6 +5,9 @@ use crate::{Engine, Error};
 use domain::access::{Caller, Permission};
 use futures_util::future::BoxFuture;
 
+/// How far this server's clock and the database's may be apart, in milliseconds.
+const CLOCK_APART_MS_MAX: u64 = 5_000;
+
 /// How a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckStatus {
@@ -78,7 +81,7 @@ impl Engine {
     }
 
     /// Looks at the database, the servers that share it, the sandbox and its layers, the runtimes, the
-    /// sources, their credentials and the webhooks.
+    /// sources, their credentials and the webhooks: what the server needs to do its work.
     pub fn health(&self) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(async move {
             let mut checks = vec![self.database().await, self.servers_check().await];
@@ -87,6 +90,19 @@ impl Engine {
             checks.push(self.sources_check().await);
             checks.push(self.credentials_check().await);
             checks.push(self.webhooks_check().await);
+            checks
+        })
+    }
+
+    /// The same, and what somebody should know though the server works: the keys, the clock, the end
+    /// of the audit chain and backups.
+    pub fn examine(&self) -> BoxFuture<'_, Vec<Check>> {
+        Box::pin(async move {
+            let mut checks = self.health().await;
+            checks.push(self.vault_check().await);
+            checks.push(self.shared_clock_check().await);
+            checks.push(self.audit_check().await);
+            checks.push(self.backup_check().await);
             checks
         })
     }
@@ -107,6 +123,34 @@ impl Engine {
                 next_step: Some("See the server's log, and check that the database runs.".into()),
                 ..Check::new("database", CheckStatus::Problem, format!("{kind}: {error}"))
             },
+        }
+    }
+
+    /// Whether this server's clock agrees with the database's, by which leases run.
+    async fn shared_clock_check(&self) -> Check {
+        let name = "clock.database";
+        let before = self.inner.clock.now();
+        let read = self
+            .inner
+            .store
+            .read(|r| Ok::<_, Error>(store::health::clock(r)?))
+            .await;
+        let after = self.inner.clock.now();
+        match read {
+            Err(error) => Check::new(name, CheckStatus::Problem, error.to_string()),
+            Ok(None) => Check::new(name, CheckStatus::Ok, "one clock for both".into()),
+            Ok(Some(theirs)) => {
+                // Read at some instant between the two.
+                let apart = before.since(theirs).max(theirs.since(after));
+                let message = format!("{apart} ms apart from the database's");
+                if apart <= CLOCK_APART_MS_MAX {
+                    return Check::new(name, CheckStatus::Ok, message);
+                }
+                Check {
+                    next_step: Some("set the clocks of both machines by NTP".into()),
+                    ..Check::new(name, CheckStatus::Warning, message)
+                }
+            }
         }
     }
 

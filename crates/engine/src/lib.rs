@@ -7,6 +7,7 @@
 mod approvals;
 mod aside;
 mod audit;
+mod backup;
 mod builtin;
 mod callers;
 mod catalog;
@@ -23,10 +24,12 @@ mod gate;
 mod health;
 mod incidents;
 mod invites;
+mod keyring;
 mod keys;
 mod live;
 mod members;
 mod oauth;
+mod operator;
 mod organizations;
 mod origin;
 mod policies;
@@ -53,6 +56,7 @@ use std::sync::Arc;
 
 pub use approvals::{ApprovalQuery, approval_digest};
 pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
+pub use backup::Backup;
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clients::SeenClient;
@@ -65,6 +69,7 @@ pub use error::{Error, SetFor};
 pub use events::Watch;
 pub use health::{Check, CheckStatus, StorageView};
 pub use invites::{Invitation, NewInvite};
+pub use keyring::{CredentialStore, DataKeyView, VaultView};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
@@ -112,6 +117,8 @@ pub struct Parts {
     pub store: store::Store,
     /// What seals credentials.
     pub vault: vault::Vault,
+    /// Where the values of credentials are kept.
+    pub credential_store: CredentialStore,
     /// What programs run in.
     pub runtimes: Runtimes,
     /// TypeScript's compiler, where there is one.
@@ -140,7 +147,7 @@ pub struct Engine {
 
 struct Inner {
     store: store::Store,
-    credentials: credentials::Keys,
+    credentials: keyring::Keyring,
     runtimes: Runtimes,
     type_checker: Option<sandbox::TypeChecker>,
     egress: tools::Egress,
@@ -160,6 +167,8 @@ struct Inner {
     counted: sources::Counted,
     flights: oauth::Flights,
     worker: worker::Worker,
+    /// One backup is taken at a time.
+    backups: Arc<tokio::sync::Semaphore>,
 }
 
 impl Engine {
@@ -173,8 +182,10 @@ impl Engine {
             let system = parts.system;
             let now = parts.clock.now();
             let local = tasks::local_workspace(&parts.store, system, now).await?;
-            let keys =
-                credentials::Keys::prepare(&parts.store, parts.vault, system, &local).await?;
+            let clock = Arc::clone(&parts.clock);
+            let kept_in = parts.credential_store;
+            let keys = keyring::Keyring::prepare(&parts.store, parts.vault, system, clock, kept_in)
+                .await?;
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 mcp: tools::McpServers::new(parts.egress.clone()),
@@ -197,6 +208,7 @@ impl Engine {
                 counted: sources::Counted::default(),
                 flights: oauth::Flights::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
+                backups: Arc::new(tokio::sync::Semaphore::new(1)),
             };
             let engine = Self {
                 inner: Arc::new(inner),

@@ -18,6 +18,7 @@ mod renew;
 pub use agree::{SentAway, answer_name};
 pub(crate) use attach::For;
 pub use begin::NewConnect;
+pub(crate) use client::binding as client_binding;
 
 use crate::audit::{by_person, by_server};
 use crate::credentials::permission;
@@ -199,7 +200,7 @@ impl Engine {
             refresh_token: granted.tokens.refresh_token,
         };
         let keys = &self.inner.credentials;
-        let sealed = keys.seal(&scope, &credential, &set.to_secret())?;
+        let sealed = keys.seal(&scope, &credential, &set.to_secret()).await?;
         let id = credential.id.clone();
         let (within, caller, connect_id) = (scope.clone(), caller.clone(), connect.id.clone());
         self.commit(&scope, move |tx| {

@@ -56,6 +56,7 @@ impl Engine {
 
     /// One look at everything. Ends early when the server stops or another one does the work.
     async fn remove_what_is_over(&self, look: u64) -> Result<(), Error> {
+        self.look_after_keys_here().await?;
         if !self.may_remove().await? {
             return Ok(());
         }
@@ -89,6 +90,9 @@ impl Engine {
                     ),
                 }
             }
+        }
+        if let Err(error) = self.look_after_keys().await {
+            tracing::warn!("values could not be sealed anew: {error}");
         }
         if let Err(error) = self.look_after_audit(now).await {
             tracing::warn!("the audit chain could not be looked after: {error}");

@@ -93,7 +93,7 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden`; when the system gives no randomness.
-    pub fn begin_round(
+    pub async fn begin_round(
         &self,
         caller: &Caller,
         request_digest: &str,
@@ -113,7 +113,8 @@ impl Engine {
         };
         let text = serde_json::to_string(&round).map_err(|e| Error::internal(&e))?;
         let binding = binding(caller, request_digest);
-        self.inner.credentials.seal_text(&scope, &binding, text)
+        let keys = &self.inner.credentials;
+        keys.seal_text(&scope, &binding, text).await
     }
 
     /// Takes a round back, once.
@@ -136,6 +137,7 @@ impl Engine {
                 .inner
                 .credentials
                 .open_text(&scope, &binding, &sealed)
+                .await
                 .ok_or_else(no_round)?;
             let round: Round = serde_json::from_str(opened.expose()).map_err(|_| no_round())?;
             let now = self.shared_now().await?;

@@ -129,7 +129,7 @@ impl Engine {
             self.check_url(&webhook)?;
             let secret = vault::new_signing_secret().map_err(|e| Error::internal(&e))?;
             let binding = binding(&scope, &webhook.id, webhook.secret_version);
-            let sealed = self.seal_signing(&scope, &binding, &secret)?;
+            let sealed = self.seal_signing(&scope, &binding, &secret).await?;
             let (within, by, added) = (scope.clone(), caller.clone(), webhook.clone());
             self.commit(&scope, move |tx| {
                 if store::webhooks::list(tx, &within)?.len() >= WEBHOOKS_MAX {
@@ -224,7 +224,7 @@ impl Engine {
             };
             let secret = vault::new_signing_secret().map_err(|e| Error::internal(&e))?;
             let binding = binding(&scope, &webhook.id, webhook.secret_version);
-            let sealed = self.seal_signing(&scope, &binding, &secret)?;
+            let sealed = self.seal_signing(&scope, &binding, &secret).await?;
             let (within, rotated) = (scope.clone(), webhook.clone());
             self.commit(&scope, move |tx| {
                 if !store::webhooks::rotate(tx, &within, &rotated, &sealed)? {
@@ -332,9 +332,15 @@ impl Engine {
         })
     }
 
-    fn seal_signing(&self, scope: &Scope, binding: &str, secret: &Secret) -> Result<Sealed, Error> {
+    async fn seal_signing(
+        &self,
+        scope: &Scope,
+        binding: &str,
+        secret: &Secret,
+    ) -> Result<Sealed, Error> {
         let keys = &self.inner.credentials;
-        let sealed = keys.seal_text(scope, binding, secret.expose().to_owned())?;
+        let text = secret.expose().to_owned();
+        let sealed = keys.seal_text(scope, binding, text).await?;
         Ok(Sealed(sealed))
     }
 
@@ -403,7 +409,7 @@ fn subscribed(events: Vec<WebhookEvent>) -> Result<Vec<WebhookEvent>, Error> {
 }
 
 /// What the ciphertext of a secret is bound to: moved to another row, it does not open.
-fn binding(scope: &Scope, id: &WebhookId, version: u32) -> String {
+pub(crate) fn binding(scope: &Scope, id: &WebhookId, version: u32) -> String {
     format!(
         "{}/{}/{id}/{version}",
         scope.organization_id(),

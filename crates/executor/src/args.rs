@@ -4,8 +4,9 @@
 //! not read from the environment here: `config.rs` does that, so that it can say where from.
 
 use crate::commands::{
-    approvals, audit, check, config, credentials, doctor, example, invites, keys, mcp, members,
-    organizations, policies, run, serve, sources, tasks, tools, version, web, webhooks, workspaces,
+    approvals, audit, backup, check, config, credentials, doctor, example, invites, keys, mcp,
+    members, organizations, policies, run, serve, sources, tasks, tools, vault, version, web,
+    webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     Workspaces(workspaces::Arguments),
     Webhooks(webhooks::Arguments),
     Audit(audit::Arguments),
+    Vault(vault::Arguments),
+    Backup(backup::BackupArguments),
+    Restore(backup::RestoreArguments),
     Doctor(doctor::Arguments),
     Example(example::Arguments),
     Mcp(mcp::Arguments),
@@ -97,6 +101,9 @@ impl Cli {
             set("--host", "host", &serve.host);
             set("--port", "port", &serve.port.map(|p| p.to_string()));
             set("--database-url", "database_url", &serve.database_url);
+        }
+        if let Command::Restore(restore) = &self.command {
+            set("--database-url", "database_url", &restore.database_url);
         }
         flags
     }

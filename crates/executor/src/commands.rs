@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod credentials;
@@ -18,6 +19,7 @@ pub(crate) mod serve;
 pub(crate) mod sources;
 pub(crate) mod tasks;
 pub(crate) mod tools;
+pub(crate) mod vault;
 pub(crate) mod version;
 pub(crate) mod web;
 pub(crate) mod webhooks;
@@ -50,6 +52,9 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Workspaces(arguments) => Box::pin(workspaces::run(context, arguments)),
         Command::Webhooks(arguments) => Box::pin(webhooks::run(context, arguments)),
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),
+        Command::Vault(arguments) => Box::pin(vault::run(context, arguments)),
+        Command::Backup(arguments) => Box::pin(backup::backup(context, arguments)),
+        Command::Restore(arguments) => Box::pin(backup::restore(context, arguments)),
         Command::Doctor(_) => Box::pin(doctor::run(context)),
         Command::Example(arguments) => Box::pin(example::run(context, arguments)),
         Command::Mcp(arguments) => Box::pin(mcp::run(context, arguments)),

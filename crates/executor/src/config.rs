@@ -131,6 +131,14 @@ keys! {
     master_key: Option<Secret> = "", "EXECUTOR_MASTER_KEY", Secret;
     /// File that holds the master key.
     master_key_file: Option<PathBuf> = "", "EXECUTOR_MASTER_KEY_FILE", Plain;
+    /// Where values of credentials are kept that are set from now on: managed, or workos-vault.
+    credential_store: String = "managed", "EXECUTOR_CREDENTIAL_STORE", Plain;
+    /// API key for WorkOS Vault.
+    workos_vault_api_key: Option<Secret> = "", "EXECUTOR_WORKOS_VAULT_API_KEY", Secret;
+    /// File that holds the API key for WorkOS Vault.
+    workos_vault_api_key_file: Option<PathBuf> = "", "EXECUTOR_WORKOS_VAULT_API_KEY_FILE", Plain;
+    /// Address of WorkOS.
+    workos_vault_url: String = "https://api.workos.com", "EXECUTOR_WORKOS_VAULT_URL", Address;
     /// Sandbox processes kept warm; one for each processor core by default.
     sandbox_workers: Option<usize> = "", "EXECUTOR_SANDBOX_WORKERS", Plain;
     /// Sandbox processes at most; four for each processor core by default.
@@ -202,6 +210,12 @@ impl Home {
 /// Whether the environment asks for output without color (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+}
+
+/// A variable of the environment that a person named, for the one command that takes credentials
+/// from there. Nothing else looks at variables that are no settings.
+pub(crate) fn variable(name: &str) -> Option<Secret> {
+    std::env::var(name).ok().map(Secret::new)
 }
 
 /// Where a development build is to die: `EXECUTOR_FAULT=call.sent:before:1`. No release reads this.

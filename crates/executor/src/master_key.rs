@@ -7,10 +7,11 @@ use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::home::replace;
 use domain::access::System;
+use domain::credential::Secret;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use store::Store;
-use vault::MasterKey;
+use vault::{MasterKey, Vault};
 
 /// Name of the key's file in the data directory.
 const FILE_NAME: &str = "master.key";
@@ -45,16 +46,88 @@ pub(crate) fn find(config: &Config) -> Result<Found> {
     }
 }
 
+/// The file that the key is looked for in, unless it is given as text.
+pub(crate) fn file(config: &Config) -> Option<PathBuf> {
+    if config.master_key.is_some() {
+        return None;
+    }
+    let own = || config.home.join(FILE_NAME);
+    Some(config.master_key_file.clone().unwrap_or_else(own))
+}
+
+/// Reads a key out of a file.
+pub(crate) fn read_file(path: &Path) -> Result<MasterKey> {
+    let text = std::fs::read_to_string(path).map(Secret::new);
+    let text = text.map_err(|e| {
+        Failure::usage(format!(
+            "cannot read the master key from {}: {e}",
+            path.display()
+        ))
+    })?;
+    match read(text.expose(), &path.display().to_string())? {
+        Found::Key(key) => Ok(key),
+        Found::None(_) => Err(Failure::usage("there is no master key")),
+    }
+}
+
+/// Where a key waits that is to take the place of the one in a file.
+fn beside(path: &Path) -> PathBuf {
+    path.with_added_extension("next")
+}
+
+/// Keeps a key beside the one in use, before the server is told of it.
+pub(crate) fn put_beside(path: &Path, key: &MasterKey) -> Result<()> {
+    replace(&beside(path), format!("{}\n", *key.to_base64()).as_bytes())
+}
+
+/// Puts the key that waits in the place of the one before.
+pub(crate) fn take_place(path: &Path) -> Result<()> {
+    std::fs::rename(beside(path), path).map_err(|e| {
+        let message = format!("cannot put the new master key in place: {e}");
+        Failure::failed("file_error", message).next(format!(
+            "rename {} to {} before the server starts again",
+            beside(path).display(),
+            path.display()
+        ))
+    })
+}
+
+/// After a change of the key that was interrupted: the key that waits beside, if it is the one that
+/// the database is sealed with now.
+fn interrupted(config: &Config, check: &str) -> Result<Option<MasterKey>> {
+    let Some(path) = file(config).filter(|path| beside(path).exists()) else {
+        return Ok(None);
+    };
+    let waits = read_file(&beside(&path))?;
+    if Vault::new(waits.again()).verify_check(check).is_err() {
+        return Ok(None);
+    }
+    take_place(&path)?;
+    tracing::info!("a change of the master key was interrupted; it is finished now");
+    Ok(Some(waits))
+}
+
 /// The key that was found, or a new one where the database has none yet.
-pub(crate) async fn take_or_make(found: Found, store: &Store, system: System) -> Result<MasterKey> {
+pub(crate) async fn take_or_make(
+    config: &Config,
+    found: Found,
+    store: &Store,
+    system: System,
+) -> Result<MasterKey> {
+    let begun = store
+        .read(move |reader| store::meta::get(reader, system, CHECK))
+        .await;
+    let begun = begun.map_err(|e: store::Error| Failure::failed("database", e.to_string()))?;
+    if let Some(check) = &begun
+        && let Some(key) = interrupted(config, check)?
+    {
+        return Ok(key);
+    }
     let path = match found {
         Found::Key(key) => return Ok(key),
         Found::None(path) => path,
     };
-    let begun = store
-        .read(move |reader| store::meta::get(reader, system, CHECK))
-        .await;
-    match begun.map_err(|e: store::Error| Failure::failed("database", e.to_string()))? {
+    match begun {
         None => make(&path),
         Some(_) => {
             let message = format!(

@@ -12,7 +12,8 @@ use crate::master_key;
 use crate::runtimes;
 use crate::tsc;
 use domain::access::System;
-use engine::{Engine, Parts, Sharing, SystemClock};
+use domain::credential::Secret;
+use engine::{CredentialStore, Engine, Parts, Sharing, SystemClock};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -113,14 +114,16 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
     let (store, runtimes) = (store?, runtimes?);
     let names = held.names()?;
     let system = System::mint();
-    let vault = Vault::new(master_key::take_or_make(key, &store, system).await?);
+    let vault = Vault::new(master_key::take_or_make(config, key, &store, system).await?);
+    let egress = tools::Egress::new(tools::EgressConfig::default());
     let parts = Parts {
         store,
         vault,
+        credential_store: credential_store(config, &egress)?,
         runtimes,
         type_checker: tsc::find(config),
         incidents: heard,
-        egress: tools::Egress::new(tools::EgressConfig::default()),
+        egress,
         clock: Arc::new(SystemClock),
         system,
         public_url,
@@ -238,10 +241,62 @@ fn example_listener(config: &Config, server: SocketAddr) -> Option<(TcpListener,
     }
 }
 
-async fn open_store(config: &Config) -> Result<Store> {
+/// Where the values of credentials are kept.
+fn credential_store(config: &Config, egress: &tools::Egress) -> Result<CredentialStore> {
+    let outside = match config.credential_store.as_str() {
+        "managed" => false,
+        "workos-vault" => true,
+        other => {
+            let origin = config.origin("credential_store");
+            let message = format!(
+                "credential_store: '{other}' from {origin} is none of managed, workos-vault"
+            );
+            return Err(Failure::usage(message));
+        }
+    };
+    let key = match (
+        &config.workos_vault_api_key,
+        &config.workos_vault_api_key_file,
+    ) {
+        (Some(key), _) => Some(key.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                let place = path.display();
+                Failure::usage(format!(
+                    "cannot read workos_vault_api_key_file {place}: {e}"
+                ))
+            })?;
+            Some(Secret::new(text.trim().to_owned()))
+        }
+        (None, None) => None,
+    };
+    let Some(key) = key else {
+        if outside {
+            return Err(Failure::usage(
+                "credential_store is workos-vault, and there is no API key for it",
+            )
+            .next("set workos_vault_api_key, or workos_vault_api_key_file"));
+        }
+        return Ok(CredentialStore::Managed);
+    };
+    let vault = tools::WorkosVault::new(egress.clone(), &config.workos_vault_url, key)
+        .map_err(|why| Failure::usage(format!("workos_vault_url: {why}")))?;
+    Ok(if outside {
+        CredentialStore::WorkosVault(vault)
+    } else {
+        CredentialStore::ManagedAgain(vault)
+    })
+}
+
+/// The right to act for the server itself, for a command that takes its place.
+pub(crate) fn system() -> System {
+    System::mint()
+}
+
+/// Where the database is.
+pub(crate) fn location(config: &Config) -> Result<Location> {
     let Some(url) = &config.database_url else {
-        let opened = Store::open(Location::File(config.home.join(DATABASE))).await;
-        return opened.map_err(|e| Failure::failed("database", e.to_string()));
+        return Ok(Location::File(config.home.join(DATABASE)));
     };
     let origin = config.origin("database_url");
     let place = without_password(url);
@@ -250,17 +305,20 @@ async fn open_store(config: &Config) -> Result<Store> {
         return Err(Failure::usage(message)
             .next("it looks like postgres://user:password@host:5432/database; without it an embedded file is used"));
     }
-    Store::open(Location::Postgres(url.clone()))
-        .await
-        .map_err(|e| {
-            if let store::Error::Unavailable(why) = &e {
-                let message = format!("PostgreSQL at {place} cannot be reached: {why}");
-                return Failure::failed("database", message).next(format!(
-                    "start it, or correct the address that {origin} gives"
-                ));
-            }
-            Failure::failed("database", e.to_string())
-        })
+    Ok(Location::Postgres(url.clone()))
+}
+
+async fn open_store(config: &Config) -> Result<Store> {
+    Store::open(location(config)?).await.map_err(|e| {
+        if let (store::Error::Unavailable(why), Some(url)) = (&e, &config.database_url) {
+            let (place, origin) = (without_password(url), config.origin("database_url"));
+            let message = format!("PostgreSQL at {place} cannot be reached: {why}");
+            return Failure::failed("database", message).next(format!(
+                "start it, or correct the address that {origin} gives"
+            ));
+        }
+        Failure::failed("database", e.to_string())
+    })
 }
 
 pub(crate) fn cores() -> usize {

@@ -6,6 +6,7 @@
 mod answer;
 mod approvals;
 mod audit;
+mod backup;
 mod check;
 mod connects;
 mod credentials;
@@ -139,6 +140,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(credentials::rotate))
         .routes(routes!(credentials::test))
         .routes(routes!(credentials::prefer))
+        .routes(routes!(credentials::order, credentials::set_order))
         .routes(routes!(connects::begin))
         .routes(routes!(connects::show))
         .routes(routes!(keys::create, keys::list))
@@ -171,6 +173,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(audit::make_checkpoint, audit::checkpoints))
         .routes(routes!(audit::retention, audit::set_retention))
         .routes(routes!(settings::show, settings::change))
+        .routes(routes!(backup::backup))
+        .routes(routes!(backup::vault))
+        .routes(routes!(backup::rotate_master_key))
+        .routes(routes!(backup::rotate_data_key))
         .routes(routes!(system::me))
         .routes(routes!(system::health))
         .routes(routes!(system::servers))

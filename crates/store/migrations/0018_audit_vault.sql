@@ -6,6 +6,9 @@ alter table audit add column key_id text;
 alter table audit add column address text;
 alter table audit add column request_id text;
 
+-- The order in which a source looks for a credential.
+alter table sources add column credential_order text not null default 'personal,workspace,organization';
+
 -- Days for which entries are kept; zero keeps them for ever.
 alter table organizations add column audit_retention_days bigint not null default 0;
 

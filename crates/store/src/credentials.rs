@@ -112,9 +112,8 @@ pub fn list(
     )
 }
 
-/// The credentials that may open a source for a person: the person's own first, then the
-/// workspace's, then the organization's; of several accounts the one that was chosen last comes
-/// first.
+/// The credentials that may open a source for a person, in the order in which the source looks; of
+/// several accounts the one that was chosen last comes first.
 ///
 /// # Errors
 /// Those of the database.
@@ -124,16 +123,61 @@ pub fn for_source(
     source_id: &SourceId,
     account: &AccountId,
 ) -> Result<Vec<(Credential, Sealed)>, Error> {
-    conn.all(
+    let found = conn.all(
         &format!(
             "select {COLUMNS}, sealed from credentials
              where source_id = $1 and workspace_id = $2 and person in ('', $3)
-             order by case scope when 'personal' then 0 when 'workspace' then 1 else 2 end,
-                      preferred_at desc, created_at, id"
+             order by preferred_at desc, created_at, id"
         ),
         &params![source_id, scope.workspace_id(), account],
         |r| Ok((read(r)?, Sealed(r.text()?))),
+    )?;
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let order = order(conn, scope, source_id)?.unwrap_or_default();
+    let place = |c: &Credential| order.iter().position(|scope| *scope == c.scope);
+    let mut found: Vec<_> = found
+        .into_iter()
+        .filter(|(c, _)| place(c).is_some())
+        .collect();
+    found.sort_by_key(|(c, _)| place(c));
+    Ok(found)
+}
+
+/// The order in which a source looks for a credential; scopes that are not in it are not looked in.
+///
+/// # Errors
+/// Those of the database.
+pub fn order(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    source_id: &SourceId,
+) -> Result<Option<Vec<CredentialScope>>, Error> {
+    conn.one(
+        "select credential_order from sources where id = $1 and workspace_id = $2",
+        &params![source_id, scope.workspace_id()],
+        |r| r.text(),
     )
+    .map(|text| text.map(|t| t.split(',').filter_map(CredentialScope::parse).collect()))
+}
+
+/// Says in which order a source looks. False if there is no such source.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_order(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    source_id: &SourceId,
+    order: &[CredentialScope],
+) -> Result<bool, Error> {
+    let names: Vec<&str> = order.iter().map(|scope| scope.as_str()).collect();
+    let set = tx.execute(
+        "update sources set credential_order = $3 where id = $1 and workspace_id = $2",
+        &params![source_id, scope.workspace_id(), names.join(",")],
+    )?;
+    Ok(set == 1)
 }
 
 /// A credential of the workspace, without its value.

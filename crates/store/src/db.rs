@@ -342,6 +342,48 @@ impl<'c> Reader<'c> {
         Ok(self.clock()?.unwrap_or(local))
     }
 
+    /// Table and column of every primary key, in the key's order.
+    pub(crate) fn primary_keys(&mut self) -> Result<Vec<(String, String)>, Error> {
+        let sql = match self.connection {
+            Connection::Sqlite(_) => {
+                "select m.name, c.name
+                 from sqlite_master m, pragma_table_info(m.name) c
+                 where m.type = 'table' and m.name not like 'sqlite_%' and c.pk > 0
+                 order by m.name, c.pk"
+            }
+            Connection::Postgres(_) => {
+                "select cast(c.table_name as text), cast(k.column_name as text)
+                 from information_schema.table_constraints c
+                 join information_schema.key_column_usage k
+                   on k.constraint_schema = c.constraint_schema
+                  and k.constraint_name = c.constraint_name and k.table_name = c.table_name
+                 where c.constraint_type = 'PRIMARY KEY' and c.table_schema = current_schema()
+                 order by c.table_name, k.ordinal_position"
+            }
+        };
+        self.all(sql, &[], |r| Ok((r.text()?, r.text()?)))
+    }
+
+    /// Every foreign key: the table, and the one it refers to.
+    pub(crate) fn references(&mut self) -> Result<Vec<(String, String)>, Error> {
+        let sql = match self.connection {
+            Connection::Sqlite(_) => {
+                "select m.name, f.\"table\"
+                 from sqlite_master m, pragma_foreign_key_list(m.name) f
+                 where m.type = 'table'"
+            }
+            Connection::Postgres(_) => {
+                "select cast(a.relname as text), cast(b.relname as text)
+                 from pg_constraint c
+                 join pg_class a on a.oid = c.conrelid
+                 join pg_class b on b.oid = c.confrelid
+                 join pg_namespace n on n.oid = c.connamespace
+                 where c.contype = 'f' and n.nspname = current_schema()"
+            }
+        };
+        self.all(sql, &[], |r| Ok((r.text()?, r.text()?)))
+    }
+
     /// Table, column and type of everything in the schema, in order.
     pub(crate) fn columns(&mut self) -> Result<Vec<(String, String, String)>, Error> {
         let sql = match self.connection {

@@ -27,6 +27,14 @@ pub enum Error {
     /// The file or a stored value is not what Executor wrote.
     #[error("the database is damaged: {0}; restore a backup, and keep the damaged copy")]
     Corrupt(String),
+    /// A file is no backup, or not as it was written.
+    #[error("this backup cannot be used: {0}; nothing was written; take another one")]
+    BadBackup(String),
+    /// A backup is to go where something is already.
+    #[error(
+        "the database is not empty; a backup is taken into an empty one only; nothing was written"
+    )]
+    NotEmpty,
     /// A newer Executor made the database.
     #[error(
         "the database was made by a newer Executor (its schema is {found}, this one knows up to {known}); nothing was changed; start the newer version"

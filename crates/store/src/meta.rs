@@ -1,4 +1,4 @@
-//! A few facts about the installation itself: wrapped data keys, the master key's check value.
+//! A few facts about the installation itself: the master key's check value, leases.
 
 use crate::db::params;
 use crate::{Error, Reader, Tx};
@@ -43,4 +43,26 @@ pub fn set_first(tx: &mut Tx<'_>, _: System, name: &str, value: &str) -> Result<
         &params![name, value],
     )?;
     Ok(set == 1)
+}
+
+/// Forgets a fact.
+///
+/// # Errors
+/// Those of the database.
+pub fn remove(tx: &mut Tx<'_>, _: System, name: &str) -> Result<(), Error> {
+    tx.execute("delete from meta where name = $1", &params![name])?;
+    Ok(())
+}
+
+/// Forgets every fact whose name begins like this.
+///
+/// # Errors
+/// Those of the database.
+pub fn remove_all(tx: &mut Tx<'_>, _: System, prefix: &str) -> Result<(), Error> {
+    let length = prefix.chars().count() as u64;
+    tx.execute(
+        "delete from meta where substr(name, 1, $1) = $2",
+        &params![length, prefix],
+    )?;
+    Ok(())
 }

@@ -42,6 +42,39 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     done.and(ended)
 }
 
+/// The steps that a database has gone, with their digests, in order.
+pub(crate) fn applied(reader: &mut Reader<'_>) -> Result<Vec<(i64, String)>, Error> {
+    reader.all(
+        "select number, digest from migrations order by number",
+        &[],
+        |r| Ok((r.int()?, r.text()?)),
+    )
+}
+
+/// Goes the steps that have these digests, in an open transaction; a database that has gone more is
+/// refused, as are steps that this program does not know.
+pub(crate) fn up_to(connection: &mut Connection, digests: &[String]) -> Result<(), Error> {
+    let newest_known = STEPS.len() as i64;
+    let wanted = digests.len() as i64;
+    if wanted > newest_known {
+        return Err(Error::Newer {
+            found: wanted,
+            known: newest_known,
+        });
+    }
+    for (number, (step, digest)) in (1i64..).zip(STEPS.iter().zip(digests)) {
+        if sha256_hex(step.as_bytes()) != *digest {
+            return Err(Error::Altered(number));
+        }
+    }
+    steps(connection, &STEPS[..digests.len()])
+}
+
+/// Goes the rest of the steps, in an open transaction.
+pub(crate) fn to_newest(connection: &mut Connection) -> Result<(), Error> {
+    steps(connection, STEPS)
+}
+
 fn steps(connection: &mut Connection, known: &[&str]) -> Result<(), Error> {
     connection.lock_migrations()?;
     connection.script(
@@ -51,11 +84,7 @@ fn steps(connection: &mut Connection, known: &[&str]) -> Result<(), Error> {
              constraint migrations_pk primary key (number)
          )",
     )?;
-    let applied = Reader::new(connection).all(
-        "select number, digest from migrations order by number",
-        &[],
-        |r| Ok((r.int()?, r.text()?)),
-    )?;
+    let applied = applied(&mut Reader::new(connection))?;
     let newest_known = known.len() as i64;
     if let Some((found, _)) = applied.last().filter(|(n, _)| *n > newest_known) {
         return Err(Error::Newer {

@@ -31,6 +31,7 @@ mod request;
 mod scan;
 mod search;
 mod typings;
+mod workos;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};
@@ -54,3 +55,4 @@ pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
 pub use scan::{KnownNames, scan, scan_text};
 pub use typings::{Shown, described};
+pub use workos::{WorkosVault, WorkosVaultError};

@@ -27,6 +27,9 @@ pub struct WrappedKey(pub String);
 /// What the check value is sealed over: known, because it protects nothing but against mistakes.
 const CHECK: &str = "executor master key";
 
+/// What a master key is bound to that is handed over.
+const HANDOVER: &str = "next executor master key";
+
 /// Seals and opens, under one master key.
 pub struct Vault {
     master: Key,
@@ -99,6 +102,48 @@ impl Vault {
     ) -> Result<Secret, Error> {
         let key = self.unwrap(organization_id, wrapped)?;
         cipher::open(&key, binding, &sealed.0)?.into_secret()
+    }
+
+    /// A data key wrapped by another master key instead.
+    ///
+    /// # Errors
+    /// [`Error::WrongMasterKey`] if this vault does not unwrap it; no randomness.
+    pub fn rewrap(
+        &self,
+        organization_id: &OrganizationId,
+        wrapped: &WrappedKey,
+        to: &Self,
+    ) -> Result<WrappedKey, Error> {
+        let key = self.unwrap(organization_id, wrapped)?;
+        cipher::seal(&to.master, &key_binding(organization_id), key.bytes()).map(WrappedKey)
+    }
+
+    /// What the master key is called where it is talked of: the first 16 digits of the SHA-256 of its
+    /// bytes under a label. Nothing follows from it about 32 random bytes.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest =
+            domain::canonical::sha256_parts(&[b"executor-master-key", self.master.bytes()]);
+        digest.chars().take(16).collect()
+    }
+
+    /// Another master key, sealed by this one, for servers that have only this one yet.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn hand_over(&self, to: &Self) -> Result<String, Error> {
+        cipher::seal(&self.master, HANDOVER, to.master.bytes())
+    }
+
+    /// The vault of a master key that [`Vault::hand_over`] sealed.
+    ///
+    /// # Errors
+    /// [`Error::WrongMasterKey`] if another master key sealed it.
+    pub fn take_over(&self, sealed: &str) -> Result<Self, Error> {
+        cipher::open(&self.master, HANDOVER, sealed)
+            .and_then(|plain| plain.into_key())
+            .map(|master| Self { master })
+            .map_err(|_| Error::WrongMasterKey)
     }
 
     fn unwrap(&self, organization_id: &OrganizationId, wrapped: &WrappedKey) -> Result<Key, Error> {

@@ -52,6 +52,14 @@ impl MasterKey {
         Zeroizing::new(STANDARD.encode(self.0.bytes()))
     }
 
+    /// The same key once more.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        bytes.copy_from_slice(self.0.bytes());
+        Self(Key::new(*bytes))
+    }
+
     pub(crate) fn into_key(self) -> Key {
         self.0
     }

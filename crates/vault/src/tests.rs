@@ -106,6 +106,45 @@ fn another_master_key_opens_nothing_and_is_found_out_at_start() {
 }
 
 #[test]
+fn a_master_key_is_handed_over_and_data_keys_go_with_it() {
+    let row = row();
+    let next = vault(2);
+    let sealed = row.vault.hand_over(&next).unwrap();
+    let taken = row.vault.take_over(&sealed).unwrap();
+    assert_eq!(taken.fingerprint(), next.fingerprint());
+    assert_ne!(row.vault.fingerprint(), next.fingerprint());
+    assert_eq!(
+        vault(3).take_over(&sealed).err(),
+        Some(Error::WrongMasterKey)
+    );
+    let moved = Row {
+        wrapped: row
+            .vault
+            .rewrap(&organization(1), &row.wrapped, &taken)
+            .unwrap(),
+        vault: taken,
+        sealed: row.sealed.clone(),
+    };
+    assert_eq!(
+        open(&moved, 1, "row 1", &moved.sealed).as_deref(),
+        Ok(TOKEN)
+    );
+    assert_eq!(
+        open(
+            &Row {
+                vault: vault(1),
+                ..moved
+            },
+            1,
+            "row 1",
+            &row.sealed
+        ),
+        Err(Error::WrongMasterKey),
+        "the old one opens what it wrapped no longer"
+    );
+}
+
+#[test]
 fn a_sealed_text_shows_nothing_and_is_never_the_same() {
     let first = row();
     let secret = Secret::new(TOKEN.to_owned());

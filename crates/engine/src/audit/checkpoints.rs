@@ -7,10 +7,10 @@
 
 use super::by_person;
 use super::by_server;
-use crate::{Engine, Error};
+use crate::{Check, CheckStatus, Engine, Error};
 use domain::Timestamp;
 use domain::access::{Caller, Permission, Scope};
-use domain::audit::{Checkpoint, CheckpointKind};
+use domain::audit::{Chain, Checkpoint, CheckpointKind, Fault, GENESIS, Wrong};
 use domain::credential::{Sealed, Secret};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -22,6 +22,8 @@ const MS_BETWEEN: i64 = 24 * 3_600_000;
 /// The fewest days for which entries may be kept: an attack is often noticed late.
 const KEPT_DAYS_MIN: u32 = 30;
 const KEPT_DAYS_MAX: u32 = 36_500;
+/// Entries at the end of the chain that `doctor` looks at.
+const TAIL: i64 = 1_000;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// How the chain stands, beside its entries.
@@ -44,7 +46,8 @@ pub struct AuditKeeping {
     pub days: u32,
 }
 
-fn binding(scope: &Scope) -> String {
+/// What the ciphertext of the signing key is bound to.
+pub(crate) fn key_binding(scope: &Scope) -> String {
     format!("audit signing key of {}", scope.organization_id())
 }
 
@@ -81,7 +84,7 @@ impl Engine {
             let public = Notary::from_seed(&seed).map_err(|e| Error::internal(&e))?;
             let (public, text) = (public.public_key(), seed.expose().to_owned());
             let keys = &self.inner.credentials;
-            let sealed = Sealed(keys.seal_text(scope, &binding(scope), text)?);
+            let sealed = Sealed(keys.seal_text(scope, &key_binding(scope), text).await?);
             let (wanted, now) = (scope.clone(), self.inner.clock.now());
             self.inner
                 .store
@@ -93,11 +96,11 @@ impl Engine {
             // Another server may have been first.
             found = find().await?;
         }
-        let seed: Option<Secret> = found.and_then(|(_, sealed)| {
-            self.inner
-                .credentials
-                .open_text(scope, &binding(scope), &sealed.0)
-        });
+        let keys = &self.inner.credentials;
+        let seed: Option<Secret> = match found {
+            None => None,
+            Some((_, sealed)) => keys.open_text(scope, &key_binding(scope), &sealed.0).await,
+        };
         let seed = seed.ok_or_else(|| Error::internal(&vault::Error::DoesNotOpen))?;
         Notary::from_seed(&seed).map_err(|e| Error::internal(&e))
     }
@@ -266,6 +269,62 @@ impl Engine {
             self.remove_outlived(&scope, now).await?;
         }
         Ok(())
+    }
+
+    /// Whether the end of the local organization's chain holds, for `doctor`. The whole is
+    /// `executor audit verify`.
+    pub(crate) async fn audit_check(&self) -> Check {
+        let name = "audit";
+        match self.audit_tail().await {
+            Ok(Ok(message)) => Check::new(name, CheckStatus::Ok, message),
+            Ok(Err(fault)) => Check {
+                next_step: Some("executor audit verify".into()),
+                ..Check::new(name, CheckStatus::Problem, fault.to_string())
+            },
+            Err(error) => Check::new(name, CheckStatus::Problem, error.to_string()),
+        }
+    }
+
+    async fn audit_tail(&self) -> Result<Result<String, Fault>, Error> {
+        let local = &self.inner.local.workspace;
+        let system = self.inner.system;
+        let scope = system.scope(local.organization_id.clone(), local.id.clone());
+        let standing = self.audit_standing(&scope).await?;
+        let anchor = standing.anchor.as_ref().map_or(0, |a| a.sequence);
+        let (head, _) = standing.head;
+        let first = (head - TAIL).max(anchor);
+        let page = self
+            .inner
+            .store
+            .read(move |r| {
+                let page = store::audit::page(r, &scope, first, u32::MAX)?;
+                Ok::<_, Error>(page)
+            })
+            .await?;
+        let before = page.first().map(|e| e.previous_hash.clone());
+        let mut chain = Chain::after(first, before.unwrap_or_else(|| GENESIS.to_owned()));
+        for entry in &page {
+            if let Err(fault) = chain.take(entry) {
+                return Ok(Err(fault));
+            }
+        }
+        if chain.sequence() < head {
+            let last = chain.sequence();
+            return Ok(Err(Fault {
+                sequence: last + 1,
+                wrong: Wrong::Missing,
+                message: format!("entries after {last} are missing: the chain had {head}"),
+            }));
+        }
+        let checkpoint = match &standing.last {
+            None => "no checkpoint yet".to_owned(),
+            Some(last) => format!(
+                "the last checkpoint is at entry {} of {}",
+                last.sequence,
+                last.at.to_rfc3339()
+            ),
+        };
+        Ok(Ok(format!("{head} entries; {checkpoint}")))
     }
 
     async fn remove_outlived(&self, scope: &Scope, now: Timestamp) -> Result<(), Error> {

@@ -110,7 +110,8 @@ impl Engine {
                 )
             };
             let sealed = sealed.filter(|_| view.connect.flow == Flow::Browser);
-            let mut pending = self.open_pending(&scope, &id, &sealed.ok_or_else(over)?)?;
+            let sealed = sealed.ok_or_else(over)?;
+            let mut pending = self.open_pending(&scope, &id, &sealed).await?;
             let (state, browser, verifier) = (random(), random(), random());
             let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
             let url = tools::oauth::authorization_url(
@@ -122,7 +123,7 @@ impl Engine {
             )
             .ok_or_else(over)?;
             pending.proof = Some(Secret::new(verifier));
-            let sealed = self.seal_pending(&scope, &id, &pending)?;
+            let sealed = self.seal_pending(&scope, &id, &pending).await?;
             let (digest, kept) = (sha256_hex(state.as_bytes()), sha256_hex(browser.as_bytes()));
             let name = name_of(&digest);
             let local = self.inner.clock.now();
@@ -195,7 +196,7 @@ impl Engine {
                 })
                 .await?;
             let (connect, sealed) = taken.ok_or_else(foreign)?;
-            let pending = self.open_pending(&scope, &connect.id, &sealed)?;
+            let pending = self.open_pending(&scope, &connect.id, &sealed).await?;
             let status = match self.trade(&caller, &connect, pending, answer).await {
                 Ok(id) => ConnectStatus::Connected(id),
                 Err(why) => {

@@ -88,7 +88,7 @@ impl Engine {
     /// # Errors
     /// What the program gets in place of an answer.
     pub(crate) async fn attached(&self, call: For<'_>) -> Result<Attached, ToolError> {
-        let fault = |e: Error| ToolError::new(ToolErrorCode::Internal, call.tool, e.to_string());
+        let fault = |e: Error| fault(call, &e);
         let found = self.nearest(call).await.map_err(fault)?;
         let Some((credential, secret, now)) = found else {
             return Ok(Attached::default());
@@ -152,7 +152,7 @@ impl Engine {
             return Ok(None);
         };
         let keys = &self.inner.credentials;
-        let secret = keys.open(call.scope, &credential, &sealed)?;
+        let secret = keys.open(call.scope, &credential, &sealed).await?;
         let local = self.inner.clock.now();
         if keys.due_for_touch(&credential.id, local) {
             let (scope, id) = (call.scope.clone(), credential.id.clone());
@@ -378,6 +378,21 @@ impl Engine {
             tracing::warn!("could not note that a secret was given back: {error}");
         }
     }
+}
+
+/// Why there is no value: a fault of ours, or a store elsewhere that cannot be reached now.
+fn fault(call: For<'_>, error: &Error) -> ToolError {
+    let Error::Unavailable { message } = error else {
+        return ToolError::new(ToolErrorCode::Internal, call.tool, error.to_string());
+    };
+    let text = format!(
+        "{}: the credential of `{}` cannot be had at the moment: {message}",
+        call.tool, call.source.name
+    );
+    let mut error = ToolError::new(ToolErrorCode::UpstreamUnreachable, call.tool, text)
+        .with_details(json!({ "reason": "credential_store" }));
+    error.retryable = true;
+    error
 }
 
 fn later(call: For<'_>, why: &str) -> ToolError {

@@ -248,7 +248,9 @@ impl Engine {
         caller: &Caller,
         prepared: Prepared,
     ) -> Result<Connect, Error> {
-        let sealed = self.seal_pending(&prepared.scope, &prepared.connect.id, &prepared.pending)?;
+        let sealed = self
+            .seal_pending(&prepared.scope, &prepared.connect.id, &prepared.pending)
+            .await?;
         self.record(caller, &prepared, sealed, None).await?;
         Ok(prepared.connect)
     }
@@ -275,7 +277,9 @@ impl Engine {
         let lasts_ms = device.lasts_ms.min(CONNECT_MS);
         prepared.connect.expires_at = prepared.connect.created_at.plus_ms(lasts_ms);
         prepared.pending.proof = Some(device.code);
-        let sealed = self.seal_pending(&prepared.scope, &prepared.connect.id, &prepared.pending)?;
+        let sealed = self
+            .seal_pending(&prepared.scope, &prepared.connect.id, &prepared.pending)
+            .await?;
         let first = prepared.connect.created_at.plus_ms(device.poll_ms.into());
         self.record(caller, &prepared, sealed, Some((first, device.poll_ms)))
             .await?;
@@ -295,7 +299,9 @@ impl Engine {
             .token(setup, client_secret.as_ref(), Grant::Client { scopes })
             .await
             .map_err(|e| refused(&prepared.source.name, &e))?;
-        let sealed = self.seal_pending(&prepared.scope, &prepared.connect.id, &prepared.pending)?;
+        let sealed = self
+            .seal_pending(&prepared.scope, &prepared.connect.id, &prepared.pending)
+            .await?;
         self.record(caller, &prepared, sealed, None).await?;
         let granted = Granted {
             setup: setup.clone(),
@@ -339,7 +345,7 @@ impl Engine {
         .await
     }
 
-    pub(super) fn seal_pending(
+    pub(super) async fn seal_pending(
         &self,
         scope: &Scope,
         id: &ConnectId,
@@ -348,10 +354,11 @@ impl Engine {
         let text = pending.to_secret().expose().to_owned();
         let keys = &self.inner.credentials;
         keys.seal_text(scope, &pending_binding(scope, id), text)
+            .await
             .map(Sealed)
     }
 
-    pub(super) fn open_pending(
+    pub(super) async fn open_pending(
         &self,
         scope: &Scope,
         id: &ConnectId,
@@ -359,6 +366,7 @@ impl Engine {
     ) -> Result<Pending, Error> {
         let keys = &self.inner.credentials;
         keys.open_text(scope, &pending_binding(scope, id), &sealed.0)
+            .await
             .and_then(|text| Pending::from_secret(&text).ok())
             .ok_or_else(|| Error::internal(&"what is sealed of a connect does not open"))
     }

@@ -51,7 +51,7 @@ fn kept_under(found: &Found) -> String {
     }
 }
 
-fn binding(scope: &Scope, issuer: &str, client_id: &str) -> String {
+pub(crate) fn binding(scope: &Scope, issuer: &str, client_id: &str) -> String {
     format!(
         "oauth client {}/{}/{issuer} {client_id}",
         scope.organization_id(),
@@ -201,7 +201,8 @@ impl Engine {
         let secret = match &kept.sealed {
             None => None,
             Some(sealed) => {
-                let opened = self.inner.credentials.open_text(scope, &binding, &sealed.0);
+                let keys = &self.inner.credentials;
+                let opened = keys.open_text(scope, &binding, &sealed.0).await;
                 Some(opened.ok_or_else(|| Error::internal(&"a client's secret does not open"))?)
             }
         };
@@ -224,8 +225,13 @@ impl Engine {
         let issuer = kept_under(found);
         let binding = binding(scope, &issuer, &client.id);
         let keys = &self.inner.credentials;
-        let seal = |s: &Secret| keys.seal_text(scope, &binding, s.expose().to_owned());
-        let sealed = client.secret.as_ref().map(seal).transpose()?;
+        let sealed = match &client.secret {
+            None => None,
+            Some(secret) => {
+                let text = secret.expose().to_owned();
+                Some(keys.seal_text(scope, &binding, text).await?)
+            }
+        };
         let kept = store::oauth::Client {
             issuer,
             redirect_uri: redirect_uri.to_owned(),

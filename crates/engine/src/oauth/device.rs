@@ -48,7 +48,7 @@ impl Engine {
             .read(move |r| Ok::<_, Error>(store::connects::sealed(r, &of, &id)?))
             .await?;
         let Some(sealed) = sealed else { return Ok(()) };
-        let pending = self.open_pending(&scope, &connect.id, &sealed)?;
+        let pending = self.open_pending(&scope, &connect.id, &sealed).await?;
         let Some(code) = &pending.proof else {
             return Ok(());
         };

@@ -118,7 +118,8 @@ impl Engine {
         let Some(((credential, sealed), now)) = found else {
             return Ok(None);
         };
-        let opened = self.inner.credentials.open(scope, &credential, &sealed)?;
+        let keys = &self.inner.credentials;
+        let opened = keys.open(scope, &credential, &sealed).await?;
         Ok(Some((credential, opened, now)))
     }
 
@@ -203,7 +204,8 @@ impl Engine {
         let sealed = self
             .inner
             .credentials
-            .seal(scope, &next, &set.to_secret())?;
+            .seal(scope, &next, &set.to_secret())
+            .await?;
         let recovered = next.connection.as_ref().is_some_and(|c| c.failures > 0);
         let next = Credential {
             connection: next.connection.map(|connection| Connection {

@@ -258,10 +258,13 @@ impl Engine {
                 public_url: &self.inner.public_url,
             },
         );
-        let signed = self.open_secrets(scope, &known, now).and_then(|secrets| {
-            let headers = message::headers(delivery, &secrets, &body, now).ok()?;
-            Some((headers, secrets))
-        });
+        let signed = self
+            .open_secrets(scope, &known, now)
+            .await
+            .and_then(|secrets| {
+                let headers = message::headers(delivery, &secrets, &body, now).ok()?;
+                Some((headers, secrets))
+            });
         let Some((headers, secrets)) = signed else {
             return failed("its secret does not open; rotate it".to_owned());
         };
@@ -292,17 +295,25 @@ impl Engine {
     }
 
     /// The secrets that are in force, newest first; none if one does not open.
-    fn open_secrets(&self, scope: &Scope, known: &Known, now: Timestamp) -> Option<Vec<Secret>> {
+    async fn open_secrets(
+        &self,
+        scope: &Scope,
+        known: &Known,
+        now: Timestamp,
+    ) -> Option<Vec<Secret>> {
         let keys = &self.inner.credentials;
         let webhook = &known.webhook;
         let version = webhook.secret_version;
         let current = binding(scope, &webhook.id, version);
-        let mut secrets = vec![keys.open_text(scope, &current, &known.secrets.current.0)?];
+        let mut secrets = vec![
+            keys.open_text(scope, &current, &known.secrets.current.0)
+                .await?,
+        ];
         if let Some(previous) = &known.secrets.previous
             && webhook.overlap_until.is_some_and(|until| now < until)
         {
             let before = binding(scope, &webhook.id, version.saturating_sub(1));
-            secrets.push(keys.open_text(scope, &before, &previous.0)?);
+            secrets.push(keys.open_text(scope, &before, &previous.0).await?);
         }
         Some(secrets)
     }

@@ -6,11 +6,14 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{plain, table};
 use crate::terminal::secret;
-use api::credentials::{Credential, CredentialRotation, CredentialTest, NewCredential};
+use api::credentials::{
+    Credential, CredentialOrder, CredentialRotation, CredentialTest, NewCredential,
+};
 use reqwest::Method;
 use std::path::{Path, PathBuf};
 
 mod connect;
+mod import;
 
 /// Sets, tests and rotates what opens a source
 #[derive(clap::Args)]
@@ -37,6 +40,9 @@ enum Command {
         /// How it is attached, where the source does not say: bearer, basic, header:NAME, query:NAME, cookie:NAME
         #[arg(long)]
         auth: Option<String>,
+        /// What tells this account apart, where a source has several
+        #[arg(long)]
+        label: Option<String>,
         /// File with the value
         #[arg(long, value_name = "FILE")]
         from_file: Option<PathBuf>,
@@ -72,6 +78,24 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         from_file: Option<PathBuf>,
     },
+    /// Takes credentials from the environment or a `.env` file, those that you name and no other
+    ///
+    /// Nothing is ever read from the environment by itself. Names are shown, values never; a person
+    /// is asked first.
+    #[command(
+        after_help = "Examples:\n  executor credentials import --env GITHUB_TOKEN=github\n  executor credentials import --env-file .env --env STRIPE_KEY=stripe --env GH=github --scope personal\n  executor credentials import --env-file .env"
+    )]
+    Import(import::Arguments),
+    /// Shows or sets in which order a source looks: personal, workspace, organization
+    #[command(
+        after_help = "Examples:\n  executor credentials order github\n  executor credentials order github workspace personal"
+    )]
+    Order {
+        /// The source's name or id
+        source: String,
+        /// The order; what is left out is not looked in
+        order: Vec<String>,
+    },
     /// Removes a credential
     #[command(after_help = "Example:\n  executor credentials remove cred_…")]
     Remove {
@@ -88,12 +112,30 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             source,
             scope,
             auth,
+            label,
             from_file,
         } => {
-            let credential =
-                set(context, &client, &source, auth, scope, from_file.as_deref()).await?;
+            let new = NewCredential {
+                source,
+                value: String::new(),
+                scope,
+                auth,
+                label,
+            };
+            let credential = set(context, &client, new, from_file.as_deref()).await?;
             output.show(&credential, |c| listed(std::slice::from_ref(c)));
         }
+        Command::Order { source, order } => {
+            let path = ["sources", &source, "credential-order"];
+            let order: CredentialOrder = if order.is_empty() {
+                client.get(&path, &[]).await?
+            } else {
+                let wanted = CredentialOrder { order };
+                client.send(Method::PUT, &path, &wanted).await?
+            };
+            output.show(&order, |o| plain(&o.order.join(", ")));
+        }
+        Command::Import(arguments) => return import::run(context, &client, arguments).await,
         Command::Connect(arguments) => return connect::run(context, &client, *arguments).await,
         Command::Prefer { credential } => {
             let credential = one(&client, &credential).await?;
@@ -159,26 +201,19 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
 async fn set(
     context: &Context,
     client: &Client,
-    source: &str,
-    auth: Option<String>,
-    scope: Option<String>,
+    new: NewCredential,
     from_file: Option<&Path>,
 ) -> Result<Credential> {
-    let how = auth
+    let how = new
+        .auth
         .as_deref()
         .map(|a| format!(" ({a})"))
         .unwrap_or_default();
-    let value = secret(
-        &context.output,
-        &format!("Credential for {source}{how}"),
-        from_file,
-    )?;
+    let what = format!("Credential for {}{how}", new.source);
+    let value = secret(&context.output, &what, from_file)?;
     let new = NewCredential {
-        source: source.to_owned(),
         value: value.expose().to_owned(),
-        scope,
-        auth,
-        label: None,
+        ..new
     };
     client.send(Method::POST, &["credentials"], &new).await
 }

@@ -6,11 +6,13 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::credentials::{Credential, CredentialRotation, CredentialTest, NewCredential};
+use api::credentials::{
+    Credential, CredentialOrder, CredentialRotation, CredentialTest, NewCredential,
+};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::CredentialId;
-use domain::credential::Secret;
+use domain::credential::{CredentialScope, Secret};
 
 /// Sets the credential that opens a source.
 #[utoipa::path(
@@ -126,6 +128,47 @@ pub(crate) async fn prefer(
 ) -> Result<Json<Credential>, Failure> {
     let credential = id::<CredentialId>("credential", &credential)?;
     shown(app.engine.prefer_credential(&caller, &credential)).await
+}
+
+/// Says in which order a source looks for a credential.
+#[utoipa::path(
+    get, path = "/api/v1/sources/{id}/credential-order", operation_id = "getCredentialOrder",
+    tag = "credentials",
+    params(("id" = String, Path, description = "The source: its identifier or name")),
+    responses((status = 200, description = "The order", body = CredentialOrder), Problems)
+)]
+pub(crate) async fn order(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(source): Path<String>,
+) -> Result<Json<CredentialOrder>, Failure> {
+    let order = app.engine.credential_order(&caller, &source).await?;
+    Ok(ordered(&order))
+}
+
+/// Sets in which order a source looks for a credential; what is left out is not looked in.
+#[utoipa::path(
+    put, path = "/api/v1/sources/{id}/credential-order", operation_id = "setCredentialOrder",
+    tag = "credentials",
+    params(("id" = String, Path, description = "The source: its identifier or name")),
+    request_body = CredentialOrder,
+    responses((status = 200, description = "The order", body = CredentialOrder), Problems, WriteProblems)
+)]
+pub(crate) async fn set_order(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(source): Path<String>,
+    Input(wanted): Input<CredentialOrder>,
+) -> Result<Json<CredentialOrder>, Failure> {
+    let read = |text: &String| wire::credential_scope(Some(text));
+    let order = wanted.order.iter().map(read).collect::<Result<_, _>>()?;
+    let set = app.engine.set_credential_order(&caller, &source, order);
+    Ok(ordered(&set.await?))
+}
+
+fn ordered(order: &[CredentialScope]) -> Json<CredentialOrder> {
+    let order = order.iter().map(|s| s.as_str().to_owned()).collect();
+    Json(CredentialOrder { order })
 }
 
 /// The credential that an operation comes to.

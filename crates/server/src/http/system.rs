@@ -27,7 +27,7 @@ pub(crate) async fn me(State(app): State<App>, Who(caller): Who) -> Result<Json<
     responses((status = 200, description = "How the parts are", body = Health), Problems)
 )]
 pub(crate) async fn health(State(app): State<App>, Who(_caller): Who) -> Json<Health> {
-    Json(wire::health(&app.engine.health().await, app.version))
+    Json(wire::health(&app.engine.examine().await, app.version))
 }
 
 /// Lists the servers that share the database, the youngest first.

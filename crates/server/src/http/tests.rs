@@ -30,6 +30,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/audit/retention",
     "get /api/v1/audit/verify",
     "get /api/v1/clients",
+    "get /api/v1/backup",
     "get /api/v1/connects/{id}",
     "get /api/v1/credentials",
     "get /api/v1/deleted-workspaces",
@@ -49,6 +50,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/servers",
     "get /api/v1/sources",
     "get /api/v1/sources/{id}",
+    "get /api/v1/sources/{id}/credential-order",
     "get /api/v1/sources/{id}/health",
     "get /api/v1/sources/{id}/unreviewed",
     "get /api/v1/storage",
@@ -63,6 +65,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/tools/describe",
     "get /api/v1/tools/namespaces",
     "get /api/v1/tools/search",
+    "get /api/v1/vault",
     "get /api/v1/webhooks",
     "get /api/v1/webhooks/{id}",
     "get /api/v1/webhooks/{id}/deliveries",
@@ -112,6 +115,8 @@ const ROUTES: &[&str] = &[
     "post /api/v1/tasks/{id}/fork",
     "post /api/v1/tasks/{id}/rerun",
     "post /api/v1/tools/call",
+    "post /api/v1/vault/data-key",
+    "post /api/v1/vault/master-key",
     "post /api/v1/webhooks",
     "post /api/v1/webhooks/{id}/rotate",
     "post /api/v1/webhooks/{id}/test",
@@ -120,6 +125,7 @@ const ROUTES: &[&str] = &[
     "put /api/v1/audit/retention",
     "post /api/v1/workspaces/{workspace}/members",
     "put /api/v1/policies/{id}",
+    "put /api/v1/sources/{id}/credential-order",
 ];
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {

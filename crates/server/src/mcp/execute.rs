@@ -184,7 +184,9 @@ impl Talk<'_> {
             }
             if client.modern {
                 let digest = &self.request_digest;
-                return Ok(rounds::begin(app, caller, digest, &id, channels)?.into());
+                return Ok(rounds::begin(app, caller, digest, &id, channels)
+                    .await?
+                    .into());
             }
             for (approval, params) in channels {
                 let question = (&approval, params);

@@ -78,7 +78,7 @@ pub(super) fn questions(asked: Vec<(Approval, ElicitRequestParams)>) -> InputReq
 }
 
 /// Asks, and ends the request for now.
-pub(super) fn begin(
+pub(super) async fn begin(
     app: &App,
     caller: &Caller,
     request_digest: &str,
@@ -88,7 +88,8 @@ pub(super) fn begin(
     let approvals: Vec<Approval> = asked.iter().map(|(a, _)| a.clone()).collect();
     let state = app
         .engine
-        .begin_round(caller, request_digest, task_id, &approvals)?;
+        .begin_round(caller, request_digest, task_id, &approvals)
+        .await?;
     Ok(InputRequiredResult::new(
         Some(questions(asked)),
         Some(state),

@@ -62,6 +62,7 @@ pub(crate) async fn start(world: &World, store: Store, life: u32) -> Result<Engi
     Engine::start(Parts {
         store,
         vault: vault::Vault::new(vault::MasterKey::from_bytes([7; 32])),
+        credential_store: engine::CredentialStore::default(),
         runtimes: Runtimes::new(Arc::new(player), Vec::new()),
         type_checker: None,
         incidents: tokio::sync::mpsc::channel(1).1,

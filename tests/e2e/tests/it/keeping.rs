@@ -14,7 +14,7 @@ on_both_databases!(
 );
 
 /// Runs SQL behind the server's back; answers the number it selects.
-fn number(server: &Server, sql: &str) -> i64 {
+pub(crate) fn number(server: &Server, sql: &str) -> i64 {
     match &server.database.url {
         Some(url) => std::thread::scope(|threads| {
             let read = threads.spawn(|| {
@@ -32,7 +32,7 @@ fn number(server: &Server, sql: &str) -> i64 {
 }
 
 /// Changes something behind the server's back.
-fn change(server: &Server, sql: &str) {
+pub(crate) fn change(server: &Server, sql: &str) {
     match &server.database.url {
         Some(url) => std::thread::scope(|threads| {
             let changed = threads.spawn(|| {

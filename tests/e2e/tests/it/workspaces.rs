@@ -159,6 +159,7 @@ fn body(operation: &Value) -> Option<Value> {
         "previewApproval" => json!({ "arguments": {} }),
         "moveRule" => json!({ "position": 1 }),
         "reviewSource" => json!({ "all": true, "revision": 1 }),
+        "setCredentialOrder" => json!({ "order": ["workspace"] }),
         "rotateCredential" => json!({ "value": "x" }),
         _ => json!({}),
     })
