@@ -29,6 +29,32 @@ pub struct NewWorkspace {
     /// The name people see; the short name by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// `open` to all members of the organization (the default), or `restricted` to those it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
+}
+
+/// What is to change about a workspace; what is absent stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkspaceChange {
+    /// The new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The new short name. Addresses with the one before lead nowhere any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// `open` to all members of the organization, or `restricted` to those it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
+}
+
+/// A member whom a workspace is to name.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewWorkspaceMember {
+    /// `acct_…` of a member of the organization.
+    pub member: String,
 }
 
 /// A workspace.
@@ -47,6 +73,12 @@ pub struct Workspace {
     pub organization: String,
     /// `open` to all members of the organization, or `restricted` to those it names.
     pub access: String,
+    /// When it was deleted; until `purgeAt` an administrator can take that back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<String>,
+    /// When everything of it is removed for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_at: Option<String>,
 }
 
 /// How the server and its parts are.

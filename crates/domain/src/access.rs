@@ -397,6 +397,18 @@ impl Caller {
         }
     }
 
+    /// Checks that it is a person who asks, where no program may, whatever its role.
+    ///
+    /// # Errors
+    /// For a key, and for a client that speaks for a model.
+    pub fn is_person(&self, what: &'static str) -> Result<(), Forbidden> {
+        if self.speaks_for_person() {
+            Ok(())
+        } else {
+            Err(Forbidden::Program { what })
+        }
+    }
+
     /// Checks that the caller's role reaches as far as another's: whoever gives a role, takes one
     /// away or acts for somebody needs at least that role.
     ///

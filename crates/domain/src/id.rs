@@ -127,6 +127,8 @@ ids! {
     AccountId, "acct_", "account id";
     /// One audit entry.
     AuditId, "aud_", "audit id";
+    /// One invite.
+    InviteId, "inv_", "invite id";
     /// One API key.
     KeyId, "key_", "key id";
     /// What a person granted to a client: the tokens that come of it end with it.

@@ -16,6 +16,7 @@ pub mod elicitation;
 pub mod event;
 pub mod grant;
 pub mod id;
+pub mod invite;
 pub mod key;
 pub mod limits;
 pub mod oauth;
@@ -33,6 +34,6 @@ pub mod webhook;
 
 pub use id::{
     AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
-    KeyId, OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
+    InviteId, KeyId, OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

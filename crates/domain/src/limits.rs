@@ -103,5 +103,25 @@ pub const MEMBERS_MAX: usize = 10_000;
 /// Workspaces of one organization.
 pub const WORKSPACES_MAX: usize = 1_000;
 
+/// Organizations that one person is a member of.
+pub const ORGANIZATIONS_MAX: usize = 100;
+
+/// Invites of one organization that still work.
+pub const INVITES_MAX: usize = 1_000;
+
+/// People that one invite lets in.
+pub const INVITE_USES_MAX: u32 = 1_000;
+
+/// How long an invite works unless it says otherwise, and at most: 7 and 30 days.
+pub const INVITE_MS: i64 = 7 * 24 * 3_600_000;
+/// The longest time for which an invite works.
+pub const INVITE_MS_MAX: i64 = 30 * 24 * 3_600_000;
+
+/// Days for which a deleted organization or workspace can be taken back, unless the deletion says
+/// otherwise, and at most.
+pub const GRACE_DAYS: u32 = 30;
+/// The most days for which a deletion can be taken back.
+pub const GRACE_DAYS_MAX: u32 = 90;
+
 /// How long a server that is asked to end may take to leave its tasks to others.
 pub const DRAIN_MS: u64 = 10_000;

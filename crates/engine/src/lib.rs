@@ -14,6 +14,7 @@ mod check;
 mod clients;
 mod clock;
 mod credentials;
+mod endings;
 mod entropy;
 mod error;
 mod events;
@@ -21,10 +22,12 @@ mod feed;
 mod gate;
 mod health;
 mod incidents;
+mod invites;
 mod keys;
 mod live;
 mod members;
 mod oauth;
+mod organizations;
 mod origin;
 mod policies;
 mod quotas;
@@ -55,14 +58,17 @@ pub use check::{Finding, Forecast, Report, Severity, Types};
 pub use clients::SeenClient;
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
+pub use endings::grace_of;
 #[cfg(debug_assertions)]
 pub use entropy::seed_entropy;
 pub use error::{Error, SetFor};
 pub use events::Watch;
 pub use health::{Check, CheckStatus, StorageView};
+pub use invites::{Invitation, NewInvite};
 pub use keys::NewKey;
 pub use members::MemberChange;
 pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, answer_name};
+pub use organizations::{NameChange, OwnOrganization};
 pub use origin::{Whence, from as answering};
 pub use policies::RuleDraft;
 pub use policies::backtest::{Backtest, Example, Proposal, Sample};
@@ -85,6 +91,7 @@ pub use tasks::{NewFork, NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Counterpart, Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
+pub use workspaces::WorkspaceChange;
 
 /// Who the request is taken for.
 #[derive(Debug, Clone)]

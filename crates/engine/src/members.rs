@@ -107,7 +107,7 @@ impl Engine {
                 None => None,
                 Some(name) => Some(checked_name("the member", name)?),
             };
-            let local = self.inner.local.account.id.clone();
+            let local = self.inner.local.clone();
             self.commit(&scope.clone(), move |tx| {
                 let before = within_reach(tx, &scope, &caller, &id)?;
                 let mut after = before.clone();
@@ -134,6 +134,37 @@ impl Engine {
         })
     }
 
+    /// Takes the caller out of their organization, and their keys with them.
+    ///
+    /// # Errors
+    /// `forbidden` for a key or a model, `last_owner`, `local_owner`.
+    pub fn leave_organization(&self, caller: &Caller) -> BoxFuture<'_, Result<(), Error>> {
+        let caller = caller.clone();
+        Box::pin(async move {
+            caller.is_person("leave the organization")?;
+            let scope = caller.scope(Permission::RunTasks)?;
+            let now = self.inner.clock.now();
+            let local = self.inner.local.clone();
+            self.commit(&scope.clone(), move |tx| {
+                let id = &caller.account_id;
+                let member = store::tenancy::member(tx, &scope, id)?
+                    .ok_or_else(|| Error::not_found("member", id))?;
+                leave_an_owner(tx, &scope, &member, &local)?;
+                let keys = store::keys::revoke_all(tx, &scope, id, now)?;
+                store::tenancy::remove_member(tx, &scope, id)?;
+                let detail = json!({
+                    "name": member.account.name,
+                    "role": member.role.as_str(),
+                    "keysRevoked": keys,
+                });
+                let entry = by_person(&caller, &scope, "member.left", id.as_str(), &detail, now);
+                store::audit::append(tx, &scope, entry)?;
+                Ok(())
+            })
+            .await
+        })
+    }
+
     /// Takes a person out of the organization, and their keys with them. The name stays, for what
     /// the person has done.
     ///
@@ -148,7 +179,7 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageMembers)?;
             let now = self.inner.clock.now();
-            let local = self.inner.local.account.id.clone();
+            let local = self.inner.local.clone();
             self.commit(&scope.clone(), move |tx| {
                 let member = within_reach(tx, &scope, &caller, &id)?;
                 leave_an_owner(tx, &scope, &member, &local)?;
@@ -186,7 +217,7 @@ fn leave_an_owner(
     tx: &mut store::Tx<'_>,
     scope: &Scope,
     member: &Member,
-    local: &AccountId,
+    local: &store::tenancy::Local,
 ) -> Result<(), Error> {
     if member.role != Role::Owner {
         return Ok(());
@@ -197,7 +228,7 @@ fn leave_an_owner(
             "the last owner stays; make somebody else an owner first",
         ));
     }
-    if member.account.id == *local {
+    if member.account.id == local.account.id && *scope.organization_id() == local.organization.id {
         return Err(Error::conflict(
             "local_owner",
             "the user who runs the server is always an owner of its local organization",

@@ -157,6 +157,7 @@ impl Engine {
                 live.signals.send_modify(|s| s.lost = true);
             }
         }
+        self.hold_what_is_ending().await?;
         self.give_back_forgotten(kept).await?;
         worker.renewed.send_replace(begun);
         Ok(())

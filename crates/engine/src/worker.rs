@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) started_at: OnceLock<Timestamp>,
     permits: Arc<Semaphore>,
     kick: Notify,
+    /// Something was deleted that is to go at once.
+    pub(crate) purge: Notify,
     /// More is queued than there are places: new tasks queue behind it.
     behind: AtomicBool,
     /// The workspace that was given a place last.
@@ -73,6 +75,7 @@ impl Worker {
             started_at: OnceLock::new(),
             permits: Arc::new(Semaphore::new(TASKS_AT_ONCE)),
             kick: Notify::new(),
+            purge: Notify::new(),
             behind: AtomicBool::new(false),
             turn: Mutex::default(),
             renewed: watch::Sender::new(Instant::now()),
@@ -139,6 +142,7 @@ impl Engine {
         duties.spawn(self.clone().lease_loop());
         duties.spawn(self.clone().expiry_loop());
         duties.spawn(self.clone().retention_loop());
+        duties.spawn(self.clone().purge_loop());
         duties.spawn(self.clone().webhook_loop());
         duties.spawn(self.clone().mcp_loop());
         duties.spawn(self.clone().refresh_loop());

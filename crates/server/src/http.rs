@@ -10,8 +10,10 @@ mod check;
 mod connects;
 mod credentials;
 pub(crate) mod extract;
+pub(crate) mod invites;
 mod keys;
 mod members;
+mod organizations;
 mod policies;
 mod settings;
 mod sources;
@@ -20,6 +22,7 @@ mod system;
 mod tasks;
 mod tools;
 mod webhooks;
+mod workspaces;
 
 use crate::App;
 use axum::Router;
@@ -41,8 +44,9 @@ use utoipa_axum::routes;
         description = "Runs programs for agents in a sandbox where every tool of every connected \
                        API is a function and each call passes one gate. Errors are \
                        `application/problem+json`. Every route also takes `workspace`, a \
-                       workspace by identifier or short name; without it the caller's first, or \
-                       that of the key.",
+                       workspace by identifier, by short name in the caller's organization, or as \
+                       `organization/workspace`; without it the caller's first, or that of the \
+                       key.",
         license(name = "MIT", identifier = "MIT"),
     ),
     servers((url = "/")),
@@ -56,6 +60,7 @@ use utoipa_axum::routes;
         (name = "policies", description = "Rules that decide about calls"),
         (name = "credentials", description = "What opens a source; values go in and never come out"),
         (name = "keys", description = "How programs prove whose they are; secrets go out once"),
+        (name = "organizations", description = "What holds workspaces and members, and its workspaces"),
         (name = "members", description = "The people of the organization"),
         (name = "webhooks", description = "Addresses that are told of approvals, signed"),
         (name = "audit", description = "The chain of what was done"),
@@ -140,7 +145,21 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate))
         .routes(routes!(members::add, members::list))
+        .routes(routes!(members::leave))
         .routes(routes!(members::change, members::remove))
+        .routes(routes!(invites::create, invites::list))
+        .routes(routes!(invites::revoke))
+        .routes(routes!(invites::look))
+        .routes(routes!(invites::accept))
+        .routes(routes!(organizations::create, organizations::list))
+        .routes(routes!(organizations::change, organizations::delete))
+        .routes(routes!(organizations::restore))
+        .routes(routes!(workspaces::create, workspaces::list))
+        .routes(routes!(workspaces::change, workspaces::delete))
+        .routes(routes!(workspaces::members, workspaces::add_member))
+        .routes(routes!(workspaces::remove_member))
+        .routes(routes!(workspaces::deleted))
+        .routes(routes!(workspaces::restore))
         .routes(routes!(webhooks::add, webhooks::list))
         .routes(routes!(webhooks::show, webhooks::change, webhooks::remove))
         .routes(routes!(webhooks::test))
@@ -153,7 +172,6 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(audit::retention, audit::set_retention))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(system::me))
-        .routes(routes!(system::workspaces, system::create_workspace))
         .routes(routes!(system::health))
         .routes(routes!(system::servers))
         .routes(routes!(system::storage))

@@ -13,6 +13,7 @@ mod exchange;
 mod front;
 mod hosts;
 mod http;
+mod invite;
 mod listener;
 mod mcp;
 mod web;

@@ -264,6 +264,8 @@ pub(crate) fn workspace(w: &domain::tenancy::Workspace, organization: &str) -> s
         organization_id: w.organization_id.to_string(),
         organization: organization.to_owned(),
         access: w.access.as_str().to_owned(),
+        deleted_at: w.ending.as_ref().map(|e| e.deleted_at.to_rfc3339()),
+        purge_at: w.ending.as_ref().map(|e| e.purge_at.to_rfc3339()),
     }
 }
 

@@ -31,6 +31,10 @@ create index workspaces_by_purge on workspaces (purge_at) where purge_at is not 
 alter table members add column joined_at bigint not null default 0;
 update members
 set joined_at = (select accounts.created_at from accounts where accounts.id = members.account_id);
+
+-- What the organization calls the person; another one may call them otherwise.
+alter table members add column name text;
+
 create index members_by_person on members (account_id, joined_at, organization_id);
 
 -- Who reaches a restricted workspace, beside administrators. Kept when it is opened, for when it is

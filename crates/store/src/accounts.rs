@@ -30,7 +30,7 @@ pub fn get(conn: &mut Reader<'_>, _: System, id: &AccountId) -> Result<Option<Ac
 /// Those of the database.
 pub fn name(conn: &mut Reader<'_>, scope: &Scope, id: &AccountId) -> Result<Option<String>, Error> {
     conn.one(
-        "select accounts.name
+        "select coalesce(members.name, accounts.name)
          from accounts
          join members on members.account_id = accounts.id
          where accounts.id = $1 and members.organization_id = $2",

@@ -4,6 +4,7 @@
 //! digest alone and is used up by the one who takes it.
 
 use crate::db::{Row, json, params};
+use crate::tenancy::held_back;
 use crate::{Error, Reader, Tx};
 use domain::access::{Scope, System};
 use domain::connect::{Connect, ConnectStatus};
@@ -253,9 +254,10 @@ pub fn polls(conn: &mut Reader<'_>, system: System, now: Timestamp) -> Result<Ve
     conn.all(
         &format!(
             "select organization_id, workspace_id, poll_at, poll_ms, {COLUMNS} from oauth_connects
-             where poll_at <= $1 and status = 'pending'
+             where poll_at <= $1 and status = 'pending' and not {}
              order by poll_at, id
-             limit {POLLS_AT_ONCE}"
+             limit {POLLS_AT_ONCE}",
+            held_back("oauth_connects")
         ),
         &params![now],
         |r| {

@@ -57,6 +57,7 @@ param_from! {
     &'a domain::WorkspaceId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::AccountId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::AuditId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::InviteId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::KeyId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::GrantId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::HandleId, |v| Self::Text(Cow::Borrowed(v.as_str()));

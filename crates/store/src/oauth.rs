@@ -7,6 +7,7 @@
 
 use crate::credentials::{COLUMNS, connection, read, renew_at};
 use crate::db::{json, params};
+use crate::tenancy::held_back;
 use crate::{Error, Reader, Tx};
 use domain::access::{Scope, System};
 use domain::credential::{Credential, Sealed};
@@ -164,8 +165,10 @@ pub fn due(
         &format!(
             "select organization_id, workspace_id, {COLUMNS} from credentials
              where renew_at <= $1 and (claimed_until is null or claimed_until <= $1)
+               and not {}
              order by renew_at, id
-             limit {DUE_AT_ONCE}"
+             limit {DUE_AT_ONCE}",
+            held_back("credentials")
         ),
         &params![now],
         |r| Ok((system.scope(r.id()?, r.id()?), read(r)?)),

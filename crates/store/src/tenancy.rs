@@ -1,8 +1,18 @@
 //! Organizations, workspaces and members. Knows no permission: it keeps roles, `domain` reads them.
 //! What a person reaches of them is in `tenancy/reach.rs`.
 
+mod ending;
+mod people;
 mod reach;
 
+pub(crate) use ending::held_back;
+pub use ending::{
+    first_workspace, is_ending, lock_organization, organizations_of, restorable_workspaces,
+    running_in_ending, set_organization_ending, set_workspace_ending,
+};
+pub use people::{
+    change_organization, change_workspace, is_named, name_member, named_members, unname_member,
+};
 pub use reach::{
     Reached, Thing, first_reached, named_reached, reached, reached_workspaces, role_in,
     workspace_of,
@@ -200,7 +210,7 @@ pub fn role(
     )
 }
 
-const MEMBERS: &str = "select a.id, a.name, a.created_at, m.role, m.joined_at
+const MEMBERS: &str = "select a.id, coalesce(m.name, a.name), a.created_at, m.role, m.joined_at
      from members m
      join accounts a on a.id = m.account_id
      where m.organization_id = $1";
@@ -259,15 +269,14 @@ pub fn owners(tx: &mut Tx<'_>, scope: &Scope) -> Result<usize, Error> {
     Ok(owners.len())
 }
 
-/// Gives a person another name. False if the person is no member of the scope's organization.
+/// Gives a person another name in the scope's organization, and in no other. False if the person is
+/// no member of it.
 ///
 /// # Errors
 /// Those of the database.
 pub fn rename(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId, name: &str) -> Result<bool, Error> {
     let renamed = tx.execute(
-        "update accounts set name = $3
-         where id = $2
-           and exists (select 1 from members where organization_id = $1 and account_id = $2)",
+        "update members set name = $3 where organization_id = $1 and account_id = $2",
         &params![scope.organization_id(), id, name],
     )?;
     Ok(renamed == 1)
@@ -278,6 +287,10 @@ pub fn rename(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId, name: &str) -> Res
 /// # Errors
 /// Those of the database.
 pub fn remove_member(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId) -> Result<bool, Error> {
+    tx.execute(
+        "delete from workspace_members where organization_id = $1 and account_id = $2",
+        &params![scope.organization_id(), id],
+    )?;
     let removed = tx.execute(
         "delete from members where organization_id = $1 and account_id = $2",
         &params![scope.organization_id(), id],
@@ -310,6 +323,22 @@ pub fn organization(
     conn.one(
         &format!("select {ORGANIZATION} from organizations o where o.id = $1"),
         &params![id],
+        read_organization,
+    )
+}
+
+/// An organization by its short name, to see whether that is taken.
+///
+/// # Errors
+/// Those of the database.
+pub fn organization_named(
+    conn: &mut Reader<'_>,
+    _: System,
+    slug: &str,
+) -> Result<Option<Organization>, Error> {
+    conn.one(
+        &format!("select {ORGANIZATION} from organizations o where o.slug = $1"),
+        &params![slug],
         read_organization,
     )
 }

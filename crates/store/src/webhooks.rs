@@ -5,6 +5,7 @@
 //! A claim names how often it was tried, so that a late outcome of a lost claim changes nothing.
 
 use crate::db::{Row, json, params};
+use crate::tenancy::held_back;
 use crate::{Error, Reader, Tx};
 use domain::access::{Scope, System};
 use domain::credential::Sealed;
@@ -310,12 +311,15 @@ pub fn deliveries(
 /// Those of the database.
 pub fn claimable(conn: &mut Reader<'_>, _: System, now: Timestamp) -> Result<bool, Error> {
     let found = conn.one(
-        "select d.id
-         from webhook_deliveries d
-         join webhooks w on w.id = d.webhook_id
-         where d.state = 'pending' and d.state_at <= $1 and d.claimed_until <= $1
-           and w.enabled = 1 and w.rests_until <= $1
-         limit 1",
+        &format!(
+            "select d.id
+             from webhook_deliveries d
+             join webhooks w on w.id = d.webhook_id
+             where d.state = 'pending' and d.state_at <= $1 and d.claimed_until <= $1
+               and w.enabled = 1 and w.rests_until <= $1 and not {}
+             limit 1",
+            held_back("d")
+        ),
         &params![now],
         |r| r.text(),
     )?;
@@ -346,10 +350,12 @@ pub fn claim(
                                 from webhooks w
                                 where w.id = d.webhook_id and w.enabled = 1
                                   and w.rests_until <= $1)
+                           and not {}
                          order by d.state_at, d.id
                          limit 1
                          for update skip locked)
-             returning {DELIVERY}, organization_id, workspace_id"
+             returning {DELIVERY}, organization_id, workspace_id",
+            held_back("d")
         ),
         &params![now, until],
         |r| {

@@ -3,7 +3,8 @@
 //!
 //! A member who was removed has none left. Nor has a task that came in with a key that was revoked
 //! since, for whoever revokes a key wants what came in with it to stop. A key that has merely
-//! expired was good when the task was submitted, and its tasks go on.
+//! expired was good when the task was submitted, and its tasks go on. In a workspace that was deleted
+//! nothing is decided at all: its tasks are held.
 
 use super::append_audit;
 use crate::Error;
@@ -31,6 +32,11 @@ pub(crate) fn standing(
     task: &Task,
 ) -> Result<Standing, Error> {
     let Some(role) = store::tenancy::role_in(conn, scope, &task.account_id)? else {
+        if store::tenancy::is_ending(conn, scope)? {
+            // Nothing is decided about it and nothing recorded: it waits until the deletion is taken
+            // back, and goes on from its journal.
+            return Err(Error::LostLease);
+        }
         let is_member = store::tenancy::member(conn, scope, &task.account_id)?.is_some();
         return Ok(Standing::Lost(if is_member {
             "the person it acts for may not enter the workspace any more"

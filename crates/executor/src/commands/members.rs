@@ -1,6 +1,6 @@
 //! `executor members`: the people of the organization and their roles.
 
-use crate::commands::{find, removed};
+use crate::commands::{find, invites, removed};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{plain, table};
@@ -31,8 +31,26 @@ enum Command {
         #[arg(long)]
         role: Option<String>,
     },
+    /// Makes an invite and prints its link, this once; as `executor invites create`
+    #[command(after_help = "Example:\n  executor members invite --role admin")]
+    Invite(invites::New),
+    /// Lists invites; as `executor invites list`
+    #[command(after_help = "Example:\n  executor members invites --json")]
+    Invites,
+    /// Revokes an invite; as `executor invites revoke`
+    #[command(after_help = "Example:\n  executor members revoke-invite inv_…")]
+    RevokeInvite {
+        /// The invite's id
+        invite: String,
+    },
+    /// Leaves the organization of the workspace, and ends your keys there
+    #[command(after_help = "Example:\n  executor members leave --workspace acme/main")]
+    Leave,
     /// Changes a member's role or name
-    #[command(after_help = "Example:\n  executor members edit acct_… --role member")]
+    #[command(
+        visible_alias = "change",
+        after_help = "Example:\n  executor members edit acct_… --role member"
+    )]
     Edit {
         /// The member's id, or the name where only one is called that
         member: String,
@@ -81,6 +99,15 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let member: Member = client.send(Method::PATCH, &path, &change).await?;
             output.show(&member, |m| listed(std::slice::from_ref(m)));
         }
+        Command::Invite(new) => return invites::create(context, new).await,
+        Command::Invites => return invites::list(context).await,
+        Command::RevokeInvite { invite } => return invites::revoke(context, &invite).await,
+        Command::Leave => {
+            client.delete(&["members", "me"]).await?;
+            output.show(&serde_json::json!({ "left": true }), |_| {
+                "you are no member of the organization any more".to_owned()
+            });
+        }
         Command::Remove { member } => {
             let all: Vec<Member> = client.list(&["members"], &[], usize::MAX).await?;
             let member = one(&all, &member)?;
@@ -110,7 +137,7 @@ fn one(all: &[Member], wanted: &str) -> Result<Member> {
     })
 }
 
-fn listed(members: &[Member]) -> String {
+pub(super) fn listed(members: &[Member]) -> String {
     let row = |member: &Member| {
         vec![
             plain(&member.name),

@@ -1,10 +1,12 @@
 //! `executor workspaces`: what holds tasks, sources, rules and credentials, and its settings.
 
+use crate::commands::{find, members, organizations};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{fields, plain, table};
+use api::members::Member;
 use api::settings::{Settings, SettingsChange};
-use api::system::{NewWorkspace, Storage, Workspace};
+use api::system::{NewWorkspace, NewWorkspaceMember, Storage, Workspace, WorkspaceChange};
 use reqwest::Method;
 
 /// Lists and makes workspaces, and changes the settings of one
@@ -30,6 +32,59 @@ enum Command {
         /// The name people see; the short name by default
         #[arg(long)]
         name: Option<String>,
+        /// open to all members of the organization (the default), or restricted to those it names
+        #[arg(long, value_name = "open|restricted")]
+        access: Option<String>,
+    },
+    /// Changes the names of a workspace, and whom it lets in
+    #[command(after_help = "Example:\n  executor workspaces change staging --access restricted")]
+    Change {
+        /// The workspace: short name, id, or organization/workspace
+        target: String,
+        /// The new name
+        #[arg(long)]
+        name: Option<String>,
+        /// The new short name
+        #[arg(long)]
+        slug: Option<String>,
+        /// open or restricted
+        #[arg(long, value_name = "open|restricted")]
+        access: Option<String>,
+    },
+    /// Deletes a workspace with everything in it; it can be restored for 30 days
+    #[command(
+        after_help = "Asks for the short name, or takes it from --confirm.\n\nExample:\n  executor workspaces delete staging --confirm staging"
+    )]
+    Delete {
+        /// The workspace: short name, id, or organization/workspace
+        target: String,
+        /// Its short name, typed to confirm
+        #[arg(long, value_name = "SLUG")]
+        confirm: Option<String>,
+        /// Days for which it can be restored; 0 removes everything at once
+        #[arg(long, value_name = "DAYS")]
+        grace_days: Option<u32>,
+    },
+    /// Lists the workspaces that were deleted and that you may restore
+    #[command(after_help = "Example:\n  executor workspaces deleted")]
+    Deleted,
+    /// Takes a deletion back
+    #[command(after_help = "Example:\n  executor workspaces restore staging")]
+    Restore {
+        /// The workspace: short name, id, or organization/workspace
+        target: String,
+    },
+    /// Lists, adds and removes the members whom a restricted workspace lets in
+    #[command(after_help = "Example:\n  executor workspaces members staging --add acct_…")]
+    Members {
+        /// The workspace: short name, id, or organization/workspace
+        target: String,
+        /// A member of the organization to let in, by id
+        #[arg(long, value_name = "MEMBER")]
+        add: Vec<String>,
+        /// A member to let in no longer, by id
+        #[arg(long, value_name = "MEMBER")]
+        remove: Vec<String>,
     },
     /// Says how large the database is, and how many tasks of the workspace are kept
     #[command(after_help = "Example:\n  executor workspaces storage --json")]
@@ -68,8 +123,78 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let all: Vec<Workspace> = client.list(&["workspaces"], &[], usize::MAX).await?;
             output.show(&all, |all| listed(all));
         }
-        Command::Create { slug, name } => {
-            let new = NewWorkspace { slug, name };
+        Command::Change {
+            target,
+            name,
+            slug,
+            access,
+        } => {
+            if name.is_none() && slug.is_none() && access.is_none() {
+                return Err(
+                    Failure::usage("nothing to change").next("give --name, --slug or --access")
+                );
+            }
+            let change = WorkspaceChange { name, slug, access };
+            let path = ["workspaces", target.as_str()];
+            let changed: Workspace = client.send(Method::PATCH, &path, &change).await?;
+            output.show(&changed, |w| listed(std::slice::from_ref(w)));
+        }
+        Command::Delete {
+            target,
+            confirm,
+            grace_days,
+        } => {
+            let slug = target.rsplit('/').next().unwrap_or(&target);
+            let slug = if slug.starts_with("ws_") {
+                let all: Vec<Workspace> = client.list(&["workspaces"], &[], usize::MAX).await?;
+                find(&all, "workspace", slug, |w| w.id == slug)?
+                    .slug
+                    .clone()
+            } else {
+                slug.to_owned()
+            };
+            let typed = organizations::typed(output, "workspace", &slug, confirm).await?;
+            let query = organizations::sure(&typed, grace_days);
+            let path = ["workspaces", target.as_str()];
+            let deleted: Workspace = client.remove(&path, &query.borrowed()).await?;
+            output.show(&deleted, |w| listed(std::slice::from_ref(w)));
+            output.note(&format!(
+                "`executor workspaces restore {}/{}` takes it back until {}",
+                deleted.organization,
+                deleted.slug,
+                deleted.purge_at.as_deref().unwrap_or("then")
+            ));
+        }
+        Command::Deleted => {
+            let path = ["deleted-workspaces"];
+            let all: Vec<Workspace> = client.list(&path, &[], usize::MAX).await?;
+            output.show(&all, |all| listed(all));
+        }
+        Command::Restore { target } => {
+            let path = ["deleted-workspaces", target.as_str(), "restore"];
+            let restored: Workspace = client.post(&path, &[]).await?;
+            output.show(&restored, |w| listed(std::slice::from_ref(w)));
+        }
+        Command::Members {
+            target,
+            add,
+            remove,
+        } => {
+            let path = ["workspaces", target.as_str(), "members"];
+            for member in add {
+                let new = NewWorkspaceMember { member };
+                let _named: Member = client.send(Method::POST, &path, &new).await?;
+            }
+            for member in remove {
+                client
+                    .delete(&["workspaces", &target, "members", &member])
+                    .await?;
+            }
+            let all: Vec<Member> = client.list(&path, &[], usize::MAX).await?;
+            output.show(&all, |all| members::listed(all));
+        }
+        Command::Create { slug, name, access } => {
+            let new = NewWorkspace { slug, name, access };
             let made: Workspace = client.send(Method::POST, &["workspaces"], &new).await?;
             output.show(&made, |w| listed(std::slice::from_ref(w)));
         }

@@ -66,6 +66,16 @@ pub(crate) async fn change(
     Ok(Json(people::member(&member)))
 }
 
+/// Leaves the caller's organization, and ends the caller's keys there.
+#[utoipa::path(
+    delete, path = "/api/v1/members/me", operation_id = "leaveOrganization", tag = "members",
+    responses((status = 204, description = "The person is no member any more"), Problems, WriteProblems)
+)]
+pub(crate) async fn leave(State(app): State<App>, Who(caller): Who) -> Result<Done, Failure> {
+    app.engine.leave_organization(&caller).await?;
+    Ok(Done)
+}
+
 /// Removes a member, and their keys.
 #[utoipa::path(
     delete, path = "/api/v1/members/{id}", operation_id = "removeMember", tag = "members",

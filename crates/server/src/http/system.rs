@@ -1,14 +1,12 @@
 //! The server itself: who is asking, how it is, links that sign a browser in.
 
 use super::answer::{Created, Readiness};
-use super::extract::{Input, Who};
+use super::extract::Who;
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::system::{
-    Example, Health, Me, NewWorkspace, Server, SignInLink, StatusCount, Storage, Workspace,
-};
+use api::system::{Example, Health, Me, Server, SignInLink, StatusCount, Storage};
 use axum::Json;
 use axum::extract::State;
 use engine::CheckStatus;
@@ -21,46 +19,6 @@ use serde_json::json;
 )]
 pub(crate) async fn me(State(app): State<App>, Who(caller): Who) -> Result<Json<Me>, Failure> {
     Ok(Json(wire::me(&app.engine.me(&caller).await?)))
-}
-
-/// Lists the workspaces that the caller may use.
-#[utoipa::path(
-    get, path = "/api/v1/workspaces", operation_id = "listWorkspaces", tag = "system",
-    responses((status = 200, description = "The workspaces", body = Page<Workspace>), Problems)
-)]
-pub(crate) async fn workspaces(
-    State(app): State<App>,
-    Who(caller): Who,
-) -> Result<Json<Page<Workspace>>, Failure> {
-    let found = app.engine.workspaces(&caller).await?;
-    Ok(Json(Page {
-        items: found
-            .iter()
-            .map(|w| wire::workspace(&w.workspace, &w.organization_slug))
-            .collect(),
-        next_cursor: None,
-    }))
-}
-
-/// Makes a workspace in the caller's organization.
-#[utoipa::path(
-    post, path = "/api/v1/workspaces", operation_id = "createWorkspace", tag = "system",
-    request_body = NewWorkspace,
-    responses((status = 201, description = "The workspace", body = Workspace), Problems, WriteProblems)
-)]
-pub(crate) async fn create_workspace(
-    State(app): State<App>,
-    Who(caller): Who,
-    Input(new): Input<NewWorkspace>,
-) -> Result<Created<Workspace>, Failure> {
-    let made = app
-        .engine
-        .create_workspace(&caller, &new.slug, new.name.as_deref())
-        .await?;
-    Ok(Created(wire::workspace(
-        &made.workspace,
-        &made.organization_slug,
-    )))
 }
 
 /// Looks at the server's parts.

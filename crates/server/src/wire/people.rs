@@ -1,11 +1,13 @@
 //! People and their keys, as the API shows them.
 
 use crate::error::Failure;
-use api::{keys, members, organizations};
+use api::{invites, keys, members, organizations};
 use domain::Timestamp;
 use domain::access::{ScopeName, Scopes};
+use domain::invite::Invite;
 use domain::key::{ApiKey, KeyLimits};
-use domain::tenancy::{Member, Organization, Role};
+use domain::tenancy::{Access, Member, Organization, Role};
+use engine::{Invitation, OwnOrganization};
 
 pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
     keys::Key {
@@ -76,7 +78,48 @@ pub(crate) fn organization(o: &Organization) -> organizations::Organization {
         slug: o.slug.clone(),
         name: o.name.clone(),
         created_at: o.created_at.to_rfc3339(),
+        deleted_at: o.ending.as_ref().map(|e| e.deleted_at.to_rfc3339()),
+        purge_at: o.ending.as_ref().map(|e| e.purge_at.to_rfc3339()),
     }
+}
+
+pub(crate) fn own_organization(o: &OwnOrganization) -> organizations::OwnOrganization {
+    organizations::OwnOrganization {
+        organization: organization(&o.organization),
+        role: o.role.as_str().to_owned(),
+    }
+}
+
+pub(crate) fn invite(i: &Invite, now: Timestamp) -> invites::Invite {
+    invites::Invite {
+        id: i.id.to_string(),
+        role: i.role.as_str().to_owned(),
+        status: i.status(now).to_owned(),
+        email: i.email.clone(),
+        note: i.note.clone(),
+        workspaces: i.workspaces.iter().map(ToString::to_string).collect(),
+        created_by: i.created_by.to_string(),
+        created_at: i.created_at.to_rfc3339(),
+        expires_at: i.expires_at.to_rfc3339(),
+        max_uses: i.uses_max,
+        uses: i.uses,
+    }
+}
+
+pub(crate) fn invitation(i: &Invitation) -> invites::Invitation {
+    invites::Invitation {
+        organization: organization(&i.organization),
+        role: i.role.as_str().to_owned(),
+        invited_by: i.invited_by.clone(),
+        expires_at: i.expires_at.to_rfc3339(),
+    }
+}
+
+/// Reads whom a workspace lets in.
+pub(crate) fn access(text: &str) -> Result<Access, Failure> {
+    Access::parse(text).ok_or_else(|| {
+        Failure::invalid("access", format!("'{text}' is neither open nor restricted"))
+    })
 }
 
 /// Reads the name of a role.

@@ -5,6 +5,7 @@
 
 use super::{bump, reason};
 use crate::db::{json, params};
+use crate::tenancy::held_back;
 use crate::{Error, Reader, Tx};
 use domain::access::{Scope, System};
 use domain::source::{LookedAt, ReadFailure, RefreshEvery, SourceStatus, Unreviewed};
@@ -32,11 +33,14 @@ pub fn due(
     limit: u32,
 ) -> Result<Vec<Due>, Error> {
     conn.all(
-        "select organization_id, workspace_id, id, next_refresh_at
-         from sources
-         where next_refresh_at <= $1 and status <> 'disabled'
-         order by next_refresh_at
-         limit $2",
+        &format!(
+            "select organization_id, workspace_id, id, next_refresh_at
+             from sources
+             where next_refresh_at <= $1 and status <> 'disabled' and not {}
+             order by next_refresh_at
+             limit $2",
+            held_back("sources")
+        ),
         &params![now, limit],
         |r| {
             Ok(Due {
@@ -54,11 +58,14 @@ pub fn due(
 /// Those of the database.
 pub fn next_due(conn: &mut Reader<'_>, _: System) -> Result<Option<Timestamp>, Error> {
     conn.one(
-        "select next_refresh_at
-         from sources
-         where next_refresh_at is not null and status <> 'disabled'
-         order by next_refresh_at
-         limit 1",
+        &format!(
+            "select next_refresh_at
+             from sources
+             where next_refresh_at is not null and status <> 'disabled' and not {}
+             order by next_refresh_at
+             limit 1",
+            held_back("sources")
+        ),
         &[],
         |r| r.time(),
     )

@@ -5,6 +5,7 @@
 
 use super::{COLUMNS, read};
 use crate::db::params;
+use crate::tenancy::held_back;
 use crate::{Error, Notice, Reader, Tx, points};
 use domain::access::System;
 use domain::task::{Lease, Task};
@@ -17,12 +18,18 @@ const ENGINE_MISSED_MS: i64 = 60_000;
 
 /// The task is from before engines were noted, or the server `$1` has its engine, or no server that
 /// has it was seen since `$2`.
-const RUNNABLE: &str = "(tasks.engine = ''
+const ENGINE_FITS: &str = "(tasks.engine = ''
     or exists (select 1 from server_engines
                where server_engines.server_id = $1 and server_engines.engine = tasks.engine)
     or not exists (select 1 from server_engines, servers
                    where server_engines.engine = tasks.engine
                      and servers.id = server_engines.server_id and servers.seen_at > $2))";
+
+/// The engine fits, and nobody has deleted the task's workspace: what stands there is held until that
+/// is taken back.
+fn runnable() -> String {
+    format!("{ENGINE_FITS} and not {}", held_back("tasks"))
+}
 
 /// What a server asks for.
 #[derive(Debug, Clone)]
@@ -87,10 +94,11 @@ fn next_workspace(
     claim: &Claim<'_>,
     after: Option<&WorkspaceId>,
 ) -> Result<Option<WorkspaceId>, Error> {
+    let runnable = runnable();
     let sql = format!(
         "select workspace_id
          from tasks
-         where state = 'queued' and workspace_id > $3 and {RUNNABLE}
+         where state = 'queued' and workspace_id > $3 and {runnable}
          order by workspace_id, created_at, id
          limit 1"
     );
@@ -110,12 +118,13 @@ fn of_workspace(
     workspace: &WorkspaceId,
     limit: u32,
 ) -> Result<Vec<(Task, Lease)>, Error> {
+    let runnable = runnable();
     // Materialized: a plan that asked again for each row would find another one each time.
     let mut tasks = tx.all(
         &format!(
             "with picked as materialized
                  (select tasks.id from tasks
-                  where state = 'queued' and workspace_id = $3 and {RUNNABLE}
+                  where state = 'queued' and workspace_id = $3 and {runnable}
                   order by created_at, id
                   limit $4
                   for update skip locked)
@@ -157,7 +166,10 @@ pub fn claimable(
     now: Timestamp,
 ) -> Result<bool, Error> {
     conn.one(
-        &format!("select id from tasks where state = 'queued' and {RUNNABLE} limit 1"),
+        &format!(
+            "select id from tasks where state = 'queued' and {} limit 1",
+            runnable()
+        ),
         &params![owner, now.plus_ms(-ENGINE_MISSED_MS)],
         |r| r.text(),
     )
