@@ -16,6 +16,7 @@ pub mod elicitation;
 pub mod event;
 pub mod grant;
 pub mod id;
+pub mod jws;
 pub mod key;
 pub mod limits;
 pub mod oauth;
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod preset;
 pub mod server;
 pub mod settings;
+pub mod sign_in;
 pub mod source;
 pub mod task;
 pub mod tenancy;
@@ -33,6 +35,6 @@ pub mod webhook;
 
 pub use id::{
     AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
-    KeyId, OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
+    KeyId, OrganizationId, RuleId, SessionId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

@@ -5,7 +5,7 @@
 
 use crate::commands::{
     approvals, audit, check, config, credentials, doctor, example, keys, mcp, members, policies,
-    run, serve, sources, tasks, tools, version, web, webhooks, workspaces,
+    run, serve, sessions, sources, tasks, tools, version, web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Example(example::Arguments),
     Mcp(mcp::Arguments),
     Web(web::Arguments),
+    Sessions(sessions::Arguments),
     Config(config::Arguments),
     Version(version::Arguments),
 }
@@ -93,6 +94,7 @@ impl Cli {
         if let Command::Serve(serve) = &self.command {
             set("--host", "host", &serve.host);
             set("--port", "port", &serve.port.map(|p| p.to_string()));
+            set("--sign-in", "sign_in_mode", &serve.sign_in);
             set("--database-url", "database_url", &serve.database_url);
         }
         flags

@@ -13,6 +13,7 @@ pub(crate) mod extract;
 mod keys;
 mod members;
 mod policies;
+mod sessions;
 mod settings;
 mod sources;
 mod stream;
@@ -152,6 +153,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(audit::make_checkpoint, audit::checkpoints))
         .routes(routes!(audit::retention, audit::set_retention))
         .routes(routes!(settings::show, settings::change))
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end))
         .routes(routes!(system::me))
         .routes(routes!(system::workspaces, system::create_workspace))
         .routes(routes!(system::health))

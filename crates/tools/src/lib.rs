@@ -25,12 +25,14 @@ mod masking;
 mod mcp;
 mod nearest;
 pub mod oauth;
+pub mod oidc;
 mod openapi;
 mod repeat;
 mod request;
 mod scan;
 mod search;
 mod typings;
+pub mod workos;
 
 pub use arguments::{Mismatch, WrongArgument, check_arguments, check_partial};
 pub use catalog::{Catalog, Description, Found, Namespace, Query, SourceTools};

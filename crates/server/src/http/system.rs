@@ -69,7 +69,10 @@ pub(crate) async fn create_workspace(
     responses((status = 200, description = "How the parts are", body = Health), Problems)
 )]
 pub(crate) async fn health(State(app): State<App>, Who(_caller): Who) -> Json<Health> {
-    Json(wire::health(&app.engine.health().await, app.version))
+    let mut checks = app.engine.health().await;
+    // Asks the provider, which readiness does not wait for.
+    checks.push(app.engine.sign_in_check().await);
+    Json(wire::health(&checks, app.version))
 }
 
 /// Lists the servers that share the database, the youngest first.

@@ -1,11 +1,12 @@
 //! People and their keys, as the API shows them.
 
 use crate::error::Failure;
-use api::{keys, members, organizations};
-use domain::Timestamp;
+use api::{keys, members, organizations, sessions};
 use domain::access::{ScopeName, Scopes};
 use domain::key::{ApiKey, KeyLimits};
+use domain::sign_in::Session;
 use domain::tenancy::{Member, Organization, Role};
+use domain::{SessionId, Timestamp};
 
 pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
     keys::Key {
@@ -76,6 +77,19 @@ pub(crate) fn organization(o: &Organization) -> organizations::Organization {
         slug: o.slug.clone(),
         name: o.name.clone(),
         created_at: o.created_at.to_rfc3339(),
+    }
+}
+
+pub(crate) fn session(s: &Session, current: Option<&SessionId>) -> sessions::Session {
+    sessions::Session {
+        id: s.id.to_string(),
+        current: current == Some(&s.id),
+        via: s.via.as_str().to_owned(),
+        user_agent: s.user_agent.clone(),
+        address: s.address.clone(),
+        created_at: s.created_at.to_rfc3339(),
+        last_used_at: s.seen_at.to_rfc3339(),
+        expires_at: s.expires_at.to_rfc3339(),
     }
 }
 
