@@ -103,7 +103,7 @@ impl Engine {
                 return Ok(None);
             }
             if now.since(session.seen_at) >= SEEN_MS {
-                self.seen(&session, now).await;
+                self.note_seen(&session, now).await;
             }
             let person = Person {
                 account_id: session.account_id,
@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// Notes that a session was used. A request does not fail for want of that.
-    async fn seen(&self, session: &Session, now: Timestamp) {
+    async fn note_seen(&self, session: &Session, now: Timestamp) {
         let (system, session) = (self.inner.system, session.clone());
         let noted = self.inner.store.write(move |tx| {
             store::sessions::touch(tx, system, &session.id, now)?;

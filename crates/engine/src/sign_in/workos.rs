@@ -97,14 +97,14 @@ impl Engine {
             .write(origin::taken_along(move |tx: &mut Tx<'_>| {
                 let now = tx.now(local)?;
                 let (account, token) = engine.arrive(tx, &arriving, now)?;
-                engine.follow(tx, &account, &belongs, now)?;
+                engine.follow_memberships(tx, &account, &belongs, now)?;
                 Ok(token)
             }))
             .await
     }
 
     /// Brings a person's memberships up to date.
-    fn follow(
+    fn follow_memberships(
         &self,
         tx: &mut Tx<'_>,
         account: &AccountId,
@@ -150,7 +150,7 @@ impl Engine {
         if store::tenancy::join(tx, system, organization, account, (role, now))? {
             store::linked::follow(tx, system, WORKOS, organization, account)?;
             let detail = json!({ "role": role.as_str(), "by": WORKOS });
-            return self.note(tx, scope.as_ref(), "member.added", account, &detail, now);
+            return self.note_membership(tx, scope.as_ref(), "member.added", account, &detail, now);
         }
         let followed = store::linked::followed_by(tx, system, WORKOS, account)?;
         let before = store::tenancy::role(tx, system, organization, account)?;
@@ -171,7 +171,7 @@ impl Engine {
             "after": { "role": role.as_str() },
             "by": WORKOS,
         });
-        self.note(tx, scope.as_ref(), "member.changed", account, &detail, now)
+        self.note_membership(tx, scope.as_ref(), "member.changed", account, &detail, now)
     }
 
     fn part(
@@ -185,12 +185,12 @@ impl Engine {
         if store::linked::part(tx, system, WORKOS, organization, account, now)? {
             let scope = any_scope(tx, system, organization)?;
             let detail = json!({ "by": WORKOS });
-            self.note(tx, scope.as_ref(), "member.removed", account, &detail, now)?;
+            self.note_membership(tx, scope.as_ref(), "member.removed", account, &detail, now)?;
         }
         Ok(())
     }
 
-    fn note(
+    fn note_membership(
         &self,
         tx: &mut Tx<'_>,
         scope: Option<&Scope>,
@@ -361,7 +361,7 @@ impl Engine {
             .write(move |tx| {
                 let now = tx.now(local)?;
                 engine.learn_person(tx, &account, user.as_ref(), now)?;
-                engine.follow(tx, &account, &belongs, now)
+                engine.follow_memberships(tx, &account, &belongs, now)
             })
             .await
     }
