@@ -18,6 +18,7 @@ pub mod members;
 pub mod organizations;
 pub mod policies;
 pub mod policy_history;
+pub mod sessions;
 pub mod settings;
 pub mod sources;
 pub mod system;

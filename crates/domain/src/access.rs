@@ -362,6 +362,12 @@ pub enum Forbidden {
         /// When it is removed for good, in RFC 3339.
         until: String,
     },
+    /// A visitor, whose workspace is only for a time.
+    #[error("a visitor may not {what}; sign in to keep this workspace and do more")]
+    Visitor {
+        /// What was wanted.
+        what: &'static str,
+    },
     /// A person who reaches no workspace.
     #[error(
         "you are a member of no organization with a workspace that you may enter; accept an invite, or make an organization"

@@ -139,6 +139,8 @@ ids! {
     WebhookId, "hook_", "webhook id";
     /// One thing that one webhook is told.
     DeliveryId, "dlv_", "delivery id";
+    /// One browser that somebody is signed in with.
+    SessionId, "sess_", "session id";
 }
 
 #[cfg(test)]

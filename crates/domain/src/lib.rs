@@ -17,6 +17,7 @@ pub mod event;
 pub mod grant;
 pub mod id;
 pub mod invite;
+pub mod jws;
 pub mod key;
 pub mod limits;
 pub mod oauth;
@@ -25,6 +26,7 @@ pub mod policy;
 pub mod preset;
 pub mod server;
 pub mod settings;
+pub mod sign_in;
 pub mod source;
 pub mod task;
 pub mod tenancy;
@@ -34,6 +36,6 @@ pub mod webhook;
 
 pub use id::{
     AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
-    InviteId, KeyId, OrganizationId, RuleId, SourceId, TaskId, WebhookId, WorkspaceId,
+    InviteId, KeyId, OrganizationId, RuleId, SessionId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

@@ -63,6 +63,7 @@ async fn measure() -> Result<(), Failed> {
         public_url: "http://127.0.0.1:4788".into(),
         server_id: "figures".into(),
         sharing: Sharing::default(),
+        sign_in: engine::SignInConfig::default(),
     })
     .await?;
     let caller = engine.local_caller(Channel::Api, "figures".into());

@@ -321,50 +321,27 @@ pub(crate) fn by_server(
     by.entry(scope, action, subject, detail, at)
 }
 
-/// What became of somebody's session.
-pub(crate) struct SignIn<'a> {
-    /// `sign_in`, `sign_out` or `sign_in.refused`.
-    pub(crate) action: &'static str,
-    /// By what: `link`, `oidc`, `workos` or the like.
-    pub(crate) method: &'static str,
-    /// What the browser or client calls itself.
-    pub(crate) client: &'a str,
-    /// What else is known of it; never a token.
-    pub(crate) detail: Value,
+/// An entry about a person who is no caller in a workspace: who signs in or out, or sets the server
+/// up. Only for what cannot be repeated at will by strangers: each is an entry for ever.
+pub(crate) fn by_account(
+    (account_id, client): (&AccountId, &str),
+    scope: &Scope,
+    action: &str,
+    subject: &str,
+    detail: &Value,
+    at: Timestamp,
+) -> AuditDraft {
+    let by = By {
+        account_id: Some(account_id),
+        via: Channel::Dashboard.as_str(),
+        client,
+        key_id: None,
+        grant_id: None,
+    };
+    by.entry(scope, action, subject, detail, at)
 }
 
 impl Engine {
-    /// Writes down a sign-in or its end, of a person or, where it was refused, of nobody known.
-    /// Only for what cannot be repeated at will by strangers: each is an entry for ever.
-    pub(crate) async fn note_sign_in(
-        &self,
-        scope: &Scope,
-        account_id: Option<&AccountId>,
-        sign_in: SignIn<'_>,
-    ) -> Result<(), Error> {
-        let mut detail = sign_in.detail;
-        if !detail.is_object() {
-            detail = serde_json::json!({});
-        }
-        detail["method"] = Value::from(sign_in.method);
-        let by = By {
-            account_id,
-            via: Channel::Dashboard.as_str(),
-            client: sign_in.client,
-            key_id: None,
-            grant_id: None,
-        };
-        let subject = account_id.map_or("", AccountId::as_str);
-        let now = self.inner.clock.now();
-        let entry = by.entry(scope, sign_in.action, subject, &detail, now);
-        let within = scope.clone();
-        self.commit(scope, move |tx| {
-            store::audit::append(tx, &within, entry.clone())?;
-            Ok(())
-        })
-        .await
-    }
-
     async fn checkpoints_after(
         &self,
         scope: &Scope,

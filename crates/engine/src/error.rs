@@ -60,6 +60,12 @@ pub enum Error {
         /// Who set it.
         set_for: SetFor,
     },
+    /// A secret was guessed too often from one address.
+    #[error("too many tries from this address; wait a moment")]
+    TooManyTries {
+        /// When the next try is looked at.
+        retry_after_ms: u64,
+    },
     /// The database or the sandbox cannot be used at the moment.
     #[error("{message}")]
     Unavailable {
@@ -96,6 +102,7 @@ impl Error {
             Self::Forbidden(Forbidden::Ended { .. }) => "workspace_deleted",
             Self::Forbidden(Forbidden::Nowhere) => "no_workspace",
             Self::Forbidden(Forbidden::Scope { .. }) => "insufficient_scope",
+            Self::Forbidden(Forbidden::Visitor { .. }) => "visitor",
             Self::Forbidden(
                 Forbidden::Role { .. }
                 | Forbidden::Program { .. }
@@ -105,6 +112,7 @@ impl Error {
             Self::Invalid { code, .. }
             | Self::Conflict { code, .. }
             | Self::Limited { code, .. } => code,
+            Self::TooManyTries { .. } => "too_many_tries",
             Self::Unavailable { .. } => "unavailable",
             Self::Internal { .. } => "internal",
             Self::LostLease => "lost_lease",
@@ -130,6 +138,7 @@ impl Error {
                 | Forbidden::OtherWorkspace { .. }
                 | Forbidden::Operator { .. }
                 | Forbidden::Ended { .. }
+                | Forbidden::Visitor { .. }
                 | Forbidden::Nowhere,
             ) => None,
             Self::Limited {
@@ -154,6 +163,10 @@ impl Error {
                 ),
                 None => format!("Remove what is not needed; {}.", limit.how_to_raise()),
             }),
+            Self::TooManyTries { retry_after_ms } => Some(format!(
+                "Try again in {} s; whoever has the right link or secret gets in at once.",
+                retry_after_ms.div_ceil(1_000)
+            )),
             Self::Unavailable { .. } => Some("Run `executor doctor` to see what is wrong.".into()),
             Self::NotFoundNear { .. }
             | Self::Invalid { .. }

@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// The same, and what somebody should know though the server works: the keys, the clock, the end
-    /// of the audit chain and backups.
+    /// of the audit chain, backups, and the provider that people sign in with.
     pub fn examine(&self) -> BoxFuture<'_, Vec<Check>> {
         Box::pin(async move {
             let mut checks = self.health().await;
@@ -103,6 +103,7 @@ impl Engine {
             checks.push(self.shared_clock_check().await);
             checks.push(self.audit_check().await);
             checks.push(self.backup_check().await);
+            checks.push(self.sign_in_check().await);
             checks
         })
     }

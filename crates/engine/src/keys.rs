@@ -21,7 +21,7 @@ const NAME_CHARS_MAX: usize = 100;
 const TOUCH_MS: i64 = 60_000;
 
 /// A key to make.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NewKey {
     /// What people call it.
     pub name: String,

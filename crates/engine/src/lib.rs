@@ -87,6 +87,9 @@ pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
 pub use servers::{ServerView, Sharing};
 pub use settings::SettingsChange;
+pub use sign_in::{
+    Browser, ProviderConfig, SentToProvider, SignInConfig, SignedIn, Visit, VisitBefore,
+};
 pub use sources::{
     Change, Doubtful, DryRun, Enabled, FirstCredential, Looked, NewSource, PreviewedTool, Reason,
     RefreshReport, Reviewed, RuleTouched, SourceHealth, SourcePreview, ToolChange, WaitingTool,
@@ -137,6 +140,8 @@ pub struct Parts {
     pub server_id: String,
     /// How it behaves among others on the same database.
     pub sharing: Sharing,
+    /// How people sign in.
+    pub sign_in: SignInConfig,
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -166,6 +171,7 @@ struct Inner {
     schedule: sources::Schedule,
     counted: sources::Counted,
     flights: oauth::Flights,
+    sign_in: sign_in::SignIn,
     worker: worker::Worker,
     /// One backup is taken at a time.
     backups: Arc<tokio::sync::Semaphore>,
@@ -189,6 +195,7 @@ impl Engine {
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 mcp: tools::McpServers::new(parts.egress.clone()),
+                sign_in: sign_in::SignIn::new(parts.sign_in, &parts.egress),
                 egress: parts.egress,
                 store: parts.store,
                 credentials: keys,

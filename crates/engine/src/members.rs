@@ -56,6 +56,7 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageMembers)?;
             caller.reaches(role, THE_ROLE)?;
+            self.not_as_visitor(&caller, "let others in").await?;
             let (system, now) = (self.inner.system, self.inner.clock.now());
             let member = Member {
                 account: Account {
@@ -121,6 +122,8 @@ impl Engine {
                         leave_an_owner(tx, &scope, &before, &local)?;
                         let organization = scope.organization_id();
                         store::tenancy::set_role(tx, system, organization, &id, role)?;
+                        // What the person is signed in with was begun in another role.
+                        store::sessions::end_others(tx, system, &id, None)?;
                         after.role = role;
                     }
                 }

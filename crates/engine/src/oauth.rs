@@ -15,6 +15,7 @@ mod device;
 mod duty;
 mod renew;
 
+pub(crate) use agree::name_of;
 pub use agree::{SentAway, answer_name};
 pub(crate) use attach::For;
 pub use begin::NewConnect;

@@ -57,6 +57,8 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
+            self.not_as_visitor(&caller, "change settings and limits")
+                .await?;
             for (limit, value) in &change.limits {
                 check(*limit, *value)?;
             }

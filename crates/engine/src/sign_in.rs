@@ -1,144 +1,168 @@
-//! Signing a browser in by a one-time link, and the session that follows.
+//! Signing in: who somebody is, and the session that follows.
 //!
-//! Only digests of the tokens are stored.
+//! A session names a person and carries no right: what the person may do is read at each request.
+//! Only digests of tokens are kept. Each sign-in makes a new token and ends the session that the
+//! browser had before. Read on: `links.rs` and `provider.rs` for the ways in, `arrive.rs` for what
+//! becomes of whoever came, `visitors.rs`, `workos.rs`, `setup.rs` for the first owner.
 
-use crate::audit::SignIn;
-use crate::{Engine, Error, entropy};
-use domain::Timestamp;
-use domain::access::{Caller, Channel, Permission, Person};
-use domain::canonical::sha256_hex;
-use futures_util::future::BoxFuture;
-use store::sessions::{Kind, NewSession};
+mod arrive;
+mod health;
+mod links;
+mod provider;
+mod sessions;
+mod setup;
+mod tries;
+mod visitors;
+mod workos;
 
-/// How long a link may be used, in milliseconds.
-const LINK_MS: i64 = 10 * 60_000;
-/// How long a session lasts, in milliseconds.
-const SESSION_MS: i64 = 30 * 24 * 3_600_000;
+pub use links::VisitBefore;
+pub use provider::SentToProvider;
+pub use sessions::SignedIn;
+pub use visitors::Visit;
 
-fn token() -> String {
-    entropy::hex(&entropy::bytes::<32>())
+use crate::Engine;
+use domain::credential::Secret;
+use domain::sign_in::{Lasting, Mode, Newcomers, RoleMap, Via};
+use domain::tenancy::Role;
+use tries::Tries;
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// How people sign in at this server, as configured.
+#[derive(Clone)]
+pub struct SignInConfig {
+    /// The way in.
+    pub mode: Mode,
+    /// Who says who somebody is, where that is not the system: needed by the modes `oidc` and
+    /// `workos`, possible in `anonymous`.
+    pub provider: Option<ProviderConfig>,
+    /// How long sessions last.
+    pub lasting: Lasting,
+    /// What becomes of somebody who comes for the first time.
+    pub newcomers: Newcomers,
+    /// Domains that a verified address must lie in; with none everybody may come.
+    pub email_domains: Vec<String>,
+    /// Which words of a provider come to which role.
+    pub roles: RoleMap,
+    /// Milliseconds without use after which a visitor's workspace goes.
+    pub visitor_idle_ms: i64,
+    /// Visitors that the server keeps at most.
+    pub visitors_max: u64,
+}
+
+impl Default for SignInConfig {
+    /// The user who runs the server, and sessions of a week without use and a month in all.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Local,
+            provider: None,
+            lasting: Lasting {
+                idle_ms: 7 * DAY_MS,
+                whole_ms: 30 * DAY_MS,
+            },
+            newcomers: Newcomers::Join(Role::Member),
+            email_domains: Vec::new(),
+            roles: RoleMap::default(),
+            visitor_idle_ms: 7 * DAY_MS,
+            visitors_max: 10_000,
+        }
+    }
+}
+
+/// Who says who somebody is.
+#[derive(Clone)]
+pub enum ProviderConfig {
+    /// An OpenID Connect provider.
+    Oidc(tools::oidc::Client),
+    /// WorkOS.
+    WorkOs {
+        /// Who we are there.
+        client: tools::workos::Client,
+        /// What its webhooks are signed with; without it none are taken.
+        webhook_secret: Option<Secret>,
+        /// The organization of WorkOS that the server's own stands for, if one does.
+        organization: Option<String>,
+    },
+}
+
+/// What a browser says of itself, for its owner to tell sessions apart.
+#[derive(Debug, Clone, Default)]
+pub struct Browser {
+    /// What it calls itself; 256 characters of it are kept.
+    pub user_agent: String,
+    /// The other end of its connection; behind a proxy, the proxy.
+    pub address: String,
+    /// The session that it had before, if it sent one.
+    pub before: Option<String>,
+}
+
+/// What signing in needs of the server.
+pub(crate) struct SignIn {
+    pub(crate) config: SignInConfig,
+    provider: Option<Provider>,
+    tries: Tries,
+    visitors: visitors::Known,
+}
+
+enum Provider {
+    Oidc(tools::oidc::Provider),
+    WorkOs {
+        workos: tools::workos::WorkOs,
+        webhook_secret: Option<Secret>,
+        organization: Option<String>,
+    },
+}
+
+impl SignIn {
+    pub(crate) fn new(config: SignInConfig, egress: &tools::Egress) -> Self {
+        let provider = config.provider.clone().map(|provider| match provider {
+            ProviderConfig::Oidc(client) => {
+                Provider::Oidc(tools::oidc::Provider::new(egress, client, vault::verify))
+            }
+            ProviderConfig::WorkOs {
+                client,
+                webhook_secret,
+                organization,
+            } => Provider::WorkOs {
+                workos: tools::workos::WorkOs::new(egress, client),
+                webhook_secret,
+                organization,
+            },
+        });
+        Self {
+            config,
+            provider,
+            tries: Tries::default(),
+            visitors: visitors::Known::default(),
+        }
+    }
+
+    /// How long a session of a kind lasts.
+    fn lasting(&self, via: Via) -> Lasting {
+        match via {
+            // Its owner has no other way back in.
+            Via::Visitor => Lasting {
+                idle_ms: self.config.visitor_idle_ms,
+                whole_ms: 365 * DAY_MS,
+            },
+            Via::Link | Via::Oidc | Via::WorkOs => self.config.lasting,
+        }
+    }
 }
 
 impl Engine {
-    /// Makes a token that signs a browser in once, as the caller, and says until when.
-    ///
-    /// # Errors
-    /// `forbidden` through MCP, whose callers stand for a model.
-    pub fn create_sign_in_link(
-        &self,
-        caller: &Caller,
-    ) -> BoxFuture<'_, Result<(String, Timestamp), Error>> {
-        let caller = caller.clone();
-        Box::pin(async move {
-            caller.scope(Permission::DecideApprovals)?;
-            let token = token();
-            let until = self
-                .keep(&token, &caller.account_id, Kind::Link, LINK_MS)
-                .await?;
-            Ok((token, until))
-        })
+    /// How people sign in here.
+    #[must_use]
+    pub fn sign_in_mode(&self) -> Mode {
+        self.inner.sign_in.config.mode
     }
 
-    /// Trades a link's token for a session's.
-    ///
-    /// # Errors
-    /// `invalid_link` when it was used, has run out, or never was.
-    pub fn redeem_sign_in_link(&self, link: &str) -> BoxFuture<'_, Result<String, Error>> {
-        let digest = sha256_hex(link.as_bytes());
-        Box::pin(async move {
-            let (system, local) = (self.inner.system, self.inner.clock.now());
-            let account = self
-                .inner
-                .store
-                .write(move |tx| {
-                    let now = tx.now(local)?;
-                    store::sessions::remove_expired(tx, system, now)?;
-                    Ok::<_, Error>(store::sessions::take_link(tx, system, &digest, now)?)
-                })
-                .await?
-                .ok_or_else(|| {
-                    Error::invalid(
-                        "invalid_link",
-                        "this link was used already or has run out; make a new one with \
-                         `executor web`",
-                    )
-                })?;
-            let session = token();
-            self.keep(&session, &account, Kind::Session, SESSION_MS)
-                .await?;
-            let local = &self.inner.local.workspace;
-            let scope = system.scope(local.organization_id.clone(), local.id.clone());
-            let signed_in = SignIn {
-                action: "sign_in",
-                method: "link",
-                client: "",
-                detail: serde_json::Value::Null,
-            };
-            self.note_sign_in(&scope, Some(&account), signed_in).await?;
-            Ok(session)
-        })
-    }
-
-    async fn keep(
-        &self,
-        token: &str,
-        account: &domain::AccountId,
-        kind: Kind,
-        lasts_ms: i64,
-    ) -> Result<Timestamp, Error> {
-        let (system, local) = (self.inner.system, self.inner.clock.now());
-        let (token_sha256, account_id) = (sha256_hex(token.as_bytes()), account.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                // Another server may judge it: by the clock that all share.
-                let expires_at = tx.now(local)?.plus_ms(lasts_ms);
-                let session = NewSession {
-                    token_sha256: token_sha256.clone(),
-                    account_id: account_id.clone(),
-                    kind,
-                    expires_at,
-                };
-                store::sessions::insert(tx, system, &session)?;
-                Ok(expires_at)
-            })
-            .await
-    }
-
-    /// Whose session a token is, if it is one that lasts; and the caller that its person is, if there
-    /// is a workspace that they reach.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub fn session_caller(
-        &self,
-        session: &str,
-        channel: Channel,
-        client: String,
-    ) -> BoxFuture<'_, Result<Option<(Person, Option<Caller>)>, Error>> {
-        let digest = sha256_hex(session.as_bytes());
-        Box::pin(async move {
-            let (system, local_now) = (self.inner.system, self.inner.clock.now());
-            let found = self
-                .inner
-                .store
-                .read(move |r| {
-                    let now = r.now(local_now)?;
-                    Ok::<_, Error>(store::sessions::find(r, system, &digest, now)?)
-                })
-                .await?;
-            let Some(account_id) = found else {
-                return Ok(None);
-            };
-            let person = Person {
-                account_id,
-                channel,
-                client: client.chars().take(128).collect(),
-            };
-            let caller = self
-                .caller_for(&person.account_id, None, channel, client)
-                .await?;
-            Ok(Some((person, caller)))
+    /// Who says who somebody is, as people call them; none where only links sign somebody in.
+    #[must_use]
+    pub fn sign_in_provider(&self) -> Option<String> {
+        Some(match self.inner.sign_in.provider.as_ref()? {
+            Provider::Oidc(provider) => provider.host(),
+            Provider::WorkOs { .. } => "WorkOS".to_owned(),
         })
     }
 }

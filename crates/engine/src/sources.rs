@@ -160,6 +160,10 @@ impl Engine {
         scope: &Scope,
         new: NewSource,
     ) -> Result<Newcomer, Error> {
+        if new.allow_private {
+            self.not_as_visitor(caller, "reach private addresses")
+                .await?;
+        }
         if let Some(credential) = &new.credential {
             let first = credential.attachment();
             credentials::check_value(&first.scheme, &first.secret)?;

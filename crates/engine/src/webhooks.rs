@@ -109,6 +109,7 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
+            self.not_as_visitor(&caller, "have webhooks").await?;
             let events = if new.events.is_empty() {
                 WebhookEvent::OFFERED.to_vec()
             } else {
@@ -164,6 +165,7 @@ impl Engine {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageWorkspace)?;
+            self.not_as_visitor(&caller, "have webhooks").await?;
             let now = self.inner.clock.now();
             let engine = self.clone();
             let within = scope.clone();

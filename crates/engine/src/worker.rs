@@ -148,6 +148,8 @@ impl Engine {
         duties.spawn(self.clone().refresh_loop());
         duties.spawn(self.clone().traffic_loop());
         duties.spawn(self.clone().oauth_loop());
+        duties.spawn(self.clone().visitors_loop());
+        duties.spawn(self.clone().workos_loop());
         if self.inner.store.is_shared() {
             duties.spawn(self.clone().cancel_loop());
             if worker.sharing.notices {

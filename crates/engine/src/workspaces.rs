@@ -47,6 +47,7 @@ impl Engine {
         let (slug, name) = (slug.to_owned(), name.unwrap_or(slug).to_owned());
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageMembers)?;
+            self.not_as_visitor(&caller, "make workspaces").await?;
             let (system, now) = (self.inner.system, self.inner.clock.now());
             let workspace = Workspace {
                 id: WorkspaceId::from_bits(entropy::bits()),

@@ -5,8 +5,8 @@
 
 use crate::commands::{
     approvals, audit, backup, check, config, credentials, doctor, example, invites, keys, mcp,
-    members, organizations, policies, run, serve, sources, tasks, tools, vault, version, web,
-    webhooks, workspaces,
+    members, organizations, policies, run, serve, sessions, sources, tasks, tools, vault, version,
+    web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -81,6 +81,7 @@ pub(crate) enum Command {
     Example(example::Arguments),
     Mcp(mcp::Arguments),
     Web(web::Arguments),
+    Sessions(sessions::Arguments),
     Config(config::Arguments),
     Version(version::Arguments),
 }
@@ -100,6 +101,7 @@ impl Cli {
         if let Command::Serve(serve) = &self.command {
             set("--host", "host", &serve.host);
             set("--port", "port", &serve.port.map(|p| p.to_string()));
+            set("--sign-in", "sign_in_mode", &serve.sign_in);
             set("--database-url", "database_url", &serve.database_url);
         }
         if let Command::Restore(restore) = &self.command {

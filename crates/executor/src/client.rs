@@ -9,6 +9,7 @@ use crate::failure::{Failure, Result};
 use crate::home;
 use api::Page;
 use api::error::Problem;
+use domain::credential::Secret;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -144,6 +145,12 @@ impl Client {
         self.answer(request).await.map(|_| ())
     }
 
+    /// Sends a request without a body and reads one object.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let request = request.timeout(Duration::from_secs(120));
+        self.decode(self.answer(request).await?).await
+    }
+
     /// Reads a list page by page, at most `limit` objects.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
@@ -261,10 +268,24 @@ impl Client {
             "x-executor-client",
             concat!("cli/", env!("CARGO_PKG_VERSION")),
         );
-        match &self.config.api_key {
-            Some(key) => request.bearer_auth(key.expose()),
+        if let Some(key) = &self.config.api_key {
+            return request.bearer_auth(key.expose());
+        }
+        match self.owner_token() {
+            Some(token) => request.header("x-executor-owner", token.expose()),
             None => request,
         }
+    }
+
+    /// What shows the server of the data directory that its own user asks. It goes to that server
+    /// alone.
+    fn owner_token(&self) -> Option<Secret> {
+        let notice = home::notice(&self.config.home)?;
+        let own = Url::parse(&notice.address).ok()?;
+        if own.origin() != self.base.origin() {
+            return None;
+        }
+        home::owner_token(&self.config.home)
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response> {

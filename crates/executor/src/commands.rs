@@ -16,6 +16,7 @@ pub(crate) mod organizations;
 pub(crate) mod policies;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod sessions;
 pub(crate) mod sources;
 pub(crate) mod tasks;
 pub(crate) mod tools;
@@ -59,6 +60,7 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Example(arguments) => Box::pin(example::run(context, arguments)),
         Command::Mcp(arguments) => Box::pin(mcp::run(context, arguments)),
         Command::Web(arguments) => Box::pin(web::run(context, arguments)),
+        Command::Sessions(arguments) => Box::pin(sessions::run(context, arguments)),
         Command::Config(_) => Box::pin(config::run(context)),
         Command::Version(_) => Box::pin(version::run(context)),
     };

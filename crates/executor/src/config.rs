@@ -8,9 +8,12 @@ mod values;
 
 use crate::failure::{Failure, Result};
 use domain::credential::Secret;
+use domain::sign_in::Mode;
+use domain::tenancy::Role;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+pub(crate) use values::{Joining, Span};
 use values::{Milliseconds, Value};
 
 /// Name of the configuration file in the data directory.
@@ -157,6 +160,46 @@ keys! {
     cloudflare_worker_secret: Option<Secret> = "", "EXECUTOR_CLOUDFLARE_WORKER_SECRET", Secret;
     /// File that holds the secret shared with that Worker.
     cloudflare_worker_secret_file: Option<PathBuf> = "", "EXECUTOR_CLOUDFLARE_WORKER_SECRET_FILE", Plain;
+    /// How people sign in: local, anonymous, oidc or workos. See docs/sign-in.md.
+    sign_in_mode: Mode = "local", "EXECUTOR_SIGN_IN_MODE", Plain;
+    /// Who signs people in beside visitors, in mode anonymous: oidc or workos; by default only links do.
+    sign_in_provider: Option<Mode> = "", "EXECUTOR_SIGN_IN_PROVIDER", Plain;
+    /// Issuer of the OpenID Connect provider, exactly as it calls itself.
+    sign_in_issuer: Option<String> = "", "EXECUTOR_SIGN_IN_ISSUER", Plain;
+    /// Client id at the OpenID Connect provider, or at WorkOS.
+    sign_in_client_id: Option<String> = "", "EXECUTOR_SIGN_IN_CLIENT_ID", Plain;
+    /// Secret of that client; at WorkOS the API key.
+    sign_in_client_secret: Option<Secret> = "", "EXECUTOR_SIGN_IN_CLIENT_SECRET", Secret;
+    /// File that holds the secret of that client.
+    sign_in_client_secret_file: Option<PathBuf> = "", "EXECUTOR_SIGN_IN_CLIENT_SECRET_FILE", Plain;
+    /// What the OpenID Connect provider is asked for, beside openid.
+    sign_in_scopes: Vec<String> = "profile,email", "EXECUTOR_SIGN_IN_SCOPES", Plain;
+    /// Domains that a verified address must lie in; without any everybody whom the provider knows may come.
+    sign_in_email_domains: Vec<String> = "", "EXECUTOR_SIGN_IN_EMAIL_DOMAINS", Plain;
+    /// Whether new people join the server's organization, or come by invite alone: join or invite; with WorkOS invite by default.
+    sign_in_organization: Option<Joining> = "", "EXECUTOR_SIGN_IN_ORGANIZATION", Plain;
+    /// Role of people who join: member, billing_admin, admin or owner.
+    sign_in_role: Role = "member", "EXECUTOR_SIGN_IN_ROLE", Plain;
+    /// Claim whose words come to roles, such as groups; without it roles are given by hand.
+    sign_in_role_claim: Option<String> = "", "EXECUTOR_SIGN_IN_ROLE_CLAIM", Plain;
+    /// Which words come to which role, such as ops=admin; with WorkOS owner, admin, billing_admin and member do by default.
+    sign_in_role_map: Vec<String> = "", "EXECUTOR_SIGN_IN_ROLE_MAP", Plain;
+    /// How long a session lasts without use, such as 7d.
+    sign_in_session_idle: Span = "7d", "EXECUTOR_SIGN_IN_SESSION_IDLE", Plain;
+    /// How long a session lasts in all, such as 30d.
+    sign_in_session_max: Span = "30d", "EXECUTOR_SIGN_IN_SESSION_MAX", Plain;
+    /// How long a visitor's workspace is kept without use, such as 7d.
+    sign_in_visitor_idle: Span = "7d", "EXECUTOR_SIGN_IN_VISITOR_IDLE", Plain;
+    /// Visitors that are kept at most.
+    sign_in_visitors_max: usize = "10000", "EXECUTOR_SIGN_IN_VISITORS_MAX", Plain;
+    /// What webhooks of WorkOS are signed with; without it none are taken.
+    sign_in_webhook_secret: Option<Secret> = "", "EXECUTOR_SIGN_IN_WEBHOOK_SECRET", Secret;
+    /// File that holds what webhooks of WorkOS are signed with.
+    sign_in_webhook_secret_file: Option<PathBuf> = "", "EXECUTOR_SIGN_IN_WEBHOOK_SECRET_FILE", Plain;
+    /// Organization of WorkOS (org_…) that the server's own stands for.
+    sign_in_workos_organization: Option<String> = "", "EXECUTOR_SIGN_IN_WORKOS_ORGANIZATION", Plain;
+    /// Where WorkOS answers.
+    sign_in_workos_url: String = "https://api.workos.com", "EXECUTOR_SIGN_IN_WORKOS_URL", Address;
     /// Serves the bundled example API on a loopback port of its own.
     example: bool = "true", "EXECUTOR_EXAMPLE", Plain;
     /// What the server logs: error, warn, info, debug, or a filter such as info,engine=debug.
@@ -359,7 +402,15 @@ fn parse_file(path: &Path, text: &str) -> Result<Vec<(&'static str, String)>> {
         .parse()
         .map_err(|e: toml::de::Error| Failure::usage(format!("{place} is no valid TOML: {e}")))?;
     let mut values = Vec::new();
-    for (name, value) in table {
+    // A table holds the keys that begin with its name: `mode` in `[sign_in]` is `sign_in_mode`.
+    let flat = table.into_iter().flat_map(|(name, value)| match value {
+        toml::Value::Table(inner) => inner
+            .into_iter()
+            .map(|(key, value)| (format!("{name}_{key}"), value))
+            .collect(),
+        value => vec![(name, value)],
+    });
+    for (name, value) in flat {
         let Some(key) = KEYS.iter().find(|k| k.name == name) else {
             return Err(
                 Failure::usage(format!("{place}: unknown key '{name}'")).next(format!(

@@ -4,6 +4,7 @@
 //! which the system releases however the process ends. `server.json` tells commands where to go.
 
 use crate::failure::{Failure, Result};
+use domain::credential::Secret;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 const LOCK: &str = "executor.lock";
 const NOTICE: &str = "server.json";
+const OWNER: &str = "owner-token";
 const NAMES: &str = "server-names";
 
 /// Where the server of a directory answers, as written into `server.json`.
@@ -137,7 +139,17 @@ impl Held {
     }
 
     /// Tells others who holds the directory and where it answers.
-    pub(crate) fn announce(&mut self, notice: &Notice) -> Result<()> {
+    ///
+    /// `owner` is what only the user who runs the server can read, and shows.
+    pub(crate) fn announce(&mut self, notice: &Notice, owner: Option<&Secret>) -> Result<()> {
+        let path = self.home.join(OWNER);
+        match owner {
+            Some(owner) => replace(&path, owner.expose().as_bytes())?,
+            None => {
+                // Of a start that wanted one: nobody looks at it any more.
+                let _gone = std::fs::remove_file(&path);
+            }
+        }
         let holder = format!(
             "the server with process id {} on {}\n",
             notice.pid, notice.address
@@ -157,6 +169,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         // Stale files are harmless: the lock decides, and commands find nobody at the address.
         let _gone = std::fs::remove_file(self.home.join(NOTICE));
+        let _gone = std::fs::remove_file(self.home.join(OWNER));
         let _emptied = self.lock.set_len(0);
     }
 }
@@ -172,6 +185,12 @@ pub(crate) fn notice(home: &Path) -> Option<Notice> {
         Err(rustix::io::Errno::SRCH) => None,
         Ok(()) | Err(_) => Some(notice),
     }
+}
+
+/// What the user who runs the server of a directory shows; none if that server does not ask for it.
+pub(crate) fn owner_token(home: &Path) -> Option<Secret> {
+    let text = std::fs::read_to_string(home.join(OWNER)).ok()?;
+    Some(Secret::new(text))
 }
 
 /// Makes the directory where it is missing and closes it to others.

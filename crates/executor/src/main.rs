@@ -22,6 +22,7 @@ mod result;
 mod runtimes;
 mod serve;
 mod show;
+mod sign_in;
 mod terminal;
 mod tsc;
 

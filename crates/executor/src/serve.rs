@@ -10,6 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::home::{Held, Notice};
 use crate::master_key;
 use crate::runtimes;
+use crate::sign_in;
 use crate::tsc;
 use domain::access::System;
 use domain::credential::Secret;
@@ -33,6 +34,10 @@ const INCIDENTS_BEHIND_MAX: usize = 256;
 pub(crate) struct Running {
     /// Where it answers.
     pub(crate) notice: Notice,
+    /// What links begin with.
+    pub(crate) public_url: String,
+    /// What makes somebody the first owner, where one is missing.
+    pub(crate) setup: Option<Secret>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::result::Result<(), server::Error>>,
     example: Option<JoinHandle<()>>,
@@ -104,6 +109,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         .map_err(|e| Failure::failed("system", format!("the port is not known: {e}")))?;
     let reachable = address_for_people(address);
     let public_url = config.public_url.as_ref().unwrap_or(&reachable).clone();
+    let sign_in = sign_in::read(config)?;
+    let owner_token = sign_in::owner_token(&sign_in)?;
     let key = master_key::find(config)?;
     let workers = config.sandbox_workers.unwrap_or_else(cores).max(1);
     let (incidents, heard) = mpsc::channel(INCIDENTS_BEHIND_MAX);
@@ -126,7 +133,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         egress,
         clock: Arc::new(SystemClock),
         system,
-        public_url,
+        public_url: public_url.clone(),
         server_id: names.own.clone(),
         sharing: Sharing {
             gone: names.gone.clone(),
@@ -135,9 +142,11 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
             drain_ms: config.drain_ms.0.into(),
             notices: config.notices,
         },
+        sign_in,
     };
     let engine = Engine::start(parts).await.map_err(cannot_start)?;
     held.forget_gone(&names)?;
+    let setup = engine.open_setup().await.map_err(cannot_start)?;
     let (stop, stopped) = watch::channel(false);
     let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
         let _closed = stopped.wait_for(|s| *s).await;
@@ -151,7 +160,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         server::ServeConfig {
             listener,
             allowed_hosts: allowed_hosts(config),
-            sign_in: server::SignIn::Local,
+            owner_token: owner_token.clone(),
             version: env!("CARGO_PKG_VERSION"),
             example: example_address.as_deref().map(example_api::offered),
         },
@@ -165,9 +174,11 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         example: example_address,
     };
-    held.announce(&notice)?;
+    held.announce(&notice, owner_token.as_ref())?;
     Ok(Running {
         notice,
+        public_url: public_url.trim_end_matches('/').to_owned(),
+        setup: setup.map(Secret::new),
         stop,
         serving,
         example,

@@ -10,9 +10,12 @@ mod owner;
 use crate::App;
 use crate::error::Failure;
 use crate::hosts::Named;
+use crate::sign_in::session_cookie;
+use domain::SessionId;
 use domain::access::{Caller, Channel, Person};
 use domain::credential::Secret;
 use domain::key::PREFIX;
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, USER_AGENT};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -46,6 +49,13 @@ impl Peer {
         self.local
     }
 
+    /// The other end, as kept beside sessions.
+    pub(crate) fn client(&self) -> Client {
+        Client {
+            address: self.remote.ip().to_canonical().to_string(),
+        }
+    }
+
     /// Whether it is a process of the user who runs the server. Asked of the system once.
     fn is_owner(&self) -> bool {
         let loopback = |a: SocketAddr| a.ip().to_canonical().is_loopback();
@@ -70,6 +80,20 @@ pub(crate) struct Known {
     pub(crate) person: Option<Person>,
     /// The caller, where they reach a workspace.
     pub(crate) caller: Option<Caller>,
+    /// The session that says so, if one does.
+    pub(crate) session: Option<SessionId>,
+}
+
+/// The session that a request came with, beside its caller; none for programs and for the user who
+/// runs the server.
+#[derive(Debug, Clone)]
+pub(crate) struct CurrentSession(pub(crate) Option<SessionId>);
+
+/// The other end of a request's connection, beside the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    /// Its address, without the port. Behind a proxy, the proxy's.
+    pub(crate) address: String,
 }
 
 /// Finds out who a request is for.
@@ -92,34 +116,44 @@ pub(crate) async fn identify(
         return Ok(Known {
             person: None,
             caller: Some(caller),
+            session: None,
         });
     }
     // Behind a proxy the other end of the connection is the proxy, whoever it speaks for.
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
         .iter()
         .any(|name| headers.contains_key(*name));
-    if named == Named::Loopback && !forwarded && peer.is_owner() {
+    if named == Named::Loopback && !forwarded && peer.is_owner() && shows_owner(app, headers) {
         let caller = app.engine.local_caller(channel, client);
         return Ok(Known {
             person: Some(caller.person()),
             caller: Some(caller),
+            session: None,
         });
     }
-    if let Some(token) = cookie(headers, &session_cookie(app.port)) {
+    if let Some(token) = cookie(headers, &session_cookie(app)) {
         let signed_in = app.engine.session_caller(token, channel, client).await?;
-        let (person, caller) = signed_in.ok_or_else(Failure::not_signed_in)?;
+        let signed_in = signed_in.ok_or_else(Failure::not_signed_in)?;
         return Ok(Known {
-            person: Some(person),
-            caller,
+            person: Some(signed_in.person),
+            caller: signed_in.caller,
+            session: Some(signed_in.session_id),
         });
     }
     Err(Failure::not_signed_in())
 }
 
-/// The name of the session cookie. Cookies know no ports, so that the name carries it: two servers
-/// on one machine do not overwrite each other's.
-pub(crate) fn session_cookie(port: u16) -> String {
-    format!("executor_{port}")
+/// Whether a request shows what only the user who runs the server can read. Where strangers sign in,
+/// a proxy may run as that user and say nothing of whom it speaks for: being at the other end of the
+/// connection is not enough there.
+fn shows_owner(app: &App, headers: &HeaderMap) -> bool {
+    let Some(token) = &app.owner_token else {
+        return true;
+    };
+    let shown = headers.get("x-executor-owner").map(HeaderValue::as_bytes);
+    // Digests are compared, so that the time it takes tells nothing of the token.
+    let digest = |bytes: &[u8]| domain::canonical::sha256_hex(bytes);
+    shown.is_some_and(|shown| digest(shown) == digest(token.expose().as_bytes()))
 }
 
 /// Whether a browser says that a page of another site makes the request. Following a link to one of

@@ -64,10 +64,6 @@ impl Failure {
             "not_signed_in",
             "nobody is signed in on this connection",
         )
-        .next(
-            "Connect as the operating-system user who runs the server, or run `executor web` \
-                 there to get a sign-in link.",
-        )
         .header(WWW_AUTHENTICATE, "Bearer realm=\"executor\"")
     }
 
@@ -211,6 +207,29 @@ impl Failure {
         self.status == StatusCode::UNAUTHORIZED
     }
 
+    /// The same, saying how whoever was refused signs in at this server.
+    pub(crate) fn saying_how(self, how: String) -> Self {
+        match self.problem.code.as_str() {
+            "not_signed_in" => self.next(how),
+            _ => self,
+        }
+    }
+
+    /// What to do next, where there is something to do.
+    pub(crate) fn next_step(&self) -> Option<&str> {
+        self.problem.next_step.as_deref()
+    }
+
+    /// The MCP endpoint of visitors, for somebody who is none.
+    pub(crate) fn no_visitor() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not_anonymous",
+            "this endpoint is for workspaces of visitors, and what came with the request opens another",
+        )
+        .next("Use `/mcp` instead.")
+    }
+
     /// What was wrong, in a sentence.
     pub(crate) fn title(&self) -> &str {
         &self.problem.title
@@ -226,7 +245,9 @@ impl From<engine::Error> for Failure {
             engine::Error::Forbidden(_) => StatusCode::FORBIDDEN,
             engine::Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             engine::Error::Conflict { .. } => StatusCode::CONFLICT,
-            engine::Error::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            engine::Error::Limited { .. } | engine::Error::TooManyTries { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             engine::Error::Unavailable { .. } | engine::Error::LostLease => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -247,6 +268,10 @@ impl From<engine::Error> for Failure {
                 failure.header = retry_after_ms
                     .map(|ms| (RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))));
                 failure.problem.details = Some(json!({ "limit": limit.as_str(), "value": value }));
+            }
+            engine::Error::TooManyTries { retry_after_ms } => {
+                let seconds = retry_after_ms.div_ceil(1_000).max(1);
+                failure.header = Some((RETRY_AFTER, HeaderValue::from(seconds)));
             }
             engine::Error::Invalid { details, .. } => failure.problem.details = details,
             engine::Error::Internal { id } => failure.problem.request_id = Some(id),

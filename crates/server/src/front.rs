@@ -4,20 +4,23 @@
 //! Nothing is read of a body and nothing is looked up before host and origin have been judged.
 //! Next: `hosts.rs` for the judging, `auth.rs` for the caller, `http.rs` for the routes.
 
-use crate::auth::{Door, Known, Peer, identify, is_cross_site};
+use crate::auth::{CurrentSession, Door, Known, Peer, identify, is_cross_site};
 use crate::error::Failure;
 use crate::hosts::Hosts;
-use crate::{App, connect, exchange, http as api_routes, invite, mcp, web};
+use crate::{App, connect, exchange, http as api_routes, invite, mcp, sign_in, web};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use domain::access::Channel;
+use domain::sign_in::Mode;
 use engine::Thing;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::body::Incoming;
 use std::panic::AssertUnwindSafe;
@@ -56,6 +59,7 @@ impl Front {
             .merge(web::routes(&app))
             .merge(connect::routes(&app))
             .merge(invite::routes(&app))
+            .merge(sign_in::routes(&app))
             .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
             .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
         Self { app, hosts, routes }
@@ -97,15 +101,28 @@ impl Front {
     async fn handle(&self, peer: &Peer, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let door = door(parts.uri.path());
-        let known = match self.admit(peer, &parts, door).await {
-            Ok(known) => known,
+        parts.extensions.insert(peer.client());
+        let (known, begun) = match self.admit(peer, &parts, door).await {
+            Ok(known) => (known, None),
             Err(failure) if door == Some(Door::Page) && failure.wants_sign_in() => {
-                return invite::by_way_of_sign_in(parts.uri.path())
-                    .unwrap_or_else(|| web::sign_in_page(failure));
+                if let Some(response) = invite::by_way_of_sign_in(parts.uri.path()) {
+                    return response;
+                }
+                match self.visit(peer, &parts).await {
+                    Ok(Some((known, cookie))) => (Some(known), Some(cookie)),
+                    Ok(None) => return self.sign_in_page(failure, &parts),
+                    Err(failure) => return self.sign_in_page(failure, &parts),
+                }
             }
-            Err(failure) => return failure.into_response(),
+            Err(failure) => return failure.saying_how(sign_in::how(&self.app)).into_response(),
         };
-        if let Some(Known { person, caller }) = known {
+        if let Some(Known {
+            person,
+            caller,
+            session,
+        }) = known
+        {
+            parts.extensions.insert(CurrentSession(session));
             if let Some(person) = person {
                 parts.extensions.insert(person);
             }
@@ -119,9 +136,59 @@ impl Front {
             .oneshot(Request::from_parts(parts, body))
             .await
         {
-            Ok(response) => response,
+            Ok(mut response) => {
+                if let Some(cookie) = begun {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
+                response
+            }
             Err(never) => match never {},
         }
+    }
+
+    fn sign_in_page(&self, failure: Failure, request: &Parts) -> Response {
+        let wanted = request.uri.path_and_query().map_or("/", |p| p.as_str());
+        let next = match request.method {
+            http::Method::GET => wanted,
+            _ => "/",
+        };
+        let failure = failure.saying_how(sign_in::how(&self.app));
+        sign_in::sign_in_page(&self.app, failure, next)
+    }
+
+    /// Whoever comes to a page of a server that takes visitors is one from then on: who it is, and
+    /// the cookie that says so. None where there are no visitors, and for what no browser shows.
+    async fn visit(
+        &self,
+        peer: &Peer,
+        request: &Parts,
+    ) -> Result<Option<(Known, HeaderValue)>, Failure> {
+        let asks = match request.uri.path() {
+            "/anonymous/key" => request.method == http::Method::POST,
+            "/setup" => false,
+            _ => request.method == http::Method::GET,
+        };
+        if self.app.engine.sign_in_mode() != Mode::Anonymous || !asks {
+            return Ok(None);
+        }
+        let headers = &request.headers;
+        let browser = sign_in::browser(&self.app, headers, &peer.client());
+        let visit = self.app.engine.begin_visit(&browser).await?;
+        let begun = self
+            .app
+            .engine
+            .session_caller(&visit.token, Channel::Dashboard, "browser".to_owned())
+            .await?;
+        let cookie = sign_in::signed_in_cookie(&self.app, &visit.token);
+        let cookie = HeaderValue::from_str(&cookie).map_err(|_| Failure::internal())?;
+        Ok(begun.map(|signed_in| {
+            let known = Known {
+                person: Some(signed_in.person),
+                caller: signed_in.caller,
+                session: Some(signed_in.session_id),
+            };
+            (known, cookie)
+        }))
     }
 
     async fn admit(
@@ -142,13 +209,26 @@ impl Front {
             ));
         }
         let Some(door) = door else { return Ok(None) };
-        let Known { person, caller } = identify(&self.app, peer, named, headers, door).await?;
+        let visitors = is_for_visitors(request.uri.path());
+        if visitors && self.app.engine.sign_in_mode() != Mode::Anonymous {
+            return Err(Failure::no_route(request.uri.path()));
+        }
+        let known = identify(&self.app, peer, named, headers, door).await?;
+        let Known {
+            person,
+            caller,
+            session,
+        } = known;
         let engine = &self.app.engine;
         let wanted = wanted_workspace(&request.uri)?;
         let Some(caller) = caller else {
             return match wanted {
                 Some(name) => Err(Failure::not_found("workspace", &name)),
-                None => Ok(Some(Known { person, caller })),
+                None => Ok(Some(Known {
+                    person,
+                    caller,
+                    session,
+                })),
             };
         };
         let caller = match (wanted, thing(request.uri.path())) {
@@ -156,6 +236,9 @@ impl Front {
             (None, Some(thing)) => engine.enter_workspace_of(&caller, thing).await?,
             (None, None) => caller,
         };
+        if visitors && !engine.is_visitor(&caller).await? {
+            return Err(Failure::no_visitor());
+        }
         // Clients of MCP take a refused request for a broken connection: there the calls of tools
         // are counted, and one too many is a result that a model can read.
         if door != Door::Mcp {
@@ -164,6 +247,7 @@ impl Front {
         Ok(Some(Known {
             person,
             caller: Some(caller),
+            session,
         }))
     }
 }
@@ -199,6 +283,11 @@ fn wanted_workspace(uri: &http::Uri) -> Result<Option<String>, Failure> {
     }
 }
 
+/// Whether a path is the MCP endpoint of visitors.
+fn is_for_visitors(path: &str) -> bool {
+    matches!(path, "/mcp/anonymous" | "/v1/mcp/anonymous")
+}
+
 /// The thing that a path of the API is about, where people are sent links to such things.
 fn thing(path: &str) -> Option<Thing> {
     let mut parts = path.strip_prefix("/api/v1/")?.split('/');
@@ -226,6 +315,8 @@ fn door(path: &str) -> Option<Door> {
     } else if web::is_page(path)
         || under("/connect")
         || invite::is_invite(path)
+        || under("/anonymous")
+        || path == "/setup"
         || path == engine::CALLBACK_PATH
     {
         Some(Door::Page)
@@ -305,6 +396,12 @@ mod tests {
             ("/metrics", None),
             ("/assets/app.js", None),
             ("/sign-in", None),
+            ("/sign-in/callback", None),
+            ("/sign-out", None),
+            ("/webhooks/workos", None),
+            ("/setup", Some(Door::Page)),
+            ("/anonymous", Some(Door::Page)),
+            ("/mcp/anonymous", Some(Door::Mcp)),
             ("/runtime/exchange", None),
         ] {
             assert_eq!(door(path), expected, "{path}");

@@ -16,6 +16,7 @@ mod keys;
 mod members;
 mod organizations;
 mod policies;
+mod sessions;
 mod settings;
 mod sources;
 mod stream;
@@ -177,6 +178,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(backup::vault))
         .routes(routes!(backup::rotate_master_key))
         .routes(routes!(backup::rotate_data_key))
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end))
         .routes(routes!(system::me))
         .routes(routes!(system::health))
         .routes(routes!(system::servers))

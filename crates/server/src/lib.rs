@@ -16,9 +16,11 @@ mod http;
 mod invite;
 mod listener;
 mod mcp;
+mod sign_in;
 mod web;
 mod wire;
 
+use domain::credential::Secret;
 use engine::Engine;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -31,8 +33,9 @@ pub struct ServeConfig {
     /// Names, with or without a port, under which the server is reached besides the address it is
     /// bound to. A request for any other name is refused.
     pub allowed_hosts: Vec<String>,
-    /// How people sign in.
-    pub sign_in: SignIn,
+    /// What a request shows, in `x-executor-owner`, that comes from the user who runs the server;
+    /// without it being a process of that user is enough.
+    pub owner_token: Option<Secret>,
     /// The program's version, as shown.
     pub version: &'static str,
     /// The example API beside this server, if one listens.
@@ -43,13 +46,6 @@ pub struct ServeConfig {
 #[must_use]
 pub const fn has_dashboard() -> bool {
     web::dashboard::is_bundled()
-}
-
-/// How people sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignIn {
-    /// The operating-system user who runs the server is the owner of the one local workspace.
-    Local,
 }
 
 /// Why the server could not go on.
@@ -70,6 +66,7 @@ struct App {
     example: Option<Arc<api::system::ExampleApi>>,
     /// The port of the listening socket.
     port: u16,
+    owner_token: Option<Arc<Secret>>,
     /// Canceled when the server begins to stop: streams end, waits return.
     closing: CancellationToken,
 }
@@ -86,7 +83,6 @@ pub fn serve<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let SignIn::Local = config.sign_in;
     Box::pin(async move {
         config
             .listener
@@ -100,6 +96,7 @@ where
             version: config.version,
             example: config.example.map(Arc::new),
             port,
+            owner_token: config.owner_token.map(Arc::new),
             closing: closing.clone(),
         };
         let hosts = hosts::Hosts::new(port, &config.allowed_hosts);

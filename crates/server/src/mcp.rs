@@ -80,6 +80,8 @@ pub(crate) fn routes(app: &App) -> Router {
     Router::new()
         .route("/mcp", any(answer))
         .route("/v1/mcp", any(answer))
+        .route("/mcp/anonymous", any(answer))
+        .route("/v1/mcp/anonymous", any(answer))
         .with_state(endpoint)
 }
 

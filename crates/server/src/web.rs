@@ -1,29 +1,22 @@
-//! Pages: the dashboard where it is embedded, else a small page of our own. Signing in is here, too.
+//! Pages: the dashboard where it is embedded, else a small page of our own.
 //!
 //! The server sends one empty frame and files; what is shown is drawn by the browser from the public
-//! API, as text and never as markup. Loading a page changes nothing, but for a sign-in link.
+//! API, as text and never as markup. Loading a page changes nothing. Signing in is in
+//! `sign_in.rs`.
 //! Next: `web/dashboard.rs` for what is embedded.
 
 pub(crate) mod dashboard;
 
 use crate::App;
-use crate::auth::session_cookie;
-use crate::error::Failure;
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse};
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
-use serde::Deserialize;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 const FRAME: &str = include_str!("web/frame.html");
-const SIGN_IN: &str = include_str!("web/sign_in.html");
 const SCRIPT: &str = include_str!("web/app.js");
 const STYLE: &str = include_str!("web/app.css");
 const ICON: &str = include_str!("web/icon.svg");
-
-/// How long a browser stays signed in; the engine ends a session no later.
-const SESSION_SECONDS: u32 = 30 * 24 * 3_600;
 
 /// The first segments of the paths of pages. Which page is drawn, the browser decides.
 const PAGES: [&str; 15] = [
@@ -59,7 +52,6 @@ pub(crate) fn routes(app: &App) -> Router {
             .route(&format!("/{page}/{{*rest}}"), get(frame));
     }
     router
-        .route("/sign-in", get(sign_in))
         .route("/assets/{*name}", get(dashboard::asset))
         .route(
             "/assets/app.js",
@@ -81,15 +73,6 @@ fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text)
 }
 
-/// What is shown to a browser that nobody is signed in with.
-pub(crate) fn sign_in_page(failure: Failure) -> Response {
-    let page = SIGN_IN.replace("{{why}}", &escaped(failure.title()));
-    let mut response = failure.into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HTML);
-    *response.body_mut() = page.into();
-    response
-}
-
 pub(crate) const HTML: http::HeaderValue =
     http::HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -100,33 +83,13 @@ pub(crate) fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-#[derive(Deserialize)]
-struct SignIn {
-    #[serde(default)]
-    token: String,
-}
-
-/// Trades the token of a one-time link for a session.
-async fn sign_in(State(app): State<App>, Query(link): Query<SignIn>) -> Response {
-    match app.engine.redeem_sign_in_link(&link.token).await {
-        Ok(session) => {
-            let cookie = format!(
-                "{}={session}; Path=/; HttpOnly; SameSite=Lax; Max-Age={SESSION_SECONDS}",
-                session_cookie(app.port)
-            );
-            ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
-        }
-        Err(error) => sign_in_page(error.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn pages_hold_no_script_and_no_style_of_their_own() {
-        for page in [FRAME, SIGN_IN] {
+        for page in [FRAME] {
             let lower = page.to_ascii_lowercase();
             assert!(!lower.contains("style="), "inline style");
             let handler = |rest: &str| {
@@ -167,8 +130,6 @@ mod tests {
 
     #[test]
     fn words_of_others_stay_words() {
-        let page = sign_in_page(Failure::malformed("", "<b a=\"1\">&"));
-        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
         assert_eq!(escaped("<b a=\"1\">&"), "&lt;b a=&quot;1&quot;&gt;&amp;");
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod webhook;
 pub(crate) use approval::approval;
 pub(crate) use credential::{connect, credential, credential_scope};
 pub(crate) use domain::time::instant;
+pub(crate) use people::session;
 
 use crate::error::Failure;
 use api::{events, sources, system, tasks, tools};

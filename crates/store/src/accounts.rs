@@ -1,7 +1,7 @@
 //! People, as far as they must be named. Who may do what is `tenancy`'s roles.
 
 use crate::db::params;
-use crate::{Error, Reader};
+use crate::{Error, Reader, Tx};
 use domain::AccountId;
 use domain::access::{Scope, System};
 use domain::tenancy::Account;
@@ -37,4 +37,16 @@ pub fn name(conn: &mut Reader<'_>, scope: &Scope, id: &AccountId) -> Result<Opti
         &params![id, scope.organization_id()],
         |r| r.text(),
     )
+}
+
+/// Gives a person another name, wherever they are a member.
+///
+/// # Errors
+/// Those of the database.
+pub fn rename(tx: &mut Tx<'_>, _: System, id: &AccountId, name: &str) -> Result<(), Error> {
+    tx.execute(
+        "update accounts set name = $2 where id = $1",
+        &params![id, name],
+    )?;
+    Ok(())
 }

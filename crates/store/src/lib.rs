@@ -29,8 +29,10 @@ pub mod grants;
 pub mod handles;
 pub mod health;
 pub mod idempotency;
+pub mod identities;
 pub mod invites;
 pub mod keys;
+pub mod linked;
 pub mod meta;
 pub mod oauth;
 pub mod points;
@@ -48,6 +50,7 @@ pub mod tasks;
 pub mod tenancy;
 pub mod traffic;
 pub mod values;
+pub mod visitors;
 pub mod webhooks;
 
 pub use db::{Reader, Tx};

@@ -66,3 +66,16 @@ pub fn remove_all(tx: &mut Tx<'_>, _: System, prefix: &str) -> Result<(), Error>
     )?;
     Ok(())
 }
+
+/// Replaces a fact if it is what it is taken for; false if it is not. Of several who do so at once one
+/// succeeds.
+///
+/// # Errors
+/// Those of the database.
+pub fn swap(tx: &mut Tx<'_>, _: System, name: &str, from: &str, to: &str) -> Result<bool, Error> {
+    let swapped = tx.execute(
+        "update meta set value = $3 where name = $1 and value = $2",
+        &params![name, from, to],
+    )?;
+    Ok(swapped == 1)
+}

@@ -135,9 +135,9 @@ pub struct Servers {
 }
 
 /// What came back.
-struct Answered {
+pub(crate) struct Answered {
     host: String,
-    status: u16,
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
@@ -197,7 +197,7 @@ impl Servers {
         address.filter(|a| self.endpoint(a).is_ok())
     }
 
-    async fn once(&self, url: &Url, sending: Sending) -> Result<Answered, OAuthError> {
+    pub(crate) async fn once(&self, url: &Url, sending: Sending) -> Result<Answered, OAuthError> {
         let host = egress::host_of(url);
         let reach = if self.allows(url) {
             Reach::also(url)
@@ -236,7 +236,7 @@ impl Servers {
     }
 
     /// Reads a document; redirects are followed within its origin alone.
-    async fn get(&self, address: &str) -> Result<Answered, OAuthError> {
+    pub(crate) async fn get(&self, address: &str) -> Result<Answered, OAuthError> {
         let mut url = self.endpoint(address)?;
         for _ in 0..=REDIRECTS_MAX {
             let answered = self.once(&url, Sending::get()).await?;
@@ -265,14 +265,14 @@ impl Servers {
 }
 
 /// What is sent.
-struct Sending {
+pub(crate) struct Sending {
     method: &'static str,
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
 }
 
 impl Sending {
-    fn get() -> Self {
+    pub(crate) fn get() -> Self {
         Self {
             method: "GET",
             headers: Vec::new(),
@@ -280,7 +280,13 @@ impl Sending {
         }
     }
 
-    fn json(body: &Value) -> Self {
+    /// The same with a header.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+        self.headers.push((name.to_owned(), value));
+        self
+    }
+
+    pub(crate) fn json(body: &Value) -> Self {
         Self::body("application/json", body.to_string().into_bytes())
     }
 
@@ -303,6 +309,11 @@ impl Sending {
 }
 
 impl Answered {
+    /// Its headers, names in lower case.
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
     /// The answer as an object.
     fn object(&self) -> Result<Map<String, Value>, OAuthError> {
         match serde_json::from_slice(&self.body) {
@@ -319,7 +330,7 @@ impl Answered {
     }
 
     /// The answer as an object if it is a success, else the error that it is.
-    fn success(&self) -> Result<Map<String, Value>, OAuthError> {
+    pub(crate) fn success(&self) -> Result<Map<String, Value>, OAuthError> {
         let fields = self.object();
         if (200..300).contains(&self.status) {
             let fields = fields?;

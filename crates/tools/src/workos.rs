@@ -1,223 +1,374 @@
-//! WorkOS Vault: values that are kept there, encrypted under keys of one organization, and read back.
+//! WorkOS, as far as people sign in through it: where a browser is sent, who a code stands for, and
+//! which organizations somebody belongs to (<https://workos.com/docs/reference/authkit>).
 //!
-//! By its published API (<https://workos.com/docs/reference/vault>): an object has a unique name, a
-//! value and a key context, and is found again by its identifier. Everything goes through the guarded
-//! client to the one address that whoever runs the server configured. That an object is of the
-//! organization that asks for it is checked with every read. No error quotes a value.
+//! What it sends us unasked is only a hint; what it answers here is the truth. Its address is the
+//! published one unless an administrator configured another, whose origin alone may be private.
 
-use crate::egress::{self, Egress, Outgoing, Reach};
-use crate::error::FetchError;
-use domain::OrganizationId;
+use crate::egress::Egress;
+use crate::oauth::{OAuthError, Sending, Servers, one_line, origin_of};
 use domain::credential::Secret;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::time::Duration;
-use tokio::time::Instant;
+use domain::sign_in::Identity;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use url::Url;
 
-/// Milliseconds for one answer, connecting included.
-const ANSWER_MS: u64 = 10_000;
+/// Where WorkOS answers.
+pub const ADDRESS: &str = "https://api.workos.com";
 
-/// Largest answer, in bytes: a value of 64 KiB, escaped, with what is told of it.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// Memberships read at once, and pages of them at most.
+const PAGE: usize = 100;
+const PAGES_MAX: usize = 100;
 
-/// The name under which the organization stands in an object's key context.
-const CONTEXT: &str = "organization_id";
-
-/// Why WorkOS Vault did not do what it was asked to.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WorkosVaultError {
-    /// It was not reached, or not in time.
-    #[error("WorkOS Vault cannot be reached: {0}")]
-    Unreachable(#[from] FetchError),
-    /// It says that it cannot answer now.
-    #[error("WorkOS Vault answered {0}; it is not available at the moment")]
-    Busy(u16),
-    /// It refused.
-    #[error("WorkOS Vault answered {0}; check the API key and that Vault is enabled for it")]
-    Refused(u16),
-    /// It has no such object.
-    #[error("WorkOS Vault no longer has this value; set the credential again")]
-    Gone,
-    /// The object is another organization's.
-    #[error("the value in WorkOS Vault belongs to another organization; it was not read")]
-    Foreign,
-    /// Its answer is not as documented.
-    #[error("WorkOS Vault gave an answer that cannot be read")]
-    Unreadable,
-}
-
-/// The way to WorkOS Vault.
+/// Who we are at WorkOS.
 #[derive(Clone)]
-pub struct WorkosVault {
-    egress: Egress,
-    base: Url,
-    key: Secret,
+pub struct Client {
+    /// Its address, without a slash at the end.
+    pub address: String,
+    /// The environment's client id.
+    pub client_id: String,
+    /// The environment's API key, which is the client's secret as well.
+    pub api_key: Secret,
 }
 
-/// What the API tells of an object.
-#[derive(Deserialize)]
-struct Metadata {
-    id: String,
-    context: std::collections::BTreeMap<String, String>,
+/// What a browser is sent away with.
+#[derive(Clone, Copy)]
+pub struct Away<'a> {
+    /// Where it comes back to.
+    pub redirect_uri: &'a str,
+    /// What it brings back.
+    pub state: &'a str,
+    /// Digest of the verifier (RFC 7636).
+    pub challenge: &'a str,
 }
 
-#[derive(Deserialize)]
-struct Object {
-    value: String,
-    metadata: Metadata,
+/// What a browser came back with, and whence.
+#[derive(Clone, Copy)]
+pub struct Back<'a> {
+    /// The code that it brought.
+    pub code: &'a Secret,
+    /// What only we know.
+    pub verifier: &'a Secret,
+    /// The browser's address, if it is known.
+    pub address: Option<&'a str>,
+    /// What the browser calls itself.
+    pub user_agent: &'a str,
 }
 
-#[derive(Serialize)]
-struct Value<'a> {
-    value: &'a str,
+/// Whose memberships.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// One person's.
+    User(&'a str),
+    /// One organization's.
+    Organization(&'a str),
 }
 
-impl WorkosVault {
-    /// The way to an address with an API key. Plain http is for an address on loopback alone.
-    ///
-    /// # Errors
-    /// A sentence, if the address cannot be one.
-    pub fn new(egress: Egress, address: &str, key: Secret) -> Result<Self, String> {
-        let base = egress::parse(address).map_err(|e| e.to_string())?;
-        let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        if base.scheme() != "https" && !local {
-            return Err("the address of WorkOS Vault begins with https://".to_owned());
-        }
-        Ok(Self { egress, base, key })
-    }
+/// That somebody belongs to an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The person, as WorkOS calls them.
+    pub user_id: String,
+    /// The organization, as WorkOS calls it.
+    pub organization_id: String,
+    /// What the person is there: names of roles.
+    pub roles: Vec<String>,
+}
 
-    /// Keeps a value under a name, in the place of the one before; answers the object's identifier.
-    ///
-    /// # Errors
-    /// [`WorkosVaultError`]; where it fails, the value before may be there or not.
-    pub async fn put(
-        &self,
-        name: &str,
-        organization: &OrganizationId,
-        value: &Secret,
-    ) -> Result<String, WorkosVaultError> {
-        let new = json!({
-            "name": name,
-            "value": value.expose(),
-            "key_context": { CONTEXT: organization.as_str() },
-        });
-        let (status, text) = self.ask("POST", &["kv"], Some(&new)).await?;
-        if (200..300).contains(&status) {
-            let made: Metadata = read(&text)?;
-            return of(organization, made);
-        }
-        if !matches!(status, 400 | 409 | 422) {
-            return Err(refused(status));
-        }
-        // Perhaps the name is taken: by what this credential had before.
-        let (found, text) = self.ask("GET", &["kv", "name", name], None).await?;
-        if !(200..300).contains(&found) {
-            return Err(refused(status));
-        }
-        let id = of(organization, read::<Object>(&text)?.metadata)?;
-        let new = Value {
-            value: value.expose(),
+/// WorkOS. Cheap to clone.
+#[derive(Clone)]
+pub struct WorkOs(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    servers: Servers,
+}
+
+impl WorkOs {
+    /// A client. Nothing is asked yet.
+    #[must_use]
+    pub fn new(egress: &Egress, client: Client) -> Self {
+        let own: Vec<String> = match client.address.as_str() {
+            ADDRESS => Vec::new(),
+            other => origin_of(other).into_iter().collect(),
         };
-        let new = serde_json::to_value(new).map_err(|_| WorkosVaultError::Unreadable)?;
-        let (status, _) = self.ask("PUT", &["kv", &id], Some(&new)).await?;
-        if (200..300).contains(&status) {
-            Ok(id)
-        } else {
-            Err(refused(status))
-        }
+        Self(Arc::new(Inner {
+            servers: egress.authorization_servers(&own),
+            client,
+        }))
     }
 
-    /// Reads a value of an organization.
+    /// What identities of WorkOS are kept under.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.client.address
+    }
+
+    fn place(&self, segments: &[&str]) -> Result<Url, OAuthError> {
+        let mut url = self.0.servers.endpoint(&self.0.client.address)?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        Ok(url)
+    }
+
+    /// The address that a browser is sent to.
     ///
     /// # Errors
-    /// [`WorkosVaultError::Foreign`] for an object of another one.
-    pub async fn get(
-        &self,
-        id: &str,
-        organization: &OrganizationId,
-    ) -> Result<Secret, WorkosVaultError> {
-        let (status, text) = self.ask("GET", &["kv", id], None).await?;
-        if !(200..300).contains(&status) {
-            return Err(refused(status));
-        }
-        let object: Object = read(&text)?;
-        let value = Secret::new(object.value);
-        if of(organization, object.metadata)? != id {
-            return Err(WorkosVaultError::Unreadable);
-        }
-        Ok(value)
+    /// [`OAuthError`], when the configured address cannot be used.
+    pub fn send_away(&self, away: Away<'_>) -> Result<String, OAuthError> {
+        let mut url = self.place(&["user_management", "authorize"])?;
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.0.client.client_id)
+            .append_pair("redirect_uri", away.redirect_uri)
+            .append_pair("provider", "authkit")
+            .append_pair("state", away.state)
+            .append_pair("code_challenge", away.challenge)
+            .append_pair("code_challenge_method", "S256");
+        Ok(url.into())
     }
 
-    /// Removes a value. One that is gone already is no error.
+    /// Trades a code for the person it stands for.
     ///
     /// # Errors
-    /// [`WorkosVaultError`].
-    pub async fn remove(&self, id: &str) -> Result<(), WorkosVaultError> {
-        match self.ask("DELETE", &["kv", id], None).await? {
-            (200..300 | 404, _) => Ok(()),
-            (status, _) => Err(refused(status)),
+    /// [`OAuthError`].
+    pub fn redeem<'a>(&'a self, back: Back<'a>) -> BoxFuture<'a, Result<Identity, OAuthError>> {
+        Box::pin(async move {
+            let client = &self.0.client;
+            let url = self.place(&["user_management", "authenticate"])?;
+            let body = json!({
+                "grant_type": "authorization_code",
+                "client_id": client.client_id,
+                "client_secret": client.api_key.expose(),
+                "code": back.code.expose(),
+                "code_verifier": back.verifier.expose(),
+                "ip_address": back.address,
+                "user_agent": back.user_agent,
+            });
+            let answered = self.0.servers.once(&url, Sending::json(&body)).await?;
+            let fields = answered.success()?;
+            let user = fields.get("user").and_then(Value::as_object);
+            user.and_then(|user| self.identity(user))
+                .ok_or_else(|| OAuthError::Unknown("WorkOS did not say who signed in".to_owned()))
+        })
+    }
+
+    /// A person, as WorkOS knows them now; none if it does not any more.
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    pub fn user<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Identity>, OAuthError>> {
+        Box::pin(async move {
+            let url = self.place(&["user_management", "users", id])?;
+            Ok(self
+                .object(url)
+                .await?
+                .and_then(|fields| self.identity(&fields)))
+        })
+    }
+
+    /// The name of an organization; none if there is none any more.
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    pub fn organization<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, OAuthError>> {
+        Box::pin(async move {
+            let found = self.object(self.place(&["organizations", id])?).await?;
+            Ok(found.map(|fields| text(&fields, "name").unwrap_or_else(|| id.to_owned())))
+        })
+    }
+
+    /// The active memberships of a person or an organization, all pages of them.
+    ///
+    /// # Errors
+    /// [`OAuthError`]; half a list is none.
+    pub fn memberships<'a>(
+        &'a self,
+        of: Of<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Membership>, OAuthError>> {
+        Box::pin(self.all_memberships(of))
+    }
+
+    async fn all_memberships(&self, of: Of<'_>) -> Result<Vec<Membership>, OAuthError> {
+        let mut all = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let mut url = self.place(&["user_management", "organization_memberships"])?;
+            {
+                let mut query = url.query_pairs_mut();
+                match of {
+                    Of::User(id) => query.append_pair("user_id", id),
+                    Of::Organization(id) => query.append_pair("organization_id", id),
+                };
+                query.append_pair("statuses[]", "active");
+                query.append_pair("limit", &PAGE.to_string());
+                if let Some(after) = &after {
+                    query.append_pair("after", after);
+                }
+            }
+            let Some(page) = self.object(url).await? else {
+                // Neither the person nor the organization is known any more.
+                return Ok(all);
+            };
+            let items = page.get("data").and_then(Value::as_array).ok_or_else(|| {
+                OAuthError::Unknown("WorkOS gave no list of memberships".to_owned())
+            })?;
+            all.extend(items.iter().filter_map(membership));
+            after = page
+                .get("list_metadata")
+                .and_then(|m| m.get("after"))
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+        Err(OAuthError::Unknown(
+            "WorkOS gave more memberships than are read".to_owned(),
+        ))
+    }
+
+    /// Has WorkOS invite somebody by mail into an organization.
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    pub fn invite<'a>(
+        &'a self,
+        email: &'a str,
+        organization_id: &'a str,
+        days: u32,
+    ) -> BoxFuture<'a, Result<(), OAuthError>> {
+        Box::pin(async move {
+            let url = self.place(&["user_management", "invitations"])?;
+            let body = json!({
+                "email": email,
+                "organization_id": organization_id,
+                "expires_in_days": days,
+            });
+            let sending = self.signed(Sending::json(&body));
+            self.0.servers.once(&url, sending).await?.success()?;
+            Ok(())
+        })
+    }
+
+    /// Asks for an organization that nobody has, to see whether WorkOS answers and takes the key.
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    pub fn ask(&self) -> BoxFuture<'_, Result<(), OAuthError>> {
+        Box::pin(async move {
+            let mut url = self.place(&["organizations"])?;
+            url.query_pairs_mut().append_pair("limit", "1");
+            self.object(url).await.map(|_| ())
+        })
+    }
+
+    fn signed(&self, sending: Sending) -> Sending {
+        let key = self.0.client.api_key.expose();
+        sending.with("authorization", format!("Bearer {key}"))
+    }
+
+    async fn object(&self, url: Url) -> Result<Option<Map<String, Value>>, OAuthError> {
+        let answered = self
+            .0
+            .servers
+            .once(&url, self.signed(Sending::get()))
+            .await?;
+        match answered.status {
+            404 => Ok(None),
+            _ => answered.success().map(Some),
         }
     }
 
-    async fn ask(
-        &self,
-        method: &str,
-        path: &[&str],
-        body: Option<&serde_json::Value>,
-    ) -> Result<(u16, Secret), WorkosVaultError> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["vault", "v1"]).extend(path);
-        }
-        let mut headers = vec![(
-            "authorization".to_owned(),
-            format!("Bearer {}", self.key.expose()),
-        )];
-        if body.is_some() {
-            headers.push(("content-type".to_owned(), "application/json".to_owned()));
-        }
-        let outgoing = Outgoing {
-            method: method.to_owned(),
+    fn identity(&self, user: &Map<String, Value>) -> Option<Identity> {
+        let subject = text(user, "id").filter(|id| !id.is_empty() && id.len() <= 255)?;
+        let names = ["first_name", "last_name"].map(|n| text(user, n).unwrap_or_default());
+        Some(Identity {
+            issuer: self.issuer().to_owned(),
+            subject,
+            email: text(user, "email").map(|e| one_line(&e, 254)),
+            email_verified: user.get("email_verified") == Some(&Value::Bool(true)),
+            name: Some(one_line(&names.join(" "), 100)).filter(|n| !n.is_empty()),
+            groups: None,
+        })
+    }
+}
+
+fn text(fields: &Map<String, Value>, key: &str) -> Option<String> {
+    fields.get(key)?.as_str().map(str::to_owned)
+}
+
+fn membership(value: &Value) -> Option<Membership> {
+    let fields = value.as_object()?;
+    if text(fields, "status").as_deref() != Some("active") {
+        return None;
+    }
+    let slug = |role: &Value| role.get("slug")?.as_str().map(str::to_owned);
+    let mut roles: Vec<String> = fields
+        .get("roles")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(slug)
+        .collect();
+    roles.extend(fields.get("role").and_then(slug));
+    roles.dedup();
+    Some(Membership {
+        user_id: text(fields, "user_id")?,
+        organization_id: text(fields, "organization_id")?,
+        roles,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_active_memberships_count() {
+        let of = |status: &str| {
+            json!({
+                "object": "organization_membership", "id": "om_1", "user_id": "user_1",
+                "organization_id": "org_1", "status": status,
+                "role": { "slug": "admin" }, "roles": [{ "slug": "admin" }, { "slug": "ops" }],
+            })
+        };
+        let found = membership(&of("active")).unwrap();
+        assert_eq!(found.organization_id, "org_1");
+        assert!(found.roles.contains(&"ops".to_owned()));
+        assert!(found.roles.contains(&"admin".to_owned()));
+        assert_eq!(membership(&of("pending")), None);
+        assert_eq!(membership(&of("inactive")), None);
+        assert_eq!(membership(&json!({ "status": "active" })), None);
+    }
+
+    #[test]
+    fn where_a_browser_is_sent() {
+        let workos = WorkOs::new(
+            &Egress::new(crate::EgressConfig::default()),
+            Client {
+                address: ADDRESS.to_owned(),
+                client_id: "client_1".to_owned(),
+                api_key: Secret::new("sk_1".to_owned()),
+            },
+        );
+        let url = workos
+            .send_away(Away {
+                redirect_uri: "https://x.example/sign-in/callback",
+                state: "st",
+                challenge: "ch",
+            })
+            .unwrap();
+        assert_eq!(
             url,
-            headers,
-            body: body.map(|b| b.to_string().into_bytes()),
-        };
-        // Whoever runs the server configured this one address.
-        let reach = Reach::also(&self.base);
-        let deadline = Instant::now() + Duration::from_millis(ANSWER_MS);
-        let answer = self.egress.send(outgoing, &reach, deadline).await?;
-        let status = answer.status();
-        let bytes = tokio::time::timeout_at(deadline, answer.read(ANSWER_BYTES_MAX))
-            .await
-            .map_err(|_| {
-                WorkosVaultError::Unreachable(FetchError::Timeout {
-                    host: egress::host_of(&self.base),
-                    phase: "answer",
-                    limit_ms: ANSWER_MS,
-                })
-            })??;
-        let text = String::from_utf8(bytes).map_err(|_| WorkosVaultError::Unreadable)?;
-        Ok((status, Secret::new(text)))
-    }
-}
-
-fn read<T: for<'de> Deserialize<'de>>(text: &Secret) -> Result<T, WorkosVaultError> {
-    serde_json::from_str(text.expose()).map_err(|_| WorkosVaultError::Unreadable)
-}
-
-/// The identifier of an object that is this organization's.
-fn of(organization: &OrganizationId, told: Metadata) -> Result<String, WorkosVaultError> {
-    match told.context.get(CONTEXT) {
-        Some(own) if own == organization.as_str() => Ok(told.id),
-        Some(_) | None => Err(WorkosVaultError::Foreign),
-    }
-}
-
-fn refused(status: u16) -> WorkosVaultError {
-    match status {
-        404 | 410 => WorkosVaultError::Gone,
-        408 | 425 | 429 | 500.. => WorkosVaultError::Busy(status),
-        _ => WorkosVaultError::Refused(status),
+            "https://api.workos.com/user_management/authorize?response_type=code\
+             &client_id=client_1&redirect_uri=https%3A%2F%2Fx.example%2Fsign-in%2Fcallback\
+             &provider=authkit&state=st&code_challenge=ch&code_challenge_method=S256"
+        );
+        assert!(!url.contains("sk_1"));
     }
 }

@@ -7,14 +7,16 @@
 
 mod cipher;
 mod error;
+mod foreign;
 mod master;
 mod notary;
 mod signing;
 
 pub use error::Error;
+pub use foreign::verify;
 pub use master::MasterKey;
 pub use notary::{Notary, is_signed};
-pub use signing::{new_signing_secret, sign};
+pub use signing::{is_hmac_of, new_signing_secret, sign};
 
 use cipher::Key;
 use domain::OrganizationId;

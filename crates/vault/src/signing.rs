@@ -37,9 +37,49 @@ pub fn sign(secret: &Secret, message: &[u8]) -> Result<String, Error> {
     Ok(STANDARD.encode(mac.finalize().into_bytes()))
 }
 
+/// Whether a signature, in hexadecimal, is that of a message under a secret as it is written. Takes as
+/// long for every signature of the right length.
+#[must_use]
+pub fn is_hmac_of(secret: &Secret, message: &[u8], signature: &str) -> bool {
+    let nibble = |b: u8| char::from(b).to_digit(16);
+    let bytes: Option<Vec<u8>> = signature
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => u8::try_from(nibble(*high)? * 16 + nibble(*low)?).ok(),
+            _ => None,
+        })
+        .collect();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+        .expect("HMAC takes keys of any length");
+    mac.update(message);
+    bytes.is_some_and(|bytes| mac.verify_slice(&bytes).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signatures_of_others_are_checked() {
+        // RFC 4231, test case 2.
+        let secret = Secret::new("Jefe".to_owned());
+        let message = b"what do ya want for nothing?";
+        let good = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert!(is_hmac_of(&secret, message, good));
+        assert!(is_hmac_of(&secret, message, &good.to_uppercase()));
+        for bad in [
+            "",
+            "5b",
+            &good[1..],
+            &good.replace('5', "6"),
+            "zz",
+            "\u{e4}\u{e4}",
+        ] {
+            assert!(!is_hmac_of(&secret, message, bad), "{bad}");
+        }
+        assert!(!is_hmac_of(&Secret::new("jefe".to_owned()), message, good));
+    }
 
     #[test]
     fn signatures_are_those_of_rfc_4231() {

@@ -39,7 +39,7 @@ pub fn answer_name(query: &str) -> Option<String> {
     Some(name_of(&sha256_hex(state.as_bytes())))
 }
 
-fn name_of(state_sha256: &str) -> String {
+pub(crate) fn name_of(state_sha256: &str) -> String {
     state_sha256.chars().take(16).collect()
 }
 

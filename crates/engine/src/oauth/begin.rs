@@ -109,6 +109,8 @@ impl Engine {
         let may_manage = caller.scope(Permission::ManageSources);
         if !new.private_origins.is_empty() {
             may_manage.clone()?;
+            self.not_as_visitor(caller, "reach private addresses")
+                .await?;
         }
         check(&new)?;
         let source = self.source(caller, &new.source).await?;

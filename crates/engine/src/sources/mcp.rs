@@ -112,6 +112,8 @@ impl Engine {
     ) -> Result<Found, Error> {
         if matches!(server.way, McpWay::Command { .. }) {
             caller.scope(Permission::RunCommands)?;
+            self.not_as_visitor(caller, "run commands of the server's machine")
+                .await?;
         }
         let secret = seal_off(&mut server.way)?;
         if let McpWay::Url {

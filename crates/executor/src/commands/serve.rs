@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// PostgreSQL to keep everything in [env: EXECUTOR_DATABASE_URL] [default: a file in the data directory]
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
+    /// How people sign in: local, anonymous, oidc or workos [env: EXECUTOR_SIGN_IN_MODE] [default: local]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) sign_in: Option<String>,
 }
 
 pub(crate) async fn serve(context: &Context) -> Result<Exit> {
@@ -34,6 +37,14 @@ pub(crate) async fn serve(context: &Context) -> Result<Exit> {
             context.config.home.display()
         )
     });
+    if let Some(secret) = &running.setup {
+        // Here and nowhere else: whoever reads the console sets the server up.
+        context.output.err(&format!(
+            "nobody owns this server yet: sign in at {}/setup and enter {}",
+            running.public_url,
+            secret.expose()
+        ));
+    }
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

@@ -1,6 +1,8 @@
 //! How the text of a setting becomes a value of its type.
 
 use domain::credential::Secret;
+use domain::sign_in::Mode;
+use domain::tenancy::Role;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -58,6 +60,53 @@ impl Value for Milliseconds {
             .filter(|ms| (1_000..=600_000).contains(ms));
         span.map(Self)
             .ok_or_else(|| "is no number of milliseconds from 1000 to 600000".to_owned())
+    }
+}
+
+/// A span of time as people write it, from a second to ten years, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) i64);
+
+impl Value for Span {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        const LONGEST_MS: u64 = 3_650 * 86_400_000;
+        let ms = crate::duration::parse_ms(text)
+            .map_err(|_| "is no length of time such as 30s, 12h or 7d".to_owned())?;
+        if !(1_000..=LONGEST_MS).contains(&ms) {
+            return Err("is no length of time from 1s to 3650d".to_owned());
+        }
+        Ok(Self(i64::try_from(ms).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Value for Mode {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        Self::parse(text).ok_or_else(|| "is none of local, anonymous, oidc, workos".to_owned())
+    }
+}
+
+impl Value for Role {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        Self::parse(text).ok_or_else(|| "is none of member, billing_admin, admin, owner".to_owned())
+    }
+}
+
+/// Where people go who sign in for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Joining {
+    /// Into the server's organization.
+    Join,
+    /// Nowhere until somebody invites them.
+    Invite,
+}
+
+impl Value for Joining {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "join" => Ok(Self::Join),
+            "invite" => Ok(Self::Invite),
+            _ => Err("is neither join nor invite".to_owned()),
+        }
     }
 }
 

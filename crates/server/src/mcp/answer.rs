@@ -115,6 +115,7 @@ pub(super) fn engine_error(error: &engine::Error) -> CallToolResult {
         | engine::Error::Conflict { .. }
         | engine::Error::Unavailable { .. }
         | engine::Error::Internal { .. }
+        | engine::Error::TooManyTries { .. }
         | engine::Error::LostLease => None,
     };
     refusal(error.code(), &error.to_string(), details)

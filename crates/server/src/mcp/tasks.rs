@@ -170,6 +170,7 @@ fn failed(error: engine::Error) -> ErrorData {
         | engine::Error::Invalid { .. }
         | engine::Error::Conflict { .. }
         | engine::Error::Limited { .. }
+        | engine::Error::TooManyTries { .. }
         | engine::Error::LostLease => ErrorData::invalid_params(error.to_string(), data),
     }
 }

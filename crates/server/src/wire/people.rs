@@ -1,12 +1,13 @@
 //! People and their keys, as the API shows them.
 
 use crate::error::Failure;
-use api::{invites, keys, members, organizations};
-use domain::Timestamp;
+use api::{invites, keys, members, organizations, sessions};
 use domain::access::{ScopeName, Scopes};
 use domain::invite::Invite;
 use domain::key::{ApiKey, KeyLimits};
+use domain::sign_in::Session;
 use domain::tenancy::{Access, Member, Organization, Role};
+use domain::{SessionId, Timestamp};
 use engine::{Invitation, OwnOrganization};
 
 pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
@@ -120,6 +121,19 @@ pub(crate) fn access(text: &str) -> Result<Access, Failure> {
     Access::parse(text).ok_or_else(|| {
         Failure::invalid("access", format!("'{text}' is neither open nor restricted"))
     })
+}
+
+pub(crate) fn session(s: &Session, current: Option<&SessionId>) -> sessions::Session {
+    sessions::Session {
+        id: s.id.to_string(),
+        current: current == Some(&s.id),
+        via: s.via.as_str().to_owned(),
+        user_agent: s.user_agent.clone(),
+        address: s.address.clone(),
+        created_at: s.created_at.to_rfc3339(),
+        last_used_at: s.seen_at.to_rfc3339(),
+        expires_at: s.expires_at.to_rfc3339(),
+    }
 }
 
 /// Reads the name of a role.

@@ -2,10 +2,10 @@
 
 use crate::samples::{account, at, organization, task, workspace};
 use crate::world::{Kind, World};
-use domain::HandleId;
+use domain::sign_in::{Session, Via};
 use domain::tenancy::Role;
+use domain::{AccountId, HandleId, SessionId};
 use futures_util::future::join_all;
-use store::sessions::{Kind as TokenKind, NewSession};
 use store::tenancy::{self, NewLocal};
 use store::values::Part;
 use store::{Error, accounts, handles, health, idempotency, meta, sessions, tasks};
@@ -127,22 +127,23 @@ async fn roles_and_names_are_kept(w: World) {
 async fn a_link_signs_in_once(w: World) {
     let (system, person) = (w.system, account());
     let id = person.id.clone();
+    let session = Session {
+        id: SessionId::from_bits([1; 16]),
+        account_id: id.clone(),
+        via: Via::Link,
+        user_agent: "a browser".into(),
+        address: "127.0.0.1".into(),
+        created_at: at(0),
+        seen_at: at(0),
+        expires_at: at(20),
+    };
+    let kept = session.clone();
     w.write(move |tx| {
         tenancy::insert_account(tx, system, &person)?;
-        for (token, kind, expires) in [
-            ("link", TokenKind::Link, 10),
-            ("old", TokenKind::Link, 5),
-            ("in", TokenKind::Session, 20),
-        ] {
-            let new = NewSession {
-                token_sha256: token.into(),
-                account_id: person.id.clone(),
-                kind,
-                expires_at: at(expires),
-            };
-            sessions::insert(tx, system, &new)?;
+        for (token, expires) in [("link", 10), ("old", 5)] {
+            sessions::insert_link(tx, system, token, &person.id, at(expires))?;
         }
-        Ok(())
+        sessions::insert(tx, system, &kept, "in")
     })
     .await;
     let take =
@@ -154,16 +155,18 @@ async fn a_link_signs_in_once(w: World) {
         taken.into_iter().flatten().collect::<Vec<_>>(),
         vec![id.clone()]
     );
-    let find = |ms| w.read(move |r| sessions::find(r, system, "in", at(ms)));
-    assert_eq!(find(19).await, Some(id));
-    assert_eq!(find(20).await, None);
-    assert_eq!(
-        w.write(move |tx| sessions::remove_expired(tx, system, at(6)))
-            .await,
-        1
-    );
-    w.write(move |tx| sessions::remove(tx, system, "in")).await;
-    assert_eq!(find(19).await, None);
+    let find = |token: &'static str| w.read(move |r| sessions::find(r, system, token));
+    assert_eq!(find("link").await, None);
+    assert_eq!(find("in").await, Some(session.clone()));
+    let other = AccountId::from_bits([9; 16]);
+    let end = |who: AccountId| {
+        let session = session.id.clone();
+        w.write(move |tx| sessions::end(tx, system, &who, &session))
+    };
+    assert!(!end(other).await, "somebody else's");
+    assert!(find("in").await.is_some());
+    assert!(end(id).await);
+    assert_eq!(find("in").await, None);
 }
 
 async fn handles_are_read_in_parts(w: World) {

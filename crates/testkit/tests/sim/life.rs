@@ -76,6 +76,7 @@ pub(crate) async fn start(world: &World, store: Store, life: u32) -> Result<Engi
             gone: (1..life).map(|life| format!("sim-{life}")).collect(),
             ..Sharing::default()
         },
+        sign_in: engine::SignInConfig::default(),
     })
     .await
 }

@@ -55,6 +55,8 @@ pub struct Tokens {
     pub scopes: Option<Vec<String>>,
     /// Whose account it is, for showing.
     pub account: Option<String>,
+    /// What the server says of the person (OpenID Connect); not verified.
+    pub id_token: Option<Secret>,
 }
 
 /// What a device was given.
@@ -294,7 +296,12 @@ fn tokens(answered: &Answered, fields: &Map<String, Value>) -> Result<Tokens, OA
         lasts_ms: seconds(fields, "expires_in").map(|s| s * 1_000),
         scopes: text(fields, "scope").map(|s| scopes(&s.replace(',', " "))),
         account: text(fields, "id_token").and_then(|t| account(&t)),
+        id_token: token_text(fields, "id_token"),
     })
+}
+
+fn token_text(fields: &Map<String, Value>, key: &str) -> Option<Secret> {
+    text(fields, key).filter(|t| sendable(t)).map(Secret::new)
 }
 
 /// Whose account an ID token is about. Its signature is not checked: it came straight from the token

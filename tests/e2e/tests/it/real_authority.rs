@@ -16,8 +16,8 @@ on_both_databases!(a_real_authority_connects_in_every_way);
 
 const WHO: &str = "return await tools.things.listThings({})";
 
-struct Real {
-    issuer: String,
+pub(crate) struct Real {
+    pub(crate) issuer: String,
     api: String,
     _child: Child,
     /// Read no more, and kept open: who writes to a closed pipe ends.
@@ -26,6 +26,11 @@ struct Real {
 
 impl Real {
     async fn start(server: &Server) -> Self {
+        Self::for_callback(&format!("{}/oauth/callback", server.url())).await
+    }
+
+    /// One whose client `app` comes back to an address.
+    pub(crate) async fn for_callback(callback: &str) -> Self {
         let folder = binary::root().join("tests/node");
         assert!(
             folder.join("node_modules/oidc-provider").is_dir(),
@@ -34,7 +39,7 @@ impl Real {
         );
         let mut child = Command::new("node")
             .arg(folder.join("authority.mjs"))
-            .arg(format!("{}/oauth/callback", server.url()))
+            .arg(callback)
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
@@ -65,13 +70,13 @@ impl Real {
 
 /// A page's form, filled in and sent by a browser that keeps cookies; follows redirects until one
 /// leads to `end` or a page is shown.
-struct Person {
+pub(crate) struct Person {
     http: reqwest::Client,
     cookies: std::sync::Mutex<Vec<(String, String)>>,
 }
 
 impl Person {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -130,7 +135,7 @@ impl Person {
     }
 
     /// Signs in and agrees on the provider's own pages, until one leads to `end`.
-    async fn agree(&self, start: &str, end: &str) -> String {
+    pub(crate) async fn agree(&self, start: &str, end: &str) -> String {
         let (mut at, mut page) = self.go(None, start, end).await;
         for _ in 0..4 {
             if at.starts_with(end) {
