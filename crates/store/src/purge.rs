@@ -48,6 +48,9 @@ pub const OF_WORKSPACE: &[(&str, &str)] = &[
 pub const OF_ORGANIZATION: &[(&str, &str)] = &[
     ("rules", "id"),
     ("invites", "id"),
+    ("visitors", "organization_id"),
+    ("linked_members", "provider, organization_id, account_id"),
+    ("linked_organizations", "provider, external_id"),
     ("audit", "organization_id, sequence"),
     ("members", "organization_id, account_id"),
     ("organization_heads", "organization_id"),
