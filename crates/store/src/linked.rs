@@ -187,9 +187,9 @@ pub fn has_event(
     event_id: &str,
 ) -> Result<bool, Error> {
     let found = conn.one(
-        "select 1 from provider_events where provider = $1 and event_id = $2",
+        "select event_id from provider_events where provider = $1 and event_id = $2",
         &params![provider, event_id],
-        |r| r.int(),
+        |r| r.text(),
     )?;
     Ok(found.is_some())
 }

@@ -35,9 +35,9 @@ pub fn is_one(
     organization: &OrganizationId,
 ) -> Result<bool, Error> {
     let found = conn.one(
-        "select 1 from visitors where organization_id = $1",
+        "select account_id from visitors where organization_id = $1",
         &params![organization],
-        |r| r.int(),
+        |r| r.text(),
     )?;
     Ok(found.is_some())
 }
@@ -48,9 +48,9 @@ pub fn is_one(
 /// Those of the database.
 pub fn is_account(conn: &mut Reader<'_>, _: System, account: &AccountId) -> Result<bool, Error> {
     let found = conn.one(
-        "select 1 from visitors where account_id = $1",
+        "select organization_id from visitors where account_id = $1",
         &params![account],
-        |r| r.int(),
+        |r| r.text(),
     )?;
     Ok(found.is_some())
 }
