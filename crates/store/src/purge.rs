@@ -41,7 +41,11 @@ pub const OF_WORKSPACE: &[(&str, &str, &str)] = &[
     ("source_documents", "source_id", ITS_OWN),
     ("source_traffic", "source_id, hour", ITS_OWN),
     ("oauth_connects", "id", ITS_OWN),
-    ("oauth_clients", "workspace_id, issuer, redirect_uri", ITS_OWN),
+    (
+        "oauth_clients",
+        "workspace_id, issuer, redirect_uri",
+        ITS_OWN,
+    ),
     ("credentials", "id", ITS_OWN),
     ("sources", "id", ITS_OWN),
     ("idempotency", "workspace_id, key", ITS_OWN),

@@ -504,7 +504,9 @@ async fn roles_of_persons_in_an_organization(database: Database) {
     let other = text(&server.post(&at("/members"), other).await["id"]);
     let key = json!({ "name": "other", "member": other, "scopes": SCOPES });
     let key = text(&server.post(&at("/keys"), key).await["secret"]);
-    server.post(&at("/workspaces"), json!({ "slug": "spare" })).await;
+    server
+        .post(&at("/workspaces"), json!({ "slug": "spare" }))
+        .await;
     let closed = json!({ "slug": "closed", "access": "restricted" });
     let closed = server
         .send_as(Some(&key), "POST", "/workspaces", Some(&closed))
@@ -514,7 +516,9 @@ async fn roles_of_persons_in_an_organization(database: Database) {
         let (server, key, path) = (&server, &key, format!("/members/{me}"));
         async move {
             let change = json!({ "role": role });
-            let done = server.send_as(Some(key), "PATCH", &path, Some(&change)).await;
+            let done = server
+                .send_as(Some(key), "PATCH", &path, Some(&change))
+                .await;
             assert_eq!(done.status, 200, "{done:#?}");
         }
     };
@@ -530,22 +534,59 @@ async fn roles_of_persons_in_an_organization(database: Database) {
         let unknown = format!("acct_{}", "0".repeat(26));
         let whom = json!({ "member": unknown });
         for (method, path, body, may, otherwise) in [
-            ("PATCH", "/organizations/club".to_owned(), Some(&name), owner, 200),
-            ("DELETE", "/organizations/club?confirm=no".to_owned(), None, owner, 422),
+            (
+                "PATCH",
+                "/organizations/club".to_owned(),
+                Some(&name),
+                owner,
+                200,
+            ),
+            (
+                "DELETE",
+                "/organizations/club?confirm=no".to_owned(),
+                None,
+                owner,
+                422,
+            ),
             ("DELETE", at("/workspaces/club%2Fspare"), None, admin, 422),
-            ("PATCH", at("/workspaces/club%2Fspare"), Some(&wrong), admin, 422),
-            ("POST", at("/workspaces/club%2Fspare/members"), Some(&whom), admin, 404),
-            ("GET", at("/workspaces/club%2Fspare/members"), None, admin, 200),
+            (
+                "PATCH",
+                at("/workspaces/club%2Fspare"),
+                Some(&wrong),
+                admin,
+                422,
+            ),
+            (
+                "POST",
+                at("/workspaces/club%2Fspare/members"),
+                Some(&whom),
+                admin,
+                404,
+            ),
+            (
+                "GET",
+                at("/workspaces/club%2Fspare/members"),
+                None,
+                admin,
+                200,
+            ),
             ("GET", at("/invites"), None, admin, 200),
             ("GET", at("/members"), None, admin, 200),
             ("GET", at("/audit"), None, admin, 200),
         ] {
             let answer = server.send(method, &path, body).await;
             let expected = if may { otherwise } else { 403 };
-            assert_eq!(answer.status, expected, "{method} {path} by {role}: {answer:#?}");
+            assert_eq!(
+                answer.status, expected,
+                "{method} {path} by {role}: {answer:#?}"
+            );
         }
         // A restricted workspace is there for administrators and for those whom it names.
-        let seen = server.get("/workspaces").await.to_string().contains("closed");
+        let seen = server
+            .get("/workspaces")
+            .await
+            .to_string()
+            .contains("closed");
         assert_eq!(seen, admin, "{role}");
         let entered = server.send("GET", "/me?workspace=club/closed", None).await;
         assert_eq!(entered.status, if admin { 200 } else { 404 }, "{role}");
@@ -640,7 +681,10 @@ async fn an_invite_is_worth_what_its_author_is(server: &Server, key: &str, me: &
     // Nobody signed in there: sent to sign in, and back.
     let stranger = stranger.expect("an answer");
     assert!(
-        stranger.url().query().is_some_and(|q| q.contains("next=%2Finvite%2F")),
+        stranger
+            .url()
+            .query()
+            .is_some_and(|q| q.contains("next=%2Finvite%2F")),
         "{}",
         stranger.url()
     );
@@ -651,7 +695,12 @@ async fn an_invite_is_worth_what_its_author_is(server: &Server, key: &str, me: &
         .send()
         .await
         .expect("an answer");
-    assert_eq!(joined.status(), 200, "{}", joined.text().await.expect("text"));
+    assert_eq!(
+        joined.status(),
+        200,
+        "{}",
+        joined.text().await.expect("text")
+    );
     let me_there = server.get("/me?workspace=club/main").await;
     assert_eq!(me_there["role"], "admin", "{me_there:#}");
     let twice = invite(json!({})).await;
@@ -668,7 +717,9 @@ async fn an_invite_is_worth_what_its_author_is(server: &Server, key: &str, me: &
     assert_eq!(above.status, 403, "{above:#?}");
     let change = json!({ "role": "member" });
     let path = format!("/members/{me}");
-    server.send_as(Some(key), "PATCH", &path, Some(&change)).await;
+    server
+        .send_as(Some(key), "PATCH", &path, Some(&change))
+        .await;
     let words = |reply: &crate::api::Reply| (reply.status, reply.body.to_string());
     let unknown = accept("0".repeat(64)).await;
     assert_eq!(unknown.status, 422, "{unknown:#?}");
@@ -686,30 +737,57 @@ async fn from_the_command_line(database: Database) {
         let server = &server;
         async move { server.cli(&line.split(' ').collect::<Vec<_>>()).await }
     };
-    let made = run("organizations create Acme --json").await.exits(0).json();
-    assert_eq!((&made["slug"], &made["role"]), (&json!("acme"), &json!("owner")));
+    let made = run("organizations create Acme --json")
+        .await
+        .exits(0)
+        .json();
+    assert_eq!(
+        (&made["slug"], &made["role"]),
+        (&json!("acme"), &json!("owner"))
+    );
     let second = run("orgs create Acme --json").await.exits(0).json();
     assert!(
         text(&second["slug"]).starts_with("acme-"),
         "a name that is taken is marked: {second:#}"
     );
-    run("organizations rename acme --name Acme2 --json").await.exits(0);
+    run("organizations rename acme --name Acme2 --json")
+        .await
+        .exits(0);
     run("workspaces create closed --access restricted --workspace acme/main --json")
         .await
         .exits(0);
-    let ran = run("run -e 1 --workspace acme/closed --json").await.exits(0).json();
+    let ran = run("run -e 1 --workspace acme/closed --json")
+        .await
+        .exits(0)
+        .json();
     assert_eq!(ran["status"], "completed", "{ran:#}");
     let listed = run("workspaces list --json").await.exits(0).json();
     assert_eq!(listed.as_array().map(Vec::len), Some(4), "{listed:#}");
-    run("workspaces change acme/closed --access open --json").await.exits(0);
-    let ann = run("members add Ann --workspace acme/main --json").await.exits(0).json();
+    run("workspaces change acme/closed --access open --json")
+        .await
+        .exits(0);
+    let ann = run("members add Ann --workspace acme/main --json")
+        .await
+        .exits(0)
+        .json();
     let ann = text(&ann["id"]);
-    let named = ["workspaces", "members", "acme/closed", "--add", &ann, "--json"];
+    let named = [
+        "workspaces",
+        "members",
+        "acme/closed",
+        "--add",
+        &ann,
+        "--json",
+    ];
     let named = server.cli(&named).await.exits(0).json();
     assert_eq!(named.as_array().map(Vec::len), Some(2), "{named:#}");
     run("workspaces delete acme/closed").await.exits(2);
-    run("workspaces delete acme/closed --confirm main").await.exits(2);
-    run("workspaces delete acme/closed --confirm closed --json").await.exits(0);
+    run("workspaces delete acme/closed --confirm main")
+        .await
+        .exits(2);
+    run("workspaces delete acme/closed --confirm closed --json")
+        .await
+        .exits(0);
     let gone = run("workspaces deleted --json").await.exits(0).json();
     assert_eq!(gone.as_array().map(Vec::len), Some(1), "{gone:#}");
     run("workspaces restore acme/closed --json").await.exits(0);
@@ -717,7 +795,12 @@ async fn from_the_command_line(database: Database) {
         .await
         .exits(0)
         .json();
-    let shown = ["invites", "show", invite["url"].as_str().expect("a link"), "--json"];
+    let shown = [
+        "invites",
+        "show",
+        invite["url"].as_str().expect("a link"),
+        "--json",
+    ];
     let shown = server.cli(&shown).await.exits(0).json();
     assert_eq!(shown["organization"]["slug"], "acme", "{shown:#}");
     let accepted = ["invites", "accept", invite["url"].as_str().expect("a link")];
@@ -725,11 +808,19 @@ async fn from_the_command_line(database: Database) {
     let id = text(&invite["invite"]["id"]);
     let revoked = ["members", "revoke-invite", &id, "--workspace", "acme/main"];
     server.cli(&revoked).await.exits(0);
-    let invites = run("invites list --workspace acme/main --json").await.exits(0).json();
+    let invites = run("invites list --workspace acme/main --json")
+        .await
+        .exits(0)
+        .json();
     assert_eq!(invites[0]["status"], "revoked", "{invites:#}");
-    run("members leave --workspace acme/main").await.exits(1).says(&["last owner"]);
+    run("members leave --workspace acme/main")
+        .await
+        .exits(1)
+        .says(&["last owner"]);
     run("organizations delete acme").await.exits(2);
-    run("organizations delete acme --confirm acme --json").await.exits(0);
+    run("organizations delete acme --confirm acme --json")
+        .await
+        .exits(0);
     run("tasks list --workspace acme/main").await.exits(1);
     run("organizations restore acme --json").await.exits(0);
     run("tasks list --workspace acme/main").await.exits(0);
