@@ -86,6 +86,7 @@ mod start;
 mod storage;
 mod storm;
 mod strangers;
+mod tenants;
 mod uncertain;
 mod upkeep;
 mod vaulting;

@@ -32,6 +32,25 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("getHealth", May::Member, "/health", ""),
     ("getExample", May::Member, "/example", ""),
     ("listWorkspaces", May::Member, "/workspaces", ""),
+    ("listDeletedWorkspaces", May::NoKey, "/deleted-workspaces", ""),
+    ("restoreWorkspace", May::NoKey, "/deleted-workspaces/nowhere/restore", ""),
+    ("changeWorkspace", May::Admin, "/workspaces/{workspace}", r#"{"name":"Renamed"}"#),
+    ("listWorkspaceMembers", May::Admin, "/workspaces/{workspace}/members", ""),
+    ("addWorkspaceMember", May::Admin, "/workspaces/{workspace}/members", r#"{"member":"{bystander}"}"#),
+    ("removeWorkspaceMember", May::Admin, "/workspaces/{workspace}/members/{bystander}", ""),
+    ("deleteWorkspace", May::NoKey, "/workspaces/{workspace}?confirm=local", ""),
+    ("listOrganizations", May::NoKey, "/organizations", ""),
+    ("createOrganization", May::NoKey, "/organizations", r#"{"name":"Another"}"#),
+    ("changeOrganization", May::NoKey, "/organizations/local", r#"{"name":"Renamed"}"#),
+    ("deleteOrganization", May::NoKey, "/organizations/local?confirm=local", ""),
+    ("restoreOrganization", May::NoKey, "/organizations/local/restore", ""),
+    ("createInvite", May::Admin, "/invites", "{}"),
+    ("createInvite", May::Owner, "/invites", r#"{"role":"owner"}"#),
+    ("listInvites", May::Admin, "/invites", ""),
+    ("revokeInvite", May::Admin, "/invites/{invite}", ""),
+    ("getInvitation", May::NoKey, "/invitations", r#"{"token":"x"}"#),
+    ("acceptInvite", May::NoKey, "/invitations/accept", r#"{"token":"x"}"#),
+    ("leaveOrganization", May::NoKey, "/members/me", ""),
     ("createWorkspace", May::Admin, "/workspaces", r#"{"slug":"{slug}"}"#),
     ("getSettings", May::Member, "/workspace/settings", ""),
     ("changeSettings", May::Admin, "/workspace/settings", r#"{"limits":{"calls":999}}"#),
@@ -241,7 +260,9 @@ async fn shared(server: &Server, upstream: &Upstream) -> Vec<(&'static str, Stri
     let credentials = server.get("/credentials").await;
     let hook = json!({ "url": format!("{}/hook", upstream.base_url()), "allowPrivate": true });
     let hook = server.post("/webhooks", hook).await;
+    let invite = server.post("/invites", json!({})).await;
     vec![
+        ("invite", text(&invite["invite"]["id"])),
         ("workspace", text(&me["workspace"]["id"])),
         ("bystander's key", key(server, "by", &bystander).await.0),
         ("bystander", bystander),
