@@ -80,6 +80,7 @@ impl Engine {
         Box::pin(async move {
             let scope = caller.scope(Permission::ManageMembers)?;
             caller.reaches(new.role, "that role")?;
+            self.not_as_visitor(&caller, "let others in").await?;
             let email = checked("invalid_email", "email", new.email, EMAIL_CHARS_MAX)?;
             if !email.is_empty() && !email.contains('@') {
                 return Err(Error::invalid(
@@ -104,6 +105,7 @@ impl Engine {
                 ));
             }
             let workspaces = self.named_in(&caller, new.workspaces).await?;
+            let organization = caller.organization_id.clone();
             let token = entropy::hex(&entropy::bytes::<32>());
             let digest = sha256_hex(token.as_bytes());
             let invite = Invite {
@@ -144,6 +146,7 @@ impl Engine {
                     Ok(invite.clone())
                 })
                 .await?;
+            self.invite_by_mail(&organization, &made).await;
             Ok((made, token))
         })
     }
@@ -248,9 +251,11 @@ impl Engine {
         Box::pin(async move {
             let digest = digest?;
             let (system, local) = (self.inner.system, self.inner.clock.now());
+            let engine = self.clone();
             self.inner
                 .store
                 .write(move |tx| {
+                    engine.person_is_no_visitor(tx, &person, "accept an invite")?;
                     let now = tx.now(local)?;
                     let Found { invite, invitation } = working(tx, system, &digest, now)?;
                     let organization = &invitation.organization;

@@ -93,7 +93,9 @@ impl Engine {
             let caller = person.at(&id, &workspace.id, Role::Owner);
             caller.is_person("make an organization")?;
             let scope = caller.scope(Permission::ManageOrganization)?;
+            let engine = self.clone();
             self.commit(&scope.clone(), move |tx| {
+                engine.person_is_no_visitor(tx, &person, "make organizations")?;
                 if own(tx, system, &person.account_id)?.len() >= ORGANIZATIONS_MAX {
                     return Err(too_many_organizations());
                 }

@@ -42,6 +42,19 @@ pub fn is_one(
     Ok(found.is_some())
 }
 
+/// Whether an account is a visitor's.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_account(conn: &mut Reader<'_>, _: System, account: &AccountId) -> Result<bool, Error> {
+    let found = conn.one(
+        "select 1 from visitors where account_id = $1",
+        &params![account],
+        |r| r.int(),
+    )?;
+    Ok(found.is_some())
+}
+
 /// How many visitors there are.
 ///
 /// # Errors

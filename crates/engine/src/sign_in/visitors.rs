@@ -8,7 +8,7 @@
 use super::{Browser, SignIn};
 use crate::audit::by_server;
 use crate::{Engine, Error, entropy};
-use domain::access::{Caller, Forbidden};
+use domain::access::{Caller, Forbidden, Person};
 use domain::limits::Limit;
 use domain::settings::Settings;
 use domain::sign_in::{Mode, Via};
@@ -230,6 +230,22 @@ impl Engine {
             }
             Ok(found)
         })
+    }
+
+    /// Refuses to a visitor what reaches beyond the workspace, in a transaction of the person's own.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn person_is_no_visitor(
+        &self,
+        tx: &mut store::Tx<'_>,
+        person: &Person,
+        what: &'static str,
+    ) -> Result<(), Error> {
+        if store::visitors::is_account(tx, self.inner.system, &person.account_id)? {
+            return Err(Forbidden::Visitor { what }.into());
+        }
+        Ok(())
     }
 
     /// Refuses to a visitor what reaches beyond the workspace.

@@ -10,6 +10,7 @@ use super::arrive::Arriving;
 use crate::audit::by_server;
 use crate::{Engine, Error, entropy, origin};
 use domain::access::{Scope, System};
+use domain::invite::Invite;
 use domain::sign_in::Identity;
 use domain::tenancy::{Access, Organization, Role, Workspace};
 use domain::{AccountId, OrganizationId, Timestamp, WorkspaceId};
@@ -23,6 +24,8 @@ use tools::workos::{Membership, Of, WorkOs};
 const WORKOS: &str = "workos";
 /// How far the time of a webhook may be from ours, in milliseconds: what WorkOS's own libraries take.
 const TOLERANCE_MS: i64 = 180_000;
+/// A day.
+const DAY_MS: u64 = 24 * 3_600_000;
 /// How often everything is asked anew.
 const RESYNC_MS: u64 = 10 * 60_000;
 /// How long it is remembered that an event was applied: longer than WorkOS sends one again.
@@ -433,6 +436,33 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Has WorkOS send an invite by mail, where it is for one address and to an organization that
+    /// stands for one of WorkOS. The link of the invite works whether that succeeds or not.
+    pub(crate) async fn invite_by_mail(&self, organization: &OrganizationId, invite: &Invite) {
+        let Some(Provider::WorkOs { workos, .. }) = &self.inner.sign_in.provider else {
+            return;
+        };
+        if invite.email.is_empty() || invite.uses_max != 1 {
+            return;
+        }
+        let (system, wanted) = (self.inner.system, organization.clone());
+        let linked = self
+            .inner
+            .store
+            .read(move |r| Ok::<_, Error>(store::linked::organizations(r, system, WORKOS)?))
+            .await
+            .unwrap_or_default();
+        let Some((external_id, _)) = linked.into_iter().find(|(_, id)| *id == wanted) else {
+            return;
+        };
+        let days = invite.expires_at.since(invite.created_at).div_ceil(DAY_MS);
+        let days = u32::try_from(days.clamp(1, 30)).unwrap_or(30);
+        let sent = workos.invite(&invite.email, &external_id, days);
+        if let Err(error) = sent.await {
+            tracing::warn!(invite.id = %invite.id, "WorkOS did not send an invite by mail: {error}");
+        }
     }
 
     /// Asks WorkOS about every organization now and then: a hint may have been lost.

@@ -34,6 +34,8 @@ struct Book {
     /// User, organization, role, status.
     memberships: Vec<(String, String, String, String)>,
     down: bool,
+    /// Invites that it was to send.
+    invited: Vec<Value>,
     /// Requests for memberships.
     asked: usize,
     codes: HashMap<String, (String, String)>,
@@ -159,6 +161,14 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     match path {
         "/organizations" => axum::Json(json!({ "object": "list", "data": [] })).into_response(),
+        "/user_management/invitations" => {
+            let sent: Value = serde_json::from_slice(&body).expect("JSON");
+            book.invited.push(sent.clone());
+            axum::Json(
+                json!({ "object": "invitation", "id": "invitation_1", "email": sent["email"] }),
+            )
+            .into_response()
+        }
         "/user_management/organization_memberships" => {
             book.asked += 1;
             list(&book, &of("user_id"), &of("organization_id"), &of("after"))
@@ -327,6 +337,20 @@ async fn people_and_memberships_come_from_workos(database: Database) {
     double.knows("user_cyd");
     let (mut cyd, status) = sign_in(&server, &double, "user_cyd").await;
     assert_eq!((status, cyd.who().await.as_deref()), (303, Some("")));
+
+    // An invite for one address is sent by WorkOS as well; one for anybody is not.
+    for invite in [
+        json!({ "email": "dan@acme.example" }),
+        json!({ "maxUses": 5 }),
+    ] {
+        let made = ada.api("POST", "/invites", Some(&invite)).await;
+        assert!(made.status < 300, "{made:#?}");
+    }
+    double.book(|b| {
+        assert_eq!(b.invited.len(), 1, "{:?}", b.invited);
+        assert_eq!(b.invited[0]["email"], "dan@acme.example");
+        assert_eq!(b.invited[0]["organization_id"], "org_a");
+    });
 
     // At the next sign-in everything is as it is there.
     double.parts("user_ada", "org_b");
