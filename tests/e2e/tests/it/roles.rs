@@ -9,6 +9,7 @@ use crate::database::Database;
 use crate::people::{Person, key, text};
 use crate::server::Server;
 use crate::upstream::Upstream;
+use crate::visitor::{App, Visitor};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -112,6 +113,8 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("rotateKey", May::Admin, "/keys/{bystander's key}/rotate", "{}"),
     ("revokeKey", May::Admin, "/keys/{bystander's key}", ""),
     ("revokeKey", May::Member, "/keys/{key}", ""),
+    ("listGrants", May::Member, "/grants", ""),
+    ("revokeGrant", May::Admin, "/grants/{owner's grant}", ""),
     ("listMembers", May::Admin, "/members", ""),
     ("addMember", May::Admin, "/members", r#"{"name":"New"}"#),
     ("addMember", May::Owner, "/members", r#"{"name":"New","role":"owner"}"#),
@@ -261,8 +264,13 @@ async fn shared(server: &Server, upstream: &Upstream) -> Vec<(&'static str, Stri
     let hook = json!({ "url": format!("{}/hook", upstream.base_url()), "allowPrivate": true });
     let hook = server.post("/webhooks", hook).await;
     let invite = server.post("/invites", json!({})).await;
+    let visitor = Visitor::signed_in(server).await;
+    let app = App::registered(server, "a client").await;
+    app.tokens(&visitor, "run").await;
+    let grants = server.get("/grants").await;
     vec![
         ("invite", text(&invite["invite"]["id"])),
+        ("owner's grant", text(&grants["items"][0]["id"])),
         ("workspace", text(&me["workspace"]["id"])),
         ("bystander's key", key(server, "by", &bystander).await.0),
         ("bystander", bystander),
