@@ -47,6 +47,7 @@ mod conformance;
 mod conformance_client;
 mod connecting;
 mod crash;
+mod disk;
 mod documents;
 mod doors;
 mod eras;
