@@ -89,6 +89,7 @@ mod storm;
 mod strangers;
 mod uncertain;
 mod upkeep;
+mod variables;
 mod vaulting;
 mod visitors;
 mod waiting;
