@@ -90,6 +90,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .with_state(app.clone())
 }
 
+#[expect(clippy::too_many_lines, reason = "a straight list of routes")]
 fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(tasks::submit, tasks::list))
