@@ -166,6 +166,14 @@ async fn a_question_reaches_the_tasks_owner_and_nobody_else(database: Database) 
     );
     assert!(said.len() < 50, "not every step is kept: {said:?}");
     assert!(items(&server.get("/approvals?status=pending").await).is_empty());
+    // An administrator may take the right to ask away: then the server is not told that it has it.
+    let silenced = server
+        .cli(&["sources", "edit", "asking", "--may-ask", "no", "--json"])
+        .await;
+    assert_eq!(silenced.json()["mayAsk"], false, "{silenced:?}");
+    let task = server.run("return await tools.asking.greet()").await;
+    assert_ne!(task["result"]["answer"]["action"], "accept", "{task:#}");
+    assert!(items(&server.get("/approvals?status=pending").await).is_empty());
 }
 
 /// What was told of a task's calls. A line may be kept a moment after the task has ended.
