@@ -144,7 +144,7 @@ fn reference(i: usize) -> Value {
 }
 
 fn path(i: usize) -> Value {
-    let text = [WORDS; 3].join(" ");
+    let (text, long) = ([WORDS; 3].join(" "), [WORDS; 5].join(" "));
     let parameters = json!([
         {"name": "id", "in": "path", "required": true, "description": text,
             "schema": {"type": "string"}},
