@@ -15,6 +15,11 @@ export function useSession(): Session {
 
 export const useApi = (): Api => useSession().api;
 
+/** The address of a workspace: its short name, where no other that the person reaches has the same. */
+export function addressOf(workspace: Workspace, all: Workspace[]): string {
+  return all.some((other) => other.slug === workspace.slug && other.id !== workspace.id) ? workspace.id : workspace.slug;
+}
+
 const RANKS = ["member", "billing_admin", "admin", "owner"];
 
 /** Whether the person has at least this role. What the server says counts; this is for showing. */

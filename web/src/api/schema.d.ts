@@ -38,6 +38,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/approvals/{id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers what a source asks of the person who runs the task: for that person alone, whatever the
+         *     role of another, and for no key. To refuse is to deny. The first answer counts.
+         */
+        post: operations["answerSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/approvals/{id}/approve": {
         parameters: {
             query?: never;
@@ -195,6 +215,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the checkpoints of the chain, the oldest first. */
+        get: operations["listAuditCheckpoints"];
+        put?: never;
+        /** Signs how far the chain has gone. Keep it elsewhere: it shows a tail that is cut off later. */
+        post: operations["makeAuditCheckpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exports the organization's whole chain in order, as a stream; that it was is an entry of it. */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says for how long the organization keeps audit entries. */
+        get: operations["getAuditRetention"];
+        /** Sets for how long the organization keeps audit entries. Those that go leave a signed anchor. */
+        put: operations["setAuditRetention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit/verify": {
         parameters: {
             query?: never;
@@ -202,7 +275,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Checks that every entry of the chain follows from the one before. */
+        /** Checks that every entry of the chain follows from the one before, and every checkpoint fits. */
         get: operations["verifyAudit"];
         put?: never;
         post?: never;
@@ -1337,15 +1410,19 @@ export interface components {
             sequence: number;
             /** @description The tool's path. */
             tool: string;
-            /** @description `send`, or `send_again` where the server died while the call was under way. */
+            /**
+             * @description `send`; `send_again` where the server died while the call was under way; `input` where the
+             *     source of the call asks something of the person who runs the task.
+             */
             question: string;
             /** @description The arguments, drawn from the stored text that will be used. */
             arguments: unknown;
             /**
              * @description The request exactly as it will be sent, without its credential; null where nothing can be
-             *     sent any more.
+             *     sent any more, and for the question `input`.
              */
             request?: Record<string, unknown> | null;
+            input?: components["schemas"]["SourceQuestion"] | null;
             /** @description `pending`, `approved`, `denied`, `expired` or `withdrawn`. */
             status: string;
             /** @description The tool's risk. */
@@ -1379,9 +1456,15 @@ export interface components {
             /** @description Whether a reviewer may change the arguments. */
             mayEdit: boolean;
             edited?: components["schemas"]["Edited"] | null;
-            /** @description What was answered: `send`, `deny`; to `send_again` also `send_again`, `happened`, `fail`. */
+            /**
+             * @description What was answered: `send`, `deny`; to `send_again` also `send_again`, `happened`, `fail`; to
+             *     `input` `answer` or `decline`.
+             */
             answer?: string | null;
-            /** @description What the call gave, as a person says, with the answer `happened`. */
+            /**
+             * @description What the call gave, as a person says, with the answer `happened`; what was entered, with the
+             *     answer `answer`: by the keys of the parts, then of the fields.
+             */
             value?: unknown;
             /** @description Who answered, or withdrew it. */
             decidedBy?: string | null;
@@ -1425,6 +1508,26 @@ export interface components {
              */
             channel: string | null;
         };
+        /** @description How far the chain went at some time, signed. Kept elsewhere, it shows a tail that was cut off. */
+        AuditCheckpoint: {
+            /** @description The organization whose chain it is. */
+            organizationId: string;
+            /** @description `head` where the chain reached the entry; `anchor` where entries up to it were removed. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description The place of the entry.
+             */
+            sequence: number;
+            /** @description The entry's hash. */
+            hash: string;
+            /** @description When it was signed. */
+            at: string;
+            /** @description The key that checks the signature: Ed25519, base64. */
+            publicKey: string;
+            /** @description The signature, base64. */
+            signature: string;
+        };
         /** @description One entry of the chain. */
         AuditEntry: {
             /**
@@ -1438,8 +1541,16 @@ export interface components {
             workspaceId: string;
             /** @description The person; null for the server itself. */
             accountId?: string | null;
-            /** @description Through what. */
+            /** @description Through what: `dashboard`, `cli`, `api`, `mcp`, `client`, or `server` for the server itself. */
             via: string;
+            /** @description What the client called itself; empty if it did not say. */
+            client: string;
+            /** @description The API key it was done with. */
+            keyId?: string | null;
+            /** @description The other end of the connection; behind a proxy, the proxy. */
+            address?: string | null;
+            /** @description The request, as the server's log names it. */
+            requestId?: string | null;
             /** @description What was done. */
             action: string;
             /** @description What it was done to. */
@@ -1453,23 +1564,50 @@ export interface components {
             /** @description Hash of this entry. */
             hash: string;
         };
+        /** @description For how long entries are kept. */
+        AuditRetention: {
+            /**
+             * Format: int32
+             * @description Days, 30 to 36500; 0 keeps entries for ever.
+             */
+            days: number;
+        };
         /** @description Whether the chain holds. */
         AuditVerification: {
-            /** @description Whether every entry follows from the one before. */
+            /** @description Whether every entry follows from the one before, and every checkpoint fits. */
             intact: boolean;
             /**
              * Format: int64
              * @description How many entries were checked.
              */
             entries: number;
-            /** @description Hash of the last entry; keep it elsewhere to notice a cut tail. */
+            /**
+             * Format: int64
+             * @description The place after which the chain begins: 0, or that of the last entry that is kept no longer.
+             */
+            beginsAfter: number;
+            /**
+             * Format: int64
+             * @description The place of the last good entry.
+             */
+            sequence: number;
+            /** @description Hash of the last good entry. */
             head: string;
             /**
              * Format: int64
-             * @description The first bad entry.
+             * @description How many signed checkpoints were compared with the chain.
+             */
+            checkpoints: number;
+            /** @description What checks the signatures of checkpoints: Ed25519, base64. */
+            publicKey?: string | null;
+            /**
+             * Format: int64
+             * @description The place of the first bad entry.
              */
             firstBad?: number | null;
-            /** @description What is wrong with it. */
+            /** @description What is wrong with it: `edited`, `missing`, `duplicate`, `out_of_order`, `unlinked`, `foreign`. */
+            wrong?: string | null;
+            /** @description The same, in a sentence. */
             problem?: string | null;
         };
         /** @description What a change would do to recorded calls. */
@@ -1812,7 +1950,7 @@ export interface components {
             taskId?: string | null;
             /** @description When it happened. */
             at: string;
-            /** @description `task`, `log`, `call`, `approval`, `source`, `credential`, `sandbox`, `policy` or `webhook`; the other fields depend on it. */
+            /** @description `task`, `log`, `call`, `progress`, `approval`, `source`, `credential`, `sandbox`, `policy` or `webhook`; the other fields depend on it. */
             type: string;
             /** @description The fields of its kind. */
             data: Record<string, unknown>;
@@ -1991,12 +2129,27 @@ export interface components {
         };
         /** @description Something that is wrong with a source, or wants somebody to look. */
         HealthReason: {
-            /** @description `degraded`, `credential_rejected`, `credential_missing`, `calls_failing` or `unreviewed`. */
+            /**
+             * @description `degraded`, `credential_rejected`, `credential_missing`, `reauthorization_required`,
+             *     `credential_failed`, `credential_expiring`, `calls_failing` or `unreviewed`.
+             */
             code: string;
             /** @description What is so, in a sentence. */
             message: string;
             /** @description What to do. */
             nextStep: string;
+        };
+        /** @description What a source wanted to know. */
+        Input: {
+            /**
+             * @description By the keys of the parts, each with its fields; of a single part its fields alone will do. A
+             *     page that was visited has none.
+             */
+            content?: Record<string, unknown>;
+            /** @description Why, for the record. */
+            reason?: string | null;
+            /** @description The digest that was seen; a different one is refused. */
+            digest?: string | null;
         };
         /** @description A key without its secret. */
         Key: {
@@ -2020,6 +2173,22 @@ export interface components {
             expiresAt?: string | null;
             /** @description When it was last used, within a minute. */
             lastUsedAt?: string | null;
+            /** @description What it may be used for, of all that its member may do. */
+            scopes: string[];
+            limits?: components["schemas"]["KeyLimits"] | null;
+        };
+        /** @description Limits of one key. */
+        KeyLimits: {
+            /**
+             * Format: int64
+             * @description Requests with it each minute, on each server.
+             */
+            requestsPerMinute?: number | null;
+            /**
+             * Format: int64
+             * @description Tasks submitted with it in a day (UTC).
+             */
+            tasksPerDay?: number | null;
         };
         /** @description How to give a key a new secret. */
         KeyRotation: {
@@ -2106,6 +2275,8 @@ export interface components {
             role: string;
             /** @description The workspace the request is about. */
             workspace: components["schemas"]["Workspace"];
+            /** @description The organization of the workspace. */
+            organization: components["schemas"]["Organization"];
         };
         /** @description A person in the organization. */
         Member: {
@@ -2117,6 +2288,8 @@ export interface components {
             role: string;
             /** @description When the account was made. */
             createdAt: string;
+            /** @description When the person became a member. */
+            joinedAt: string;
         };
         /** @description What is to change; what is absent stays as it is. */
         MemberChange: {
@@ -2249,6 +2422,13 @@ export interface components {
             member?: string | null;
             /** @description When it stops to work (RFC 3339); never by default. */
             expiresAt?: string | null;
+            /**
+             * @description What it may be used for, of all that its member may do: `run`, `read`, `sources`, `policies`,
+             *     `credentials`, `keys`, `members`, `settings`, `audit`; `run` and `read` by default. None that
+             *     the caller lacks.
+             */
+            scopes?: string[] | null;
+            limits?: components["schemas"]["KeyLimits"] | null;
         };
         /** @description A person to add. */
         NewMember: {
@@ -2352,6 +2532,17 @@ export interface components {
             /** @description The name people see; the short name by default. */
             name?: string | null;
         };
+        /** @description An organization. */
+        Organization: {
+            /** @description `org_…` */
+            id: string;
+            /** @description Its short name for addresses. */
+            slug: string;
+            /** @description The name people see. */
+            name: string;
+            /** @description When it was made. */
+            createdAt: string;
+        };
         /** @description One page of a list. */
         Page_Approval: {
             /** @description The objects, newest first unless the route says otherwise. */
@@ -2369,15 +2560,19 @@ export interface components {
                 sequence: number;
                 /** @description The tool's path. */
                 tool: string;
-                /** @description `send`, or `send_again` where the server died while the call was under way. */
+                /**
+                 * @description `send`; `send_again` where the server died while the call was under way; `input` where the
+                 *     source of the call asks something of the person who runs the task.
+                 */
                 question: string;
                 /** @description The arguments, drawn from the stored text that will be used. */
                 arguments: unknown;
                 /**
                  * @description The request exactly as it will be sent, without its credential; null where nothing can be
-                 *     sent any more.
+                 *     sent any more, and for the question `input`.
                  */
                 request?: Record<string, unknown> | null;
+                input?: components["schemas"]["SourceQuestion"] | null;
                 /** @description `pending`, `approved`, `denied`, `expired` or `withdrawn`. */
                 status: string;
                 /** @description The tool's risk. */
@@ -2411,9 +2606,15 @@ export interface components {
                 /** @description Whether a reviewer may change the arguments. */
                 mayEdit: boolean;
                 edited?: components["schemas"]["Edited"] | null;
-                /** @description What was answered: `send`, `deny`; to `send_again` also `send_again`, `happened`, `fail`. */
+                /**
+                 * @description What was answered: `send`, `deny`; to `send_again` also `send_again`, `happened`, `fail`; to
+                 *     `input` `answer` or `decline`.
+                 */
                 answer?: string | null;
-                /** @description What the call gave, as a person says, with the answer `happened`. */
+                /**
+                 * @description What the call gave, as a person says, with the answer `happened`; what was entered, with the
+                 *     answer `answer`: by the keys of the parts, then of the fields.
+                 */
                 value?: unknown;
                 /** @description Who answered, or withdrew it. */
                 decidedBy?: string | null;
@@ -2433,6 +2634,31 @@ export interface components {
             nextCursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_AuditCheckpoint: {
+            /** @description The objects, newest first unless the route says otherwise. */
+            items: {
+                /** @description The organization whose chain it is. */
+                organizationId: string;
+                /** @description `head` where the chain reached the entry; `anchor` where entries up to it were removed. */
+                kind: string;
+                /**
+                 * Format: int64
+                 * @description The place of the entry.
+                 */
+                sequence: number;
+                /** @description The entry's hash. */
+                hash: string;
+                /** @description When it was signed. */
+                at: string;
+                /** @description The key that checks the signature: Ed25519, base64. */
+                publicKey: string;
+                /** @description The signature, base64. */
+                signature: string;
+            }[];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            nextCursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_AuditEntry: {
             /** @description The objects, newest first unless the route says otherwise. */
             items: {
@@ -2447,8 +2673,16 @@ export interface components {
                 workspaceId: string;
                 /** @description The person; null for the server itself. */
                 accountId?: string | null;
-                /** @description Through what. */
+                /** @description Through what: `dashboard`, `cli`, `api`, `mcp`, `client`, or `server` for the server itself. */
                 via: string;
+                /** @description What the client called itself; empty if it did not say. */
+                client: string;
+                /** @description The API key it was done with. */
+                keyId?: string | null;
+                /** @description The other end of the connection; behind a proxy, the proxy. */
+                address?: string | null;
+                /** @description The request, as the server's log names it. */
+                requestId?: string | null;
                 /** @description What was done. */
                 action: string;
                 /** @description What it was done to. */
@@ -2581,6 +2815,9 @@ export interface components {
                 expiresAt?: string | null;
                 /** @description When it was last used, within a minute. */
                 lastUsedAt?: string | null;
+                /** @description What it may be used for, of all that its member may do. */
+                scopes: string[];
+                limits?: components["schemas"]["KeyLimits"] | null;
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -2616,6 +2853,8 @@ export interface components {
                 role: string;
                 /** @description When the account was made. */
                 createdAt: string;
+                /** @description When the person became a member. */
+                joinedAt: string;
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -2728,6 +2967,8 @@ export interface components {
                 idempotent: string[];
                 /** @description Whether what it says about the risk of its own tools is believed. */
                 trustHints: boolean;
+                /** @description Whether it may ask whoever runs a task something in the middle of a call. */
+                mayAsk: boolean;
                 /**
                  * Format: int32
                  * @description How many tools it yields.
@@ -2895,6 +3136,10 @@ export interface components {
                 name: string;
                 /** @description The organization it belongs to. */
                 organizationId: string;
+                /** @description The short name of the organization: with it, `organization/slug` names the workspace. */
+                organization: string;
+                /** @description `open` to all members of the organization, or `restricted` to those it names. */
+                access: string;
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -2998,6 +3243,23 @@ export interface components {
             requestId?: string | null;
             /** @description What else is known, such as a line and column. */
             details?: Record<string, unknown> | null;
+        };
+        /** @description A form to fill in, or a page to visit. */
+        QuestionPart: {
+            /** @description Its key in an answer. */
+            key: string;
+            /** @description `form` or `page`. */
+            kind: string;
+            /** @description The source's words. */
+            message: string;
+            /** @description What to know before answering, in our words. */
+            warning?: string | null;
+            /** @description The fields of a form as a JSON Schema: an object of texts, numbers, booleans and choices. */
+            schema?: Record<string, unknown> | null;
+            /** @description The address of a page. It begins with `https://`; secrets are entered there and nowhere else. */
+            url?: string | null;
+            /** @description The host of that address, to be shown beside it. */
+            host?: string | null;
         };
         /** @description A call that reads. It is made like any other, by `POST /api/v1/tools/call`. */
         ReadingCall: {
@@ -3374,6 +3636,8 @@ export interface components {
             idempotent: string[];
             /** @description Whether what it says about the risk of its own tools is believed. */
             trustHints: boolean;
+            /** @description Whether it may ask whoever runs a task something in the middle of a call. */
+            mayAsk: boolean;
             /**
              * Format: int32
              * @description How many tools it yields.
@@ -3424,6 +3688,8 @@ export interface components {
              *     for what the workspace says.
              */
             refreshEvery?: string | null;
+            /** @description Whether it may ask whoever runs a task something in the middle of a call. */
+            mayAsk?: boolean | null;
         };
         /** @description Something in the texts of a source that a person should see before agents read them. */
         SourceFinding: {
@@ -3503,6 +3769,18 @@ export interface components {
             warnings: string[];
             /** @description What was found in its texts that a person should see, the gravest first. */
             findings: components["schemas"]["SourceFinding"][];
+        };
+        /**
+         * @description What a source asks of the person who runs the task, and of nobody else. Every text in it is the
+         *     source's own.
+         */
+        SourceQuestion: {
+            /** @description The name of the source that asks. */
+            source: string;
+            /** @description What it asks, answered all at once. */
+            parts: components["schemas"]["QuestionPart"][];
+            /** @description Whether the source waits on an open connection: the question ends with that. */
+            live: boolean;
         };
         /** @description How many tasks have a status. */
         StatusCount: {
@@ -3892,6 +4170,10 @@ export interface components {
             name: string;
             /** @description The organization it belongs to. */
             organizationId: string;
+            /** @description The short name of the organization: with it, `organization/slug` names the workspace. */
+            organization: string;
+            /** @description `open` to all members of the organization, or `restricted` to those it names. */
+            access: string;
         };
         /** @description One yes of several. */
         Yes: {
@@ -4056,6 +4338,144 @@ export interface operations {
             };
             /** @description It does not exist here. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answerSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval, whose question is `input` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Input"];
+            };
+        };
+        responses: {
+            /** @description The approval as answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4973,6 +5393,18 @@ export interface operations {
                 action?: string;
                 /** @description Only what was done to this: an identifier. */
                 subject?: string;
+                /** @description Only by this person: `acct_…`. */
+                actor?: string;
+                /** @description Only with this API key: `key_…`. */
+                key?: string;
+                /** @description Only through this: `dashboard`, `cli`, `api`, `mcp`, `client` or `server`. */
+                channel?: string;
+                /** @description Only from this instant on, by RFC 3339. */
+                from?: string;
+                /** @description Only before this instant, by RFC 3339. */
+                to?: string;
+                /** @description Only with this text in action, subject, client or detail, whatever its case. */
+                text?: string;
                 /** @description Where the page before ended. */
                 cursor?: string;
                 /** @description How many, 1 to 200; 50 by default. */
@@ -5022,6 +5454,540 @@ export interface operations {
             };
             /** @description It does not exist here. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditCheckpoints: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended. */
+                cursor?: string;
+                /** @description How many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of checkpoints */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditCheckpoint"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    makeAuditCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The checkpoint */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditCheckpoint"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: {
+                /** @description `jsonl`, which a verifier reads, or `csv`; `jsonl` by default. */
+                format?: string;
+                /** @description Only entries after this one, for an export that continues another; 0 by default. */
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, one a line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAuditRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Days */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditRetention"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setAuditRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuditRetention"];
+            };
+        };
+        responses: {
+            /** @description Days */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditRetention"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,7 +1,7 @@
 // The sidebar, and on a narrow page the bar on top with its menu.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { pendingApprovals, useApi, useSession } from "~/api/queries";
+import { addressOf, pendingApprovals, useApi, useSession } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { useLiveState } from "~/live/context";
 import { cx, Kbd } from "~/ui/basics";
@@ -99,18 +99,18 @@ function Mark() {
 function Workspaces() {
   const { workspaces, slug } = useSession();
   const navigate = useNavigate();
-  const current = workspaces.find((w) => w.slug === slug || w.id === slug);
+  const current = workspaces.find((w) => addressOf(w, workspaces) === slug) ?? workspaces.find((w) => w.slug === slug || w.id === slug);
   if (workspaces.length < 2) return <p className="truncate px-2 py-1 text-ink2">{current?.name ?? slug}</p>;
   return (
     <select
       aria-label="Workspace"
       className="field mb-1"
-      value={current?.slug ?? slug}
+      value={current ? addressOf(current, workspaces) : slug}
       onChange={(event) => void navigate({ to: "/w/$slug", params: { slug: event.target.value } })}
     >
       {workspaces.map((w) => (
-        <option key={w.id} value={w.slug}>
-          {w.name}
+        <option key={w.id} value={addressOf(w, workspaces)}>
+          {new Set(workspaces.map((each) => each.organizationId)).size > 1 ? `${w.organization} / ${w.name}` : w.name}
         </option>
       ))}
     </select>

@@ -57,6 +57,7 @@ mod eras;
 mod example;
 mod faults;
 mod floods;
+mod forks;
 mod freshness;
 mod gate;
 mod generated;

@@ -61,6 +61,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("createSignInLink", May::NoKey, "/sign-in-links", "{}"),
     ("submitTask", May::Member, "/tasks", r#"{"code":"return 1"}"#),
     ("listTasks", May::Member, "/tasks", ""),
+    ("listTasks", May::Member, "/tasks?q=item", ""),
     ("getTask", May::Member, "/tasks/{task}", ""),
     ("listTaskCalls", May::Member, "/tasks/{task}/calls", ""),
     ("getTaskCall", May::Member, "/tasks/{asking}/calls/1", ""),
