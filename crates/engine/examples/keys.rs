@@ -58,6 +58,7 @@ async fn measure() -> Result<(), Failed> {
         incidents: tokio::sync::mpsc::channel(1).1,
         type_checker: None,
         egress: tools::Egress::new(tools::EgressConfig::default()),
+        credential_store: engine::CredentialStore::default(),
         clock: Arc::new(SystemClock),
         system: System::mint(),
         public_url: "http://127.0.0.1:4788".into(),

@@ -197,7 +197,7 @@ fn admitted(
         Effect::Ask(today) => {
             let satisfied = match granted {
                 Some(granted) => {
-                    let roles = roles_of(tx, c.system, c.scope, granted, None)?;
+                    let roles = roles_of(tx, c.scope, granted, None)?;
                     granted.satisfies(today, &|p| roles.get(p).copied())
                 }
                 None => false,

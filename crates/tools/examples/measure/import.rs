@@ -154,7 +154,6 @@ fn path(i: usize) -> Value {
             "schema": {"type": "integer", "maximum": 100}}]);
     let mut item = Map::new();
     for method in ["get", "put", "patch", "delete"] {
-        let long = [WORDS; 5].join(" ");
         let mut operation = json!({"operationId": format!("{method}Resource{i}"),
             "tags": [format!("group {}", i % 200)], "summary": WORDS, "description": long,
             "parameters": parameters, "responses": {"200": {"description": WORDS,
