@@ -1,3 +1,5 @@
+//! Who may do what, tried: each role, each scope, who decides and who reaches how far.
+
 use super::*;
 
 fn caller(role: Role, channel: Channel) -> Caller {
