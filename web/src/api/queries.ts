@@ -175,6 +175,15 @@ export const keys = (api: Api) =>
     queryFn: async () => (await api.get("/api/v1/keys")).items,
   });
 
+/** The browsers that the person is signed in with; none for the owner of the machine and for keys. */
+export const sessions = (api: Api) =>
+  queryOptions({
+    queryKey: ["sessions"],
+    queryFn: async () => (await api.get("/api/v1/sessions")).items,
+    staleTime: 60_000,
+    retry: false,
+  });
+
 export const settings = (api: Api) =>
   queryOptions({ queryKey: [api.workspace, "settings"], queryFn: () => api.get("/api/v1/workspace/settings") });
 

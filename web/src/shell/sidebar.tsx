@@ -1,7 +1,7 @@
 // The sidebar, and on a narrow page the bar on top with its menu.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { addressOf, pendingApprovals, useApi, useSession } from "~/api/queries";
+import { addressOf, pendingApprovals, sessions, useApi, useSession } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { useLiveState } from "~/live/context";
 import { cx, Kbd } from "~/ui/basics";
@@ -75,6 +75,7 @@ export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
             <span className="text-meta text-ink3">{me.role.replaceAll("_", " ")}</span>
           </div>
           <div className="flex flex-wrap gap-1">
+            <SignOut />
             <ThemeSwitch />
             <button type="button" onClick={onHelp} className="h-7 rounded-md px-2 hover:bg-sunken">
               Keys <Kbd>?</Kbd>
@@ -114,6 +115,19 @@ function Workspaces() {
         </option>
       ))}
     </select>
+  );
+}
+
+/** Where there is a session to end. */
+function SignOut() {
+  const all = useQuery(sessions(useApi())).data;
+  if (!all?.some((each) => each.current)) return null;
+  return (
+    <form method="post" action="/sign-out">
+      <button type="submit" className="h-7 rounded-md px-2 hover:bg-sunken">
+        Sign out
+      </button>
+    </form>
   );
 }
 

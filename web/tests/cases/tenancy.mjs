@@ -135,4 +135,23 @@ export default {
     await page.getByLabel("Who reaches Vault").waitFor();
     assert.deepEqual(page.faults, []);
   },
+
+  async "a session is shown, and signing out ends it"({ browser, server }) {
+    const { url } = await server.post("/sign-in-links");
+    const page = await openPage(browser, server);
+    await page.goto(url);
+    const button = page.getByRole("main").getByRole("button");
+    if (new URL(page.url()).pathname.startsWith("/sign-in")) await button.first().click();
+    await page.goto("/w/local/settings/browser");
+    const list = page.getByRole("region", { name: "Where you are signed in" });
+    await list.getByText("(this one)").waitFor();
+    assert.equal((await page.context().cookies()).length, 1);
+    await page.getByRole("navigation", { name: "Pages" }).waitFor();
+    await list.getByRole("button", { name: "Sign out" }).click();
+    await page.waitForURL("**/sign-in");
+    assert.equal((await page.context().cookies()).length, 0);
+    // The system still says that this is the owner of the machine.
+    await page.goto("/w/local/settings/browser");
+    await list.getByText(/Nowhere by a session/).waitFor();
+  },
 };
