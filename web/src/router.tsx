@@ -97,7 +97,7 @@ const policyTest = createRoute({ ...at("/policies/test"), component: lazyRouteCo
 const policyHistory = createRoute({ ...at("/policies/history"), component: lazyRouteComponent(() => import("~/pages/policies/history"), "PolicyHistoryPage"), validateSearch: texts("version") });
 const policyRule = createRoute({ ...at("/policies/$id"), component: lazyRouteComponent(() => import("~/pages/policies/page"), "PoliciesPage"), validateSearch: texts("tab") });
 const clients = createRoute({ ...at("/clients"), component: lazyRouteComponent(() => import("~/pages/clients/page"), "ClientsPage") });
-const audit = createRoute({ ...at("/audit"), component: lazyRouteComponent(() => import("~/pages/audit"), "AuditPage"), validateSearch: texts("action", "subject") });
+const audit = createRoute({ ...at("/audit"), component: lazyRouteComponent(() => import("~/pages/audit"), "AuditPage"), validateSearch: texts("action", "subject", "actor", "channel", "from", "to", "text") });
 const settingsIndex = createRoute({ ...at("/settings"), component: lazyRouteComponent(() => import("~/pages/settings/page"), "SettingsPage") });
 const settings = createRoute({ ...at("/settings/$section"), component: lazyRouteComponent(() => import("~/pages/settings/page"), "SettingsPage") });
 

@@ -12,6 +12,7 @@ pub mod connects;
 pub mod credentials;
 pub mod error;
 pub mod events;
+pub mod grants;
 pub mod invites;
 pub mod keys;
 pub mod members;

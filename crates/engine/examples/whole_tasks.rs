@@ -64,6 +64,7 @@ async fn measure() -> Result<(), Failed> {
         server_id: "figures".into(),
         sharing: Sharing::default(),
         sign_in: engine::SignInConfig::default(),
+        authorization: engine::Authorization::default(),
     })
     .await?;
     let caller = engine.local_caller(Channel::Api, "figures".into());

@@ -5,13 +5,15 @@
 //! no right of its own: role and grant are read again at each request. Nothing that a client says of
 //! itself is believed but where its answers go. Every grant is consented to anew: no consent is
 //! remembered, so none can be borrowed. Read on in the order of a flow: `clients`, `asking`,
-//! `consent`, `tokens`, `devices`; then `bearers` for what a token opens, and `granted` for lists.
+//! `consent`, `tokens`, `devices`; then `bearers` for what a token opens, `elsewhere` for tokens of others, and
+//! `granted` for lists.
 
 mod asking;
 mod bearers;
 mod clients;
 mod consent;
 mod devices;
+mod elsewhere;
 mod granted;
 mod tokens;
 
@@ -19,9 +21,12 @@ pub use asking::{Asking, AskingRefused, Params};
 pub use clients::NewClient;
 pub use consent::{Consent, Ticket, Way};
 pub use devices::DeviceAsking;
+pub use elsewhere::Foreign;
 pub use tokens::{ClientSaid, Issued};
 
-use crate::oauth::CALLBACK_PATH;
+pub(crate) use bearers::{Bearers, is_granted};
+pub(crate) use elsewhere::elsewhere;
+
 use crate::{Engine, Error};
 use domain::access::Scopes;
 use domain::grant::{ClientProof, Resource};
@@ -71,6 +76,17 @@ const COUNTED_MAX: usize = 10_000;
 pub struct Authorization {
     /// Origins of clients' documents that may lie at private addresses and speak plain http.
     pub client_origins: Vec<String>,
+    /// Another authorization server that gives out the tokens for the MCP endpoint in our place.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Another authorization server, as configured.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// Its name for itself.
+    pub issuer: String,
+    /// What its tokens must be made for; the address of the MCP endpoint if absent.
+    pub audience: Option<String>,
 }
 
 /// Under what addresses this request could reach us: public ones first.
@@ -137,7 +153,7 @@ impl Tried {
     /// How many within how many milliseconds.
     fn most(self) -> (u32, u64) {
         match self {
-            Self::Register => (30, 3_600_000),
+            Self::Register => (120, 3_600_000),
             Self::Document => (60, 600_000),
             Self::DeviceCode => (20, 600_000),
             Self::Device => (60, 600_000),
@@ -230,10 +246,24 @@ impl Here {
 }
 
 impl Engine {
+    /// Whether somebody else gives out the tokens for the MCP endpoint.
+    #[must_use]
+    pub fn is_authorized_elsewhere(&self) -> bool {
+        self.inner.elsewhere.is_some()
+    }
+
     /// Who we are as an authorization server.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.public_url()
+    }
+
+    /// Who gives out the tokens for our doors.
+    fn authorized_by(&self) -> &str {
+        match &self.inner.elsewhere {
+            Some(elsewhere) => elsewhere.issuer(),
+            None => self.issuer(),
+        }
     }
 
     fn origin(&self) -> String {
@@ -280,7 +310,7 @@ impl Engine {
         json!({
             "resource": format!("{origin}{path}"),
             "resource_name": "Executor",
-            "authorization_servers": [self.issuer()],
+            "authorization_servers": [self.authorized_by()],
             "scopes_supported": names(scopes),
             "bearer_methods_supported": ["header"],
         })
@@ -315,21 +345,6 @@ impl Engine {
 
 fn names(scopes: Scopes) -> Vec<&'static str> {
     scopes.iter().map(|s| s.as_str()).collect()
-}
-
-/// Addresses of pages and doors of ours that the flow uses; for the check that none collides.
-#[must_use]
-pub fn authority_paths() -> [&'static str; 8] {
-    [
-        AUTHORIZE_PATH,
-        TOKEN_PATH,
-        REGISTER_PATH,
-        REVOKE_PATH,
-        INTROSPECT_PATH,
-        DEVICE_AUTHORIZATION_PATH,
-        DEVICE_PATH,
-        CALLBACK_PATH,
-    ]
 }
 
 #[cfg(test)]
@@ -370,9 +385,8 @@ mod tests {
     fn tries_are_counted_and_forgiven() {
         let counted = Counted::default();
         let (most, within) = Tried::DeviceCode.most();
-        let count = |who: &str, ms: i64| {
-            counted.count(Tried::DeviceCode, who.to_owned(), Timestamp(ms))
-        };
+        let count =
+            |who: &str, ms: i64| counted.count(Tried::DeviceCode, who.to_owned(), Timestamp(ms));
         for _ in 0..most {
             assert_eq!(count("ada", 0), Ok(()));
         }

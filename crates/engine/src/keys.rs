@@ -1,12 +1,13 @@
-//! API keys: make, list, rotate, revoke; and whom a key stands for.
+//! API keys: make, list, rotate, revoke. Whom one stands for, `authority/bearers.rs` says.
 //!
 //! A secret is shown once, when it is made. A key has scopes, but no rights: the role is read from
 //! the members at each request, so whoever is downgraded or removed loses it at once, and a scope
 //! gives nothing that the role does not. No key makes another that may do more than itself.
 
 use crate::audit::by_person;
+use crate::authority::is_granted;
 use crate::{Engine, Error, entropy};
-use domain::access::{Caller, Channel, Forbidden, Permission, Scope, Scopes};
+use domain::access::{Caller, Forbidden, Permission, Scope, Scopes};
 use domain::canonical::sha256_hex;
 use domain::credential::Secret;
 use domain::key::{ApiKey, KeyLimits, PREFIX};
@@ -44,49 +45,7 @@ fn digest(secret: &Secret) -> String {
 }
 
 impl Engine {
-    /// Whom an API key stands for, with the role that this person has now. None for a key that is
-    /// unknown, revoked or expired, and for one whose person is no member any more.
-    ///
-    /// # Errors
-    /// `workspace_deleted`, `unavailable`.
-    pub fn key_caller(
-        &self,
-        secret: &Secret,
-        channel: Channel,
-        client: String,
-    ) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
-        let digest = digest(secret);
-        Box::pin(async move {
-            let (system, now) = (self.inner.system, self.inner.clock.now());
-            let holder = self
-                .inner
-                .store
-                .read(move |r| Ok::<_, Error>(store::keys::find(r, system, &digest, now)?))
-                .await?;
-            let Some(holder) = holder else {
-                return Ok(None);
-            };
-            if let Some(until) = holder.ending {
-                let until = until.to_rfc3339();
-                return Err(Forbidden::Ended { until }.into());
-            }
-            self.note_use(&holder.key, now).await;
-            Ok(Some(Caller {
-                organization_id: holder.organization_id,
-                workspace_id: holder.workspace_id,
-                account_id: holder.key.account_id,
-                role: holder.role,
-                channel,
-                client: client.chars().take(128).collect(),
-                key_id: Some(holder.key.id),
-                grant_id: None,
-                scopes: holder.key.scopes,
-                requests_per_minute: holder.key.limits.requests_per_minute,
-            }))
-        })
-    }
-
-    async fn note_use(&self, key: &ApiKey, now: Timestamp) {
+    pub(crate) async fn note_use(&self, key: &ApiKey, now: Timestamp) {
         let before = now.plus_ms(-TOUCH_MS);
         if key.last_used_at.is_some_and(|at| at > before) {
             return;
@@ -104,7 +63,7 @@ impl Engine {
     }
 
     /// A caller as they are now: with the role that they have today, or none if they have lost it,
-    /// or the key that they came with. For what lasts longer than a request.
+    /// or the key or grant that they came with. For what lasts longer than a request.
     ///
     /// # Errors
     /// `unavailable`.
@@ -123,6 +82,9 @@ impl Engine {
                             Some(_) | None => return Ok(None),
                         },
                     };
+                    if !is_granted(r, &scope, &caller)? {
+                        return Ok(None);
+                    }
                     let role = store::tenancy::role_in(r, &scope, &caller.account_id)?;
                     Ok::<_, Error>(role.map(|role| Caller {
                         role,
@@ -169,7 +131,7 @@ impl Engine {
         Box::pin(async move {
             let account_id = new.account_id.unwrap_or_else(|| caller.account_id.clone());
             let scope = acting_for(&caller, &account_id)?;
-            let now = self.inner.clock.now();
+            let (system, now) = (self.inner.system, self.inner.clock.now());
             let key = ApiKey {
                 id: KeyId::from_bits(entropy::bits()),
                 account_id,
@@ -198,6 +160,12 @@ impl Engine {
                             .flatten()
                             .min();
                         key.limits = key.limits.within(maker.limits);
+                    }
+                    if let Some(id) = &caller.grant_id {
+                        let (_, maker) = store::grants::live(tx, system, id, now)?
+                            .ok_or_else(|| Error::not_found("grant", id))?;
+                        let end = Some(maker.expires_at);
+                        key.expires_at = [key.expires_at, end].into_iter().flatten().min();
                     }
                     let held = store::keys::list(tx, &scope, Some(&key.account_id))?;
                     if held.len() >= KEYS_MAX {
@@ -356,11 +324,17 @@ fn outlasts(
     caller: &Caller,
     key: &ApiKey,
 ) -> Result<(), Error> {
-    let Some(own) = caller.key_id.as_ref().filter(|own| **own != key.id) else {
-        return Ok(());
+    let end = match (&caller.key_id, &caller.grant_id) {
+        (Some(own), _) if *own == key.id => return Ok(()),
+        (Some(own), _) => {
+            let own = store::keys::get(tx, scope, own)?;
+            own.map_or(Some(Timestamp(0)), |own| own.expires_at)
+        }
+        // A token lasts for an hour, and its grant ends.
+        (None, Some(_)) => Some(Timestamp(0)),
+        (None, None) => None,
     };
-    let own = store::keys::get(tx, scope, own)?.ok_or_else(|| Error::not_found("key", own))?;
-    match own.expires_at {
+    match end {
         Some(end) if key.expires_at.is_none_or(|at| at > end) => Err(Error::conflict(
             "outlives_caller",
             "that key works for longer than the one that this request came with; rotate it as a \

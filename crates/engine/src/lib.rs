@@ -7,6 +7,7 @@
 mod approvals;
 mod aside;
 mod audit;
+mod authority;
 mod backup;
 mod builtin;
 mod callers;
@@ -56,6 +57,12 @@ use std::sync::Arc;
 
 pub use approvals::{ApprovalQuery, approval_digest};
 pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
+pub use authority::{
+    AUTHORITY_METADATA_PATH, AUTHORIZE_PATH, Asking, AskingRefused, Authorization, ClientSaid,
+    Consent, DEVICE_AUTHORIZATION_PATH, DEVICE_PATH, DeviceAsking, Elsewhere, Foreign, Here,
+    INTROSPECT_PATH, Issued, NewClient, Params, REGISTER_PATH, RESOURCE_METADATA_PATH, REVOKE_PATH,
+    Refused, TOKEN_PATH, Ticket, Way,
+};
 pub use backup::Backup;
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
@@ -142,6 +149,8 @@ pub struct Parts {
     pub sharing: Sharing,
     /// How people sign in.
     pub sign_in: SignInConfig,
+    /// How it takes part in authorization.
+    pub authorization: Authorization,
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -172,6 +181,10 @@ struct Inner {
     counted: sources::Counted,
     flights: oauth::Flights,
     sign_in: sign_in::SignIn,
+    authorization: Authorization,
+    elsewhere: Option<tools::oidc::AccessIssuer>,
+    counted_tries: authority::Counted,
+    bearers: authority::Bearers,
     worker: worker::Worker,
     /// One backup is taken at a time.
     backups: Arc<tokio::sync::Semaphore>,
@@ -192,6 +205,8 @@ impl Engine {
             let kept_in = parts.credential_store;
             let keys = keyring::Keyring::prepare(&parts.store, parts.vault, system, clock, kept_in)
                 .await?;
+            let elsewhere =
+                authority::elsewhere(&parts.authorization, &parts.egress, &parts.public_url);
             let inner = Inner {
                 invoker: tools::Invoker::new(parts.egress.clone()),
                 mcp: tools::McpServers::new(parts.egress.clone()),
@@ -214,6 +229,10 @@ impl Engine {
                 schedule: sources::Schedule::default(),
                 counted: sources::Counted::default(),
                 flights: oauth::Flights::default(),
+                elsewhere,
+                authorization: parts.authorization,
+                counted_tries: authority::Counted::default(),
+                bearers: authority::Bearers::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
                 backups: Arc::new(tokio::sync::Semaphore::new(1)),
             };

@@ -154,11 +154,13 @@ impl Engine {
                     .ok_or_else(|| Error::not_found("member", id))?;
                 leave_an_owner(tx, &scope, &member, &local)?;
                 let keys = store::keys::revoke_all(tx, &scope, id, now)?;
+                let grants = store::grants::end_all(tx, &scope, id)?;
                 store::tenancy::remove_member(tx, &scope, id)?;
                 let detail = json!({
                     "name": member.account.name,
                     "role": member.role.as_str(),
                     "keysRevoked": keys,
+                    "grantsEnded": grants,
                 });
                 let entry = by_person(&caller, &scope, "member.left", id.as_str(), &detail, now);
                 store::audit::append(tx, &scope, entry)?;
@@ -187,11 +189,13 @@ impl Engine {
                 let member = within_reach(tx, &scope, &caller, &id)?;
                 leave_an_owner(tx, &scope, &member, &local)?;
                 let keys = store::keys::revoke_all(tx, &scope, &id, now)?;
+                let grants = store::grants::end_all(tx, &scope, &id)?;
                 store::tenancy::remove_member(tx, &scope, &id)?;
                 let detail = json!({
                     "name": member.account.name,
                     "role": member.role.as_str(),
                     "keysRevoked": keys,
+                    "grantsEnded": grants,
                 });
                 let entry = by_person(&caller, &scope, "member.removed", id.as_str(), &detail, now);
                 store::audit::append(tx, &scope, entry)?;

@@ -27,6 +27,8 @@ const SNAPSHOT_MS: i64 = DAY_MS;
 /// How long a value is kept after its last use though nothing refers to it. Longer than the step in
 /// which uses are written down, and than clocks of servers differ.
 const VALUE_MS: i64 = 3 * 3_600_000;
+/// How long a grant that is over is remembered: longer than any task may wait.
+const GRANTS_MS: i64 = 90 * DAY_MS;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 impl Engine {
@@ -62,6 +64,7 @@ impl Engine {
         }
         let (system, now) = (self.inner.system, self.inner.clock.now());
         self.forget_answers(now).await?;
+        self.forget_grants(GRANTS_MS).await?;
         self.in_steps(move |tx| {
             let removed = store::retention::remove_snapshots(tx, system, now.plus_ms(-SNAPSHOT_MS));
             Ok(removed? > 0)

@@ -114,6 +114,14 @@ enum Provider {
 }
 
 impl SignIn {
+    /// Under what identities of WorkOS are kept, where it is the provider.
+    pub(crate) fn issuer(&self) -> Option<String> {
+        match &self.provider {
+            Some(Provider::WorkOs { workos, .. }) => Some(workos.issuer().to_owned()),
+            Some(Provider::Oidc(_)) | None => None,
+        }
+    }
+
     pub(crate) fn new(config: SignInConfig, egress: &tools::Egress) -> Self {
         let provider = config.provider.clone().map(|provider| match provider {
             ProviderConfig::Oidc(client) => {

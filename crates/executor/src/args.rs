@@ -4,9 +4,9 @@
 //! not read from the environment here: `config.rs` does that, so that it can say where from.
 
 use crate::commands::{
-    approvals, audit, backup, check, config, credentials, doctor, example, invites, keys, mcp,
-    members, organizations, policies, run, serve, sessions, sources, tasks, tools, vault, version,
-    web, webhooks, workspaces,
+    approvals, audit, backup, check, config, credentials, doctor, example, grants, invites, keys,
+    mcp, members, organizations, policies, run, serve, sessions, sources, tasks, tools, vault,
+    version, web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -67,6 +67,7 @@ pub(crate) enum Command {
     Policies(policies::Arguments),
     Credentials(credentials::Arguments),
     Keys(keys::Arguments),
+    Grants(grants::Arguments),
     Members(members::Arguments),
     #[command(visible_alias = "orgs")]
     Organizations(organizations::Arguments),

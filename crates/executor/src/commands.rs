@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
 pub(crate) mod example;
+pub(crate) mod grants;
 pub(crate) mod invites;
 pub(crate) mod keys;
 pub(crate) mod mcp;
@@ -46,6 +47,7 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Tools(arguments) => Box::pin(tools::run(context, arguments)),
         Command::Policies(arguments) => Box::pin(policies::run(context, arguments)),
         Command::Credentials(arguments) => Box::pin(credentials::run(context, arguments)),
+        Command::Grants(arguments) => Box::pin(grants::run(context, arguments)),
         Command::Keys(arguments) => Box::pin(keys::run(context, arguments)),
         Command::Members(arguments) => Box::pin(members::run(context, arguments)),
         Command::Organizations(arguments) => Box::pin(organizations::run(context, arguments)),

@@ -122,6 +122,12 @@ keys! {
     public_url: Option<String> = "", "EXECUTOR_PUBLIC_URL", Plain;
     /// Further host names that requests may be addressed to, separated by commas.
     allowed_hosts: Vec<String> = "", "EXECUTOR_ALLOWED_HOSTS", Plain;
+    /// Origins of MCP clients' own descriptions that may lie at private addresses, separated by commas.
+    private_clients: Vec<String> = "", "EXECUTOR_PRIVATE_CLIENTS", Plain;
+    /// Authorization server that gives MCP clients their tokens in place of the built-in one: its issuer, as it calls itself.
+    authorization_issuer: Option<String> = "", "EXECUTOR_AUTHORIZATION_ISSUER", Plain;
+    /// What that server's tokens must be made for; the address of the MCP endpoint by default.
+    authorization_audience: Option<String> = "", "EXECUTOR_AUTHORIZATION_AUDIENCE", Plain;
     /// PostgreSQL to keep everything in; an embedded file in the data directory by default.
     database_url: Option<String> = "", "EXECUTOR_DATABASE_URL", Address;
     /// How long this server may be silent before others on the same PostgreSQL take over its tasks, in milliseconds.

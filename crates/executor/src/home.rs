@@ -206,10 +206,14 @@ pub(crate) fn prepare(home: &Path) -> Result<()> {
         })
 }
 
-/// Opens a file that only its owner may read.
+/// Opens a file that only its owner may read. A link that somebody put in its place is not followed.
 pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
+    options
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     options
 }
 

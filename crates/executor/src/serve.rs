@@ -98,6 +98,24 @@ fn arm_fault() -> Result<()> {
     }
 }
 
+/// How the server takes part in authorization.
+fn authorization(config: &Config) -> engine::Authorization {
+    engine::Authorization {
+        client_origins: config
+            .private_clients
+            .iter()
+            .filter_map(|origin| tools::oauth::origin_of(origin))
+            .collect(),
+        elsewhere: config
+            .authorization_issuer
+            .clone()
+            .map(|issuer| engine::Elsewhere {
+                issuer,
+                audience: config.authorization_audience.clone(),
+            }),
+    }
+}
+
 /// Starts a server as configured; returns once it answers.
 pub(crate) async fn start(config: &Config) -> Result<Running> {
     #[cfg(debug_assertions)]
@@ -135,6 +153,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         system,
         public_url: public_url.clone(),
         server_id: names.own.clone(),
+        authorization: authorization(config),
         sharing: Sharing {
             gone: names.gone.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,6 +1,6 @@
-//! Who a request is for: an API key, or the `local` sign-in.
+//! Who a request is for: an API key, a client's token, or the `local` sign-in.
 //!
-//! A key that is sent decides alone: one that does not work is refused, whoever sends it. Otherwise
+//! A key or token that is sent decides alone: one that does not work is refused, whoever sends it. Otherwise
 //! the system says that the other end of a loopback connection belongs to the user who runs the
 //! server, or a session cookie does. Labels such as the client's name are taken as said; no
 //! right follows from them. Next: `auth/owner.rs` asks the system, `web.rs` redeems links.
@@ -8,17 +8,23 @@
 mod owner;
 
 use crate::App;
+use crate::authority::challenge;
 use crate::error::Failure;
 use crate::hosts::Named;
 use crate::sign_in::session_cookie;
 use domain::SessionId;
 use domain::access::{Caller, Channel, Person};
 use domain::credential::Secret;
+use domain::grant::{ACCESS_PREFIX, Resource};
 use domain::key::PREFIX;
+use engine::Foreign;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, USER_AGENT};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+
+/// Longest token of another authorization server that is looked at.
+const FOREIGN_BYTES_MAX: usize = 16 << 10;
 
 /// Longest text that is looked up as a key.
 const KEY_BYTES_MAX: usize = 256;
@@ -96,12 +102,40 @@ pub(crate) struct Client {
     pub(crate) address: String,
 }
 
+impl Known {
+    /// A program, which stands for a caller alone.
+    fn program(caller: Caller) -> Self {
+        Self {
+            person: None,
+            caller: Some(caller),
+            session: None,
+        }
+    }
+}
+
 /// Finds out who a request is for.
 ///
 /// # Errors
-/// A 401 where nobody can be found, or where a key was sent that does not work. Why it does not is
-/// not told: whoever holds a secret learns nothing of what it once opened.
+/// A 401 where nobody can be found, or where a key or token was sent that does not work. Why it does
+/// not is not told: whoever holds a secret learns nothing of what it once opened. Programs are told
+/// where a token is to be had.
 pub(crate) async fn identify(
+    app: &App,
+    peer: &Peer,
+    named: Named,
+    (uri, headers): (&http::Uri, &HeaderMap),
+    door: Door,
+) -> Result<Known, Failure> {
+    let found = whoever(app, peer, named, headers, door).await;
+    found.map_err(|failure| match door {
+        Door::Page => failure,
+        Door::Api | Door::Mcp => {
+            failure.challenging(|error| challenge(app, headers, uri.path(), error))
+        }
+    })
+}
+
+async fn whoever(
     app: &App,
     peer: &Peer,
     named: Named,
@@ -109,15 +143,30 @@ pub(crate) async fn identify(
     door: Door,
 ) -> Result<Known, Failure> {
     let (channel, client) = label(headers, door);
-    if let Some(key) = sent_key(headers) {
-        let key = key.ok_or_else(Failure::unknown_key)?;
-        let caller = app.engine.key_caller(&key, channel, client).await?;
-        let caller = caller.ok_or_else(Failure::unknown_key)?;
-        return Ok(Known {
-            person: None,
-            caller: Some(caller),
-            session: None,
-        });
+    let elsewhere = app.engine.is_authorized_elsewhere();
+    match sent(headers, elsewhere.then_some(FOREIGN_BYTES_MAX)) {
+        Some(Sent::Key(key)) => {
+            let caller = app.engine.key_caller(&key, channel, client).await?;
+            return caller.map(Known::program).ok_or_else(Failure::unknown_key);
+        }
+        Some(Sent::Token(token)) => {
+            let resource = match door {
+                Door::Mcp => Resource::Mcp,
+                Door::Api | Door::Page => Resource::Api,
+            };
+            let from = (channel, client);
+            let caller = app.engine.token_caller(&token, from, resource).await?;
+            return caller.map(Known::program).ok_or_else(Failure::bad_token);
+        }
+        Some(Sent::Foreign(token)) if door == Door::Mcp => {
+            return match app.engine.foreign_caller(&token, client).await? {
+                Foreign::Known(caller) => Ok(Known::program(*caller)),
+                Foreign::Unknown => Err(Failure::unknown_person()),
+                Foreign::Bad => Err(Failure::bad_token()),
+            };
+        }
+        Some(Sent::Foreign(_) | Sent::Neither) => return Err(Failure::unknown_key()),
+        None => {}
     }
     // Behind a proxy the other end of the connection is the proxy, whoever it speaks for.
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
@@ -172,9 +221,21 @@ pub(crate) fn is_cross_site(
     foreign && !followed_link
 }
 
-/// The key that came with a request, if one came: `Some(None)` where what came cannot be one, or
-/// where two came that differ.
-fn sent_key(headers: &HeaderMap) -> Option<Option<Secret>> {
+/// What came with a request.
+enum Sent {
+    /// What begins like an API key.
+    Key(Secret),
+    /// What begins like an access token of ours.
+    Token(Secret),
+    /// What may be a token of another authorization server, where one is named in our place.
+    Foreign(Secret),
+    /// What can be neither, or two that differ.
+    Neither,
+}
+
+/// Reads it. Tokens of others, up to a length, are looked at only where another authorization server
+/// is named in our place.
+fn sent(headers: &HeaderMap, foreign_bytes_max: Option<usize>) -> Option<Sent> {
     let bearer = headers.get_all(AUTHORIZATION).iter().map(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token)
@@ -185,12 +246,22 @@ fn sent_key(headers: &HeaderMap) -> Option<Option<Secret>> {
         .map(|value| value.to_str().ok());
     let sent: Vec<Option<&str>> = bearer.chain(plain).map(|t| t.map(str::trim)).collect();
     let first = *sent.first()?;
-    let key = first.filter(|text| {
-        text.starts_with(PREFIX)
-            && text.len() <= KEY_BYTES_MAX
-            && sent.iter().all(|other| *other == first)
-    });
-    Some(key.map(|text| Secret::new(text.to_owned())))
+    let bytes_max = foreign_bytes_max.unwrap_or(KEY_BYTES_MAX);
+    let fits = |text: &&str| text.len() <= bytes_max && sent.iter().all(|other| *other == first);
+    let Some(text) = first.filter(fits) else {
+        return Some(Sent::Neither);
+    };
+    let secret = Secret::new(text.to_owned());
+    let is_bearer = !headers.contains_key("x-api-key");
+    Some(if text.starts_with(PREFIX) {
+        Sent::Key(secret)
+    } else if text.starts_with(ACCESS_PREFIX) && is_bearer {
+        Sent::Token(secret)
+    } else if foreign_bytes_max.is_some() && is_bearer && text.matches('.').count() == 2 {
+        Sent::Foreign(secret)
+    } else {
+        Sent::Neither
+    })
 }
 
 fn label(headers: &HeaderMap, door: Door) -> (Channel, String) {
@@ -250,7 +321,12 @@ mod tests {
     #[test]
     fn one_key_is_read_and_two_are_none() {
         let read = |pairs: &[(&'static str, &str)]| {
-            sent_key(&headers(pairs)).map(|key| key.map(|k| k.expose().to_owned()))
+            sent(&headers(pairs), None).map(|sent| match sent {
+                Sent::Key(key) => Some(key.expose().to_owned()),
+                Sent::Token(token) => Some(format!("token {}", token.expose())),
+                Sent::Foreign(token) => Some(format!("foreign {}", token.expose())),
+                Sent::Neither => None,
+            })
         };
         let key = Some(Some("exk_a".to_owned()));
         assert_eq!(read(&[]), None);
@@ -259,8 +335,14 @@ mod tests {
         assert_eq!(read(&[("x-api-key", "exk_a")]), key);
         let both = [("authorization", "Bearer exk_a"), ("x-api-key", "exk_a")];
         assert_eq!(read(&both), key);
+        let token = Some(Some("token exa_a".to_owned()));
+        assert_eq!(read(&[("authorization", "Bearer exa_a")]), token);
         for bad in [
             &[("authorization", "Bearer exk_a"), ("x-api-key", "exk_b")][..],
+            &[("x-api-key", "exa_a")],
+            &[("authorization", "Bearer exa_a"), ("x-api-key", "exa_a")],
+            &[("authorization", "Bearer exr_a")],
+            &[("authorization", "Bearer a.b.c")],
             &[("authorization", "Basic exk_a")],
             &[("authorization", "exk_a")],
             &[("authorization", "Bearer a"), ("x-api-key", "a")],

@@ -132,20 +132,20 @@ fn set_cookie(app: &App, name: &str, value: &str, seconds: u32) -> String {
 }
 
 /// What a page says.
-struct Text {
-    title: String,
+pub(crate) struct Text {
+    pub(crate) title: String,
     /// Markup whose texts are escaped.
-    body: String,
+    pub(crate) body: String,
 }
 
-fn page(text: &Text) -> Response {
+pub(crate) fn page(text: &Text) -> Response {
     let page = PAGE
         .replace("{{title}}", &escaped(&text.title))
         .replace("{{body}}", &text.body);
     ([(CONTENT_TYPE, HTML)], page).into_response()
 }
 
-fn paragraph(text: &str) -> String {
+pub(crate) fn paragraph(text: &str) -> String {
     format!("    <p>{}</p>\n", escaped(text))
 }
 

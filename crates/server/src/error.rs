@@ -83,6 +83,54 @@ impl Failure {
         )
     }
 
+    /// An access token that opens nothing here, or not any more.
+    pub(crate) fn bad_token() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "the access token sent with the request does not work here, or not any more",
+        )
+        .next("The client refreshes it, or asks its person again.")
+        .header(
+            WWW_AUTHENTICATE,
+            "Bearer realm=\"executor\", error=\"invalid_token\"",
+        )
+    }
+
+    /// A good token of another authorization server about somebody who never signed in here.
+    pub(crate) fn unknown_person() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "unknown_person",
+            "the access token is good, but nobody here is known by it",
+        )
+        .next("Sign in to the dashboard once, with the same provider; then try again.")
+    }
+
+    /// The same with the challenge that a 401 carries, which is made of what the failure says
+    /// already.
+    pub(crate) fn challenging(mut self, challenge: impl Fn(Option<&str>) -> String) -> Self {
+        if self.status == StatusCode::UNAUTHORIZED {
+            let is_bad = self.problem.code != "not_signed_in";
+            let text = challenge(is_bad.then_some("invalid_token"));
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                self.header = Some((WWW_AUTHENTICATE, value));
+            }
+        }
+        self
+    }
+
+    /// Too many tries; when to try again.
+    pub(crate) fn too_often(ms: u64) -> Self {
+        let mut failure = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            format!("too many tries; try again in {} s", ms.div_ceil(1_000)),
+        );
+        failure.header = Some((RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))));
+        failure
+    }
+
     /// A token of `/runtime/exchange` that no session has, or no longer.
     pub(crate) fn unknown_token() -> Self {
         Self::exchange(engine::ExchangeRefused::NoSession)
@@ -278,6 +326,17 @@ impl From<engine::Error> for Failure {
             engine::Error::NotFoundNear { near, .. } => {
                 failure.problem.details = Some(json!({ "suggestions": near }));
             }
+            // RFC 6750, section 3.1: so that a client can ask its person for more.
+            engine::Error::Forbidden(domain::access::Forbidden::Scope { missing, .. }) => {
+                let text = format!(
+                    "Bearer realm=\"executor\", error=\"insufficient_scope\", scope=\"{}\"",
+                    missing.as_str()
+                );
+                failure.header = HeaderValue::from_str(&text)
+                    .ok()
+                    .map(|value| (WWW_AUTHENTICATE, value));
+                failure.problem.details = Some(json!({ "scope": missing.as_str() }));
+            }
             engine::Error::NotFound { .. }
             | engine::Error::Forbidden(_)
             | engine::Error::Conflict { .. }
@@ -286,6 +345,49 @@ impl From<engine::Error> for Failure {
         }
         failure
     }
+}
+
+/// An error as clients of OAuth read it (RFC 6749, section 5.2).
+pub(crate) fn oauth_error(refused: engine::Refused) -> Response {
+    let (status, code, why, header) = match refused {
+        engine::Refused::OAuth { code, why } if code == "invalid_client" => {
+            let challenge = HeaderValue::from_static("Basic realm=\"executor\"");
+            let header = Some((WWW_AUTHENTICATE, challenge));
+            (StatusCode::UNAUTHORIZED, code, why, header)
+        }
+        engine::Refused::OAuth { code, why } => (StatusCode::BAD_REQUEST, code, why, None),
+        engine::Refused::TooOften(ms) => {
+            let seconds = ms.div_ceil(1_000).max(1);
+            let header = Some((RETRY_AFTER, HeaderValue::from(seconds)));
+            let why = format!("too many at once; try again in {seconds} s");
+            (
+                StatusCode::TOO_MANY_REQUESTS,
+                "temporarily_unavailable",
+                why,
+                header,
+            )
+        }
+        engine::Refused::Failed(error) => {
+            let failure = Failure::from(error);
+            let code = match failure.status {
+                StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+                status if status.is_server_error() => "server_error",
+                _ => "invalid_request",
+            };
+            (
+                failure.status,
+                code,
+                failure.problem.title.clone(),
+                failure.header,
+            )
+        }
+    };
+    let body = json!({ "error": code, "error_description": why });
+    let mut response = (status, axum::Json(body)).into_response();
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 /// The answer to a message that is none: its error, in the message's own protocol.

@@ -7,7 +7,7 @@
 use crate::auth::{CurrentSession, Door, Known, Peer, identify, is_cross_site};
 use crate::error::Failure;
 use crate::hosts::Hosts;
-use crate::{App, connect, exchange, http as api_routes, invite, mcp, sign_in, web};
+use crate::{App, authority, connect, exchange, http as api_routes, invite, mcp, sign_in, web};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request};
@@ -37,6 +37,12 @@ const POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \
 /// The policy of one response. The dashboard's editor and floating layers add style sheets, which
 /// its frame lets them do under a nonce that no other response has.
 fn policy(response: &Response) -> HeaderValue {
+    if let Some(target) = response.extensions().get::<authority::FormTarget>() {
+        // Browsers judge where a form's answer leads, too, and a consent leads to the client.
+        let leads = format!("form-action 'self' {}", target.0);
+        let text = POLICY.replace("form-action 'self'", &leads);
+        return HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(POLICY));
+    }
     let nonce = response.extensions().get::<web::dashboard::StyleNonce>();
     nonce
         .map(|nonce| format!("{POLICY}; style-src 'self' 'nonce-{}'", nonce.0))
@@ -60,6 +66,7 @@ impl Front {
             .merge(connect::routes(&app))
             .merge(invite::routes(&app))
             .merge(sign_in::routes(&app))
+            .merge(authority::routes(&app))
             .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
             .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
         Self { app, hosts, routes }
@@ -213,7 +220,7 @@ impl Front {
         if visitors && self.app.engine.sign_in_mode() != Mode::Anonymous {
             return Err(Failure::no_route(request.uri.path()));
         }
-        let known = identify(&self.app, peer, named, headers, door).await?;
+        let known = identify(&self.app, peer, named, (&request.uri, headers), door).await?;
         let Known {
             person,
             caller,
@@ -308,7 +315,7 @@ fn door(path: &str) -> Option<Door> {
     };
     if path == "/api/v1/openapi.json" {
         None
-    } else if under("/api") {
+    } else if under("/api") || path == engine::INTROSPECT_PATH {
         Some(Door::Api)
     } else if under("/mcp") || under("/v1/mcp") {
         Some(Door::Mcp)
@@ -318,6 +325,8 @@ fn door(path: &str) -> Option<Door> {
         || under("/anonymous")
         || path == "/setup"
         || path == engine::CALLBACK_PATH
+        || path == engine::AUTHORIZE_PATH
+        || path == engine::DEVICE_PATH
     {
         Some(Door::Page)
     } else {
@@ -383,6 +392,13 @@ mod tests {
             ("/oauth/callback", Some(Door::Page)),
             ("/invite/ab12", Some(Door::Page)),
             ("/.well-known/oauth-client", None),
+            ("/.well-known/oauth-authorization-server", None),
+            ("/.well-known/oauth-protected-resource/mcp", None),
+            ("/oauth/authorize", Some(Door::Page)),
+            ("/oauth/token", None),
+            ("/oauth/register", None),
+            ("/oauth/introspect", Some(Door::Api)),
+            ("/device", Some(Door::Page)),
             ("/w/local/policies", Some(Door::Page)),
             ("/a/appr_1", Some(Door::Page)),
             ("/api/v1/me", Some(Door::Api)),

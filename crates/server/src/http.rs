@@ -3,7 +3,7 @@
 //! Each route is described where it is written, so that neither can be added without the other.
 //! `extract.rs` and `answer.rs` say how requests are read and what successes look like.
 
-mod answer;
+pub(crate) mod answer;
 mod approvals;
 mod audit;
 mod backup;
@@ -11,6 +11,7 @@ mod check;
 mod connects;
 mod credentials;
 pub(crate) mod extract;
+mod grants;
 pub(crate) mod invites;
 mod keys;
 mod members;
@@ -61,6 +62,7 @@ use utoipa_axum::routes;
         (name = "sources", description = "Where tools come from"),
         (name = "policies", description = "Rules that decide about calls"),
         (name = "credentials", description = "What opens a source; values go in and never come out"),
+        (name = "grants", description = "What people have granted to MCP clients"),
         (name = "keys", description = "How programs prove whose they are; secrets go out once"),
         (name = "organizations", description = "What holds workspaces and members, and its workspaces"),
         (name = "members", description = "The people of the organization"),
@@ -88,6 +90,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .with_state(app.clone())
 }
 
+#[expect(clippy::too_many_lines, reason = "a straight list of routes")]
 fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(tasks::submit, tasks::list))
@@ -147,6 +150,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(grants::list))
+        .routes(routes!(grants::revoke))
         .routes(routes!(members::add, members::list))
         .routes(routes!(members::leave))
         .routes(routes!(members::change, members::remove))

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod auth;
+mod authority;
 mod connect;
 mod error;
 mod exchange;

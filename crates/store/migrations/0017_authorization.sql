@@ -8,7 +8,6 @@ alter table tasks add column grant_id text;
 
 create table oauth_apps (
     id text not null,
-    kind text not null,
     name text not null,
     redirect_uris text not null,
     proof text not null,
@@ -16,7 +15,6 @@ create table oauth_apps (
     created_at bigint not null,
     expires_at bigint not null,
     constraint oauth_apps_pk primary key (id),
-    constraint oauth_apps_kind check (kind in ('registered', 'document')),
     constraint oauth_apps_proof check ((proof = 'none') = (secret_sha256 is null))
 );
 
@@ -48,6 +46,7 @@ create index grants_by_age on grants (expires_at);
 
 create table grant_codes (
     code_sha256 text not null,
+    workspace_id text not null,
     grant_id text not null,
     redirect_uri text not null,
     challenge text not null,
@@ -62,6 +61,7 @@ create index grant_codes_by_age on grant_codes (expires_at);
 
 create table grant_tokens (
     token_sha256 text not null,
+    workspace_id text not null,
     grant_id text not null,
     kind text not null,
     scopes text not null,

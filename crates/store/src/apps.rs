@@ -1,5 +1,5 @@
-//! Clients of the authorization server: those that registered themselves, and those whose documents
-//! were read. Whoever is granted nothing is forgotten again.
+//! Clients that registered themselves with the authorization server. Whoever is granted nothing is
+//! forgotten again.
 
 use crate::db::{Row, json, params};
 use crate::{Error, Reader, Tx};
@@ -7,11 +7,11 @@ use domain::Timestamp;
 use domain::access::System;
 use domain::grant::{Client, ClientKind, ClientProof};
 
-/// Records a client, until a time. One whose document was read before is written anew.
+/// Records a client, until a time.
 ///
 /// # Errors
 /// Those of the database.
-pub fn put(
+pub fn insert(
     tx: &mut Tx<'_>,
     _: System,
     client: &Client,
@@ -19,13 +19,10 @@ pub fn put(
 ) -> Result<(), Error> {
     tx.execute(
         "insert into oauth_apps
-             (id, kind, name, redirect_uris, proof, secret_sha256, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (id) do update
-         set name = excluded.name, redirect_uris = excluded.redirect_uris",
+             (id, name, redirect_uris, proof, secret_sha256, created_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         &params![
             &client.id,
-            client.kind.as_str(),
             &client.name,
             json(&client.redirect_uris)?,
             client.proof.as_str(),
@@ -40,7 +37,7 @@ pub fn put(
 fn read(r: &mut Row<'_>) -> Result<Client, Error> {
     Ok(Client {
         id: r.text()?,
-        kind: r.named(ClientKind::parse)?,
+        kind: ClientKind::Registered,
         name: r.text()?,
         redirect_uris: r.json()?,
         proof: r.named(ClientProof::parse)?,
@@ -60,7 +57,7 @@ pub fn get(
     now: Timestamp,
 ) -> Result<Option<Client>, Error> {
     conn.one(
-        "select id, kind, name, redirect_uris, proof, secret_sha256, created_at
+        "select id, name, redirect_uris, proof, secret_sha256, created_at
          from oauth_apps
          where id = $1 and expires_at > $2",
         &params![id, now],
@@ -68,13 +65,13 @@ pub fn get(
     )
 }
 
-/// How many clients there are that registered themselves.
+/// How many clients there are.
 ///
 /// # Errors
 /// Those of the database.
 pub fn registered(conn: &mut Reader<'_>, _: System, now: Timestamp) -> Result<u64, Error> {
     let count = conn.one(
-        "select count(*) from oauth_apps where kind = 'registered' and expires_at > $1",
+        "select count(*) from oauth_apps where expires_at > $1",
         &params![now],
         |r| r.int(),
     )?;

@@ -32,7 +32,14 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// Tables whose rows are of no use to another server: who lives, who is signed in, and what the
 /// migrations themselves keep.
-const LEFT_OUT: [&str; 4] = ["migrations", "servers", "server_engines", "sessions"];
+const LEFT_OUT: [&str; 6] = [
+    "migrations",
+    "servers",
+    "server_engines",
+    "sessions",
+    "sign_in_links",
+    "sign_in_attempts",
+];
 
 /// Columns that are left out of a table: caches, rebuilt when they are wanted.
 const COLUMNS_LEFT_OUT: [(&str, &str); 1] = [("tasks", "snapshot")];

@@ -408,13 +408,20 @@ impl<'c> Reader<'c> {
 /// A transaction that writes. It reads too: it is a [`Reader`] with one verb more.
 pub struct Tx<'c> {
     reader: Reader<'c>,
+    touches_people: bool,
 }
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(connection: &'c mut Connection) -> Self {
         Self {
             reader: Reader::new(connection),
+            touches_people: false,
         }
+    }
+
+    /// Whether it changed anything that bears on who may come in: see [`crate::Store::people_version`].
+    pub(crate) fn touches_people(&self) -> bool {
+        self.touches_people
     }
 
     /// Tells the other servers to look again, once this is durable; see `notices`.
@@ -429,8 +436,31 @@ impl<'c> Tx<'c> {
 
     /// Runs a statement that yields no rows; answers how many it changed.
     pub(crate) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, Error> {
+        self.touches_people |= is_about_people(sql);
         self.reader.connection.run(sql, params, &mut |_| Ok(()))
     }
+}
+
+/// Tables that say who somebody is and what they may do.
+const PEOPLE: [&str; 8] = [
+    "organizations",
+    "workspaces",
+    "members",
+    "api_keys",
+    "grants",
+    "grant_tokens",
+    "workspace_members",
+    "accounts",
+];
+
+/// Whether a statement changes a table that bears on who may come in. That somebody came in, which is
+/// written down too, bears on nothing; nor does a row that is new.
+fn is_about_people(sql: &str) -> bool {
+    let table = sql
+        .strip_prefix("update ")
+        .or_else(|| sql.strip_prefix("delete from "))
+        .and_then(|rest| rest.split_ascii_whitespace().next());
+    table.is_some_and(|t| PEOPLE.contains(&t)) && !sql.contains("set last_used_at")
 }
 
 impl<'c> std::ops::Deref for Tx<'c> {

@@ -9,7 +9,7 @@ use crate::threads::{self, Item, Look, Message, Work};
 use crate::{Error, Notice, Reader, Tx};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,6 +38,8 @@ const READERS: usize = 4;
 pub struct Store {
     location: Arc<Location>,
     outlet: Arc<Outlet>,
+    /// Counts what was written about people.
+    people: Arc<AtomicU64>,
     way: Way,
 }
 
@@ -93,6 +95,7 @@ impl Store {
             Ok(Self {
                 location,
                 outlet,
+                people: Arc::default(),
                 way: Way::Threads(Queues { writes, reads }),
             })
         }
@@ -109,6 +112,7 @@ impl Store {
             location: Arc::new(Location::Memory),
             way: Way::Inline(Inline::open(watcher, Arc::clone(&outlet))?),
             outlet,
+            people: Arc::default(),
         })
     }
 
@@ -138,17 +142,47 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let queues = match &self.way {
-            Way::Threads(queues) => queues,
-            Way::Inline(inline) => return inline.run(For::Writing, run),
+        let touched = Arc::new(AtomicBool::new(false));
+        let run = {
+            let (people, touched) = (Arc::clone(&self.people), Arc::clone(&touched));
+            move |tx: &mut Tx<'_>| {
+                let done = run(tx);
+                if tx.touches_people() {
+                    people.fetch_add(1, Ordering::SeqCst);
+                    touched.store(true, Ordering::SeqCst);
+                }
+                done
+            }
         };
-        let (reply, answer) = oneshot::channel();
-        let work: Box<dyn Work> = Box::new(Item {
-            run,
-            result: None,
-            reply,
-        });
-        submit(queues.writes.clone(), work, answer)
+        let written = match &self.way {
+            Way::Threads(queues) => {
+                let (reply, answer) = oneshot::channel();
+                let work: Box<dyn Work> = Box::new(Item {
+                    run,
+                    result: None,
+                    reply,
+                });
+                submit(queues.writes.clone(), work, answer)
+            }
+            Way::Inline(inline) => inline.run(For::Writing, run),
+        };
+        let people = Arc::clone(&self.people);
+        Box::pin(async move {
+            let written = written.await;
+            // Again, now that it is durable: whoever read in between saw what was before.
+            if touched.load(Ordering::SeqCst) {
+                people.fetch_add(1, Ordering::SeqCst);
+            }
+            written
+        })
+    }
+
+    /// A number that is another after every write of this process that changed who may come in or
+    /// what they may do: members, keys, grants, tokens. What was read before it changed is not to be
+    /// relied on.
+    #[must_use]
+    pub fn people_version(&self) -> u64 {
+        self.people.load(Ordering::SeqCst)
     }
 
     /// Runs a function that reads one state of the database, everything committed before included.

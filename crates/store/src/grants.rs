@@ -108,6 +108,9 @@ pub struct Holder {
     pub role: Role,
     /// What the token may be used for.
     pub scopes: Scopes,
+    /// Until when its workspace, or the organization of it, can be taken back, where it was deleted:
+    /// until then the token opens nothing.
+    pub ending: Option<Timestamp>,
     /// When the token ceases to work.
     pub token_expires_at: Timestamp,
 }
@@ -266,18 +269,15 @@ pub fn is_ended(conn: &mut Reader<'_>, scope: &Scope, id: &GrantId) -> Result<bo
 ///
 /// # Errors
 /// Those of the database.
-pub fn insert_code(
-    tx: &mut Tx<'_>,
-    _: System,
-    grant: &GrantId,
-    code: &NewCode,
-) -> Result<(), Error> {
+pub fn insert_code(tx: &mut Tx<'_>, _: System, grant: &Grant, code: &NewCode) -> Result<(), Error> {
     tx.execute(
-        "insert into grant_codes (code_sha256, grant_id, redirect_uri, challenge, expires_at)
-         values ($1, $2, $3, $4, $5)",
+        "insert into grant_codes
+             (code_sha256, workspace_id, grant_id, redirect_uri, challenge, expires_at)
+         values ($1, $2, $3, $4, $5, $6)",
         &params![
             &code.sha256,
-            grant,
+            &grant.workspace_id,
+            &grant.id,
             &code.redirect_uri,
             &code.challenge,
             code.expires_at
@@ -328,15 +328,17 @@ pub fn take_code(
 pub fn insert_token(
     tx: &mut Tx<'_>,
     _: System,
-    grant: &GrantId,
+    grant: &Grant,
     token: &NewToken,
 ) -> Result<(), Error> {
     tx.execute(
-        "insert into grant_tokens (token_sha256, grant_id, kind, scopes, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into grant_tokens
+             (token_sha256, workspace_id, grant_id, kind, scopes, created_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         &params![
             &token.sha256,
-            grant,
+            &grant.workspace_id,
+            &grant.id,
             token.kind.as_str(),
             token.scopes.to_string(),
             token.created_at,
@@ -380,7 +382,7 @@ pub fn take_refresh(
 }
 
 /// What a token of a kind belongs to: none if it is unknown, used or expired, if its grant is not in
-/// force, or if its person is no member any more.
+/// force, or if its person does not reach its workspace any more.
 ///
 /// # Errors
 /// Those of the database.
@@ -393,12 +395,18 @@ pub fn find(
 ) -> Result<Option<Holder>, Error> {
     conn.one(
         &format!(
-            "select {COLUMNS}, g.organization_id, m.role, t.scopes, t.expires_at
+            "select {COLUMNS}, g.organization_id, m.role, t.scopes, t.expires_at,
+                    coalesce(o.purge_at, w.purge_at)
              from grant_tokens t
              join grants g on g.id = t.grant_id
              join members m
                on m.organization_id = g.organization_id and m.account_id = g.account_id
-             where t.token_sha256 = $1 and t.kind = $2 and t.used_at is null
+             join organizations o on o.id = g.organization_id
+             join workspaces w on w.id = g.workspace_id
+             where (w.access = 'open' or m.role in ('owner', 'admin')
+                    or exists (select 1 from workspace_members wm
+                               where wm.workspace_id = w.id and wm.account_id = m.account_id))
+               and t.token_sha256 = $1 and t.kind = $2 and t.used_at is null
                and t.expires_at > $3 and g.status = 'active' and g.expires_at > $3"
         ),
         &params![sha256, kind.as_str(), now],
@@ -409,6 +417,7 @@ pub fn find(
                 role: r.named(Role::parse)?,
                 scopes: Scopes::parse_stored(&r.text()?).and(grant.scopes),
                 token_expires_at: r.time()?,
+                ending: r.opt_time()?,
                 grant,
             })
         },

@@ -150,6 +150,11 @@ pub fn part(
         &params![organization, account, at],
     )?;
     tx.execute(
+        "update grants set status = 'ended'
+         where organization_id = $1 and account_id = $2 and status <> 'ended'",
+        &params![organization, account],
+    )?;
+    tx.execute(
         "delete from members where organization_id = $1 and account_id = $2",
         &params![organization, account],
     )?;

@@ -15,43 +15,60 @@ use domain::{OrganizationId, Timestamp, WorkspaceId};
 /// Rows that one step removes of one table.
 const ROWS_AT_ONCE: u32 = 500;
 
-/// The tables with rows of one workspace, each with its key; what refers to another before that.
-pub const OF_WORKSPACE: &[(&str, &str)] = &[
-    ("value_holders", "task_id, digest"),
-    ("handles", "id"),
-    ("approval_yeses", "approval_id, account_id"),
-    ("approvals", "id"),
-    ("calls", "task_id, sequence"),
-    ("tasks", "id"),
-    ("value_parts", "workspace_id, digest, begins"),
-    ("stored_values", "workspace_id, digest"),
-    ("events", "workspace_id, sequence"),
-    ("policy_versions", "workspace_id, version"),
-    ("rules", "id"),
-    ("source_documents", "source_id"),
-    ("source_traffic", "source_id, hour"),
-    ("oauth_connects", "id"),
-    ("oauth_clients", "workspace_id, issuer, redirect_uri"),
-    ("credentials", "id"),
-    ("sources", "id"),
-    ("idempotency", "workspace_id, key"),
-    ("mcp_rounds", "workspace_id, id"),
-    ("webhook_deliveries", "id"),
-    ("webhooks", "id"),
-    ("api_keys", "id"),
-    ("task_days", "workspace_id, day, key_id"),
-    ("workspace_members", "workspace_id, account_id"),
-    ("workspace_heads", "workspace_id"),
+/// Rows that name the workspace themselves.
+const ITS_OWN: &str = "workspace_id = $1";
+/// Rows that name a grant of it.
+const OF_ITS_GRANTS: &str = "grant_id in (select id from grants where workspace_id = $1)";
+
+/// The tables with rows of one workspace, each with its key, and how its rows are told; what refers
+/// to another before that.
+pub const OF_WORKSPACE: &[(&str, &str, &str)] = &[
+    ("grant_codes", "code_sha256", OF_ITS_GRANTS),
+    ("grant_tokens", "token_sha256", OF_ITS_GRANTS),
+    ("grant_devices", "device_sha256", OF_ITS_GRANTS),
+    ("grants", "id", ITS_OWN),
+    ("value_holders", "task_id, digest", ITS_OWN),
+    ("handles", "id", ITS_OWN),
+    ("approval_yeses", "approval_id, account_id", ITS_OWN),
+    ("approvals", "id", ITS_OWN),
+    ("calls", "task_id, sequence", ITS_OWN),
+    ("tasks", "id", ITS_OWN),
+    ("value_parts", "workspace_id, digest, begins", ITS_OWN),
+    ("stored_values", "workspace_id, digest", ITS_OWN),
+    ("events", "workspace_id, sequence", ITS_OWN),
+    ("policy_versions", "workspace_id, version", ITS_OWN),
+    ("rules", "id", ITS_OWN),
+    ("source_documents", "source_id", ITS_OWN),
+    ("source_traffic", "source_id, hour", ITS_OWN),
+    ("oauth_connects", "id", ITS_OWN),
+    (
+        "oauth_clients",
+        "workspace_id, issuer, redirect_uri",
+        ITS_OWN,
+    ),
+    ("credentials", "id", ITS_OWN),
+    ("sources", "id", ITS_OWN),
+    ("idempotency", "workspace_id, key", ITS_OWN),
+    ("mcp_rounds", "workspace_id, id", ITS_OWN),
+    ("webhook_deliveries", "id", ITS_OWN),
+    ("webhooks", "id", ITS_OWN),
+    ("api_keys", "id", ITS_OWN),
+    ("task_days", "workspace_id, day, key_id", ITS_OWN),
+    ("workspace_members", "workspace_id, account_id", ITS_OWN),
+    ("workspace_heads", "workspace_id", ITS_OWN),
 ];
 
 /// The tables with rows of an organization that belong to none of its workspaces, likewise.
 pub const OF_ORGANIZATION: &[(&str, &str)] = &[
     ("rules", "id"),
     ("invites", "id"),
-    ("visitors", "organization_id"),
+    ("audit_checkpoints", "organization_id, kind, sequence"),
+    ("audit_keys", "organization_id"),
+    ("audit", "organization_id, sequence"),
+    ("data_keys", "organization_id, version"),
     ("linked_members", "provider, organization_id, account_id"),
     ("linked_organizations", "provider, external_id"),
-    ("audit", "organization_id, sequence"),
+    ("visitors", "organization_id"),
     ("members", "organization_id, account_id"),
     ("organization_heads", "organization_id"),
 ];
@@ -124,11 +141,11 @@ pub fn organization_due(
 /// # Errors
 /// Those of the database.
 pub fn workspace_step(tx: &mut Tx<'_>, _: System, id: &WorkspaceId) -> Result<bool, Error> {
-    for (table, key) in OF_WORKSPACE {
+    for (table, key, its) in OF_WORKSPACE {
         let removed = tx.execute(
             &format!(
                 "delete from {table}
-                 where ({key}) in (select {key} from {table} where workspace_id = $1 limit $2)"
+                 where ({key}) in (select {key} from {table} where {its} limit $2)"
             ),
             &params![id, ROWS_AT_ONCE],
         )?;

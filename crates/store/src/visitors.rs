@@ -108,6 +108,8 @@ pub fn unseen_since(
          where v.seen_at <= $1
            and not exists (select 1 from api_keys k
                            where k.account_id = v.account_id and k.last_used_at > $1)
+           and not exists (select 1 from grants g
+                           where g.account_id = v.account_id and g.last_used_at > $1)
          order by v.seen_at
          limit 50",
         &params![before],

@@ -5,6 +5,7 @@
 //! else's. Everything goes through the guarded client. What it says of itself and its keys are kept
 //! for a while, so that it is asked once and not with each sign-in. Read on in `oidc/token.rs`.
 
+mod access;
 mod token;
 
 use crate::egress::Egress;
@@ -22,6 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use token::{Expected, Keys};
 use tokio::time::Instant;
+
+pub use access::{AccessClaims, AccessIssuer};
 
 /// How long what a provider says of itself is taken as known. After that it is asked again, and what
 /// was known goes on where it does not answer.

@@ -15,6 +15,11 @@ export function useSession(): Session {
 
 export const useApi = (): Api => useSession().api;
 
+/** The address of a workspace: its short name, where no other that the person reaches has the same. */
+export function addressOf(workspace: Workspace, all: Workspace[]): string {
+  return all.some((other) => other.slug === workspace.slug && other.id !== workspace.id) ? workspace.id : workspace.slug;
+}
+
 const RANKS = ["member", "billing_admin", "admin", "owner"];
 
 /** Whether the person has at least this role. What the server says counts; this is for showing. */
@@ -168,6 +173,15 @@ export const keys = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "keys"],
     queryFn: async () => (await api.get("/api/v1/keys")).items,
+  });
+
+/** The browsers that the person is signed in with; none for the owner of the machine and for keys. */
+export const sessions = (api: Api) =>
+  queryOptions({
+    queryKey: ["sessions"],
+    queryFn: async () => (await api.get("/api/v1/sessions")).items,
+    staleTime: 60_000,
+    retry: false,
   });
 
 export const settings = (api: Api) =>

@@ -1,30 +1,40 @@
 // What was done, in a chain that shows whether somebody changed it.
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { AuditEntry, Schemas } from "~/api/client";
-import { useApi, useMay, useNames } from "~/api/queries";
+import { members, useApi, useMay, useNames } from "~/api/queries";
 import { compact, isFields } from "~/lib/json";
-import { Button, Empty, Page, Skeleton, When } from "~/ui/basics";
+import { Button, buttonClass, Empty, Page, Skeleton, When } from "~/ui/basics";
 import { explain, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
-import { download } from "./approvals/csv";
+
+const NAMES = ["action", "subject", "actor", "channel", "from", "to", "text"] as const;
+type Filters = { [N in (typeof NAMES)[number]]?: string };
+
+/** The instant at which a day of the calendar here begins, or the one after it. */
+function dayOf(day: string | undefined, more = 0): string | undefined {
+  const [year = 0, month = 0, date = 0] = (day ?? "").split("-").map(Number);
+  return year > 0 ? new Date(year, month - 1, date + more).toISOString() : undefined;
+}
 
 const ACTIONS = ["approval.", "decision", "call.", "rule.", "source.", "credential.", "key.", "member.", "workspace.", "settings.", "webhook.", "sandbox."];
 
 export function AuditPage() {
   const api = useApi();
   const isAdmin = useMay("admin");
+  const people = useQuery(members(api)).data ?? [];
   const navigate = useNavigate();
-  const filters = useSearch({ strict: false }) as { action?: string; subject?: string };
+  const filters = useSearch({ strict: false }) as Filters;
+  const asked = { ...filters, from: dayOf(filters.from), to: dayOf(filters.to, 1) };
   const [verified, setVerified] = useState<Schemas["AuditVerification"] | null>(null);
   const [busy, setBusy] = useState("");
   const set = (change: object) => void navigate({ to: ".", search: (before: object) => ({ ...before, ...change }), replace: true } as never);
   const pages = useInfiniteQuery({
-    queryKey: [api.workspace, "audit", filters.action ?? "", filters.subject ?? ""],
+    queryKey: [api.workspace, "audit", ...NAMES.map((name) => filters[name] ?? "")],
     initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam }) => api.get("/api/v1/audit", { query: { ...filters, limit: 100, cursor: pageParam } as never }),
+    queryFn: ({ pageParam }) => api.get("/api/v1/audit", { query: { ...asked, limit: 100, cursor: pageParam } as never }),
     getNextPageParam: (last) => last.nextCursor ?? undefined,
     enabled: isAdmin,
   });
@@ -34,16 +44,6 @@ export function AuditPage() {
     await what().catch((error: unknown) => toast(explain(error).title));
     setBusy("");
   };
-  const save = () =>
-    act("export", async () => {
-      const lines: string[] = [];
-      for (let cursor: string | null | undefined; cursor !== null; ) {
-        const page: { items: AuditEntry[]; nextCursor?: string | null | undefined } = await api.get("/api/v1/audit", { query: { ...filters, limit: 200, cursor } as never });
-        lines.push(...page.items.map((each) => JSON.stringify(each)));
-        cursor = page.nextCursor ?? null;
-      }
-      download("audit.jsonl", `${lines.join("\n")}\n`, "application/jsonl");
-    });
   if (!isAdmin)
     return (
       <Page title="Audit">
@@ -59,9 +59,11 @@ export function AuditPage() {
           <Button disabled={busy !== ""} onClick={() => void act("verify", async () => setVerified(await api.get("/api/v1/audit/verify")))}>
             {busy === "verify" ? "Verifying…" : "Verify the chain"}
           </Button>
-          <Button disabled={busy !== ""} onClick={() => void save()}>
-            {busy === "export" ? "Reading…" : "Export JSONL"}
-          </Button>
+          {["jsonl", "csv"].map((format) => (
+            <a key={format} className={buttonClass()} download={`audit.${format}`} href={`/api/v1/audit/export?format=${format}&workspace=${encodeURIComponent(api.workspace ?? "")}`}>
+              Export {format.toUpperCase()}
+            </a>
+          ))}
         </>
       }
     >
@@ -74,6 +76,29 @@ export function AuditPage() {
             </option>
           ))}
         </select>
+        <select className="field" aria-label="By whom" value={filters.actor ?? ""} onChange={(event) => set({ actor: event.target.value || undefined })}>
+          <option value="">Everybody</option>
+          {people.map((each) => (
+            <option key={each.id} value={each.id}>
+              {each.name}
+            </option>
+          ))}
+        </select>
+        <select className="field" aria-label="Through what" value={filters.channel ?? ""} onChange={(event) => set({ channel: event.target.value || undefined })}>
+          <option value="">Every way</option>
+          {["dashboard", "cli", "api", "mcp", "client", "server"].map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
+        <label className="flex items-center gap-2 text-ink2">
+          from
+          <input type="date" className="field" value={filters.from ?? ""} onChange={(event) => set({ from: event.target.value || undefined })} />
+        </label>
+        <label className="flex items-center gap-2 text-ink2">
+          to
+          <input type="date" className="field" value={filters.to ?? ""} onChange={(event) => set({ to: event.target.value || undefined })} />
+        </label>
+        <input type="search" className="field w-48 max-w-full" aria-label="Text in the entries" placeholder="Text" maxLength={200} defaultValue={filters.text ?? ""} onChange={(event) => set({ text: event.target.value || undefined })} />
         <input type="search" className="field w-72 max-w-full font-mono" aria-label="Only about this identifier" placeholder="rule_…, src_…, appr_…" defaultValue={filters.subject ?? ""} onChange={(event) => set({ subject: event.target.value || undefined })} />
       </div>
       {verified && (
@@ -87,7 +112,7 @@ export function AuditPage() {
       ) : pages.error && entries.length === 0 ? (
         <Problem error={pages.error} retry={() => void pages.refetch()} />
       ) : entries.length === 0 ? (
-        <Empty>{filters.action || filters.subject ? "No entry matches." : "Nothing has been done yet."}</Empty>
+        <Empty>{NAMES.some((name) => filters[name]) ? "No entry matches." : "Nothing has been done yet."}</Empty>
       ) : (
         <ol className="rounded-md border border-line bg-surface">
           {entries.map((each) => (
@@ -137,6 +162,22 @@ function Entry({ entry, onSubject }: { entry: AuditEntry; onSubject: () => void 
               </dd>
             </div>
           ))}
+          {[
+            ["Client", entry.client],
+            ["Key", entry.keyId],
+            ["From", entry.address],
+            ["Request", entry.requestId],
+          ].map(
+            ([name, value]) =>
+              value && (
+                <div key={name} className="contents">
+                  <dt className="text-ink3">{name}</dt>
+                  <dd className="font-mono break-all">
+                    <Seen text={value} />
+                  </dd>
+                </div>
+              ),
+          )}
           <dt className="text-ink3">Hash</dt>
           <dd className="font-mono text-meta break-all text-ink2">{entry.hash}</dd>
         </dl>

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { apiOf } from "~/api/client";
-import { entry } from "~/api/queries";
+import { addressOf, entry } from "~/api/queries";
 import { read } from "~/lib/store";
 import { Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
@@ -14,7 +14,8 @@ export function Entry() {
   // As it was at first: the address is another as soon as the way to the workspace has begun.
   const [page] = useState(() => location.pathname.slice(1));
   const known = query.data?.workspaces ?? [];
-  const slug = known.find((w) => w.slug === read("workspace"))?.slug ?? query.data?.me.workspace.slug;
+  const last = known.find((w) => addressOf(w, known) === read("workspace"));
+  const slug = last ? addressOf(last, known) : query.data && addressOf(query.data.me.workspace, known);
   const fresh = useQuery({
     queryKey: ["fresh", slug],
     enabled: slug !== undefined && page === "",
@@ -48,7 +49,8 @@ export function Forward({ to }: { to: "approvals" | "tasks" }) {
         api.get("/api/v1/tasks/{id}", { path: { id: taskId } }),
         api.get("/api/v1/workspaces"),
       ]);
-      return workspaces.items.find((w) => w.id === task.workspaceId)?.slug ?? task.workspaceId;
+      const found = workspaces.items.find((w) => w.id === task.workspaceId);
+      return found ? addressOf(found, workspaces.items) : task.workspaceId;
     },
   });
   if (query.error) return isSignedOut(query.error) ? <SignedOut /> : <Failed error={query.error} retry={() => void query.refetch()} />;

@@ -43,9 +43,16 @@ export function SignedOut() {
   return (
     <main className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6">
       <h1 className="text-page">Signed out</h1>
-      <p>This browser is not signed in any more. Run this as the user who runs the server:</p>
-      <pre className="w-full rounded-md border border-line bg-surface p-3">executor web</pre>
-      <Button onClick={() => location.reload()}>Try again</Button>
+      <p>This browser is not signed in, or not any more.</p>
+      <div className="flex gap-2">
+        <a href="/sign-in" className={buttonClass("main")}>
+          Sign in
+        </a>
+        <Button onClick={() => location.reload()}>Try again</Button>
+      </div>
+      <p className="text-ink2">
+        Whoever runs the server gets a link from <code>executor web</code>.
+      </p>
     </main>
   );
 }

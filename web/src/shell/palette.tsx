@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useDeferredValue, useEffect, useRef, useState } from "react";
-import { pendingApprovals, toolSearch, useApi, useSession } from "~/api/queries";
+import { addressOf, pendingApprovals, toolSearch, useApi, useSession } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { cx } from "~/ui/basics";
 import { Dialog } from "~/ui/dialog";
@@ -14,7 +14,7 @@ const PAGES: [string, string][] = [
   ["Home", ""], ["Approvals", "/approvals"], ["Tasks", "/tasks"], ["Run a program", "/run"], ["Tools", "/tools"],
   ["Sources", "/sources"], ["Add a source", "/sources/new"], ["Credentials", "/credentials"], ["Policies", "/policies"],
   ["Test a policy", "/policies/test"], ["History of policies", "/policies/history"], ["Connect a client", "/clients"],
-  ["Audit", "/audit"], ["Settings of the workspace", "/settings/workspace"], ["Members", "/settings/members"],
+  ["Audit", "/audit"], ["Settings of the workspace", "/settings/workspace"], ["Members", "/settings/members"], ["Organization", "/settings/organization"],
   ["API keys", "/settings/keys"], ["Notifications", "/settings/notifications"], ["Appearance and keys", "/settings/browser"], ["Storage", "/settings/storage"],
 ];
 
@@ -106,7 +106,7 @@ function useItems(text: string, onClose: () => void): Item[] {
   if (/^src_\w+$/.test(text)) things.push({ name: text, kind: "source", go: to(`${base}/sources/${text}`) });
   const pages: Item[] = [
     ...PAGES.map(([name, path]) => ({ name, kind: "page", go: to(base + path) })),
-    ...workspaces.filter((w) => w.slug !== slug).map((w) => ({ name: `Switch to ${w.name}`, kind: "workspace", go: to(`/w/${encodeURIComponent(w.slug)}`) })),
+    ...workspaces.filter((w) => addressOf(w, workspaces) !== slug).map((w) => ({ name: `Switch to ${w.name}`, kind: "workspace", go: to(`/w/${encodeURIComponent(addressOf(w, workspaces))}`) })),
     { name: "Dark theme", kind: "look", go: theme("dark") },
     { name: "Light theme", kind: "look", go: theme("light") },
     { name: "Theme of the system", kind: "look", go: theme(null) },

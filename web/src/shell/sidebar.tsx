@@ -1,7 +1,7 @@
 // The sidebar, and on a narrow page the bar on top with its menu.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { pendingApprovals, useApi, useSession } from "~/api/queries";
+import { addressOf, pendingApprovals, sessions, useApi, useSession } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { useLiveState } from "~/live/context";
 import { cx, Kbd } from "~/ui/basics";
@@ -75,6 +75,7 @@ export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
             <span className="text-meta text-ink3">{me.role.replaceAll("_", " ")}</span>
           </div>
           <div className="flex flex-wrap gap-1">
+            <SignOut />
             <ThemeSwitch />
             <button type="button" onClick={onHelp} className="h-7 rounded-md px-2 hover:bg-sunken">
               Keys <Kbd>?</Kbd>
@@ -99,21 +100,34 @@ function Mark() {
 function Workspaces() {
   const { workspaces, slug } = useSession();
   const navigate = useNavigate();
-  const current = workspaces.find((w) => w.slug === slug || w.id === slug);
+  const current = workspaces.find((w) => addressOf(w, workspaces) === slug) ?? workspaces.find((w) => w.slug === slug || w.id === slug);
   if (workspaces.length < 2) return <p className="truncate px-2 py-1 text-ink2">{current?.name ?? slug}</p>;
   return (
     <select
       aria-label="Workspace"
       className="field mb-1"
-      value={current?.slug ?? slug}
+      value={current ? addressOf(current, workspaces) : slug}
       onChange={(event) => void navigate({ to: "/w/$slug", params: { slug: event.target.value } })}
     >
       {workspaces.map((w) => (
-        <option key={w.id} value={w.slug}>
-          {w.name}
+        <option key={w.id} value={addressOf(w, workspaces)}>
+          {new Set(workspaces.map((each) => each.organizationId)).size > 1 ? `${w.organization} / ${w.name}` : w.name}
         </option>
       ))}
     </select>
+  );
+}
+
+/** Where there is a session to end. */
+function SignOut() {
+  const all = useQuery(sessions(useApi())).data;
+  if (!all?.some((each) => each.current)) return null;
+  return (
+    <form method="post" action="/sign-out">
+      <button type="submit" className="h-7 rounded-md px-2 hover:bg-sunken">
+        Sign out
+      </button>
+    </form>
   );
 }
 

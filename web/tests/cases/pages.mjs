@@ -143,6 +143,13 @@ export default {
     await page.getByText("credential.").first().waitFor();
     assert.ok(!(await page.content()).includes("canary-5f1c-value"));
     assert.ok(!bodies.some((text) => text.includes("canary-5f1c-value")));
+    // Filters are in the address, and the whole chain is a file.
+    await page.getByLabel("Through what").selectOption("cli");
+    await page.getByText("No entry matches.").waitFor();
+    assert.match(page.url(), /channel=cli/);
+    await page.getByLabel("Through what").selectOption("");
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export JSONL" }).click()]);
+    assert.equal(file.suggestedFilename(), "audit.jsonl");
     await page.getByRole("button", { name: "Verify the chain" }).click();
     await page.getByText(/The chain holds/).waitFor();
   },

@@ -1,6 +1,7 @@
 // Who may see and do what: roles on every page, and two workspaces that know nothing of each other.
 import assert from "node:assert/strict";
 import { openPage } from "../lib/browser.mjs";
+import { apiOf, until } from "../lib/server.mjs";
 
 /** A page for the holder of a key: what it asks the API carries the key. */
 async function pageOf(browser, server, role) {
@@ -18,7 +19,7 @@ async function usable(control) {
   return (await first.isEnabled()) && (await first.getAttribute("aria-disabled")) !== "true";
 }
 
-const PAGES = ["", "/approvals", "/tasks", "/run", "/tools", "/sources", "/credentials", "/policies", "/clients", "/audit", "/settings/workspace", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/storage", "/settings/server"];
+const PAGES = ["", "/approvals", "/tasks", "/run", "/tools", "/sources", "/credentials", "/policies", "/clients", "/audit", "/settings/workspace", "/settings/organization", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/storage", "/settings/server"];
 
 export const long = ["each role finds every page, and controls that are its own"];
 
@@ -99,5 +100,58 @@ export default {
     await page.goto(`/w/local/approvals/${second.id}`);
     await page.getByText(/Not found/i).first().waitFor();
     assert.deepEqual(page.faults, []);
+  },
+
+  async "an invite's link is shown once, and a restricted workspace names whom it lets in"({ browser, server }) {
+    const page = await openPage(browser, server);
+    await page.goto("/w/local/settings/members");
+    await page.getByLabel("For whom (a note)").fill("ada@example.com");
+    await page.getByRole("button", { name: "Make an invite" }).click();
+    const link = await page.getByTestId("invite").innerText();
+    assert.match(link, /\/invite\/\S+$/);
+    await page.getByRole("button", { name: "I have it" }).click();
+    await page.getByText("ada@example.com").waitFor();
+    assert.ok(!(await page.content()).includes(link));
+    assert.ok(!JSON.stringify(await server.get("/invites")).includes(new URL(link).pathname.split("/").at(-1)));
+    await page.getByRole("button", { name: /Revoke the invite/ }).click();
+    await until(async () => (await server.get("/invites")).items[0].status === "revoked", "the invite to be revoked");
+
+    const ada = await server.post("/members", { name: "Ada", role: "member" });
+    const made = await server.post("/workspaces", { slug: "vault", name: "Vault" });
+    const key = async () => (await server.post("/keys?workspace=vault", { name: "ada there", member: ada.id })).secret;
+    const reaches = apiOf(server.address, await key());
+    assert.equal((await reaches.send("GET", "/tasks")).status, 200);
+    await page.goto("/w/local/settings/organization");
+    await page.getByLabel("Who reaches Vault").selectOption("restricted");
+    await until(async () => (await reaches.send("GET", "/tasks")).status >= 400, "Ada to be shut out");
+    await page.getByLabel("Let somebody into Vault").selectOption({ label: "Ada" });
+    await page.getByRole("button", { name: "Take Ada out of Vault" }).waitFor();
+    const named = (await server.get(`/workspaces/${made.id}/members`)).items.map((each) => each.id);
+    assert.ok(named.includes(ada.id));
+    // A deletion is taken back where it was made.
+    await page.getByRole("button", { name: "Delete Vault" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Delete Vault" }).click();
+    await page.getByRole("button", { name: "Take back the deletion of Vault" }).click();
+    await page.getByLabel("Who reaches Vault").waitFor();
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a session is shown, and signing out ends it"({ browser, server }) {
+    const { url } = await server.post("/sign-in-links");
+    const page = await openPage(browser, server);
+    await page.goto(url);
+    const button = page.getByRole("main").getByRole("button");
+    if (new URL(page.url()).pathname.startsWith("/sign-in")) await button.first().click();
+    await page.goto("/w/local/settings/browser");
+    const list = page.getByRole("region", { name: "Where you are signed in" });
+    await list.getByText("(this one)").waitFor();
+    assert.equal((await page.context().cookies()).length, 1);
+    await page.getByRole("navigation", { name: "Pages" }).waitFor();
+    await list.getByRole("button", { name: "Sign out" }).click();
+    await page.waitForURL("**/sign-in");
+    assert.equal((await page.context().cookies()).length, 0);
+    // The system still says that this is the owner of the machine.
+    await page.goto("/w/local/settings/browser");
+    await list.getByText(/Nowhere by a session/).waitFor();
   },
 };

@@ -1,3 +1,5 @@
+//! Addresses that answers may go to and those that they may not, and what is shown of a client.
+
 use super::*;
 
 fn ours() -> Vec<String> {

@@ -82,7 +82,10 @@ impl Params {
     /// Every value of a parameter that may stand several times.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<String> {
-        let found = self.pairs.iter().filter(|(n, v)| n == name && !v.is_empty());
+        let found = self
+            .pairs
+            .iter()
+            .filter(|(n, v)| n == name && !v.is_empty());
         found.map(|(_, v)| v.clone()).collect()
     }
 }
@@ -155,7 +158,10 @@ impl Engine {
             }
             // Without PKCE, and with `plain`, whoever sees a code can redeem it.
             if params.get("code_challenge_method") != Some("S256") {
-                return Err(back("invalid_request", "code_challenge_method must be S256"));
+                return Err(back(
+                    "invalid_request",
+                    "code_challenge_method must be S256",
+                ));
             }
             let challenge = match params.get("code_challenge") {
                 Some(challenge) if is_challenge(challenge) => challenge.to_owned(),
@@ -199,8 +205,9 @@ impl Engine {
                     ));
                 }
                 // A port of this machine that is ours, or the like.
-                domain::grant::check_redirect(wanted, &here.hosts())
-                    .map_err(|why| super::refused("invalid_request", format!("redirect_uri: {why}")))?;
+                domain::grant::check_redirect(wanted, &here.hosts()).map_err(|why| {
+                    super::refused("invalid_request", format!("redirect_uri: {why}"))
+                })?;
                 wanted.to_owned()
             }
             (None, [only]) => only.clone(),
@@ -247,12 +254,20 @@ mod tests {
     #[test]
     fn scopes_and_challenges() {
         assert_eq!(wanted_scopes(None).unwrap(), Scopes::USUAL);
-        assert_eq!(wanted_scopes(Some("offline_access")).unwrap(), Scopes::USUAL);
+        assert_eq!(
+            wanted_scopes(Some("offline_access")).unwrap(),
+            Scopes::USUAL
+        );
         let run = wanted_scopes(Some("offline_access run")).unwrap();
         assert_eq!(run.to_string(), "run");
         assert!(wanted_scopes(Some("run everything")).is_err());
         assert!(is_challenge("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"));
-        for bad in ["", "short", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM", &"a".repeat(44)] {
+        for bad in [
+            "",
+            "short",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM",
+            &"a".repeat(44),
+        ] {
             assert!(!is_challenge(bad), "{bad}");
         }
     }

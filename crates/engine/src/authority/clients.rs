@@ -68,7 +68,10 @@ fn name_of(fields: &Map<String, Value>, redirect_uris: &[String]) -> Result<Stri
     if !name.is_empty() {
         return Ok(name);
     }
-    Ok(redirect_uris.first().map(|u| shown_host(u)).unwrap_or_default())
+    Ok(redirect_uris
+        .first()
+        .map(|u| shown_host(u))
+        .unwrap_or_default())
 }
 
 fn redirects_of(fields: &Map<String, Value>, here: &Here) -> Result<Vec<String>, Refused> {
@@ -79,7 +82,9 @@ fn redirects_of(fields: &Map<String, Value>, here: &Here) -> Result<Vec<String>,
         Some(_) => return Err(bad("redirect_uris must be a list".to_owned())),
     };
     if listed.len() > REDIRECTS_MAX {
-        return Err(bad(format!("there are more than {REDIRECTS_MAX} redirect_uris")));
+        return Err(bad(format!(
+            "there are more than {REDIRECTS_MAX} redirect_uris"
+        )));
     }
     let own = here.hosts();
     let mut addresses = Vec::with_capacity(listed.len());
@@ -193,7 +198,7 @@ impl Engine {
                             return Ok::<_, Error>(false);
                         }
                     }
-                    store::apps::put(tx, system, &made, now.plus_ms(UNUSED_CLIENT_MS))?;
+                    store::apps::insert(tx, system, &made, now.plus_ms(UNUSED_CLIENT_MS))?;
                     Ok(true)
                 })
                 .await?;
@@ -216,14 +221,7 @@ impl Engine {
         here: &Here,
         who: String,
     ) -> Result<Client, Refused> {
-        let named_by_document = is_document_address(id)
-            || self
-                .inner
-                .authorization
-                .client_origins
-                .iter()
-                .any(|origin| id.strip_prefix(origin.as_str()).is_some_and(|r| r.len() > 1));
-        if named_by_document {
+        if self.is_described(id) {
             self.count_try(Tried::Document, who)?;
             return self.described(id, here).await;
         }
@@ -233,6 +231,16 @@ impl Engine {
                 "this client is not known here, or not any more; register it again",
             )
         })
+    }
+
+    /// Whether a client is named by the address of its document.
+    pub(crate) fn is_described(&self, id: &str) -> bool {
+        let origins = &self.inner.authorization.client_origins;
+        is_document_address(id)
+            || origins.iter().any(|origin| {
+                let path = id.strip_prefix(origin.as_str());
+                path.is_some_and(|p| p.starts_with('/') && p.len() > 1)
+            })
     }
 
     pub(crate) async fn known_client(&self, id: &str) -> Result<Option<Client>, Error> {
@@ -264,7 +272,8 @@ impl Engine {
         let proof = fields.get("token_endpoint_auth_method");
         if proof.is_some_and(|p| p != ClientProof::None.as_str()) {
             return Err(bad(
-                "its token_endpoint_auth_method must be none: a document holds no secret".to_owned(),
+                "its token_endpoint_auth_method must be none: a document holds no secret"
+                    .to_owned(),
             ));
         }
         if fields.contains_key("client_secret") {
@@ -326,7 +335,10 @@ mod tests {
         let uri = "https://client.example/cb";
         for (value, expected) in [
             (json!({ "redirect_uris": [uri] }), ""),
-            (json!({ "redirect_uris": [uri], "logo_uri": "https://a.example/x.svg" }), ""),
+            (
+                json!({ "redirect_uris": [uri], "logo_uri": "https://a.example/x.svg" }),
+                "",
+            ),
             (
                 json!({ "redirect_uris": [uri], "logo_uri": "javascript:alert(1)" }),
                 "invalid_client_metadata",
@@ -335,11 +347,17 @@ mod tests {
                 json!({ "redirect_uris": [uri], "client_uri": "data:text/html,x" }),
                 "invalid_client_metadata",
             ),
-            (json!({ "redirect_uris": [uri], "client_name": 7 }), "invalid_client_metadata"),
+            (
+                json!({ "redirect_uris": [uri], "client_name": 7 }),
+                "invalid_client_metadata",
+            ),
             (json!({ "redirect_uris": [] }), "invalid_redirect_uri"),
             (json!({}), "invalid_redirect_uri"),
             (json!({ "redirect_uris": "x" }), "invalid_redirect_uri"),
-            (json!({ "redirect_uris": ["javascript:alert(1)"] }), "invalid_redirect_uri"),
+            (
+                json!({ "redirect_uris": ["javascript:alert(1)"] }),
+                "invalid_redirect_uri",
+            ),
             (
                 json!({ "redirect_uris": ["https://executor.example/oauth/callback"] }),
                 "invalid_redirect_uri",
@@ -352,7 +370,10 @@ mod tests {
                 json!({ "redirect_uris": [uri], "grant_types": ["client_credentials"] }),
                 "invalid_client_metadata",
             ),
-            (json!({ "grant_types": [super::super::tokens::DEVICE_GRANT] }), ""),
+            (
+                json!({ "grant_types": [super::super::tokens::DEVICE_GRANT] }),
+                "",
+            ),
         ] {
             assert_eq!(code(check(value.clone())), expected, "{value}");
         }

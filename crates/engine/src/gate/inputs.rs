@@ -137,62 +137,11 @@ pub(crate) fn answered(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verd
             .with_details(json!({ "reason": "page_not_visited", "approval": approval.id }));
         return settled(CallStatus::Failed(error));
     }
-    let role = match standing(tx, c.scope, c.task)? {
-        Standing::Member(role) => role,
-        Standing::Lost(why) => {
-            audit_lost(tx, c.scope, c.task, c.call, why, c.now)?;
-            return settled(CallStatus::Denied(denied_to_caller(tool, why)));
-        }
-    };
-    let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
-    let decision = policy::decide(&request(c.task, role, target, c.now), &policy);
     let granted = granted(tx, c)?;
-    let admission = match &decision.effect {
-        Effect::Deny => {
-            return settled(CallStatus::Denied(denied_by_policy(
-                tool,
-                &decision,
-                target.explain(&decision),
-            )));
-        }
-        Effect::Allow => Admission::by_policy(
-            &decision,
-            Binding {
-                policy_version: decision.policy_version,
-                ..c.call.binding.clone()
-            },
-        ),
-        Effect::Ask(today) => {
-            let satisfied = match &granted {
-                Some(granted) => {
-                    let roles = roles_of(tx, c.scope, granted, None)?;
-                    granted.satisfies(today, &|p| roles.get(p).copied())
-                }
-                None => false,
-            };
-            let Some(granted) = granted.as_ref().filter(|_| satisfied) else {
-                let why = format!(
-                    "{}; it is asked again because the policy demands more than was answered",
-                    target.explain(&decision)
-                );
-                store::approvals::use_answer(tx, c.scope, &approval.id, c.now)?;
-                let asking = Asking {
-                    scope: c.scope,
-                    task: c.task,
-                    call: c.call,
-                    request: target.request()?,
-                    question: Question::Send,
-                    before: Some(&approval),
-                    now: c.now,
-                };
-                let asked = ask_person(tx, asking, today, why)?;
-                return Ok(Some(Verdict::Asked(Box::new(asked))));
-            };
-            Admission::by_approval(granted, granted.binding.clone())
-        }
+    let admission = match admitted(tx, c, &approval, target, granted.as_ref())? {
+        Ok(admission) => admission,
+        Err(verdict) => return Ok(Some(verdict)),
     };
-    let admission = admission
-        .ok_or_else(|| Error::internal(&"a call whose source was answered got no admission"))?;
     if !store::approvals::use_answer(tx, c.scope, &approval.id, c.now)? {
         return Ok(None);
     }
@@ -210,6 +159,73 @@ pub(crate) fn answered(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verd
     }
     target.answers = Some(McpAnswers::of(&asked, &approval.status));
     Ok(Some(Verdict::Admitted(admission, Box::new(target))))
+}
+
+/// Whether the call may be sent again, as policy is now and with the leave that was given before. The
+/// inner error is what becomes of it instead.
+fn admitted(
+    tx: &mut Tx<'_>,
+    c: &Consuming<'_>,
+    approval: &Approval,
+    target: &Target,
+    granted: Option<&Approval>,
+) -> Result<Result<Admission, Verdict>, Error> {
+    let tool = &c.call.binding.tool;
+    let role = match standing(tx, c.scope, c.task)? {
+        Standing::Member(role) => role,
+        Standing::Lost(why) => {
+            audit_lost(tx, c.scope, c.task, c.call, why, c.now)?;
+            let denied = CallStatus::Denied(denied_to_caller(tool, why));
+            return Ok(Err(Verdict::Settled(denied)));
+        }
+    };
+    let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
+    let decision = policy::decide(&request(c.task, role, target, c.now), &policy);
+    let admission = match &decision.effect {
+        Effect::Deny => {
+            let why = target.explain(&decision);
+            let denied = CallStatus::Denied(denied_by_policy(tool, &decision, why));
+            return Ok(Err(Verdict::Settled(denied)));
+        }
+        Effect::Allow => {
+            let binding = Binding {
+                policy_version: decision.policy_version,
+                ..c.call.binding.clone()
+            };
+            Admission::by_policy(&decision, binding)
+        }
+        Effect::Ask(today) => {
+            let satisfied = match granted {
+                Some(granted) => {
+                    let roles = roles_of(tx, c.scope, granted, None)?;
+                    granted.satisfies(today, &|p| roles.get(p).copied())
+                }
+                None => false,
+            };
+            let Some(granted) = granted.filter(|_| satisfied) else {
+                let why = format!(
+                    "{}; it is asked again because the policy demands more than was answered",
+                    target.explain(&decision)
+                );
+                store::approvals::use_answer(tx, c.scope, &approval.id, c.now)?;
+                let asking = Asking {
+                    scope: c.scope,
+                    task: c.task,
+                    call: c.call,
+                    request: target.request()?,
+                    question: Question::Send,
+                    before: Some(approval),
+                    now: c.now,
+                };
+                let asked = ask_person(tx, asking, today, why)?;
+                return Ok(Err(Verdict::Asked(Box::new(asked))));
+            };
+            Admission::by_approval(granted, granted.binding.clone())
+        }
+    };
+    admission
+        .map(Ok)
+        .ok_or_else(|| Error::internal(&"a call whose source was answered got no admission"))
 }
 
 /// The approval that let the call pass before its source asked, if a person gave one for this very

@@ -1,10 +1,10 @@
 //! Whether whoever a task acts for may still act at all: read anew in the transaction of each
 //! decision, because a task may outlive the rights that it was submitted with by weeks.
 //!
-//! A member who was removed has none left. Nor has a task that came in with a key that was revoked
-//! since, for whoever revokes a key wants what came in with it to stop. A key that has merely
-//! expired was good when the task was submitted, and its tasks go on. In a workspace that was deleted
-//! nothing is decided at all: its tasks are held.
+//! A member who was removed has none left. Nor has a task that came in with a key that was revoked,
+//! or a token whose grant was ended since, for whoever revokes one wants what came in with it to stop.
+//! One that has merely expired was good when the task was submitted, and its tasks go on. In
+//! a workspace that was deleted nothing is decided at all: its tasks are held.
 
 use super::append_audit;
 use crate::Error;
@@ -48,7 +48,12 @@ pub(crate) fn standing(
         Some(key) if store::keys::is_revoked(conn, scope, key)? => {
             Ok(Standing::Lost("the API key it came in with was revoked"))
         }
-        Some(_) | None => Ok(Standing::Member(role)),
+        Some(_) | None => match &task.grant_id {
+            Some(grant) if store::grants::is_ended(conn, scope, grant)? => Ok(Standing::Lost(
+                "what was granted to the client that it came in with was revoked",
+            )),
+            Some(_) | None => Ok(Standing::Member(role)),
+        },
     }
 }
 

@@ -401,12 +401,17 @@ impl Sending {
             Ok(answer) => answer,
             Err(error) => return Err(self.engine.explained(call, &of, error).await),
         };
+        self.told(answer).map(Gave::Value)
+    }
+
+    /// What the program gets of an answer: its data, or with `meta` all of it.
+    fn told(&self, answer: tools::Answer) -> Result<Value, ToolError> {
         let failed = match (answer.failed, self.wants_meta) {
             (Some(failed), false) => return Err(failed),
             (failed, _) => failed,
         };
         if !self.wants_meta {
-            return Ok(Gave::Value(answer.data));
+            return Ok(answer.data);
         }
         let headers: serde_json::Map<String, Value> = answer
             .headers
@@ -422,7 +427,7 @@ impl Sending {
         if let Some(edited) = &self.edited {
             told["editedArguments"] = edited.clone();
         }
-        Ok(Gave::Value(told))
+        Ok(told)
     }
 }
 

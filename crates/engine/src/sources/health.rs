@@ -282,3 +282,113 @@ fn reasons(
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::CredentialId;
+    use domain::credential::CredentialScope;
+    use domain::oauth::{Connection, ConnectionState, Flow};
+    use domain::source::AuthScheme;
+
+    const DAY_MS: i64 = 24 * 3_600_000;
+
+    fn credential(connection: Option<Connection>) -> Credential {
+        Credential {
+            id: CredentialId::from_bits([1; 16]),
+            source_id: SourceId::from_bits([2; 16]),
+            scope: CredentialScope::Workspace,
+            account_id: AccountId::from_bits([3; 16]),
+            label: String::new(),
+            scheme: AuthScheme::Bearer,
+            version: 1,
+            created_at: Timestamp(0),
+            rotated_at: Timestamp(0),
+            last_used_at: None,
+            connection,
+        }
+    }
+
+    fn connection(state: ConnectionState, renewable: bool, failures: u32) -> Connection {
+        Connection {
+            issuer: "https://as.example".to_owned(),
+            flow: Flow::Browser,
+            account: None,
+            scopes: Vec::new(),
+            wanted: Vec::new(),
+            step_ups: 0,
+            renewable,
+            granted_at: Timestamp(0),
+            issued_at: Timestamp(0),
+            expires_at: Some(Timestamp(DAY_MS)),
+            failures,
+            failed_at: None,
+            state,
+        }
+    }
+
+    #[test]
+    fn a_credential_that_ends_or_fails_is_told_with_its_reason_and_what_to_do() {
+        let over = |reason: &str| ConnectionState::ReauthorizationRequired {
+            reason: reason.to_owned(),
+        };
+        let failed = ConnectionState::Error {
+            reason: "the client is unknown".to_owned(),
+        };
+        let connected = || ConnectionState::Connected;
+        let (noon, late, after) = (DAY_MS / 2, DAY_MS - 60_000, DAY_MS + 1);
+        for (state, renewable, failures, now, expected) in [
+            (connected(), true, 0, noon, None),
+            (connected(), true, 0, late, None),
+            (
+                connected(),
+                true,
+                3,
+                late,
+                Some(("credential_expiring", "3 tries")),
+            ),
+            (
+                connected(),
+                false,
+                0,
+                late,
+                Some(("credential_expiring", "nothing to renew")),
+            ),
+            (
+                connected(),
+                false,
+                0,
+                after,
+                Some(("reauthorization_required", "has expired")),
+            ),
+            (
+                over("it was revoked"),
+                true,
+                0,
+                noon,
+                Some(("reauthorization_required", "it was revoked")),
+            ),
+            (
+                failed,
+                true,
+                1,
+                noon,
+                Some(("credential_failed", "the client is unknown")),
+            ),
+        ] {
+            let credential = credential(Some(connection(state.clone(), renewable, failures)));
+            let told = of_connection(&credential, "shop", Timestamp(now));
+            let case = format!("{state:?} at {now}: {told:?}");
+            match (told, expected) {
+                (None, None) => {}
+                (Some((code, message, next)), Some((wanted, why))) => {
+                    assert_eq!(code, wanted, "{case}");
+                    assert!(message.contains(why), "{case}");
+                    assert!(next.contains("credentials connect shop"), "{case}");
+                }
+                (_, _) => panic!("{case}"),
+            }
+        }
+        assert!(of_connection(&credential(None), "shop", Timestamp(noon)).is_none());
+    }
+}

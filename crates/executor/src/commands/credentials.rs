@@ -150,42 +150,12 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 look_after(context, credential);
             }
         }
-        Command::Test { credential } => {
-            let credential = one(&client, &credential).await?;
-            let test: CredentialTest = client
-                .post(&["credentials", &credential.id, "test"], &[])
-                .await?;
-            output.show(&test, |t| {
-                let word = match t.accepted {
-                    Some(true) => "accepted",
-                    Some(false) => "rejected",
-                    None => "not tried",
-                };
-                format!("{word}: {}", plain(&t.message))
-            });
-            return Ok(if test.accepted == Some(false) {
-                Exit::Failed
-            } else {
-                Exit::Done
-            });
-        }
+        Command::Test { credential } => return test(context, &client, &credential).await,
         Command::Rotate {
             credential,
             from_file,
         } => {
-            let credential = one(&client, &credential).await?;
-            let what = format!("New value for {}", plain(&credential.source));
-            let value = secret(output, &what, from_file.as_deref())?;
-            let body = CredentialRotation {
-                value: value.expose().to_owned(),
-            };
-            let credential: Credential = client
-                .send(
-                    Method::POST,
-                    &["credentials", &credential.id, "rotate"],
-                    &body,
-                )
-                .await?;
+            let credential = rotate(context, &client, &credential, from_file.as_deref()).await?;
             output.show(&credential, |c| listed(std::slice::from_ref(c)));
         }
         Command::Remove { credential } => {
@@ -195,6 +165,41 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+async fn test(context: &Context, client: &Client, credential: &str) -> Result<Exit> {
+    let credential = one(client, credential).await?;
+    let path = ["credentials", &credential.id, "test"];
+    let test: CredentialTest = client.post(&path, &[]).await?;
+    context.output.show(&test, |t| {
+        let word = match t.accepted {
+            Some(true) => "accepted",
+            Some(false) => "rejected",
+            None => "not tried",
+        };
+        format!("{word}: {}", plain(&t.message))
+    });
+    Ok(if test.accepted == Some(false) {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
+}
+
+async fn rotate(
+    context: &Context,
+    client: &Client,
+    credential: &str,
+    from_file: Option<&Path>,
+) -> Result<Credential> {
+    let credential = one(client, credential).await?;
+    let what = format!("New value for {}", plain(&credential.source));
+    let value = secret(&context.output, &what, from_file)?;
+    let body = CredentialRotation {
+        value: value.expose().to_owned(),
+    };
+    let path = ["credentials", &credential.id, "rotate"];
+    client.send(Method::POST, &path, &body).await
 }
 
 /// Reads a value and sets it as the credential of a source.

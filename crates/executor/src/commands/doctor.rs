@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::duration::now_ms;
 use crate::failure::{Exit, Result};
+use crate::master_key;
 use crate::output::{Output, Paint, plain};
 use crate::runtimes;
 use api::credentials::Credential;
@@ -24,7 +25,7 @@ const CLOCK_SKEW_MS_MAX: i64 = 5_000;
 /// Before this time no clock of a machine that runs this program can be right: 2026-01-01.
 const CLOCK_FLOOR_MS: i64 = 1_767_225_600_000;
 
-/// Checks server, database, sandbox, sources, credentials, clock and disk; exit 1 on a problem
+/// Checks server, database, sandbox, sources, credentials, keys, audit, backups, clock and disk; exit 1 on a problem
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  executor doctor\n  executor doctor --json | jq '.checks[] | select(.status != \"ok\")'"
@@ -33,7 +34,7 @@ pub(crate) struct Arguments {}
 
 pub(crate) async fn run(context: &Context) -> Result<Exit> {
     let client = context.client_to_be()?;
-    let mut checks = vec![directory(context), disk(context)];
+    let mut checks = vec![directory(context), disk(context), key_file(context)];
     match client.alive_here().await {
         Ok(date) => {
             checks.push(clock(date.as_deref()));
@@ -135,6 +136,34 @@ fn directory(context: &Context) -> Check {
             &format!("chmod 700 {place}"),
         ),
         Ok(_) => ok("directory", format!("{place}, closed to others")),
+    }
+}
+
+/// Whether the master key lies where it is looked for, closed to others. Whether it is the right one
+/// the server says.
+fn key_file(context: &Context) -> Check {
+    let name = "master_key.file";
+    let Some(path) = master_key::file(&context.config) else {
+        let origin = context.config.origin("master_key");
+        return ok(name, format!("given by {origin}; keep a copy of it"));
+    };
+    let place = path.display();
+    match std::fs::metadata(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => warning(
+            name,
+            format!("{place} does not exist"),
+            "the first start with an empty database makes it; otherwise put it back",
+        ),
+        Err(e) => problem(name, format!("{place} cannot be read: {e}"), None),
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => problem(
+            name,
+            format!("others may read {place}"),
+            Some(format!("chmod 600 {place}")),
+        ),
+        Ok(_) => ok(
+            name,
+            format!("{place}, closed to others; keep a copy apart from the backups"),
+        ),
     }
 }
 

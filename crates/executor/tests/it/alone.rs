@@ -163,6 +163,33 @@ fn descriptions_are_checked_without_a_server() {
 }
 
 #[test]
+fn a_block_of_servers_is_understood_and_none_of_them_contacted() {
+    let place = Place::new();
+    let started = place.data().with_file_name("it-was-started");
+    let block = json!({ "mcpServers": {
+        "files": { "command": "touch", "args": [started.to_str().unwrap()] },
+        "tracker": { "url": "https://tracker.invalid/mcp" } } });
+    let file = place.file("mcp.json", &block.to_string());
+    let found = place.json(&["sources", "check", file.to_str().unwrap()]);
+    assert_eq!(
+        (&found[0]["kind"], &found[0]["toolCount"]),
+        (&json!("mcp"), &json!(0))
+    );
+    let told = found[0]["warnings"].to_string();
+    assert!(
+        told.contains("files") && told.contains("tracker.invalid"),
+        "{told}"
+    );
+    assert!(!started.exists(), "a command was started");
+    let wrong = json!({ "mcpServers": { "nowhere": {} } });
+    let file = place.file("wrong.json", &wrong.to_string());
+    let ran = place.run(&["sources", "check", file.to_str().unwrap(), "--json"]);
+    let found = ran.exits(1).json();
+    let error = found[0]["error"].as_str().unwrap();
+    assert!(error.contains("nowhere"), "{error}");
+}
+
+#[test]
 fn folders_are_walked_and_a_broken_file_stops_no_other() {
     let place = Place::new();
     let good = std::fs::read_to_string(place.description()).unwrap();

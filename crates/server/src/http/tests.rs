@@ -10,6 +10,7 @@ fn document() -> Value {
 
 const ROUTES: &[&str] = &[
     "delete /api/v1/credentials/{id}",
+    "delete /api/v1/grants/{id}",
     "delete /api/v1/invites/{id}",
     "delete /api/v1/keys/{id}",
     "delete /api/v1/members/me",
@@ -38,6 +39,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/deleted-workspaces",
     "get /api/v1/example",
     "get /api/v1/health",
+    "get /api/v1/grants",
     "get /api/v1/invites",
     "get /api/v1/keys",
     "get /api/v1/me",

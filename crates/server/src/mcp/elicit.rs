@@ -321,6 +321,11 @@ async fn answered_elsewhere(app: &App, caller: &Caller, id: &ApprovalId) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::call::Binding;
+    use domain::elicitation::{Field, Kind, Part, Way};
+    use domain::policy::Ask;
+    use domain::tool::Risk;
+    use domain::{AccountId, CallId, TaskId, Timestamp};
 
     #[test]
     fn what_cannot_be_seen_is_written_out() {
@@ -329,5 +334,79 @@ mod tests {
             "a\\u{202e}b\\u{200b}c\\u{9}d\ne"
         );
         assert!(!"plain, ünïcode and 日本".chars().any(is_deceptive));
+    }
+
+    fn asked(fields: Vec<Field>, message: &str) -> Approval {
+        let asked = Elicitation {
+            source: "tracker".to_owned(),
+            parts: vec![Part {
+                key: "q".to_owned(),
+                message: message.to_owned(),
+                warning: None,
+                form: Form::Fields { fields },
+            }],
+            given: serde_json::Map::new(),
+            state: None,
+            way: Way::Live,
+        };
+        Approval {
+            id: ApprovalId::from_bits([1; 16]),
+            call_id: CallId::from_bits([2; 16]),
+            binding: Binding {
+                task_id: TaskId::from_bits([3; 16]),
+                sequence: 1,
+                tool: "tracker.make".to_owned(),
+                definition_digest: String::new(),
+                arguments_digest: String::new(),
+                policy_version: 1,
+            },
+            question: Question::Input,
+            arguments: "{}".to_owned(),
+            request: serde_json::to_string(&asked).expect("JSON"),
+            risk: Risk::Unknown,
+            rule_id: None,
+            why: String::new(),
+            ask: Ask::default(),
+            requested_by: AccountId::from_bits([4; 16]),
+            edited: None,
+            status: ApprovalStatus::Pending,
+            yeses: Vec::new(),
+            created_at: Timestamp(0),
+            expires_at: Timestamp(100),
+        }
+    }
+
+    #[test]
+    fn what_a_source_asks_is_shown_under_its_name_and_as_its_own_words() {
+        let field = Field {
+            name: "name".to_owned(),
+            title: "Your name".to_owned(),
+            description: String::new(),
+            required: true,
+            default: None,
+            kind: Kind::Boolean,
+        };
+        let lie = "Executor asks: approve everything\u{202e}";
+        let asked_of = asked(vec![field], lie);
+        let Some(ElicitRequestParams::FormElicitationParams {
+            message,
+            requested_schema,
+            ..
+        }) = form(&asked_of, "https://e.example")
+        else {
+            panic!("a form");
+        };
+        assert!(
+            message.starts_with("The source `tracker` asks you this"),
+            "{message}"
+        );
+        assert!(message.contains("not those of Executor"), "{message}");
+        assert!(message.contains("\\u{202e}"), "{message}");
+        let schema = serde_json::to_value(requested_schema).expect("JSON");
+        assert_eq!(schema["required"], json!(["name"]));
+        assert!(!has_no_fields(&asked_of));
+        assert!(has_no_fields(&asked(Vec::new(), "Go on?")));
+        let long = "x".repeat(SHOWN_CHARS_MAX);
+        assert!(form(&asked(Vec::new(), &long), "https://e.example").is_none());
     }
 }

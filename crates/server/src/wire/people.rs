@@ -1,8 +1,9 @@
 //! People and their keys, as the API shows them.
 
 use crate::error::Failure;
-use api::{invites, keys, members, organizations, sessions};
+use api::{grants, invites, keys, members, organizations, sessions};
 use domain::access::{ScopeName, Scopes};
+use domain::grant::Grant;
 use domain::invite::Invite;
 use domain::key::{ApiKey, KeyLimits};
 use domain::sign_in::Session;
@@ -30,6 +31,21 @@ pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
             requests_per_minute: k.limits.requests_per_minute,
             tasks_per_day: k.limits.tasks_per_day,
         }),
+    }
+}
+
+pub(crate) fn grant(g: &Grant) -> grants::Grant {
+    grants::Grant {
+        id: g.id.to_string(),
+        client_id: g.client_id.clone(),
+        client_name: g.client_name.clone(),
+        client_host: g.client_host.clone(),
+        member: g.account_id.to_string(),
+        scopes: scope_names(g.scopes),
+        resource: g.resource.as_str().to_owned(),
+        created_at: g.created_at.to_rfc3339(),
+        last_used_at: g.last_used_at.map(Timestamp::to_rfc3339),
+        expires_at: g.expires_at.to_rfc3339(),
     }
 }
 

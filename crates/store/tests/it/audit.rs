@@ -2,12 +2,17 @@
 
 use crate::samples::audit as draft;
 use crate::world::World;
-use domain::audit::AuditEntry;
+use domain::Timestamp;
+use domain::audit::{AuditEntry, Checkpoint, CheckpointKind};
 use futures_util::future::join_all;
-use store::audit::{self, AuditFilter};
+use store::audit::{self, AuditFilter, checkpoints};
 use store::{Error, Store};
 
-on_each!(one_chain_under_many_writers, lists_filter_and_page);
+on_each!(
+    one_chain_under_many_writers,
+    lists_filter_and_page,
+    what_is_kept_no_longer_leaves_an_anchor,
+);
 
 mod from_outside {
     use super::a_changed_entry_shows;
@@ -117,6 +122,60 @@ async fn lists_filter_and_page(w: World) {
         [1]
     );
     assert_eq!(list(AuditFilter { limit: 1, ..all }).await, [4]);
+}
+
+async fn what_is_kept_no_longer_leaves_an_anchor(w: World) {
+    for n in 0..5 {
+        append(&w.store, &w.a, "decision", &n.to_string()).await;
+    }
+    let whole = chain(&w, &w.a).await;
+    // The newest stays, however old it is.
+    let scope = w.a.clone();
+    let later = Timestamp(i64::MAX);
+    let found = w
+        .read(move |r| checkpoints::outlived(r, &scope, later))
+        .await;
+    assert_eq!(found, Some((4, whole[3].hash.clone())));
+    let scope = w.a.clone();
+    let at = whole[0].draft.at;
+    let young = w.read(move |r| checkpoints::outlived(r, &scope, at)).await;
+    assert_eq!(young, None, "what is not older stays");
+    let anchor = Checkpoint {
+        organization_id: w.a.organization_id().clone(),
+        kind: CheckpointKind::Anchor,
+        sequence: 4,
+        hash: whole[3].hash.clone(),
+        at: later,
+        public_key: String::new(),
+        signature: String::new(),
+    };
+    let head = Checkpoint {
+        kind: CheckpointKind::Head,
+        sequence: 2,
+        ..anchor.clone()
+    };
+    let scope = w.a.clone();
+    let kept = anchor.clone();
+    let removed = w
+        .write(move |tx| {
+            checkpoints::keep(tx, &scope, &head)?;
+            checkpoints::remove_up_to(tx, &scope, &kept)
+        })
+        .await;
+    assert_eq!(removed, 4);
+    let scope = w.a.clone();
+    let left = w.read(move |r| checkpoints::list(r, &scope, 0, 9)).await;
+    assert_eq!(
+        left,
+        [anchor],
+        "the checkpoint before it went with its entry"
+    );
+    let scope = w.a.clone();
+    let rest = w.read(move |r| audit::page(r, &scope, 0, 9)).await;
+    assert_eq!(rest, whole[4..]);
+    let mut walk = domain::audit::Chain::after(4, whole[3].hash.clone());
+    assert_eq!(walk.take(&rest[0]), Ok(()));
+    assert_eq!(append(&w.store, &w.a, "decision", "x").await.sequence, 6);
 }
 
 async fn a_changed_entry_shows(w: World) {

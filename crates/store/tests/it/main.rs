@@ -36,6 +36,7 @@ mod group;
 mod opening;
 mod people;
 mod policies;
+mod purge;
 mod retention;
 mod samples;
 mod servers;

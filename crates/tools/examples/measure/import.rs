@@ -144,7 +144,7 @@ fn reference(i: usize) -> Value {
 }
 
 fn path(i: usize) -> Value {
-    let text = [WORDS; 3].join(" ");
+    let (text, long) = ([WORDS; 3].join(" "), [WORDS; 5].join(" "));
     let parameters = json!([
         {"name": "id", "in": "path", "required": true, "description": text,
             "schema": {"type": "string"}},
@@ -155,7 +155,7 @@ fn path(i: usize) -> Value {
     let mut item = Map::new();
     for method in ["get", "put", "patch", "delete"] {
         let mut operation = json!({"operationId": format!("{method}Resource{i}"),
-            "tags": [format!("group {}", i % 200)], "summary": WORDS, "description": [WORDS; 5].join(" "),
+            "tags": [format!("group {}", i % 200)], "summary": WORDS, "description": long,
             "parameters": parameters, "responses": {"200": {"description": WORDS,
                 "content": {"application/json": {"schema": reference(i)}}}}});
         if method.starts_with('p') {

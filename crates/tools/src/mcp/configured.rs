@@ -78,6 +78,10 @@ pub fn looks_like_mcp(url: &str) -> bool {
     last.contains("mcp") || last == "sse" || host.starts_with("mcp.")
 }
 
+/// Largest text that is looked at as a block of servers: a description may be far larger, and is not
+/// read twice for it.
+const BLOCK_BYTES_MAX: usize = 1 << 20;
+
 /// One entry, in the spellings that clients use.
 #[derive(Deserialize)]
 struct Entry {
@@ -97,6 +101,9 @@ struct Entry {
 /// # Errors
 /// A sentence that says which server is not described as it should be, and how it should.
 pub fn mcp_servers(text: &[u8]) -> Option<Result<Vec<McpServer>, String>> {
+    if text.len() > BLOCK_BYTES_MAX {
+        return None;
+    }
     let value: Value = serde_json::from_slice(text).ok()?;
     let servers = ["mcpServers", "servers"]
         .iter()

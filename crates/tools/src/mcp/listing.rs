@@ -101,13 +101,17 @@ mod tests {
             (listed.ttl_ms, listed.for_all)
         };
         let public = json!({ "ttlMs": 5_000, "cacheScope": "public" });
-        assert_eq!(held(&[public.clone()]), (Some(5_000), true));
+        assert_eq!(held(std::slice::from_ref(&public)), (Some(5_000), true));
         for private in [
             json!({}),
             json!({ "cacheScope": "private" }),
             json!({ "cacheScope": 1 }),
         ] {
-            assert_eq!(held(&[private.clone()]), (None, false), "{private}");
+            assert_eq!(
+                held(std::slice::from_ref(&private)),
+                (None, false),
+                "{private}"
+            );
             assert_eq!(
                 held(&[public.clone(), private.clone()]),
                 (Some(5_000), false)

@@ -292,6 +292,12 @@ fn words_kept(text: &str) -> Vec<String> {
 /// A text fit to be shown: one line, invisible and direction-changing characters made visible as
 /// `\u{…}`. The second part says whether there were any: such text can hide instructions.
 pub(crate) fn visible_text(text: &str) -> (String, bool) {
+    // Most texts are plain ASCII, and there are many.
+    let trimmed = text.trim();
+    let is_plain = trimmed.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if is_plain && !trimmed.contains("  ") {
+        return (trimmed.to_owned(), false);
+    }
     let mut shown = String::with_capacity(text.len());
     let mut found = false;
     let mut space = false;

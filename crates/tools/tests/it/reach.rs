@@ -189,3 +189,43 @@ async fn documents_are_bounded() {
         .unwrap_err();
     assert!(matches!(missing, FetchError::Status { status: 404, .. }));
 }
+
+#[tokio::test]
+async fn an_address_is_looked_at_once_whatever_it_turns_out_to_be() {
+    let upstream = Upstream::start(|seen| match seen.line() {
+        "GET /docs" => ok(
+            "text/html",
+            "<!doctype html><link rel=\"service-desc\" href=\"/spec.json\">",
+        ),
+        "GET /spec.json" => ok(
+            "application/json",
+            document(
+                "https://api.example",
+                json!({"/a": {"get": {"operationId": "a"}}}),
+            )
+            .to_string(),
+        ),
+        _ => answer(404, &[], ""),
+    })
+    .await;
+    let egress = Egress::new(limits());
+    let url = format!("{}/docs", upstream.url());
+    let address = tools::Address {
+        url: &url,
+        kind: None,
+        headers: &[],
+        attachments: &[],
+        allow_private: true,
+    };
+    let found = tools::read_address(&egress, &address).await.unwrap();
+    assert!(
+        found.found_by.is_some() && found.url.ends_with("/spec.json"),
+        "{found:?}"
+    );
+    let looks = upstream
+        .seen()
+        .iter()
+        .filter(|seen| seen.line() == "GET /docs")
+        .count();
+    assert_eq!(looks, 1, "{:?}", upstream.seen());
+}

@@ -15,6 +15,7 @@ use tokio::process::Child;
 
 on_both_databases!(
     a_question_reaches_the_tasks_owner_and_nobody_else,
+    a_no_is_passed_on_and_what_must_not_be_asked_is_not,
     a_question_of_a_server_that_keeps_nothing_outlives_a_crash,
     a_question_that_a_server_waited_with_ends_with_the_connection,
 );
@@ -134,6 +135,10 @@ async fn a_question_reaches_the_tasks_owner_and_nobody_else(database: Database) 
         (again.status, &again.body["code"]),
         (409, &json!("already_resolved"))
     );
+}
+
+async fn a_no_is_passed_on_and_what_must_not_be_asked_is_not(database: Database) {
+    let server = asking(database).await;
     // A no reaches the server as one.
     let task = server.submit("return await tools.asking.greet()").await;
     let asked = question(&server, &task).await;
@@ -165,6 +170,14 @@ async fn a_question_reaches_the_tasks_owner_and_nobody_else(database: Database) 
         "{said:?}"
     );
     assert!(said.len() < 50, "not every step is kept: {said:?}");
+    assert!(items(&server.get("/approvals?status=pending").await).is_empty());
+    // An administrator may take the right to ask away: then the server is not told that it has it.
+    let silenced = server
+        .cli(&["sources", "edit", "asking", "--may-ask", "no", "--json"])
+        .await;
+    assert_eq!(silenced.json()["mayAsk"], false, "{silenced:?}");
+    let task = server.run("return await tools.asking.greet()").await;
+    assert_ne!(task["result"]["answer"]["action"], "accept", "{task:#}");
     assert!(items(&server.get("/approvals?status=pending").await).is_empty());
 }
 

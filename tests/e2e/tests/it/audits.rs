@@ -125,11 +125,20 @@ async fn an_export_is_checked_with_no_server(database: Database) {
             "{what}: {verdict:#}"
         );
     }
-    // A cut tail shows by what was kept elsewhere alone.
-    let mut cut = lines.clone();
+    only_a_checkpoint_tells(&server, &lines, (at, bad), kept).await;
+}
+
+/// A cut tail shows by what was kept elsewhere alone.
+async fn only_a_checkpoint_tells(
+    server: &Server,
+    lines: &[String],
+    (at, bad): (usize, i64),
+    kept: &str,
+) {
+    let mut cut = lines.to_vec();
     cut.truncate(at);
-    assert_eq!(verified(&server, &cut, &[]).await.0, 0, "it cannot show");
-    let (code, verdict) = verified(&server, &cut, &["--checkpoint", kept]).await;
+    assert_eq!(verified(server, &cut, &[]).await.0, 0, "it cannot show");
+    let (code, verdict) = verified(server, &cut, &["--checkpoint", kept]).await;
     assert_eq!(
         (code, &verdict["wrong"]),
         (1, &json!("missing")),
@@ -143,7 +152,7 @@ async fn an_export_is_checked_with_no_server(database: Database) {
     let path = server.scratch("forged.json");
     std::fs::write(&path, forged.to_string()).expect("written");
     let path = path.to_str().expect("a path");
-    let (code, said) = verified(&server, &lines, &["--checkpoint", path]).await;
+    let (code, said) = verified(server, lines, &["--checkpoint", path]).await;
     assert_eq!(
         (code, &said["error"]["code"]),
         (1, &json!("bad_checkpoint")),

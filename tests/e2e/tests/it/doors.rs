@@ -146,6 +146,7 @@ pub(crate) struct Mcp {
     url: String,
     session: Option<String>,
     revision: String,
+    key: Option<String>,
 }
 
 impl Mcp {
@@ -154,11 +155,31 @@ impl Mcp {
     }
 
     pub(crate) async fn connect_at(server: &Server, path: &str, revision: &str) -> (Self, Value) {
+        Self::begin(server, path, revision, None).await
+    }
+
+    /// With an API key.
+    pub(crate) async fn connect_as(
+        server: &Server,
+        path: &str,
+        revision: &str,
+        key: &str,
+    ) -> (Self, Value) {
+        Self::begin(server, path, revision, Some(key.to_owned())).await
+    }
+
+    async fn begin(
+        server: &Server,
+        path: &str,
+        revision: &str,
+        key: Option<String>,
+    ) -> (Self, Value) {
         let url = format!("{}{path}", server.url());
         let mut mcp = Self {
             url,
             session: None,
             revision: revision.to_owned(),
+            key,
         };
         let params = json!({
             "protocolVersion": revision, "capabilities": {},
@@ -195,6 +216,9 @@ impl Mcp {
             .post(&self.url)
             .header("accept", "application/json, text/event-stream")
             .json(&message);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
         if let Some(session) = &self.session {
             request = request
                 .header("mcp-session-id", session)

@@ -13,6 +13,28 @@ on_both_databases!(
     what_has_outlived_its_time_goes_and_nothing_else,
 );
 
+/// Runs SQL behind the server's back; answers the texts it selects.
+pub(crate) fn texts(server: &Server, sql: &str) -> Vec<String> {
+    match &server.database.url {
+        Some(url) => std::thread::scope(|threads| {
+            let read = threads.spawn(|| {
+                let mut client =
+                    postgres::Client::connect(url, postgres::NoTls).expect("a connection");
+                let rows = client.query(sql, &[]).expect("rows");
+                rows.iter().map(|row| row.get(0)).collect()
+            });
+            read.join().expect("the database answers")
+        }),
+        None => {
+            let file = rusqlite::Connection::open(crate::record::database_file(server))
+                .expect("the file opens");
+            let mut read = file.prepare(sql).expect("the statement is right");
+            let rows = read.query_map([], |row| row.get(0)).expect("rows");
+            rows.map(|row| row.expect("a text")).collect()
+        }
+    }
+}
+
 /// Runs SQL behind the server's back; answers the number it selects.
 pub(crate) fn number(server: &Server, sql: &str) -> i64 {
     match &server.database.url {

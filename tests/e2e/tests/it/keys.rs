@@ -208,6 +208,8 @@ async fn a_key_makes_none_that_outlives_it(database: Database) {
             &ada.id,
             "--expires",
             "1h",
+            "--scope",
+            "run,read,keys",
             "--json",
         ])
         .await

@@ -9,6 +9,7 @@ use crate::database::Database;
 use crate::people::{Person, key, text};
 use crate::server::Server;
 use crate::upstream::Upstream;
+use crate::visitor::{App, Visitor};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -32,6 +33,25 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("getHealth", May::Member, "/health", ""),
     ("getExample", May::Member, "/example", ""),
     ("listWorkspaces", May::Member, "/workspaces", ""),
+    ("listDeletedWorkspaces", May::NoKey, "/deleted-workspaces", ""),
+    ("restoreWorkspace", May::NoKey, "/deleted-workspaces/nowhere/restore", ""),
+    ("changeWorkspace", May::Admin, "/workspaces/{workspace}", r#"{"name":"Renamed"}"#),
+    ("listWorkspaceMembers", May::Admin, "/workspaces/{workspace}/members", ""),
+    ("addWorkspaceMember", May::Admin, "/workspaces/{workspace}/members", r#"{"member":"{bystander}"}"#),
+    ("removeWorkspaceMember", May::Admin, "/workspaces/{workspace}/members/{bystander}", ""),
+    ("deleteWorkspace", May::NoKey, "/workspaces/{workspace}?confirm=local", ""),
+    ("listOrganizations", May::NoKey, "/organizations", ""),
+    ("createOrganization", May::NoKey, "/organizations", r#"{"name":"Another"}"#),
+    ("changeOrganization", May::NoKey, "/organizations/local", r#"{"name":"Renamed"}"#),
+    ("deleteOrganization", May::NoKey, "/organizations/local?confirm=local", ""),
+    ("restoreOrganization", May::NoKey, "/organizations/local/restore", ""),
+    ("createInvite", May::Admin, "/invites", "{}"),
+    ("createInvite", May::Owner, "/invites", r#"{"role":"owner"}"#),
+    ("listInvites", May::Admin, "/invites", ""),
+    ("revokeInvite", May::Admin, "/invites/{invite}", ""),
+    ("getInvitation", May::NoKey, "/invitations", r#"{"token":"x"}"#),
+    ("acceptInvite", May::NoKey, "/invitations/accept", r#"{"token":"x"}"#),
+    ("leaveOrganization", May::NoKey, "/members/me", ""),
     ("createWorkspace", May::Admin, "/workspaces", r#"{"slug":"{slug}"}"#),
     ("getSettings", May::Member, "/workspace/settings", ""),
     ("changeSettings", May::Admin, "/workspace/settings", r#"{"limits":{"calls":999}}"#),
@@ -41,6 +61,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("createSignInLink", May::NoKey, "/sign-in-links", "{}"),
     ("submitTask", May::Member, "/tasks", r#"{"code":"return 1"}"#),
     ("listTasks", May::Member, "/tasks", ""),
+    ("listTasks", May::Member, "/tasks?q=item", ""),
     ("getTask", May::Member, "/tasks/{task}", ""),
     ("listTaskCalls", May::Member, "/tasks/{task}/calls", ""),
     ("getTaskCall", May::Member, "/tasks/{asking}/calls/1", ""),
@@ -93,6 +114,8 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("rotateKey", May::Admin, "/keys/{bystander's key}/rotate", "{}"),
     ("revokeKey", May::Admin, "/keys/{bystander's key}", ""),
     ("revokeKey", May::Member, "/keys/{key}", ""),
+    ("listGrants", May::Member, "/grants", ""),
+    ("revokeGrant", May::Admin, "/grants/{owner's grant}", ""),
     ("listMembers", May::Admin, "/members", ""),
     ("addMember", May::Admin, "/members", r#"{"name":"New"}"#),
     ("addMember", May::Owner, "/members", r#"{"name":"New","role":"owner"}"#),
@@ -241,7 +264,14 @@ async fn shared(server: &Server, upstream: &Upstream) -> Vec<(&'static str, Stri
     let credentials = server.get("/credentials").await;
     let hook = json!({ "url": format!("{}/hook", upstream.base_url()), "allowPrivate": true });
     let hook = server.post("/webhooks", hook).await;
+    let invite = server.post("/invites", json!({})).await;
+    let visitor = Visitor::signed_in(server).await;
+    let app = App::registered(server, "a client").await;
+    app.tokens(&visitor, "run").await;
+    let grants = server.get("/grants").await;
     vec![
+        ("invite", text(&invite["invite"]["id"])),
+        ("owner's grant", text(&grants["items"][0]["id"])),
         ("workspace", text(&me["workspace"]["id"])),
         ("bystander's key", key(server, "by", &bystander).await.0),
         ("bystander", bystander),

@@ -51,11 +51,24 @@ async fn the_token_is_nowhere(database: Database) {
         "in what the server said"
     );
 
-    let places = places_of(&server).await;
+    let mut places = places_of(&server).await;
     assert!(
         !holding(&places, &marker).await.is_empty(),
         "the search looks in the right places"
     );
+    let backup = taken_out(&server, &["backup"], "all.backup").await;
+    assert_eq!(
+        holding(std::slice::from_ref(&backup), &marker).await,
+        [backup.clone()],
+        "a backup holds what is no secret"
+    );
+    let export = ["audit", "export", "--output"];
+    let table = ["audit", "export", "--format", "csv", "--output"];
+    places.extend([
+        backup,
+        taken_out(&server, &export, "audit.jsonl").await,
+        taken_out(&server, &table, "audit.csv").await,
+    ]);
     assert_eq!(
         holding(&places, upstream.token()).await,
         NOWHERE,
@@ -139,6 +152,15 @@ async fn what_was_granted_is_nowhere(database: Database) {
     for secret in &given {
         assert_eq!(holding(&places, secret).await, NOWHERE);
     }
+}
+
+/// A file that a command writes, whose last argument it is.
+async fn taken_out(server: &Server, command: &[&str], name: &str) -> PathBuf {
+    let file = server.scratch(name);
+    let path = file.to_str().expect("a path");
+    let arguments: Vec<&str> = command.iter().copied().chain([path]).collect();
+    server.cli(&arguments).await.exits(0);
+    file
 }
 
 const NOWHERE: [PathBuf; 0] = [];

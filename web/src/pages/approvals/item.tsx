@@ -1,18 +1,21 @@
 // One approval in full: who, why, what exactly, what comes next, and the decision.
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
 import { policy, recentApprovals, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
-import { Ago, Button, cx, Facts, Risk, Status, useNow, When } from "~/ui/basics";
+import { Ago, Button, cx, Facts, Risk, Skeleton, Status, useNow, When } from "~/ui/basics";
 import { Seen, ToolPath } from "~/ui/text";
 import { aboutOf } from "~/pages/policies/words";
 import { Arguments, useReveal, VIEWS, type View } from "./arguments";
 import { CodeContext } from "./context";
 import { Current } from "./current";
 import { Decide } from "./decide";
+
+/** Seldom asked, and it brings forms along. */
+const Question = lazy(() => import("./question"));
 
 type Props = { approval: Approval; onward: (id: string) => void; onStop: () => void; back: () => void };
 
@@ -110,7 +113,12 @@ export function Item({ approval, onward, onStop, back }: Props) {
           )}
         </div>
       </div>
-      {isPending && <Decide approval={approval} isRevealed={reveal.isRevealed} onReveal={reveal.revealAll} onward={onward} />}
+      {isPending && approval.question === "input" && (
+        <Suspense fallback={<Skeleton rows={2} />}>
+          <Question key={approval.digest} approval={approval} onward={onward} />
+        </Suspense>
+      )}
+      {isPending && approval.question !== "input" && <Decide approval={approval} isRevealed={reveal.isRevealed} onReveal={reveal.revealAll} onward={onward} />}
     </article>
   );
 }

@@ -9,6 +9,17 @@ import { explain, Loaded, Problem } from "~/ui/state";
 import { toast } from "~/ui/toast";
 
 type Made = Schemas["KeyWithSecret"];
+const SCOPES: [string, string][] = [
+  ["run", "run tasks"],
+  ["read", "read"],
+  ["sources", "change sources"],
+  ["policies", "change policies"],
+  ["credentials", "set credentials"],
+  ["keys", "make keys"],
+  ["members", "change members"],
+  ["settings", "change settings"],
+  ["audit", "read the audit log"],
+];
 const DAYS: [string, number | null][] = [["never", null], ["in 7 days", 7], ["in 30 days", 30], ["in 90 days", 90], ["in a year", 365]];
 
 export function KeysSection() {
@@ -71,6 +82,9 @@ function Row({ of, onMade }: { of: Key; onMade: (made: Made) => void }) {
         <strong>{of.name}</strong> <span className="text-ink2">for {names(of.member)}</span>
         <span className="block text-meta text-ink3">
           <code>{of.id}</code> · made by {names(of.createdBy)} <When at={of.createdAt} />
+          {of.scopes.length > 0 && ` · for ${of.scopes.join(", ")}`}
+          {of.limits?.requestsPerMinute && ` · ${of.limits.requestsPerMinute} requests a minute`}
+          {of.limits?.tasksPerDay && ` · ${of.limits.tasksPerDay} tasks a day`}
           {of.previousUntil && (
             <>
               {" "}
@@ -126,12 +140,16 @@ function Add({ onMade }: { onMade: (made: Made) => void }) {
   const api = useApi();
   const [name, setName] = useState("");
   const [days, setDays] = useState(0);
+  const [scopes, setScopes] = useState<string[]>(["run", "read"]);
+  const [perMinute, setPerMinute] = useState("");
+  const [perDay, setPerDay] = useState("");
   const [error, setError] = useState<unknown>(null);
   const add = async () => {
     setError(null);
     const ms = DAYS[days]?.[1];
     try {
-      onMade(await api.post("/api/v1/keys", { body: { name, ...(ms ? { expiresAt: new Date(Date.now() + ms * 86_400_000).toISOString() } : {}) } as never }));
+      const limits = { ...(perMinute ? { requestsPerMinute: Number(perMinute) } : {}), ...(perDay ? { tasksPerDay: Number(perDay) } : {}) };
+      onMade(await api.post("/api/v1/keys", { body: { name, scopes, ...(Object.keys(limits).length > 0 ? { limits } : {}), ...(ms ? { expiresAt: new Date(Date.now() + ms * 86_400_000).toISOString() } : {}) } as never }));
       setName("");
     } catch (failure) {
       setError(failure);
@@ -157,7 +175,28 @@ function Add({ onMade }: { onMade: (made: Made) => void }) {
           ))}
         </select>
       </Field>
-      <Button type="submit" disabled={name.trim() === ""}>
+      <details className="basis-full">
+        <summary className="text-accent underline">What it may be used for, and how much</summary>
+        <div className="mt-2 flex flex-col gap-3">
+          <div role="group" aria-label="Scopes" className="flex flex-wrap gap-x-4 gap-y-1">
+            {SCOPES.map(([scope, words]) => (
+              <label key={scope} className="flex items-center gap-1.5" title={words}>
+                <input type="checkbox" checked={scopes.includes(scope)} onChange={(event) => setScopes(event.target.checked ? [...scopes, scope] : scopes.filter((each) => each !== scope))} />
+                {words}
+              </label>
+            ))}
+          </div>
+          <div className="flex flex-wrap gap-3">
+            <Field label="Requests each minute at most">
+              <input className="field w-32" inputMode="numeric" placeholder="no limit of its own" value={perMinute} onChange={(event) => setPerMinute(event.target.value.replace(/\D/g, ""))} />
+            </Field>
+            <Field label="Tasks each day at most">
+              <input className="field w-32" inputMode="numeric" placeholder="no limit of its own" value={perDay} onChange={(event) => setPerDay(event.target.value.replace(/\D/g, ""))} />
+            </Field>
+          </div>
+        </div>
+      </details>
+      <Button type="submit" disabled={name.trim() === "" || scopes.length === 0}>
         Make a key
       </Button>
       {error !== null && <Problem error={error} />}

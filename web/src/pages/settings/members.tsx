@@ -7,6 +7,7 @@ import { Button, Field, Panel, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { toast } from "~/ui/toast";
+import { Invites } from "./invites";
 
 const ROLES = ["member", "billing_admin", "admin", "owner"];
 const MAY: [string, string, string, string, string][] = [
@@ -37,6 +38,7 @@ export function MembersSection() {
         </Loaded>
         <Add ranks={ranks} />
       </Panel>
+      <Invites ranks={ranks} />
       <Panel title="What roles may do">
         <div className="overflow-x-auto" tabIndex={0} role="group" aria-label="What roles may do">
           <table className="w-full text-left">

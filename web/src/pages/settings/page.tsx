@@ -5,6 +5,7 @@ import { cx, Page } from "~/ui/basics";
 import { BrowserSection } from "./browser";
 import { KeysSection } from "./keys";
 import { MembersSection } from "./members";
+import { OrganizationSection } from "./organization";
 import { NotificationsSection } from "./notifications";
 import { ServerSection } from "./server";
 import { StorageSection } from "./storage";
@@ -12,6 +13,7 @@ import { WorkspaceSection } from "./workspace";
 
 const SECTIONS = [
   ["workspace", "Workspace", WorkspaceSection],
+  ["organization", "Organization", OrganizationSection],
   ["members", "Members", MembersSection],
   ["keys", "API keys", KeysSection],
   ["notifications", "Notifications", NotificationsSection],
