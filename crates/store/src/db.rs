@@ -86,6 +86,12 @@ enum Columns<'r> {
     Postgres(&'r ::postgres::Row),
 }
 
+/// Whether a column has integers of 32 bits.
+fn is_short(row: &::postgres::Row, column: usize) -> bool {
+    let column = row.columns().get(column);
+    column.is_some_and(|c| *c.type_() == ::postgres::types::Type::INT4)
+}
+
 impl Row<'_> {
     fn position(&mut self) -> usize {
         self.next += 1;
@@ -113,6 +119,11 @@ impl Row<'_> {
         let i = self.position();
         match &self.columns {
             Columns::Sqlite(row) => row.get(i).map_err(|e| self.unreadable(e)),
+            // A number that stands in the statement itself, such as `select 1`, has 32 bits there.
+            Columns::Postgres(row) if is_short(row, i) => row
+                .try_get::<_, Option<i32>>(i)
+                .map(|found| found.map(i64::from))
+                .map_err(|e| self.unreadable(e)),
             Columns::Postgres(row) => row.try_get(i).map_err(|e| self.unreadable(e)),
         }
     }
