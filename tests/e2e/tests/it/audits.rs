@@ -236,7 +236,9 @@ async fn a_chain_meddled_with_in_the_store_is_found_out(database: Database) {
 
 async fn entries_say_who_from_where_and_are_found_by_it(database: Database) {
     let (server, _upstream) = busy(database).await;
-    let key = server.post("/keys", json!({ "name": "k" })).await;
+    let key = server
+        .post("/keys", json!({ "name": "k", "scopes": ["policies"] }))
+        .await;
     let (id, secret) = (key["key"]["id"].clone(), key["secret"].clone());
     let secret = secret.as_str().expect("a secret");
     let rule = json!({ "effect": "ask", "match": { "tools": ["very.odd.**"] } });
