@@ -41,7 +41,7 @@ export function Dialog({ open, onClose, title, children, footer, wide, initialFo
 }
 
 /** Asks before something that cannot be taken back. The focus is on leaving it. */
-export function Confirm({ open, onClose, onYes, title, children, verb, busy, error, look = "danger", cancelRef }: {
+export function Confirm({ open, onClose, onYes, title, children, verb, busy, blocked, error, look = "danger", cancelRef }: {
   open: boolean;
   onClose: () => void;
   onYes: () => void;
@@ -49,6 +49,8 @@ export function Confirm({ open, onClose, onYes, title, children, verb, busy, err
   children?: ReactNode;
   verb: string;
   busy?: boolean;
+  /** Why it cannot be done yet. */
+  blocked?: string | undefined;
   error?: ReactNode;
   look?: "danger" | "main";
   cancelRef: RefObject<HTMLButtonElement | null>;
@@ -65,7 +67,7 @@ export function Confirm({ open, onClose, onYes, title, children, verb, busy, err
           <button ref={cancelRef} type="button" onClick={onClose} className="mr-auto inline-flex h-8 items-center rounded-md border border-control bg-raised px-3 hover:bg-sunken">
             Cancel
           </button>
-          <Button look={look} onClick={onYes} disabled={busy}>
+          <Button look={look} onClick={onYes} disabled={busy} blocked={blocked}>
             {busy ? "One moment…" : verb}
           </Button>
         </>

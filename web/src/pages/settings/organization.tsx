@@ -117,6 +117,7 @@ function Row({ workspace, isLast }: { workspace: Workspace; isLast: boolean }) {
   const needs = useNeeds("admin");
   const { busy, act } = useAct();
   const [asked, setAsked] = useState(false);
+  const [typed, setTyped] = useState("");
   const cancel = useRef<HTMLButtonElement>(null);
   const address = addressOf(workspace, workspaces);
   const path = { workspace: workspace.id };
@@ -140,13 +141,16 @@ function Row({ workspace, isLast }: { workspace: Workspace; isLast: boolean }) {
           <option value="open">every member</option>
           <option value="restricted">those it names</option>
         </select>
-        <Button small look="quiet" blocked={needs ?? (isLast ? "The last workspace stays" : undefined)} disabled={busy} onClick={() => setAsked(true)} aria-label={`Delete ${workspace.name}`}>
+        <Button small look="quiet" blocked={needs ?? (isLast ? "The last workspace stays" : undefined)} disabled={busy} onClick={() => (setTyped(""), setAsked(true))} aria-label={`Delete ${workspace.name}`}>
           Delete…
         </Button>
       </div>
       {workspace.access === "restricted" && needs === undefined && <Named workspace={workspace} />}
-      <Confirm open={asked} onClose={() => setAsked(false)} cancelRef={cancel} busy={busy} verb={`Delete ${workspace.name}`} title={`Delete ${workspace.name}?`} onYes={() => void act(() => api.delete("/api/v1/workspaces/{workspace}", { path }), `Deleted ${workspace.name}`).then(() => setAsked(false))}>
-        <p>Its tasks are canceled, its keys stop to work and nobody reaches it any more. An administrator can take that back for a while; then all of it is removed for good.</p>
+      <Confirm open={asked} onClose={() => setAsked(false)} cancelRef={cancel} busy={busy} blocked={typed === workspace.slug ? undefined : "Type its short name first"} verb={`Delete ${workspace.name}`} title={`Delete ${workspace.name}?`} onYes={() => void act(() => api.delete("/api/v1/workspaces/{workspace}", { path, query: { confirm: typed } as never }), `Deleted ${workspace.name}`).then(() => setAsked(false))}>
+        <p className="mb-2">Its tasks are canceled, its keys stop to work and nobody reaches it any more. An administrator can take that back for a while; then all of it is removed for good.</p>
+        <Field label={`Its short name, ${workspace.slug}, to be sure`}>
+          <input className="field font-mono" value={typed} onChange={(event) => setTyped(event.target.value)} />
+        </Field>
       </Confirm>
     </li>
   );
@@ -260,7 +264,7 @@ function WayOut({ organization }: { organization: Organization }) {
   const [typed, setTyped] = useState("");
   const cancel = useRef<HTMLButtonElement>(null);
   const go = () =>
-    act(() => (open === "leave" ? api.delete("/api/v1/members/me") : api.delete("/api/v1/organizations/{id}", { path: { id: organization.id } }))).then((done) => {
+    act(() => (open === "leave" ? api.delete("/api/v1/members/me") : api.delete("/api/v1/organizations/{id}", { path: { id: organization.id }, query: { confirm: typed } as never }))).then((done) => {
       setOpen(null);
       if (done) location.assign("/");
     });
@@ -276,7 +280,8 @@ function WayOut({ organization }: { organization: Organization }) {
         open={open !== null}
         onClose={() => setOpen(null)}
         cancelRef={cancel}
-        busy={busy || (open === "delete" && typed !== organization.slug)}
+        busy={busy}
+        blocked={open === "delete" && typed !== organization.slug ? "Type its short name first" : undefined}
         verb={open === "leave" ? "Leave it" : "Delete it"}
         title={`${open === "leave" ? "Leave" : "Delete"} ${organization.name}?`}
         onYes={() => void go()}
