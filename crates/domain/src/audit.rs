@@ -425,7 +425,8 @@ mod tests {
     #[test]
     fn a_whole_chain_holds_and_every_meddling_shows() {
         assert_eq!(first_bad(&whole()), None);
-        let tried: [(&str, fn(&mut Vec<AuditEntry>), (i64, Wrong)); 8] = [
+        type Meddling = fn(&mut Vec<AuditEntry>);
+        let tried: [(&str, Meddling, (i64, Wrong)); 8] = [
             (
                 "edited",
                 |e| e[1].draft.detail = "{\"x\":1}".into(),

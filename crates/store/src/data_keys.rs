@@ -113,7 +113,7 @@ pub fn lock_check(tx: &mut Tx<'_>, _: System, name: &str) -> Result<Option<Strin
 #[derive(Debug, Clone)]
 pub enum SealedRow {
     /// A credential's value.
-    Credential(Scope, Credential, Sealed),
+    Credential(Scope, Box<Credential>, Sealed),
     /// A webhook's signing secrets, with the version of the present one.
     Webhook(Scope, WebhookId, u32, crate::webhooks::Secrets),
     /// An OAuth client's secret, under its issuer, redirect URI and identifier.
@@ -153,7 +153,7 @@ pub fn sealed_before(
             let sealed = Sealed(r.text()?);
             Ok(SealedRow::Credential(
                 scope,
-                crate::credentials::read(r)?,
+                Box::new(crate::credentials::read(r)?),
                 sealed,
             ))
         },

@@ -219,7 +219,7 @@ impl Engine {
             if days != 0 && !(KEPT_DAYS_MIN..=KEPT_DAYS_MAX).contains(&days) {
                 return Err(Error::invalid(
                     "invalid_retention",
-                    &format!(
+                    format!(
                         "{days} is not between {KEPT_DAYS_MIN} and {KEPT_DAYS_MAX} days; 0 keeps \
                          audit entries for ever"
                     ),

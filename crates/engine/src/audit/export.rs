@@ -144,7 +144,7 @@ impl Engine {
             Some(entry) => Ok((entry.sequence, entry.hash)),
             None => Err(Error::invalid(
                 "invalid_after",
-                &format!("the chain has no entry {after} to begin after"),
+                format!("the chain has no entry {after} to begin after"),
             )),
         }
     }

@@ -309,10 +309,7 @@ mod tests {
     }
 
     fn fields(value: Value) -> Map<String, Value> {
-        match value {
-            Value::Object(fields) => fields,
-            _ => Map::new(),
-        }
+        value.as_object().cloned().unwrap_or_default()
     }
 
     fn code(result: Result<(), Refused>) -> &'static str {

@@ -401,13 +401,13 @@ impl Sending {
             Ok(answer) => answer,
             Err(error) => return Err(self.engine.explained(call, &of, error).await),
         };
-        self.told(answer).map(Gave::Value)
+        self.told(answer).map(Gave::Value).map_err(|failed| *failed)
     }
 
     /// What the program gets of an answer: its data, or with `meta` all of it.
-    fn told(&self, answer: tools::Answer) -> Result<Value, ToolError> {
+    fn told(&self, answer: tools::Answer) -> Result<Value, Box<ToolError>> {
         let failed = match (answer.failed, self.wants_meta) {
-            (Some(failed), false) => return Err(failed),
+            (Some(failed), false) => return Err(Box::new(failed)),
             (failed, _) => failed,
         };
         if !self.wants_meta {

@@ -80,10 +80,11 @@ fn refused(who: &str, why: &dyn std::fmt::Display) -> Error {
 }
 
 fn of_provider(who: &str, error: &OAuthError) -> Error {
-    match error {
-        error if error.is_passing() => down(who, error),
-        OAuthError::Refused { .. } => refused(who, error),
-        error => down(who, error),
+    let says_no = matches!(error, OAuthError::Refused { .. });
+    if says_no && !error.is_passing() {
+        refused(who, error)
+    } else {
+        down(who, error)
     }
 }
 

@@ -64,7 +64,7 @@ pub fn set_organization_ending(
 ) -> Result<bool, Error> {
     let changed = tx.execute(
         "update organizations set deleted_at = $2, deleted_by = $3, purge_at = $4
-         where id = $1 and (deleted_at is null) = ($2 is not null)",
+         where id = $1 and (deleted_at is null) = (cast($2 as bigint) is not null)",
         &params![
             scope.organization_id(),
             ending.map(|e| e.deleted_at),
@@ -86,7 +86,7 @@ pub fn set_workspace_ending(
 ) -> Result<bool, Error> {
     let changed = tx.execute(
         "update workspaces set deleted_at = $3, deleted_by = $4, purge_at = $5
-         where id = $1 and organization_id = $2 and (deleted_at is null) = ($3 is not null)",
+         where id = $1 and organization_id = $2 and (deleted_at is null) = (cast($3 as bigint) is not null)",
         &params![
             scope.workspace_id(),
             scope.organization_id(),

@@ -8,7 +8,7 @@ use crate::issuer::{Issuer, access_token};
 use crate::people::{Person, text};
 use crate::server::Server;
 use crate::upstream::Upstream;
-use crate::visitor::{App, REDIRECT, Visitor, form as fill, pair};
+use crate::visitor::{App, Page, REDIRECT, Visitor, form as fill, pair};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -19,7 +19,51 @@ on_both_databases!(
 
 async fn a_client_is_led_to_a_token_and_keeps_to_it(database: Database) {
     let server = Server::start(database).await;
-    let stranger = App::stranger(&server);
+    who_has_no_token_is_told_where_to_go(&server).await;
+
+    // Nobody consents but a person who is signed in.
+    let app = App::registered(&server, "<b>Very</b> \u{202e}official").await;
+    let unknown = Visitor::new(&server).asked(&app.asking("run read")).await;
+    assert!(!unknown.text.contains("name=\"ticket\""), "{unknown:#?}");
+    let visitor = Visitor::signed_in(&server).await;
+    let page = visitor.asked(&app.asking("run read")).await;
+    a_page_says_who_asks_and_where_the_answer_goes(&page);
+    let back = visitor.allow(&page).await;
+    assert_eq!(back.status, 303, "{back:#?}");
+    assert!(
+        back.header("location").starts_with(&format!("{REDIRECT}?")),
+        "{back:#?}"
+    );
+    assert_eq!(
+        back.sent("state").as_deref(),
+        Some("kept by the client & back")
+    );
+    assert_eq!(back.sent("iss"), Some(server.url()), "RFC 9207");
+    let (access, refresh) = pair(&app.redeem(&back.sent("code").expect("a code")).await);
+    assert_eq!(app.opens_mcp(&access).await, 200);
+    for other in [refresh.as_str(), "exa_0", "eyJhbGciOiJub25lIn0.e30.", "x"] {
+        let refused = app.initialize(Some(other)).await;
+        assert_eq!(refused.status, 401, "{other}: {refused:#?}");
+        assert!(
+            refused
+                .header("www-authenticate")
+                .contains("error=\"invalid_token\"")
+        );
+    }
+    // Its audience is the MCP endpoint.
+    assert_eq!(app.api(&server, &access, "/me").await.status, 401);
+    a_token_for_the_api_is_for_it_alone(&server, &visitor, &app).await;
+    // Every request is consented to anew.
+    let again = visitor.asked(&app.asking("run read")).await;
+    assert!(again.text.contains("name=\"ticket\""), "{again:#?}");
+    let (next, second) = pair(&app.refresh(&refresh).await);
+    assert_eq!(app.opens_mcp(&next).await, 200);
+    assert_ne!(second, refresh);
+}
+
+/// A client that knows only the endpoint is led to who gives tokens for it.
+async fn who_has_no_token_is_told_where_to_go(server: &Server) {
+    let stranger = App::stranger(server);
     let refused = stranger.initialize(None).await;
     assert_eq!(refused.status, 401, "{refused:#?}");
     let challenge = refused.header("www-authenticate");
@@ -46,13 +90,10 @@ async fn a_client_is_led_to_a_token_and_keeps_to_it(database: Database) {
         itself["authorization_response_iss_parameter_supported"],
         true
     );
+}
 
-    // Nobody consents but a person who is signed in.
-    let app = App::registered(&server, "<b>Very</b> \u{202e}official").await;
-    let unknown = Visitor::new(&server).asked(&app.asking("run read")).await;
-    assert!(!unknown.text.contains("name=\"ticket\""), "{unknown:#?}");
-    let visitor = Visitor::signed_in(&server).await;
-    let page = visitor.asked(&app.asking("run read")).await;
+/// The name of a client is text alone, and nobody frames the page on which it stands.
+fn a_page_says_who_asks_and_where_the_answer_goes(page: &Page) {
     assert_eq!(page.status, 200, "{page:#?}");
     assert!(
         page.text.contains("&lt;b&gt;Very&lt;/b&gt; official"),
@@ -69,39 +110,19 @@ async fn a_client_is_led_to_a_token_and_keeps_to_it(database: Database) {
         policy.contains("form-action 'self' http://127.0.0.1:9"),
         "{policy}"
     );
-    let back = visitor.allow(&page).await;
-    assert_eq!(back.status, 303, "{back:#?}");
-    assert!(
-        back.header("location").starts_with(&format!("{REDIRECT}?")),
-        "{back:#?}"
-    );
-    assert_eq!(
-        back.sent("state").as_deref(),
-        Some("kept by the client & back")
-    );
-    assert_eq!(back.sent("iss"), Some(server.url()), "RFC 9207");
-    let (access, refresh) = pair(&app.redeem(&back.sent("code").expect("a code")).await);
-    assert_eq!(app.opens_mcp(&access).await, 200);
-    for other in [refresh.as_str(), "exa_0", "eyJhbGciOiJub25lIn0.e30.", "x"] {
-        let refused = app.initialize(Some(other)).await;
-        assert_eq!(refused.status, 401, "{other}: {refused:#?}");
-        assert!(
-            refused
-                .header("www-authenticate")
-                .contains("error=\"invalid_token\"")
-        );
-    }
-    // Its audience is the MCP endpoint; one for the API is for the API alone, within its scopes.
-    assert_eq!(app.api(&server, &access, "/me").await.status, 401);
+}
+
+/// A token that is asked for the API opens nothing else, and that within its scopes.
+async fn a_token_for_the_api_is_for_it_alone(server: &Server, visitor: &Visitor, app: &App) {
     let of_api = format!("{}/api/v1", server.url());
     let mut asking = app.asking("run read");
     asking.push(("resource", &of_api));
     let page = visitor.asked(&asking).await;
     let code = visitor.allow(&page).await.sent("code").expect("a code");
     let (api_token, _) = pair(&app.redeem(&code).await);
-    assert_eq!(app.api(&server, &api_token, "/me").await.status, 200);
+    assert_eq!(app.api(server, &api_token, "/me").await.status, 200);
     assert_eq!(app.opens_mcp(&api_token).await, 401);
-    let audit = app.api(&server, &api_token, "/audit").await;
+    let audit = app.api(server, &api_token, "/audit").await;
     assert_eq!(
         (
             audit.status,
@@ -116,12 +137,6 @@ async fn a_client_is_led_to_a_token_and_keeps_to_it(database: Database) {
         .send_as(Some(&api_token), "POST", "/sign-in-links", None)
         .await;
     assert!(link.status >= 400, "{link:#?}");
-    // Every request is consented to anew.
-    let again = visitor.asked(&app.asking("run read")).await;
-    assert!(again.text.contains("name=\"ticket\""), "{again:#?}");
-    let (next, second) = pair(&app.refresh(&refresh).await);
-    assert_eq!(app.opens_mcp(&next).await, 200);
-    assert_ne!(second, refresh);
 }
 
 async fn a_device_waits_for_a_person(database: Database) {
@@ -226,39 +241,8 @@ async fn what_was_granted_ends_at_once(database: Database) {
     assert_eq!(grants.len(), 1, "{own:#?}");
     assert_eq!(grants[0]["clientName"], "a client");
     assert_eq!(grants[0]["scopes"], json!(["run", "read", "keys"]));
-    // A token makes no key that may do more, or that outlives what it came of.
-    let wide = json!({ "name": "wide", "scopes": ["audit"] });
-    let minted = server
-        .send_as(Some(&access), "POST", "/keys", Some(&wide))
-        .await;
-    assert_eq!(minted.body["code"], "insufficient_scope", "{minted:#?}");
-    let narrow = json!({ "name": "narrow", "scopes": ["run"] });
-    let minted = server
-        .send_as(Some(&access), "POST", "/keys", Some(&narrow))
-        .await;
-    assert_eq!(minted.status, 201, "{minted:#?}");
-    assert!(minted.body["key"]["expiresAt"].is_string(), "{minted:#?}");
-    // Introspection is for whoever holds a key of the workspace.
-    let form = [("token", access.as_str())];
-    let url = format!("{}/oauth/introspect", server.url());
-    let told: Value = fill(server.http.post(&url), &form)
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON");
-    assert_eq!(told["active"], true, "{told:#}");
-    let member = Person::add(&server, "Ada", "member").await;
-    let request = fill(server.http.post(&url).bearer_auth(&member.key), &form);
-    let told: Value = request
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON");
-    assert_eq!(told, json!({ "active": false }), "another member's token");
+    a_token_makes_no_key_above_itself(&server, &access).await;
+    a_token_is_looked_into_by_whose_it_is(&server, &access).await;
     let listed = server.cli(&["grants", "list"]).await.exits(0);
     assert!(listed.out.contains("a client"), "{}", listed.out);
     let id = text(&grants[0]["id"]);
@@ -274,11 +258,54 @@ async fn what_was_granted_ends_at_once(database: Database) {
     let ended = server.finished(&waiting).await;
     assert_eq!(ended["status"], "denied", "{ended:#}");
     assert_eq!(upstream.writes(), 0);
-    // A token that its client gives back takes its grant along.
-    let (access, refresh) = app.tokens(&visitor, "run").await;
+    what_a_client_gives_back_has_ended(&server, &visitor, &app).await;
+}
+
+/// No key that may do more, or that outlives what it came of.
+async fn a_token_makes_no_key_above_itself(server: &Server, access: &str) {
+    let wide = json!({ "name": "wide", "scopes": ["audit"] });
+    let minted = server
+        .send_as(Some(access), "POST", "/keys", Some(&wide))
+        .await;
+    assert_eq!(minted.body["code"], "insufficient_scope", "{minted:#?}");
+    let narrow = json!({ "name": "narrow", "scopes": ["run"] });
+    let minted = server
+        .send_as(Some(access), "POST", "/keys", Some(&narrow))
+        .await;
+    assert_eq!(minted.status, 201, "{minted:#?}");
+    assert!(minted.body["key"]["expiresAt"].is_string(), "{minted:#?}");
+}
+
+/// Introspection is for whoever holds a key of the workspace.
+async fn a_token_is_looked_into_by_whose_it_is(server: &Server, access: &str) {
+    let form = [("token", access)];
+    let url = format!("{}/oauth/introspect", server.url());
+    let told: Value = fill(server.http.post(&url), &form)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(told["active"], true, "{told:#}");
+    let member = Person::add(server, "Ada", "member").await;
+    let request = fill(server.http.post(&url).bearer_auth(&member.key), &form);
+    let told: Value = request
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(told, json!({ "active": false }), "another member's token");
+}
+
+/// A token that its client gives back takes its grant along.
+async fn what_a_client_gives_back_has_ended(server: &Server, visitor: &Visitor, app: &App) {
+    let (access, refresh) = app.tokens(visitor, "run").await;
     assert_eq!(app.opens_mcp(&access).await, 200);
     let form = [("token", refresh.as_str()), ("client_id", app.id.as_str())];
-    let other = App::registered(&server, "another").await;
+    let other = App::registered(server, "another").await;
     let theirs = [
         ("token", refresh.as_str()),
         ("client_id", other.id.as_str()),

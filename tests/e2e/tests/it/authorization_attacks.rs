@@ -309,13 +309,8 @@ async fn a_refresh_token_that_two_hold_ends_the_family(database: Database) {
     );
 }
 
-/// Who a client is, is for its document to say, and the document's for nobody else (M12).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clients_document_is_judged() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+/// What a host gives out under its addresses: a good document, and all that may be wrong with one.
+fn documents(origin: &str) -> Router {
     let mut router = Router::new();
     let good = |path: &str| {
         json!({
@@ -342,7 +337,7 @@ async fn a_clients_document_is_judged() {
     ours["redirect_uris"] = json!(["javascript:alert(1)"]);
     serve("/redirects", ours);
     serve("/list", json!([good("/list")]));
-    let router = router
+    router
         .route(
             "/moved",
             get(|| async { axum::response::Redirect::temporary("/good") }),
@@ -353,7 +348,17 @@ async fn a_clients_document_is_judged() {
                 tokio::time::sleep(PATIENCE).await;
                 "{}".into_response()
             }),
-        );
+        )
+}
+
+/// Who a client is, is for its document to say, and the document's for nobody else (M12).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clients_document_is_judged() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = documents(&origin);
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut server = Server::prepare(Database::sqlite());
     server

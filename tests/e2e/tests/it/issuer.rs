@@ -134,10 +134,10 @@ fn over(mut object: Map<String, Value>, changes: &Value) -> Map<String, Value> {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        other => panic!("no object: {other}"),
-    }
+    let Value::Object(fields) = value else {
+        panic!("no object: {value}");
+    };
+    fields
 }
 
 fn key(number: usize) -> EcdsaKeyPair {

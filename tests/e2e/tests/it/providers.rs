@@ -19,6 +19,9 @@ on_both_databases!(
     a_real_provider_signs_people_in,
 );
 
+/// The parameters of an address, in their order.
+type Pairs = Vec<(String, String)>;
+
 async fn started(database: Database, more: &[(&str, &str)]) -> (Server, Issuer) {
     let issuer = Issuer::start().await;
     let mut server = Server::prepare(database);
@@ -119,14 +122,14 @@ async fn an_answer_counts_once_from_whom_was_asked_in_the_browser_that_was_sent(
 
     // Without a state, with another, with one that stands twice.
     let mut url = reqwest::Url::parse(&back).expect("an address");
-    let own: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    let with = |change: &dyn Fn(&mut Vec<(String, String)>)| {
+    let own: Pairs = url.query_pairs().into_owned().collect();
+    let with = |change: &dyn Fn(&mut Pairs)| {
         let mut pairs = own.clone();
         change(&mut pairs);
         url.query_pairs_mut().clear().extend_pairs(&pairs);
         url.to_string()
     };
-    let set = |pairs: &mut Vec<(String, String)>, name: &str, value: &str| {
+    let set = |pairs: &mut Pairs, name: &str, value: &str| {
         for pair in pairs.iter_mut().filter(|(n, _)| n == name) {
             value.clone_into(&mut pair.1);
         }

@@ -32,14 +32,12 @@ fn lacks(reply: &Reply, scope: &str) {
     );
 }
 
-async fn a_key_does_what_its_scopes_say(database: Database) {
-    let server = Server::start(database).await;
-    let made = server.post("/keys", json!({ "name": "plain" })).await;
-    assert_eq!(made["key"]["scopes"], json!(["run", "read"]));
-    let plain = text(&made["secret"]);
-    // One thing for each scope, by whoever has it and nobody else.
-    let member = text(&server.get("/me").await["accountId"]);
-    for (scope, method, path, body) in [
+/// A scope and a request that takes it: method, path and body.
+type Use = (&'static str, &'static str, &'static str, Option<Value>);
+
+/// One thing for each scope, by whoever has it and nobody else.
+fn uses() -> [Use; 9] {
+    [
         ("run", "POST", "/tasks", Some(json!({ "code": "return 1" }))),
         ("read", "GET", "/policies", None),
         (
@@ -74,7 +72,16 @@ async fn a_key_does_what_its_scopes_say(database: Database) {
         ),
         ("settings", "PATCH", "/workspace/settings", Some(json!({}))),
         ("audit", "GET", "/audit", None),
-    ] {
+    ]
+}
+
+async fn a_key_does_what_its_scopes_say(database: Database) {
+    let server = Server::start(database).await;
+    let made = server.post("/keys", json!({ "name": "plain" })).await;
+    assert_eq!(made["key"]["scopes"], json!(["run", "read"]));
+    let plain = text(&made["secret"]);
+    let member = text(&server.get("/me").await["accountId"]);
+    for (scope, method, path, body) in uses() {
         let (_, secret) = with(&server, &[scope]).await;
         let may = server
             .send_as(Some(&secret), method, path, body.as_ref())
@@ -113,20 +120,7 @@ async fn a_key_does_what_its_scopes_say(database: Database) {
         let unseen = server.send_as(Some(&nothing), "GET", path, None).await;
         lacks(&unseen, "read");
     }
-    // A scope gives nothing that the person may not do.
-    let ada = Person::add(&server, "Ada", "member").await;
-    let refused = ada.send(&server, "GET", "/audit", None).await;
-    assert_eq!(
-        (refused.status, &refused.body["code"]),
-        (403, &json!("forbidden"))
-    );
-    let all = server
-        .post("/keys", json!({ "name": "all", "scopes": SCOPES }))
-        .await;
-    let links = server
-        .send_as(Some(&text(&all["secret"])), "POST", "/sign-in-links", None)
-        .await;
-    assert_eq!(links.status, 403, "no scope signs a person in: {links:#?}");
+    a_scope_gives_nothing_that_its_person_may_not(&server).await;
     let listed = server.cli(&["keys", "list"]).await.exits(0);
     assert!(listed.out.contains("run read"), "{}", listed.out);
     let made = [
@@ -142,6 +136,22 @@ async fn a_key_does_what_its_scopes_say(database: Database) {
     let made = server.cli(&made).await.exits(0).json();
     assert_eq!(made["key"]["scopes"], json!(["sources", "credentials"]));
     assert_eq!(made["key"]["member"], json!(member));
+}
+
+async fn a_scope_gives_nothing_that_its_person_may_not(server: &Server) {
+    let ada = Person::add(server, "Ada", "member").await;
+    let refused = ada.send(server, "GET", "/audit", None).await;
+    assert_eq!(
+        (refused.status, &refused.body["code"]),
+        (403, &json!("forbidden"))
+    );
+    let all = server
+        .post("/keys", json!({ "name": "all", "scopes": SCOPES }))
+        .await;
+    let links = server
+        .send_as(Some(&text(&all["secret"])), "POST", "/sign-in-links", None)
+        .await;
+    assert_eq!(links.status, 403, "no scope signs a person in: {links:#?}");
 }
 
 async fn no_key_makes_a_wider_one(database: Database) {
@@ -244,6 +254,16 @@ async fn a_key_is_held_to_its_own_limits(database: Database) {
         200,
         "nobody else is held up"
     );
+    a_key_has_tasks_of_its_own_in_a_day(&server).await;
+    let bad = json!({ "name": "none", "limits": { "requestsPerMinute": 0 } });
+    let refused = server.send("POST", "/keys", Some(&bad)).await;
+    assert_eq!(
+        (refused.status, &refused.body["code"]),
+        (422, &json!("invalid_limit"))
+    );
+}
+
+async fn a_key_has_tasks_of_its_own_in_a_day(server: &Server) {
     let created = [
         "keys",
         "create",
@@ -281,11 +301,5 @@ async fn a_key_is_held_to_its_own_limits(database: Database) {
         minted.body["key"]["limits"],
         json!({ "tasksPerDay": 1 }),
         "{minted:#?}"
-    );
-    let bad = json!({ "name": "none", "limits": { "requestsPerMinute": 0 } });
-    let refused = server.send("POST", "/keys", Some(&bad)).await;
-    assert_eq!(
-        (refused.status, &refused.body["code"]),
-        (422, &json!("invalid_limit"))
     );
 }

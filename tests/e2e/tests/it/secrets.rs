@@ -59,7 +59,7 @@ async fn the_token_is_nowhere(database: Database) {
     let backup = taken_out(&server, &["backup"], "all.backup").await;
     assert_eq!(
         holding(std::slice::from_ref(&backup), &marker).await,
-        [backup.clone()],
+        std::slice::from_ref(&backup),
         "a backup holds what is no secret"
     );
     let export = ["audit", "export", "--output"];
