@@ -33,7 +33,7 @@ async fn what_is_deleted_ends_at_once_and_comes_back(database: Database) {
         assert_eq!(refused.status, status, "{typed}: {refused:#?}");
     }
     // A program that runs on while it is deleted.
-    let busy = "let n = 0; while (n < 600) { n++; await new Promise(r => setTimeout(r, 100)); } \
+    let busy = "let n = 0; while (n < 100) { n++; await new Promise(r => setTimeout(r, 100)); } \
                 return n";
     let path = format!("/tasks?workspace={}", a.workspace);
     let busy = text(&server.post(&path, json!({ "code": busy })).await["id"]);
@@ -71,7 +71,7 @@ async fn what_is_deleted_ends_at_once_and_comes_back(database: Database) {
     loop {
         let task = server.get(&path).await;
         if task["status"] == "completed" {
-            assert_eq!(task["result"], 600);
+            assert_eq!(task["result"], 100);
             break;
         }
         assert!(task["status"] != "failed", "{task:#}");
@@ -102,7 +102,6 @@ async fn a_workspace_alone(server: &Server, a: &Tenant) {
     assert_eq!(by_key.status, 403, "it takes a person: {by_key:#?}");
     let deleted = server.send("DELETE", &delete, None).await;
     assert_eq!(deleted.status, 200, "{deleted:#?}");
-    assert_eq!(server.send("GET", &delete, None).await.status, 405);
     let gone = format!("/me?workspace={}", a.workspace);
     assert_eq!(server.send("GET", &gone, None).await.status, 404);
     let key = server.send_as(Some(&a.member.1), "GET", "/me", None).await;

@@ -147,7 +147,7 @@ async fn its_programs_find_no_tool_of_the_first(server: &Server) {
 }
 
 /// A body that fits, as far as it must to be judged.
-fn body(operation: &Value) -> Option<Value> {
+pub(crate) fn body(operation: &Value) -> Option<Value> {
     let wanted = &operation["requestBody"];
     if wanted.is_null() {
         return None;
