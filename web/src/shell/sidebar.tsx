@@ -1,6 +1,7 @@
 // The sidebar, and on a narrow page the bar on top with its menu.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
+import { signOut } from "~/api/client";
 import { addressOf, pendingApprovals, sessions, useApi, useSession } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { useLiveState } from "~/live/context";
@@ -123,11 +124,9 @@ function SignOut() {
   const all = useQuery(sessions(useApi())).data;
   if (!all?.some((each) => each.current)) return null;
   return (
-    <form method="post" action="/sign-out">
-      <button type="submit" className="h-7 rounded-md px-2 hover:bg-sunken">
-        Sign out
-      </button>
-    </form>
+    <button type="button" className="h-7 rounded-md px-2 hover:bg-sunken" onClick={() => void signOut()}>
+      Sign out
+    </button>
   );
 }
 

@@ -309,9 +309,16 @@ export default {
       assert.equal(answer.status, 403, verb);
     }
     // Nothing of what a model is offered decides.
-    const list = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} };
-    const offered = await fetch(`${server.address}/mcp`, { method: "POST", headers: { authorization: `Bearer ${secret}`, "content-type": "application/json", accept: "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18" }, body: JSON.stringify(list) });
-    const said = await offered.text();
+    const speak = (message, session) =>
+      fetch(`${server.address}/mcp`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${secret}`, "content-type": "application/json", accept: "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18", ...(session ? { "mcp-session-id": session } : {}) },
+        body: JSON.stringify({ jsonrpc: "2.0", ...message }),
+      });
+    const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "a model's", version: "1" } };
+    const session = (await speak({ id: 1, method: "initialize", params })).headers.get("mcp-session-id");
+    await speak({ method: "notifications/initialized" }, session);
+    const said = await (await speak({ id: 2, method: "tools/list", params: {} }, session)).text();
     assert.ok(said.includes("search_tools"), said);
     assert.ok(!/"name":\s*"[^"]*(approve|deny|decide)/.test(said), said);
     assert.equal(upstream.writes().length, 0);

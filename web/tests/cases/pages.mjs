@@ -149,7 +149,7 @@ export default {
     assert.match(page.url(), /channel=cli/);
     await page.getByLabel("Through what").selectOption("");
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export JSONL" }).click()]);
-    assert.equal(file.suggestedFilename(), "audit.jsonl");
+    assert.match(file.suggestedFilename(), /audit\.jsonl$/);
     await page.getByRole("button", { name: "Verify the chain" }).click();
     await page.getByText(/The chain holds/).waitFor();
   },
@@ -239,8 +239,9 @@ export default {
     await dialog.getByRole("button", { name: "Connect", exact: true }).click();
     const link = dialog.getByRole("link", { name: /Go on at/ });
     await link.waitFor();
-    // A page of its own, on which whoever grants tokens agrees at once.
-    await Promise.all([page.context().waitForEvent("page"), link.click()]);
+    // A page of its own says where it leads; whoever grants tokens agrees at once.
+    const [other] = await Promise.all([page.context().waitForEvent("page"), link.click()]);
+    await other.getByRole("link", { name: /^Continue to/ }).click();
     await dialog.getByText("● connected").waitFor();
     const [credential] = (await server.get("/credentials")).items;
     assert.equal(credential.state, "connected");

@@ -19,7 +19,7 @@ export default {
     const task = await server.submit(code);
     // The list is at its top: the new row comes by itself.
     const row = page.getByRole("row").filter({ hasText: "Watch me" });
-    await row.getByText("waiting").waitFor();
+    await row.getByText("waiting").filter({ visible: true }).waitFor();
     await row.getByRole("link", { name: "Watch me" }).click();
     await page.getByRole("button", { name: /Call \d+\s*shop\.items\.createItem\s*, waiting/ }).click();
     await page.getByRole("tab", { name: "Code" }).click();

@@ -65,7 +65,7 @@ export default function Editor({ value, onChange, onRun, findings, api }: Props)
           syntaxHighlighting(colors),
           autocompletion({ override: [(context) => complete(context, api)] }),
           hoverTooltip((editor, at) => hover(editor, at, api)),
-          EditorView.contentAttributes.of({ "aria-label": "Program, TypeScript. Escape then Tab leaves the editor." }),
+          EditorView.contentAttributes.of({ tabindex: "0", "aria-label": "Program, TypeScript. Escape then Tab leaves the editor." }),
           EditorView.updateListener.of((update) => update.docChanged && latest.current.onChange(update.state.doc.toString())),
           keymap.of([
             { key: "Mod-Enter", run: () => (latest.current.onRun(), true) },

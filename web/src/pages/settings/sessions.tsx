@@ -1,5 +1,6 @@
 // The browsers that the person is signed in with.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { signOut } from "~/api/client";
 import { sessions as allSessions, useApi } from "~/api/queries";
 import { count } from "~/lib/time";
 import { Ago, Button, Panel, When } from "~/ui/basics";
@@ -44,11 +45,9 @@ export function Sessions() {
                     </span>
                   </span>
                   {each.current ? (
-                    <form method="post" action="/sign-out">
-                      <Button small type="submit">
-                        Sign out
-                      </Button>
-                    </form>
+                    <Button small onClick={() => void signOut()}>
+                      Sign out
+                    </Button>
                   ) : (
                     <Button small look="quiet" aria-label={`End the session from ${each.address}`} onClick={() => void act(() => api.delete("/api/v1/sessions/{id}", { path: { id: each.id } }))}>
                       End
