@@ -7,6 +7,7 @@ import { Ago, Button, Copy, Empty, Field, Panel, Status, When } from "~/ui/basic
 import { Confirm, Dialog } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { toast } from "~/ui/toast";
+import { Grants } from "./grants";
 
 type Made = Schemas["KeyWithSecret"];
 const SCOPES: [string, string][] = [
@@ -50,6 +51,7 @@ export function KeysSection() {
         </Loaded>
         <Add onMade={show} />
       </Panel>
+      <Grants />
       <Dialog open={made !== null} onClose={() => setMade(null)} title={`The secret of ${made?.key.name ?? ""}`} footer={<Button look="main" onClick={() => setMade(null)}>I have it</Button>}>
         <p className="mb-2">It is shown this once. Keep it where the program finds it, such as EXECUTOR_API_KEY.</p>
         <div className="flex items-center gap-2">
