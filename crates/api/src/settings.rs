@@ -44,7 +44,7 @@ pub struct Limit {
 }
 
 /// What is to change; what is absent stays as it is.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SettingsChange {
     /// Whether a person may answer approvals in a form that their MCP client shows.

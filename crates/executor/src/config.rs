@@ -409,12 +409,14 @@ fn parse_file(path: &Path, text: &str) -> Result<Vec<(&'static str, String)>> {
         .map_err(|e: toml::de::Error| Failure::usage(format!("{place} is no valid TOML: {e}")))?;
     let mut values = Vec::new();
     // A table holds the keys that begin with its name: `mode` in `[sign_in]` is `sign_in_mode`.
-    let flat = table.into_iter().flat_map(|(name, value)| match value {
-        toml::Value::Table(inner) => inner
-            .into_iter()
+    let flat = table.into_iter().flat_map(|(name, value)| {
+        let toml::Value::Table(inner) = value else {
+            return vec![(name, value)];
+        };
+        let named = inner.into_iter();
+        named
             .map(|(key, value)| (format!("{name}_{key}"), value))
-            .collect(),
-        value => vec![(name, value)],
+            .collect()
     });
     for (name, value) in flat {
         let Some(key) = KEYS.iter().find(|k| k.name == name) else {

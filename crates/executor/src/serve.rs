@@ -7,7 +7,7 @@
 use crate::config::{Config, without_password};
 use crate::example_api;
 use crate::failure::{Failure, Result};
-use crate::home::{Held, Notice};
+use crate::home::{Held, Names, Notice};
 use crate::master_key;
 use crate::runtimes;
 use crate::sign_in;
@@ -116,6 +116,20 @@ fn authorization(config: &Config) -> engine::Authorization {
     }
 }
 
+fn sharing(config: &Config, names: &Names) -> Sharing {
+    Sharing {
+        gone: names.gone.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        lease_ms: config.lease_ms.0.into(),
+        drain_ms: config.drain_ms.0.into(),
+        notices: config.notices,
+    }
+}
+
+async fn until_stopped(mut stopped: watch::Receiver<bool>) {
+    let _closed = stopped.wait_for(|s| *s).await;
+}
+
 /// Starts a server as configured; returns once it answers.
 pub(crate) async fn start(config: &Config) -> Result<Running> {
     #[cfg(debug_assertions)]
@@ -154,22 +168,13 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         public_url: public_url.clone(),
         server_id: names.own.clone(),
         authorization: authorization(config),
-        sharing: Sharing {
-            gone: names.gone.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            lease_ms: config.lease_ms.0.into(),
-            drain_ms: config.drain_ms.0.into(),
-            notices: config.notices,
-        },
+        sharing: sharing(config, &names),
         sign_in,
     };
     let engine = Engine::start(parts).await.map_err(cannot_start)?;
     held.forget_gone(&names)?;
     let setup = engine.open_setup().await.map_err(cannot_start)?;
     let (stop, stopped) = watch::channel(false);
-    let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
-        let _closed = stopped.wait_for(|s| *s).await;
-    };
     let example = example_listener(config, address);
     let example_address = example.as_ref().map(|(_, address)| address.clone());
     let example = example.map(|(listener, _)| {

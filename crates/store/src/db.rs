@@ -465,11 +465,15 @@ const PEOPLE: [&str; 8] = [
 ];
 
 /// Whether a statement changes a table that bears on who may come in. That somebody came in, which is
-/// written down too, bears on nothing; nor does a row that is new.
+/// written down too, bears on nothing; nor does a row that can only be new.
 fn is_about_people(sql: &str) -> bool {
     let table = sql
         .strip_prefix("update ")
         .or_else(|| sql.strip_prefix("delete from "))
+        .or_else(|| {
+            sql.strip_prefix("insert into ")
+                .filter(|rest| rest.contains("do update"))
+        })
         .and_then(|rest| rest.split_ascii_whitespace().next());
     table.is_some_and(|t| PEOPLE.contains(&t)) && !sql.contains("set last_used_at")
 }

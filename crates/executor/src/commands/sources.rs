@@ -213,20 +213,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             all,
             revision,
         } => {
-            let waiting: UnreviewedTools =
-                client.get(&["sources", &source, "unreviewed"], &[]).await?;
-            if !all && tools.is_empty() {
-                context.output.show(&waiting, look::unreviewed);
-                return Ok(Exit::Done);
-            }
-            let review = Review {
-                revision: revision.unwrap_or(waiting.revision),
-                all,
-                tools,
-            };
-            let path = ["sources", &source, "review"];
-            let done: Reviewed = client.send(Method::POST, &path, &review).await?;
-            context.output.show(&done, look::reviewed);
+            let looked_at = (all, tools, revision);
+            review(context, &client, &source, looked_at).await?;
         }
         Command::Enable { source } => set_enabled(context, &client, &source, true).await?,
         Command::Disable { source } => set_enabled(context, &client, &source, false).await?,
@@ -256,6 +244,29 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Check { .. } => unreachable!("handled above, before a server is looked for"),
     }
     Ok(Exit::Done)
+}
+
+/// Shows what of a source nobody has looked at, or takes what was named as looked at.
+async fn review(
+    context: &Context,
+    client: &Client,
+    source: &str,
+    (all, tools, revision): (bool, Vec<String>, Option<i64>),
+) -> Result<()> {
+    let waiting: UnreviewedTools = client.get(&["sources", source, "unreviewed"], &[]).await?;
+    if !all && tools.is_empty() {
+        context.output.show(&waiting, look::unreviewed);
+        return Ok(());
+    }
+    let review = Review {
+        revision: revision.unwrap_or(waiting.revision),
+        all,
+        tools,
+    };
+    let path = ["sources", source, "review"];
+    let done: Reviewed = client.send(Method::POST, &path, &review).await?;
+    context.output.show(&done, look::reviewed);
+    Ok(())
 }
 
 fn yes_or_no(text: &str) -> std::result::Result<bool, String> {

@@ -1,9 +1,10 @@
 //! `executor workspaces`: what holds tasks, sources, rules and credentials, and its settings.
 
+use crate::client::Client;
 use crate::commands::{find, members, organizations};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{fields, plain, table};
+use crate::output::{Output, fields, plain, table};
 use api::members::Member;
 use api::settings::{Settings, SettingsChange};
 use api::system::{NewWorkspace, NewWorkspaceMember, Storage, Workspace, WorkspaceChange};
@@ -144,26 +145,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             confirm,
             grace_days,
         } => {
-            let slug = target.rsplit('/').next().unwrap_or(&target);
-            let slug = if slug.starts_with("ws_") {
-                let all: Vec<Workspace> = client.list(&["workspaces"], &[], usize::MAX).await?;
-                find(&all, "workspace", slug, |w| w.id == slug)?
-                    .slug
-                    .clone()
-            } else {
-                slug.to_owned()
-            };
-            let typed = organizations::typed(output, "workspace", &slug, confirm).await?;
-            let query = organizations::sure(&typed, grace_days);
-            let path = ["workspaces", target.as_str()];
-            let deleted: Workspace = client.remove(&path, &query.borrowed()).await?;
-            output.show(&deleted, |w| listed(std::slice::from_ref(w)));
-            output.note(&format!(
-                "`executor workspaces restore {}/{}` takes it back until {}",
-                deleted.organization,
-                deleted.slug,
-                deleted.purge_at.as_deref().unwrap_or("then")
-            ));
+            delete(output, &client, &target, (confirm, grace_days)).await?;
         }
         Command::Deleted => {
             let path = ["deleted-workspaces"];
@@ -210,8 +192,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             source_refresh_every,
             limits,
         } => {
-            let path = ["workspace", "settings"];
-            let mut change = SettingsChange {
+            let change = SettingsChange {
                 in_client_decisions,
                 members_see_all_tasks,
                 approvers_may_edit,
@@ -219,26 +200,63 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 source_refresh_every,
                 ..SettingsChange::default()
             };
-            for (name, value) in limits {
-                if change.limits.insert(name.clone(), value).is_some() {
-                    return Err(Failure::usage(format!("--limit {name} is given twice")));
-                }
-            }
-            let asks = in_client_decisions.is_none()
-                && members_see_all_tasks.is_none()
-                && approvers_may_edit.is_none()
-                && retention_days.is_none()
-                && change.source_refresh_every.is_none()
-                && change.limits.is_empty();
-            let settings: Settings = if asks {
-                client.get(&path, &[]).await?
-            } else {
-                client.send(Method::PATCH, &path, &change).await?
-            };
-            output.show(&settings, shown);
+            settings(output, &client, change, limits).await?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// Deletes a workspace whose short name was typed.
+async fn delete(
+    output: &Output,
+    client: &Client,
+    target: &str,
+    (confirm, grace_days): (Option<String>, Option<u32>),
+) -> Result<()> {
+    let slug = target.rsplit('/').next().unwrap_or(target);
+    let slug = if slug.starts_with("ws_") {
+        let all: Vec<Workspace> = client.list(&["workspaces"], &[], usize::MAX).await?;
+        find(&all, "workspace", slug, |w| w.id == slug)?
+            .slug
+            .clone()
+    } else {
+        slug.to_owned()
+    };
+    let typed = organizations::typed(output, "workspace", &slug, confirm).await?;
+    let query = organizations::sure(&typed, grace_days);
+    let path = ["workspaces", target];
+    let deleted: Workspace = client.remove(&path, &query.borrowed()).await?;
+    output.show(&deleted, |w| listed(std::slice::from_ref(w)));
+    output.note(&format!(
+        "`executor workspaces restore {}/{}` takes it back until {}",
+        deleted.organization,
+        deleted.slug,
+        deleted.purge_at.as_deref().unwrap_or("then")
+    ));
+    Ok(())
+}
+
+/// Shows the settings, or changes those that were given.
+async fn settings(
+    output: &Output,
+    client: &Client,
+    mut change: SettingsChange,
+    limits: Vec<(String, Option<u64>)>,
+) -> Result<()> {
+    let asks = change == SettingsChange::default() && limits.is_empty();
+    for (name, value) in limits {
+        if change.limits.insert(name.clone(), value).is_some() {
+            return Err(Failure::usage(format!("--limit {name} is given twice")));
+        }
+    }
+    let path = ["workspace", "settings"];
+    let settings: Settings = if asks {
+        client.get(&path, &[]).await?
+    } else {
+        client.send(Method::PATCH, &path, &change).await?
+    };
+    output.show(&settings, shown);
+    Ok(())
 }
 
 fn switch(text: &str) -> std::result::Result<bool, String> {

@@ -254,9 +254,9 @@ impl Session {
         let Link::Http(http) = &self.link else {
             return;
         };
-        // Some servers ask on this stream what belongs to a call.
-        let may_be_asked = self.peer.may_ask && !self.is_stateless();
-        if !self.identity.tells_changes && !may_be_asked {
+        // Some of these ask on this stream, too, what belongs to a call. Others take whatever stream
+        // is opened first for the resumption of a call's, and send its answer here.
+        if !self.identity.tells_changes {
             return;
         }
         let (http, peer) = (Arc::clone(http), Arc::clone(&self.peer));

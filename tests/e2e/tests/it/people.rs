@@ -410,7 +410,15 @@ async fn members_from_the_command_line(database: Database) {
         .json();
     let id = text(&added["id"]);
     let made = server
-        .cli(&["keys", "create", "bot", "--member", &id])
+        .cli(&[
+            "keys",
+            "create",
+            "bot",
+            "--member",
+            &id,
+            "--scope",
+            "run,read,members",
+        ])
         .await
         .exits(0);
     let key = made.out.trim();
