@@ -162,18 +162,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             add,
             remove,
         } => {
-            let path = ["workspaces", target.as_str(), "members"];
-            for member in add {
-                let new = NewWorkspaceMember { member };
-                let _named: Member = client.send(Method::POST, &path, &new).await?;
-            }
-            for member in remove {
-                client
-                    .delete(&["workspaces", &target, "members", &member])
-                    .await?;
-            }
-            let all: Vec<Member> = client.list(&path, &[], usize::MAX).await?;
-            output.show(&all, |all| members::listed(all));
+            named(output, &client, &target, (add, remove)).await?;
         }
         Command::Create { slug, name, access } => {
             let new = NewWorkspace { slug, name, access };
@@ -204,6 +193,28 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+/// Changes whom a restricted workspace names, and shows them.
+async fn named(
+    output: &Output,
+    client: &Client,
+    target: &str,
+    (add, remove): (Vec<String>, Vec<String>),
+) -> Result<()> {
+    let path = ["workspaces", target, "members"];
+    for member in add {
+        let new = NewWorkspaceMember { member };
+        let _named: Member = client.send(Method::POST, &path, &new).await?;
+    }
+    for member in remove {
+        client
+            .delete(&["workspaces", target, "members", &member])
+            .await?;
+    }
+    let all: Vec<Member> = client.list(&path, &[], usize::MAX).await?;
+    output.show(&all, |all| members::listed(all));
+    Ok(())
 }
 
 /// Deletes a workspace whose short name was typed.
