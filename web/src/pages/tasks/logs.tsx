@@ -30,6 +30,7 @@ export function Logs({ task, until = null }: { task: Task; until?: number | null
   }, [lines, level, search, paused, until]);
   const scroller = useRef<HTMLDivElement>(null);
   const isTail = useRef(true);
+  const lastTop = useRef(0);
   const rows = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => 20, overscan: 20 });
   useEffect(() => {
     if (isTail.current && shown.length > 0) rows.scrollToIndex(shown.length - 1, { align: "end" });
@@ -75,8 +76,11 @@ export function Logs({ task, until = null }: { task: Task; until?: number | null
           aria-live="off"
           className="min-h-0 flex-1 overflow-auto py-1 font-mono"
           onScroll={(event) => {
+            // Lines that come below move nothing up: only the person does.
             const box = event.currentTarget;
-            isTail.current = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
+            if (box.scrollHeight - box.scrollTop - box.clientHeight < 24) isTail.current = true;
+            else if (box.scrollTop < lastTop.current - 1) isTail.current = false;
+            lastTop.current = box.scrollTop;
           }}
         >
           <div className="relative" style={{ height: rows.getTotalSize() }}>
