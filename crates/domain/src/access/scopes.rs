@@ -86,12 +86,12 @@ impl ScopeName {
         Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
 
-    /// Whether somebody of a role could use it for anything at all.
+    /// Whether somebody of a role could use it for more than seeing what `read` shows as well.
     #[must_use]
     pub fn is_of_use_to(self, role: Role) -> bool {
         Permission::ALL
             .into_iter()
-            .any(|p| p.scopes().contains(&self) && p.granted_to(role))
+            .any(|p| p.scopes().first() == Some(&self) && p.granted_to(role))
     }
 
     /// The first thing that it is for.

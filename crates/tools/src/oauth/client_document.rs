@@ -90,7 +90,7 @@ pub fn form_pairs(text: &[u8]) -> Vec<(String, String)> {
 #[must_use]
 pub fn resource_parts(address: &str) -> Option<(String, String)> {
     let url = egress::parse(address).ok()?;
-    if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+    if address.contains('#') || !url.username().is_empty() || url.password().is_some() {
         return None;
     }
     let path = url.path().trim_end_matches('/').to_owned();
