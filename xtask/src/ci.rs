@@ -34,6 +34,7 @@ const STAGES: [Stage; 5] = [
     Stage::Web,
 ];
 const PRODUCT_TESTS: &str = "executor-e2e";
+const THREADS: &str = "RUST_TEST_THREADS";
 
 /// Runs one stage or all of them and prints how long each took.
 pub(crate) fn run(only: Option<Stage>) -> Result<()> {
@@ -167,6 +168,9 @@ fn run_tests(wanted: impl Fn(&str) -> bool, filter: Option<&str>) -> Result<()> 
             // A snapshot that differs is a failure here, never a new file.
             .env("INSTA_UPDATE", "no")
             .env("EXECUTOR_BIN", &executor);
+        if test.package == PRODUCT_TESTS && std::env::var_os(THREADS).is_none() {
+            command.env(THREADS, product_threads().to_string());
+        }
         let status = command
             .status()
             .with_context(|| format!("cannot start {}", test.target))?;
@@ -178,6 +182,13 @@ fn run_tests(wanted: impl Fn(&str) -> bool, filter: Option<&str>) -> Result<()> 
         bail!("tests failed in: {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// Cases of the product tests that run side by side: one and a half for each core, as they wait for
+/// servers, clocks and clients half of their time.
+fn product_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores + cores.div_ceil(2)
 }
 
 /// What cargo says about what it built; other messages are of no interest.
