@@ -65,13 +65,31 @@ pub(crate) fn check_in_browser() -> Result<()> {
     }
     let program = ci::program()?;
     schema(&program, true)?;
-    match setup::browser() {
+    match setup::browser().and_then(|browser| starts(&browser).map(|()| browser)) {
         Ok(browser) => test(&program, &browser, ""),
         Err(reason) => {
             println!("skipped: the pages are not tried in a browser: {reason:#}");
             Ok(())
         }
     }
+}
+
+/// Whether a browser that is there also starts, within a minute.
+fn starts(browser: &Path) -> Result<()> {
+    let mut shown = project::command("timeout");
+    shown.arg("60").arg(browser).args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--dump-dom",
+        "about:blank",
+    ]);
+    let shown = project::output(&mut shown).context("the browser does not start")?;
+    if !shown.contains("<html") {
+        bail!("the browser starts and shows nothing");
+    }
+    Ok(())
 }
 
 /// Makes the types of the API of what `program` describes, or only looks whether they are fresh.
