@@ -5,7 +5,7 @@
 //! exist. Roles are read from the database each time.
 
 use crate::{Engine, Error};
-use domain::access::{Caller, Channel, Forbidden, Permission, Scopes};
+use domain::access::{Caller, Channel, Forbidden, Permission, Person};
 use domain::tenancy::Workspace;
 use domain::{AccountId, ApprovalId, TaskId};
 use futures_util::future::BoxFuture;
@@ -76,18 +76,12 @@ impl Engine {
                         .ok_or_else(|| no_workspace(name))
                 })
                 .await?;
-            Ok(reached.map(|reached| Caller {
-                organization_id: reached.organization_id,
-                workspace_id: reached.workspace_id,
+            let person = Person {
                 account_id: account,
-                role: reached.role,
                 channel,
                 client: client.chars().take(128).collect(),
-                key_id: None,
-                grant_id: None,
-                scopes: Scopes::ALL,
-                requests_per_minute: None,
-            }))
+            };
+            Ok(reached.map(|at| person.at(&at.organization_id, &at.workspace_id, at.role)))
         })
     }
 

@@ -18,8 +18,6 @@ use serde_json::json;
 
 /// Longest name in characters.
 const NAME_CHARS_MAX: usize = 100;
-/// How often it is noted that a key is in use, in milliseconds.
-const TOUCH_MS: i64 = 60_000;
 
 /// A key to make.
 #[derive(Debug, Clone, Default)]
@@ -45,23 +43,6 @@ fn digest(secret: &Secret) -> String {
 }
 
 impl Engine {
-    pub(crate) async fn note_use(&self, key: &ApiKey, now: Timestamp) {
-        let before = now.plus_ms(-TOUCH_MS);
-        if key.last_used_at.is_some_and(|at| at > before) {
-            return;
-        }
-        let (system, id) = (self.inner.system, key.id.clone());
-        let noted: Result<(), Error> = self
-            .inner
-            .store
-            .write(move |tx| Ok(store::keys::touch(tx, system, &id, now, before)?))
-            .await;
-        if let Err(error) = noted {
-            // The request is as good without it.
-            tracing::debug!("the use of a key could not be noted: {error}");
-        }
-    }
-
     /// A caller as they are now: with the role that they have today, or none if they have lost it,
     /// or the key or grant that they came with. For what lasts longer than a request.
     ///

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const KNOWN_MS: u64 = 1_000;
 /// Keys and tokens that are known at the same time.
 const KNOWN_MAX: usize = 10_000;
-/// How often it is noted that a grant is in use, in milliseconds.
+/// How often it is noted that a key or grant is in use, in milliseconds.
 const TOUCH_MS: i64 = 60_000;
 
 /// What is known of a key or token.
@@ -99,8 +99,8 @@ impl Engine {
                     let Some(holder) = found else {
                         return Ok(None);
                     };
-                    self.note_use(&holder.key, now).await;
                     let held = Held::Key(holder);
+                    self.note_use(&held, now).await;
                     self.inner.bearers.learn(digest, held, (version, now))
                 }
             };
@@ -159,8 +159,8 @@ impl Engine {
                     let Some(holder) = found else {
                         return Ok(None);
                     };
-                    self.note_grant(&holder, now).await;
                     let held = Held::Token(holder);
+                    self.note_use(&held, now).await;
                     self.inner.bearers.learn(digest, held, (version, now))
                 }
             };
@@ -191,20 +191,35 @@ impl Engine {
         })
     }
 
-    async fn note_grant(&self, holder: &store::grants::Holder, now: Timestamp) {
+    /// Notes that a key or grant is in use, unless that was noted within the last minute.
+    async fn note_use(&self, held: &Held, now: Timestamp) {
+        let last_used_at = match held {
+            Held::Key(holder) => holder.key.last_used_at,
+            Held::Token(holder) => holder.grant.last_used_at,
+        };
         let before = now.plus_ms(-TOUCH_MS);
-        if holder.grant.last_used_at.is_some_and(|at| at > before) {
+        if last_used_at.is_some_and(|at| at > before) {
             return;
         }
-        let (system, id) = (self.inner.system, holder.grant.id.clone());
+        let (system, held) = (self.inner.system, held.clone());
         let noted: Result<(), Error> = self
             .inner
             .store
-            .write(move |tx| Ok(store::grants::touch(tx, system, &id, now, before)?))
+            .write(move |tx| {
+                match &held {
+                    Held::Key(holder) => {
+                        store::keys::touch(tx, system, &holder.key.id, now, before)?;
+                    }
+                    Held::Token(holder) => {
+                        store::grants::touch(tx, system, &holder.grant.id, now, before)?;
+                    }
+                }
+                Ok(())
+            })
             .await;
         if let Err(error) = noted {
             // The request is as good without it.
-            tracing::debug!("the use of a grant could not be noted: {error}");
+            tracing::debug!("the use of a key or grant could not be noted: {error}");
         }
     }
 
