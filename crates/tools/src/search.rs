@@ -288,10 +288,15 @@ impl Index {
             return Vec::new();
         };
         let edits_max = if chars < 8 { 1 } else { 2 };
-        let mut near = Vec::new();
+        let (mut near, own) = (Vec::new(), letters(stem));
         for at in self.terms.beginning_with(first.encode_utf8(&mut [0; 4])) {
             let term = self.terms.term(at);
             if term.len().abs_diff(stem.len()) > edits_max {
+                continue;
+            }
+            // An edit takes away one letter at most and brings another. Nearly all terms end here.
+            let others = own.zip(letters(term)).map_or(0, |(a, b)| a ^ b);
+            if others.count_ones() as usize > 2 * edits_max {
                 continue;
             }
             let edits = distance(stem, term);
@@ -333,4 +338,11 @@ impl Index {
         }
         named
     }
+}
+
+/// Which letters, digits and signs a text of ASCII has, a bit for each; some share one.
+fn letters(text: &str) -> Option<u64> {
+    text.bytes().try_fold(0, |found, byte| {
+        byte.is_ascii().then_some(found | 1 << (byte % 64))
+    })
 }
