@@ -184,6 +184,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         server::ServeConfig {
             listener,
             allowed_hosts: allowed_hosts(config),
+            trusted_proxies: config.trusted_proxies.clone(),
             owner_token: owner_token.clone(),
             version: env!("CARGO_PKG_VERSION"),
             example: example_address.as_deref().map(example_api::offered),
