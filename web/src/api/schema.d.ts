@@ -1846,6 +1846,8 @@ export interface components {
             answers: components["schemas"]["Yes"][];
             /** @description Whether whoever runs the task may answer. */
             requesterMay: boolean;
+            /** @description Who may answer besides administrators: people that the rule names. */
+            approvers?: string[];
             /** @description Whether a reviewer may change the arguments. */
             mayEdit: boolean;
             edited?: components["schemas"]["Edited"] | null;
@@ -4526,6 +4528,10 @@ export interface components {
             channel: string;
             /** @description What the client calls itself. */
             client: string;
+            /** @description The API key that it came with, as `key_…`; absent where it came without. */
+            key?: string | null;
+            /** @description What a client was granted whose token it came with, as `grant_…`; absent where it came without. */
+            grant?: string | null;
             /** @description The runtime it runs in. */
             runtimeId: string;
             /** @description The program as sent. */

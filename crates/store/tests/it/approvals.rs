@@ -8,7 +8,7 @@ use domain::access::Channel;
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question, Yes};
 use domain::call::CallStatus;
 use futures_util::future::join_all;
-use store::approvals::{self, ApprovalFilter};
+use store::approvals::{self, ApprovalFilter, ApprovalOrder};
 use store::{Error, calls};
 
 on_each!(
@@ -149,7 +149,7 @@ async fn lists_filter_and_page(w: World) {
     let mut asked = Vec::new();
     for n in 1..=3u32 {
         let call = call(&task.id, n, CallStatus::Waiting);
-        let mut one = approval(&call, 500);
+        let mut one = approval(&call, 500 - i64::from(n / 3));
         one.created_at = at(i64::from(n / 2));
         one.question = if n == 3 {
             Question::SendAgain
@@ -193,6 +193,20 @@ async fn lists_filter_and_page(w: World) {
     let mut newest_first = asked.clone();
     newest_first.sort_by_key(|a| std::cmp::Reverse((a.created_at, a.id.clone())));
     assert_eq!(pages, newest_first);
+    // By when they expire, and on from where a page ended.
+    let soonest = ApprovalFilter {
+        status: Some("pending".into()),
+        order: ApprovalOrder::Soonest,
+        ..all.clone()
+    };
+    let mut waiting = asked.clone();
+    waiting.sort_by_key(|a| (a.expires_at, a.id.clone()));
+    assert_eq!(list(soonest.clone()).await, waiting);
+    let rest = ApprovalFilter {
+        before: Some((waiting[0].expires_at, waiting[0].id.clone())),
+        ..soonest
+    };
+    assert_eq!(list(rest).await, waiting[1..]);
     let (scope, id) = (w.a.clone(), task.id.clone());
     let (of_task, of_call) = w
         .read(move |r| {

@@ -257,6 +257,23 @@ async fn lists_filter_and_page(w: World) {
         paged,
         stored.iter().map(|t| t.id.clone()).collect::<Vec<_>>()
     );
+    // As far back as a task, itself among them.
+    let third = (stored[2].created_at, stored[2].id.clone());
+    let back = TaskFilter {
+        back_to: Some(third),
+        ..status("queued")
+    };
+    assert_eq!(list(back).await, paged[..3]);
+    let place = |after: Option<(domain::Timestamp, domain::TaskId)>, count| {
+        let scope = w.a.clone();
+        w.read(move |r| tasks::last_of(r, &scope, after.as_ref(), count))
+    };
+    let (scope, every) = (w.a.clone(), TaskFilter { status: None, ..status("") });
+    let all = w.read(move |r| tasks::list(r, &scope, &every)).await;
+    let nth = |n: usize| Some((all[n].created_at, all[n].id.clone()));
+    assert_eq!(place(None, 7).await, nth(6), "the oldest of all");
+    assert_eq!(place(None, 8).await, None, "there are fewer");
+    assert_eq!(place(nth(0), 2).await, nth(2));
     let by = Some(domain::AccountId::from_bits([9; 16]));
     assert_eq!(
         list(TaskFilter {
