@@ -3687,6 +3687,8 @@ export interface components {
                 channel: string;
                 /** @description What the client calls itself. */
                 client: string;
+                /** @description The API key that it came with, as `key_…`; absent where it came without. */
+                key?: string | null;
                 /** @description The runtime it runs in. */
                 runtimeId: string;
                 /** @description The program as sent. */

@@ -266,6 +266,7 @@ export default {
     const button = page.getByRole("button", { name: "Approve 12 once" });
     await button.click();
     const dialog = page.getByRole("dialog");
+    await dialog.locator("tbody tr").first().waitFor();
     assert.equal(await dialog.locator("tbody tr").count(), 12);
     assert.ok((await dialog.innerText()).includes('"n11"'), "full arguments");
     // One of them is decided by somebody else while the table is read.
@@ -345,7 +346,7 @@ export default {
   },
 
   async "what a source asks is answered by whoever runs the task, as text and in a form"({ browser, server, upstream }) {
-    await server.post("/sources", { url: `${upstream.address}/asking`, name: "asking", allowPrivate: true });
+    await server.post("/sources", { url: `${upstream.address}/mcp/asking`, name: "asking", allowPrivate: true });
     await server.post("/policies", { effect: "allow", match: { tools: ["asking.**"] } });
     const admin = await server.post("/members", { name: "Ada", role: "admin" });
     const { secret } = await server.post("/keys", { name: "of Ada", member: admin.id });

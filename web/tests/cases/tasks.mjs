@@ -86,9 +86,10 @@ export default {
     await writeProgram(page, "for (const amount of [1, 500]) await tools.shop.items.createItem({ name: 'x', amount });\nawait tools.shop.items.createItem({ name: 'x', amount: 5 });\nawait tools.shop.items.deleteItem({ id: 'x' });");
     // What the text shows for certain is said for certain; what depends on a value, as that.
     await forecast.getByRole("listitem").filter({ hasText: "line 1" }).getByText("depends").waitFor();
-    await forecast.getByRole("listitem").filter({ hasText: "line 2" }).getByText("allow").waitFor();
+    await forecast.getByRole("listitem").filter({ hasText: "line 2" }).getByText("allow", { exact: false }).last().waitFor();
     await forecast.getByRole("listitem").filter({ hasText: "line 3" }).getByText("deny").waitFor();
     await writeProgram(page, "return await tools.shop.items.listItems();");
+    await until(async () => (await forecast.getByRole("listitem").count()) === 1, "the forecast of one call");
     await forecast.getByText("allow").waitFor();
     await page.keyboard.press("ControlOrMeta+Enter");
     await page.getByText("pen").first().waitFor();
@@ -113,7 +114,7 @@ export default {
     await page.keyboard.type("({ am");
     await options.filter({ hasText: "amount" }).filter({ hasText: "required" }).click();
     await page.locator(".cm-line").filter({ hasText: "createItem({ amount: " }).waitFor();
-    await page.getByText("createItem", { exact: false }).first().hover();
+    await page.locator(".cm-line").getByText("createItem").last().hover();
     await page.locator(".cm-tooltip").filter({ hasText: "Create an item." }).waitFor();
     // The editor is no trap for the keyboard.
     await page.locator(".cm-content").click();

@@ -12,6 +12,45 @@ import { BINARY } from "./server.mjs";
 const WAITING = "// Waits\nawait tools.shop.items.listItems();\nawait tools.shop.items.createItem({ name: 'pen', amount: 250 });";
 const ENDED = "// Ended\nreturn await tools.shop.items.listItems();";
 
+/** A hash over parts that cannot be mistaken for one another, as journals are chained with. */
+function hashed(parts) {
+  const hash = createHash("sha256");
+  for (const part of parts) {
+    const bytes = typeof part === "string" ? Buffer.from(part, "utf8") : part;
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64BE(BigInt(bytes.length));
+    hash.update(length).update(bytes);
+  }
+  return hash.digest("base64").replaceAll("=", "");
+}
+const u32 = (n) => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(n);
+  return bytes;
+};
+const i64 = (n) => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64BE(BigInt(n));
+  return bytes;
+};
+
+/** Chains the calls of a task, which the server looks at before it shows them. */
+function chained(task, calls) {
+  const pins = JSON.parse(task.pins);
+  let before = hashed(["executor-journal-1", task.id, task.seed, pins.source, pins.code, pins.engine]);
+  return calls.map((call) => {
+    // A row names no digest that its arguments have by themselves.
+    const digest = call.arguments_digest || createHash("sha256").update(call.arguments).digest("hex");
+    const chain = hashed(["executor-call-1", before, call.id, u32(call.sequence), call.tool, digest, call.arguments, call.options, u32(call.line ?? 0), u32(call.position ?? 0), i64(call.started_at)]);
+    const outcome = hashed([
+      "executor-outcome-1", chain, call.definition_digest, i64(call.policy_version), call.source_id ?? "", call.risk, call.decision, call.rule_id ?? "", call.status, call.outcome ?? "",
+      u32(call.delivery_order ?? 0), i64(call.delivery_now ?? 0), i64(call.delivery_elapsed_ms ?? 0),
+    ]);
+    before = chain;
+    return { ...call, chain, outcome_hash: call.finished_at === null ? null : outcome };
+  });
+}
+
 /** Which digits of an identifier tell copies apart. */
 const numbered = (id, n) => id.slice(0, -6) + String(n).padStart(6, "0");
 
@@ -89,12 +128,12 @@ export async function seeded(server, { tasks = 0, calls = 0, waiting = 0 }) {
     many.finished_at = many.started_at + calls * 5 + 5;
     backup.add("tasks", many);
     const [first] = callsOf(ended);
-    for (let n = 1; n <= calls; n++) {
-      const at = many.started_at + n * 5;
-      const row = { ...first, task_id: many.id, id: numbered(first.id, n), sequence: n, started_at: at, sent_at: at + 1, finished_at: at + 4, line: 2 };
-      if (first.delivery_order !== null) row.delivery_order = first.delivery_order + n - 1;
-      backup.add("calls", row);
-    }
+    const rows = Array.from({ length: calls }, (_, i) => {
+      const at = many.started_at + (i + 1) * 5;
+      const delivery = first.delivery_order === null ? {} : { delivery_order: i + 1 };
+      return { ...first, task_id: many.id, id: numbered(first.id, i + 1), sequence: i + 1, started_at: at, sent_at: at + 1, finished_at: at + 4, line: 2, ...delivery };
+    });
+    for (const row of chained(many, rows)) backup.add("calls", row);
   }
   // As it rests while it waits: no server runs it.
   const resting = { ...asked, state: "suspended", owner: null, lease_until: null };
@@ -103,7 +142,8 @@ export async function seeded(server, { tasks = 0, calls = 0, waiting = 0 }) {
   for (let n = 0; n < waiting; n++) {
     const copy = aged(resting, n, 0);
     backup.add("tasks", copy);
-    for (const call of callsOf(asked)) backup.add("calls", { ...call, task_id: copy.id, id: numbered(call.id, n * 10 + call.sequence) });
+    const rows = callsOf(asked).map((call) => ({ ...call, task_id: copy.id, id: numbered(call.id, n * 10 + call.sequence) }));
+    for (const row of chained(copy, rows)) backup.add("calls", row);
     backup.add("approvals", {
       ...approval,
       id: numbered(approval.id, n),

@@ -135,7 +135,7 @@ export async function startUpstream() {
       };
       const path = new URL(request.url, address).pathname;
       if (path === "/openapi.json") return send(200, isChanged ? changed(description(address)) : description(address));
-      if (path === "/asking") {
+      if (path === "/mcp/asking") {
         if (request.method !== "POST") return send(405, { error: "only POST" });
         const message = JSON.parse(body);
         return message.id === undefined ? send(202) : send(200, { jsonrpc: "2.0", id: message.id, result: askingAnswer(message) });

@@ -268,7 +268,13 @@ async fn lists_filter_and_page(w: World) {
         let scope = w.a.clone();
         w.read(move |r| tasks::last_of(r, &scope, after.as_ref(), count))
     };
-    let (scope, every) = (w.a.clone(), TaskFilter { status: None, ..status("") });
+    let (scope, every) = (
+        w.a.clone(),
+        TaskFilter {
+            status: None,
+            ..status("")
+        },
+    );
     let all = w.read(move |r| tasks::list(r, &scope, &every)).await;
     let nth = |n: usize| Some((all[n].created_at, all[n].id.clone()));
     assert_eq!(place(None, 7).await, nth(6), "the oldest of all");

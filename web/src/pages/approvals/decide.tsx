@@ -2,7 +2,7 @@
 // server says so. It carries the digest of what was shown.
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { ApiError, type Approval, type NewRule } from "~/api/client";
 import { approval as oneApproval, useApi, useMay, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
@@ -12,8 +12,10 @@ import { Confirm } from "~/ui/dialog";
 import { explain, Problem } from "~/ui/state";
 import { ToolPath } from "~/ui/text";
 import { toast } from "~/ui/toast";
-import { EditArguments } from "./edit";
-import { Remember } from "./remember";
+
+/** Opened by hand, and loaded then. */
+const EditArguments = lazy(() => import("./edit"));
+const Remember = lazy(() => import("./remember"));
 
 /** How long after a change of the selection keys and clicks are swallowed. */
 const GUARD_MS = 400;
@@ -248,10 +250,12 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
           {!isAdmin && ", answered under the rule that names you"}.
         </p>
       </Confirm>
-      {open === "edit" && <EditArguments approval={approval} busy={busy !== null} onClose={() => setOpen(null)} onSend={(extra) => void send("approve", extra)} />}
-      {open === "remember" && (
-        <Remember approval={approval} blocked={blocked} twoSteps={twoSteps} busy={busy !== null} onClose={() => setOpen(null)} onSend={(verb, rule) => void send(verb, { remember: rule })} />
-      )}
+      <Suspense fallback={null}>
+        {open === "edit" && <EditArguments approval={approval} busy={busy !== null} onClose={() => setOpen(null)} onSend={(extra) => void send("approve", extra)} />}
+        {open === "remember" && (
+          <Remember approval={approval} blocked={blocked} twoSteps={twoSteps} busy={busy !== null} onClose={() => setOpen(null)} onSend={(verb, rule) => void send(verb, { remember: rule })} />
+        )}
+      </Suspense>
     </div>
   );
 }

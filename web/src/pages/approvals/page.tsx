@@ -1,18 +1,20 @@
 // The inbox: what waits, one of it in full, what was decided. Nothing moves under the person's hands.
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
 import { approval as oneApproval, endedApprovals, pendingApprovals, useApi, useNames, useSession, waitingCount } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { useMedia } from "~/lib/media";
 import { Button, buttonClass, cx, Empty } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
-import { Bulk } from "./bulk";
 import { asCsv, download } from "./csv";
 import { Item } from "./item";
 import { Rows } from "./rows";
-import { StopAgent } from "./stop";
+
+/** Opened by hand, and loaded then. */
+const Bulk = lazy(() => import("./bulk"));
+const StopAgent = lazy(() => import("./stop"));
 
 const TABS = [
   ["pending", "Pending"],
@@ -188,17 +190,19 @@ export function ApprovalsPage() {
           <div className="hidden p-6 text-ink2 md:block">{shown.length > 0 ? "Select a call on the left." : null}</div>
         )}
       </div>
-      {dialog === "bulk" && (
-        <Bulk
-          approvals={selected}
-          onClose={(done) => {
-            setDialog(null);
-            for (const each of done) queue.drop(each);
-            setMarked([]);
-          }}
-        />
-      )}
-      {dialog === "stop" && id && <StopAgent id={id} onClose={() => setDialog(null)} />}
+      <Suspense fallback={null}>
+        {dialog === "bulk" && (
+          <Bulk
+            approvals={selected}
+            onClose={(done) => {
+              setDialog(null);
+              for (const each of done) queue.drop(each);
+              setMarked([]);
+            }}
+          />
+        )}
+        {dialog === "stop" && id && <StopAgent id={id} onClose={() => setDialog(null)} />}
+      </Suspense>
     </div>
   );
 }

@@ -12,7 +12,7 @@ import { toast } from "~/ui/toast";
 
 const OPEN = ["queued", "running", "waiting"];
 
-export function StopAgent({ id, onClose }: { id: string; onClose: () => void }) {
+export default function StopAgent({ id, onClose }: { id: string; onClose: () => void }) {
   const api = useApi();
   const client = useQueryClient();
   const isAdmin = useMay("admin");
