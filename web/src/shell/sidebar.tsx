@@ -88,7 +88,7 @@ export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
   );
 }
 
-function Mark() {
+export function Mark() {
   return (
     <svg width="18" height="18" viewBox="0 0 18 18" aria-hidden className="text-accent">
       <rect x="1" y="1" width="16" height="16" rx="3" fill="none" stroke="currentColor" strokeWidth="2" />

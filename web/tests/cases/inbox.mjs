@@ -346,7 +346,7 @@ export default {
   },
 
   async "what a source asks is answered by whoever runs the task, as text and in a form"({ browser, server, upstream }) {
-    await server.post("/sources", { url: `${upstream.address}/mcp/asking`, name: "asking", allowPrivate: true });
+    await server.post("/sources", { url: `${upstream.address}/mcp/asking`, kind: "mcp", name: "asking", allowPrivate: true });
     await server.post("/policies", { effect: "allow", match: { tools: ["asking.**"] } });
     const admin = await server.post("/members", { name: "Ada", role: "admin" });
     const { secret } = await server.post("/keys", { name: "of Ada", member: admin.id });

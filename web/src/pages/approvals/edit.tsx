@@ -6,7 +6,7 @@ import { isFields, parse, pretty } from "~/lib/json";
 import { Button } from "~/ui/basics";
 import { Dialog } from "~/ui/dialog";
 import { Problem } from "~/ui/state";
-import { Seen } from "~/ui/text";
+import { Request } from "./arguments";
 import { Changes } from "./changes";
 import type { Extra } from "./decide";
 
@@ -66,9 +66,9 @@ export default function EditArguments({ approval, busy, onClose, onSend }: Props
           <Changes from={approval.arguments} to={shown.as.arguments} />
           <div>
             <h3 className="text-ink2">The request, as it would be sent</h3>
-            <pre className="mt-1 overflow-auto rounded-md border border-line bg-surface p-2 whitespace-pre-wrap break-all">
-              <Seen text={pretty(shown.as.request)} />
-            </pre>
+            <div className="mt-1 overflow-auto rounded-md border border-line bg-surface p-2">
+              <Request of={shown.as.request} folded={false} />
+            </div>
           </div>
         </div>
       )}

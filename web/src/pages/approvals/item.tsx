@@ -83,7 +83,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
                         {rule && ` (${rule.level}, place ${rule.position}): `}
                       </>
                     )}
-                    <Seen text={approval.why} />
+                    <Seen text={rule ? approval.why.replace(`rule ${rule.id} of the ${rule.level} `, "") : approval.why} />
                   </>,
                 ],
                 ["Risk", <RiskReasons approval={approval} isFirst={recent.data ? before === undefined : false} />],

@@ -82,7 +82,7 @@ export function Look({ draft, preview, onDraft, onPreview, onAdded }: Props) {
   };
   const isAwaited = preview.toolCount === 0 && preview.auth.length > 0;
   return (
-    <div className="flex max-w-4xl flex-col gap-4">
+    <div className="flex max-w-4xl flex-col gap-4 [&>section]:mb-0">
       <Panel title={<Seen text={preview.title || preview.name} />} actions={<Button small look="quiet" onClick={() => onPreview(null)}>Another description</Button>}>
         <div className="flex flex-col gap-3 p-3">
           <Facts

@@ -148,10 +148,17 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
           {line.sequence !== null && <span className="sr-only">Call </span>}
           {line.sequence ?? ""}
         </span>
-        <span className="min-w-0 flex-1 truncate" title={line.label}>
-          {line.sequence === null ? line.label : <span className="font-mono"><Seen text={line.label} /></span>}
-          {line.sequence !== null && <span className="sr-only">, {line.status}</span>}
-        </span>
+        {line.sequence === null ? (
+          <span className="min-w-0 flex-1 truncate">{line.label}</span>
+        ) : (
+          // Where it is cut, it keeps its end: the beginning is the source, which most calls share.
+          <span className="min-w-0 flex-1 truncate text-left font-mono" dir="rtl" title={line.label}>
+            <bdi dir="ltr">
+              <Seen text={line.label} />
+              <span className="sr-only">, {line.status}</span>
+            </bdi>
+          </span>
+        )}
         <span className="shrink-0 font-mono text-meta text-ink2">{line.text}</span>
       </span>
       <span className="relative mx-3 h-3 min-w-0 md:ml-0 md:flex-1" aria-hidden>
