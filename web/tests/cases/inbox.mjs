@@ -274,7 +274,7 @@ export default {
     await dialog.getByRole("button", { name: "Approve 12 once" }).click();
     await until(() => upstream.writes().length === 11, "eleven calls");
     await dialog.getByText("✕").first().waitFor();
-    assert.equal(await dialog.getByText("● approved").count(), 11);
+    await until(async () => (await dialog.getByText("● approved").count()) === 11, "eleven results");
     assert.equal((await server.get("/policies")).rules.length, 0, "never a rule");
   },
 
