@@ -57,7 +57,7 @@ pub(crate) fn build_if_possible() -> Result<()> {
 /// which neither Node nor a browser can be had skips it, and says why.
 ///
 /// # Errors
-/// The types are stale, or a test failed.
+/// The types are stale, a test failed, or something is over its budget.
 pub(crate) fn check_in_browser() -> Result<()> {
     if let Err(reason) = check_node() {
         println!("skipped: {reason:#}");
@@ -66,7 +66,10 @@ pub(crate) fn check_in_browser() -> Result<()> {
     let program = ci::program()?;
     schema(&program, true)?;
     match setup::browser().and_then(|browser| starts(&browser).map(|()| browser)) {
-        Ok(browser) => test(&program, &browser, ""),
+        Ok(browser) => {
+            test(&program, &browser, "")?;
+            budgets(&program, &browser)
+        }
         Err(reason) => {
             println!("skipped: the pages are not tried in a browser: {reason:#}");
             Ok(())
@@ -131,6 +134,16 @@ fn test(program: &Path, browser: &Path, filter: &str) -> Result<()> {
         .env("EXECUTOR_BIN", program)
         .env("CHROMIUM_PATH", browser);
     project::run(&mut tests)
+}
+
+/// Measures what the dashboard promises about time, with nothing beside it. Budgets of bytes are the
+/// build's.
+fn budgets(program: &Path, browser: &Path) -> Result<()> {
+    let mut measure = node(&["tests/measure.mjs", "--check"]);
+    measure
+        .env("EXECUTOR_BIN", program)
+        .env("CHROMIUM_PATH", browser);
+    project::run(&mut measure)
 }
 
 /// Whether what is installed is what the lockfile says: npm writes down what it installed.

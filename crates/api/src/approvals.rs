@@ -54,6 +54,9 @@ pub struct Approval {
     pub answers: Vec<Yes>,
     /// Whether whoever runs the task may answer.
     pub requester_may: bool,
+    /// Who may answer besides administrators: people that the rule names.
+    #[serde(default)]
+    pub approvers: Vec<String>,
     /// Whether a reviewer may change the arguments.
     pub may_edit: bool,
     /// What a reviewer changed.

@@ -220,7 +220,7 @@ pub struct LookedAt {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleUsage {
-    /// Since when was looked, by the time at which tasks were submitted: thirty days back.
+    /// Since when was looked, by the time at which calls were made: thirty days back.
     pub since: String,
     /// Whether only the caller's own calls were counted.
     pub own_only: bool,

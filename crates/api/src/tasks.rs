@@ -70,6 +70,12 @@ pub struct Task {
     pub channel: String,
     /// What the client calls itself.
     pub client: String,
+    /// The API key that it came with, as `key_…`; absent where it came without.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<String>,
+    /// What a client was granted whose token it came with, as `grant_…`; absent where it came without.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub grant: Option<String>,
     /// The runtime it runs in.
     pub runtime_id: String,
     /// The program as sent.

@@ -14,6 +14,7 @@ use domain::approval::{Answered, Approval, ApprovalStatus, Effect, Question, Ref
 use domain::{ApprovalId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+pub use store::approvals::ApprovalOrder;
 
 /// Longest reason in characters.
 const REASON_CHARS_MAX: usize = 4_000;
@@ -26,7 +27,9 @@ const HAPPENED_BYTES_MAX: usize = 1 << 20;
 pub struct ApprovalQuery {
     /// Only those with this status.
     pub status: Option<String>,
-    /// Only those asked before this one.
+    /// In which order.
+    pub order: ApprovalOrder,
+    /// Only what comes after this one in that order: the time that it goes by, and its identifier.
     pub before: Option<(Timestamp, ApprovalId)>,
     /// How many at most.
     pub limit: u32,
@@ -46,7 +49,7 @@ fn may_see(caller: &Caller, all: bool, approval: &Approval) -> bool {
 }
 
 impl Engine {
-    /// Lists approvals, the newest first.
+    /// Lists approvals, in the order that the query names.
     ///
     /// # Errors
     /// `forbidden`.
@@ -66,6 +69,7 @@ impl Engine {
                         status: query.status.clone(),
                         task: None,
                         concerning: (!all).then(|| caller.account_id.clone()),
+                        order: query.order,
                         before: query.before.clone(),
                         limit: query.limit,
                     };

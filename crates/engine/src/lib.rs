@@ -55,7 +55,7 @@ use domain::tenancy::Role;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-pub use approvals::{ApprovalQuery, approval_digest};
+pub use approvals::{ApprovalOrder, ApprovalQuery, approval_digest};
 pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
 pub use authority::{
     AUTHORITY_METADATA_PATH, AUTHORIZE_PATH, Asking, AskingRefused, Authorization, ClientSaid,
@@ -102,7 +102,7 @@ pub use sources::{
     RefreshReport, Reviewed, RuleTouched, SourceHealth, SourcePreview, ToolChange, WaitingTool,
 };
 pub use store::values::Part as ResultPart;
-pub use tasks::{NewFork, NewTask, TaskQuery, TaskView, Until};
+pub use tasks::{FoundTasks, NewFork, NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Counterpart, Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};

@@ -71,6 +71,19 @@ pub struct TaskQuery {
     pub limit: u32,
 }
 
+/// What a list of tasks found.
+#[derive(Debug, Clone)]
+pub struct FoundTasks {
+    /// The tasks, the newest first.
+    pub views: Vec<TaskView>,
+    /// How far back a search has looked, where there may be older ones to look through: the next one
+    /// goes on before this task.
+    pub back_to: Option<(Timestamp, TaskId)>,
+}
+
+/// Tasks that one request of a search looks through: their texts have no index.
+const SEARCHED_AT_ONCE: u32 = 20_000;
+
 /// Finds the one local workspace, or makes it on first start.
 pub(crate) async fn local_workspace(
     store: &store::Store,
@@ -258,7 +271,7 @@ impl Engine {
     }
 
     /// Lists tasks, the newest first. Members see their own, or everybody's where the workspace lets
-    /// them.
+    /// them. A search looks through so many tasks at once and says how far it came.
     ///
     /// # Errors
     /// `forbidden`, `invalid_search`.
@@ -266,7 +279,7 @@ impl Engine {
         &self,
         caller: &Caller,
         query: TaskQuery,
-    ) -> BoxFuture<'_, Result<Vec<TaskView>, Error>> {
+    ) -> BoxFuture<'_, Result<FoundTasks, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::SeeTasks)?;
@@ -275,21 +288,28 @@ impl Engine {
                 .store
                 .read(move |r| {
                     let own = query.mine || !sees_all_tasks(r, &scope, &caller)?;
+                    let before = query.before.as_ref();
+                    let back_to = match words[..] {
+                        [] => None,
+                        [..] => store::tasks::last_of(r, &scope, before, SEARCHED_AT_ONCE)?,
+                    };
                     let filter = store::tasks::TaskFilter {
                         status: query.status.clone(),
                         account: own.then(|| caller.account_id.clone()),
                         words: words.clone(),
                         before: query.before.clone(),
+                        back_to: back_to.clone(),
                         limit: query.limit,
                     };
                     let tasks = store::tasks::list(r, &scope, &filter)?;
-                    tasks
-                        .into_iter()
-                        .map(|task| {
-                            let approvals = store::approvals::for_task(r, &scope, &task.id)?;
-                            Ok(TaskView { task, approvals })
-                        })
-                        .collect()
+                    let views = tasks.into_iter().map(|task| {
+                        let approvals = store::approvals::for_task(r, &scope, &task.id)?;
+                        Ok::<_, Error>(TaskView { task, approvals })
+                    });
+                    Ok(FoundTasks {
+                        views: views.collect::<Result<_, _>>()?,
+                        back_to,
+                    })
                 })
                 .await
         })

@@ -20,8 +20,8 @@ use engine::Thing;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, REFERRER_POLICY,
+    SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::body::Incoming;
 use std::panic::AssertUnwindSafe;
@@ -369,17 +369,34 @@ fn door(path: &str) -> Option<Door> {
 }
 
 fn finish(response: &mut Response, id: &str) {
+    let referrer = referrer(response);
     let policy = policy(response);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(REFERRER_POLICY, referrer);
     headers.insert(CONTENT_SECURITY_POLICY, policy);
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Nobody is told where a link was followed. A page of ours with a form tells us alone: where a page
+/// tells nobody, browsers send its forms with `Origin: null`, which is refused as of another site
+/// (Fetch, "append a request `Origin` header"). The dashboard sends no forms.
+fn referrer(response: &Response) -> HeaderValue {
+    let is_page = response.headers().get(CONTENT_TYPE) == Some(&web::HTML);
+    let is_dashboard = response
+        .extensions()
+        .get::<web::dashboard::StyleNonce>()
+        .is_some();
+    HeaderValue::from_static(if is_page && !is_dashboard {
+        "same-origin"
+    } else {
+        "no-referrer"
+    })
 }
 
 fn request_id() -> String {

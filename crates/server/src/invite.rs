@@ -81,7 +81,7 @@ async fn accept(
         Ok(joined) => page(
             &format!("You joined {}", joined.organization.name),
             &(paragraph(&format!("You are {} there now.", role(&joined)))
-                + "    <p><a href=\"/\">Open the dashboard</a></p>\n"),
+                + "    <p><a class=\"button\" href=\"/\">Open the dashboard</a></p>\n"),
         ),
         Err(error) => refused(error),
     }
@@ -106,12 +106,13 @@ fn asking(invitation: &Invitation, token: &str) -> String {
         invitation.organization.slug,
         role(invitation)
     );
-    let until = format!(
-        "The invite works until {}.",
-        invitation.expires_at.to_rfc3339()
-    );
+    // To the minute: seconds and their parts are for machines.
+    let ends = invitation.expires_at.to_rfc3339();
+    let (day, rest) = ends.split_once('T').unwrap_or((&ends, ""));
+    let minute = rest.get(..5).unwrap_or_default();
+    let until = format!("The invite works until {day} {minute} UTC.");
     let form = format!(
-        "    <form method=\"post\" action=\"{LINK}{}\"><button type=\"submit\">Join</button></form>\n",
+        "    <form method=\"post\" action=\"{LINK}{}\"><button class=\"main\" type=\"submit\">Join</button></form>\n",
         escaped(token)
     );
     paragraph(&what) + &paragraph(&until) + &form

@@ -9,7 +9,7 @@ pub(crate) mod dashboard;
 
 use crate::App;
 use axum::Router;
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
@@ -44,7 +44,7 @@ pub(crate) fn is_page(path: &str) -> bool {
 }
 
 pub(crate) fn routes(app: &App) -> Router {
-    let frame = || async { dashboard::frame().unwrap_or_else(|| Html(FRAME).into_response()) };
+    let frame = || async { framed(dashboard::frame()) };
     let mut router = Router::new().route("/", get(frame));
     for page in PAGES {
         router = router
@@ -66,6 +66,11 @@ pub(crate) fn routes(app: &App) -> Router {
             get(|| async { file("image/svg+xml", ICON) }),
         )
         .with_state(app.clone())
+}
+
+/// The dashboard's frame; in a build without it, the page that says so and how to get it.
+fn framed(bundled: Option<Response>) -> Response {
+    bundled.unwrap_or_else(|| Html(FRAME).into_response())
 }
 
 fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
@@ -103,6 +108,22 @@ mod tests {
             }
         }
         assert!(!SCRIPT.contains("innerHTML") && !SCRIPT.contains("insertAdjacentHTML"));
+    }
+
+    #[test]
+    fn a_build_without_the_dashboard_sends_a_page_that_says_how_to_get_it() {
+        let page = framed(None);
+        assert!(page.status().is_success());
+        assert_eq!(page.headers().get(CONTENT_TYPE), Some(&HTML));
+        for hint in [
+            "cargo xtask web",
+            "executor approvals list",
+            "/api/v1/openapi.json",
+        ] {
+            assert!(FRAME.contains(hint), "{hint}");
+        }
+        let bundled = framed(Some("the dashboard".into_response()));
+        assert_ne!(bundled.headers().get(CONTENT_TYPE), Some(&HTML));
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
         requested_by: t.account_id.to_string(),
         channel: t.channel.as_str().to_owned(),
         client: t.client.clone(),
+        key: t.key_id.as_ref().map(ToString::to_string),
+        grant: t.grant_id.as_ref().map(ToString::to_string),
         runtime_id: t.runtime_id.clone(),
         code: t.code.clone(),
         metadata: json(&t.metadata),

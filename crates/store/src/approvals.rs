@@ -204,6 +204,27 @@ pub fn hold(tx: &mut Tx<'_>, scope: &Scope, id: &ApprovalId) -> Result<Option<Ap
     Ok(whole(tx, scope, found)?.pop())
 }
 
+/// In which order approvals are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ApprovalOrder {
+    /// By when they were asked, the newest first.
+    #[default]
+    Newest,
+    /// By when they expire, the soonest first: what a person answers next.
+    Soonest,
+}
+
+impl ApprovalOrder {
+    /// The time that this order goes by.
+    #[must_use]
+    pub fn time(self, approval: &Approval) -> Timestamp {
+        match self {
+            Self::Newest => approval.created_at,
+            Self::Soonest => approval.expires_at,
+        }
+    }
+}
+
 /// Which approvals to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApprovalFilter {
@@ -213,13 +234,15 @@ pub struct ApprovalFilter {
     pub task: Option<TaskId>,
     /// Only those that this person asked for or is named in.
     pub concerning: Option<AccountId>,
-    /// Only those asked before this one: its time and identifier.
+    /// In which order.
+    pub order: ApprovalOrder,
+    /// Only what comes after this one in that order: the time that it goes by, and its identifier.
     pub before: Option<(Timestamp, ApprovalId)>,
     /// How many at most.
     pub limit: u32,
 }
 
-/// The approvals of the workspace that fit a filter, the newest first.
+/// The approvals of the workspace that fit a filter, in the order that it names.
 ///
 /// # Errors
 /// Those of the database.
@@ -232,8 +255,11 @@ pub fn list(
         format!("select {COLUMNS} from approvals where workspace_id = $1"),
         params![scope.workspace_id()],
     );
-    if let Some(status) = &filter.status {
-        select = select.and("status = ?", params![status]);
+    match filter.status.as_deref() {
+        None => {}
+        // Written out, so that the planners see the index of what is pending.
+        Some("pending") => select = select.and("status = 'pending'", []),
+        Some(status) => select = select.and("status = ?", params![status]),
     }
     if let Some(task) = &filter.task {
         select = select.and("task_id = ?", params![task]);
@@ -247,10 +273,16 @@ pub fn list(
             params![id, quoted],
         );
     }
+    let (order, after) = match filter.order {
+        ApprovalOrder::Newest => (
+            "order by created_at desc, id desc",
+            "(created_at, id) < (?, ?)",
+        ),
+        ApprovalOrder::Soonest => ("order by expires_at, id", "(expires_at, id) > (?, ?)"),
+    };
     if let Some((at, id)) = &filter.before {
-        select = select.and("(created_at, id) < (?, ?)", params![*at, id]);
+        select = select.and(after, params![*at, id]);
     }
-    let order = "order by created_at desc, id desc";
     let found = select.all(conn, order, filter.limit, read)?;
     whole(conn, scope, found)
 }

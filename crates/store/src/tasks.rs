@@ -226,8 +226,34 @@ pub struct TaskFilter {
     pub words: Vec<String>,
     /// Only those made before this one: its time and identifier.
     pub before: Option<(Timestamp, TaskId)>,
+    /// Only this one and those made after it: how far back is looked.
+    pub back_to: Option<(Timestamp, TaskId)>,
     /// How many at most.
     pub limit: u32,
+}
+
+/// The last of so many tasks of the workspace, from before a task or from the newest on; none where
+/// there are fewer. Read from an index alone.
+///
+/// # Errors
+/// Those of the database.
+pub fn last_of(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    before: Option<&(Timestamp, TaskId)>,
+    count: u32,
+) -> Result<Option<(Timestamp, TaskId)>, Error> {
+    let mut select = Select::new(
+        "select tasks.created_at, tasks.id from tasks where tasks.workspace_id = $1".to_owned(),
+        params![scope.workspace_id()],
+    );
+    if let Some((at, id)) = before {
+        select = select.and("(tasks.created_at, tasks.id) < (?, ?)", params![*at, id]);
+    }
+    let order = "order by tasks.created_at desc, tasks.id desc";
+    let mut found = select.all(conn, order, count, |r| Ok((r.time()?, r.id()?)))?;
+    let is_full = found.len() == count as usize;
+    Ok(found.pop().filter(|_| is_full))
 }
 
 /// A live task that only waits for people.
@@ -293,6 +319,9 @@ pub fn list(conn: &mut Reader<'_>, scope: &Scope, filter: &TaskFilter) -> Result
     }
     if let Some((at, id)) = &filter.before {
         select = select.and("(tasks.created_at, tasks.id) < (?, ?)", params![*at, id]);
+    }
+    if let Some((at, id)) = &filter.back_to {
+        select = select.and("(tasks.created_at, tasks.id) >= (?, ?)", params![*at, id]);
     }
     let order = "order by tasks.created_at desc, tasks.id desc";
     let found = select.all(conn, order, filter.limit, read)?;

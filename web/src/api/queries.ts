@@ -1,9 +1,11 @@
 // What pages read, each under one key, so that an event knows what it makes stale.
-import { keepPreviousData, queryOptions, useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
-import { type Api, apiOf, type Me, type Workspace } from "./client";
+import { type Api, type Approval, apiOf, type Me, type Workspace } from "./client";
 
 export type Session = { me: Me; workspaces: Workspace[]; slug: string; api: Api };
+
+export type Approvals = { items: Approval[]; more: boolean };
 
 export const SessionContext = createContext<Session | null>(null);
 
@@ -32,6 +34,12 @@ export function useNeeds(role: "admin" | "owner"): string | undefined {
   return useMay(role) ? undefined : `Needs the role ${role}`;
 }
 
+/** What stood there before stays while the next is read, unless it is another workspace's. */
+const ownBefore =
+  (api: Api) =>
+  <T>(before: T | undefined, query?: { queryKey: readonly unknown[] }): T | undefined =>
+    query?.queryKey[0] === api.workspace ? before : undefined;
+
 export const entry = () =>
   queryOptions({
     queryKey: ["entry"],
@@ -46,17 +54,57 @@ export const entry = () =>
 export const me = (api: Api) =>
   queryOptions({ queryKey: [api.workspace, "me"], queryFn: () => api.get("/api/v1/me"), staleTime: 60_000 });
 
-export const pendingApprovals = (api: Api) =>
+/** Approvals that one request reads. */
+const PAGE = 200;
+
+/** The first pages of approvals, and whether there are more. */
+async function approvalPages(api: Api, query: { status?: string; order?: string }, pages: number): Promise<Approvals> {
+  const items: Approval[] = [];
+  let cursor: string | undefined;
+  for (let n = 0; n < pages; n++) {
+    const page = await api.get("/api/v1/approvals", { query: { ...query, limit: PAGE, cursor } as never });
+    items.push(...page.items);
+    cursor = page.nextCursor ?? undefined;
+    if (cursor === undefined) break;
+  }
+  return { items, more: cursor !== undefined };
+}
+
+/** What waits, the soonest to expire first. */
+export const pendingApprovals = (api: Api, pages = 1) =>
   queryOptions({
-    queryKey: [api.workspace, "approvals", "pending"],
-    queryFn: async () => (await api.get("/api/v1/approvals", { query: { status: "pending", limit: 200 } })).items,
+    queryKey: [api.workspace, "approvals", "pending", pages],
+    queryFn: () => approvalPages(api, { status: "pending", order: "soonest" }, pages),
+    placeholderData: ownBefore(api),
   });
 
+/** How many wait, as far as one page tells. */
+export function waitingCount(found: Approvals | undefined): string {
+  if (!found || found.items.length === 0) return "";
+  return `${found.items.length}${found.more ? "+" : ""}`;
+}
+
+/** What was asked lately, the newest first. */
 export const recentApprovals = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "approvals", "recent"],
-    queryFn: async () => (await api.get("/api/v1/approvals", { query: { limit: 200 } })).items,
-    placeholderData: keepPreviousData,
+    queryFn: async () => (await approvalPages(api, {}, 1)).items,
+    placeholderData: ownBefore(api),
+  });
+
+/** What is not pending any more, by each of the statuses, the newest first. */
+export const endedApprovals = (api: Api, statuses: readonly string[], pages: number) =>
+  queryOptions({
+    queryKey: [api.workspace, "approvals", ...statuses, pages],
+    queryFn: async (): Promise<Approvals> => {
+      const all = await Promise.all(statuses.map((status) => approvalPages(api, { status }, pages)));
+      // Beyond the end of a list that has more, the others would show a gap.
+      const from = all.filter((each) => each.more).map((each) => each.items.at(-1)?.createdAt ?? "");
+      const oldest = from.sort().at(-1) ?? "";
+      const items = all.flatMap((each) => each.items).filter((each) => each.createdAt >= oldest);
+      return { items: items.sort((a, b) => b.createdAt.localeCompare(a.createdAt)), more: all.some((each) => each.more) };
+    },
+    placeholderData: ownBefore(api),
   });
 
 export const approval = (api: Api, id: string) =>
@@ -75,7 +123,7 @@ export const calls = (api: Api, id: string) =>
   queryOptions({
     queryKey: [api.workspace, "calls", id],
     queryFn: async () => (await api.get("/api/v1/tasks/{id}/calls", { path: { id } })).items,
-    placeholderData: keepPreviousData,
+    placeholderData: ownBefore(api),
   });
 
 export const call = (api: Api, id: string, sequence: number) =>
@@ -129,7 +177,7 @@ export const toolSearch = (api: Api, query: string, limit = 50) =>
   queryOptions({
     queryKey: [api.workspace, "tools", "search", query, limit],
     queryFn: ({ signal }) => api.get("/api/v1/tools/search", { query: { query, limit }, signal }),
-    placeholderData: keepPreviousData,
+    placeholderData: ownBefore(api),
     staleTime: 30_000,
   });
 

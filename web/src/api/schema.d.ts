@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists approvals, the newest first. */
+        /** Lists approvals, the newest first unless another order is asked for. */
         get: operations["listApprovals"];
         put?: never;
         post?: never;
@@ -1233,7 +1233,8 @@ export interface paths {
         };
         /**
          * Lists tasks, the newest first. In the place of a result over 4 KiB stands
-         *     `{ $leftOut, bytes, preview }`; one task has it whole.
+         *     `{ $leftOut, bytes, preview }`; one task has it whole. A search looks through 20,000 tasks at once:
+         *     its page may hold fewer than asked for, or none, and have a next one.
          */
         get: operations["listTasks"];
         put?: never;
@@ -1846,6 +1847,8 @@ export interface components {
             answers: components["schemas"]["Yes"][];
             /** @description Whether whoever runs the task may answer. */
             requesterMay: boolean;
+            /** @description Who may answer besides administrators: people that the rule names. */
+            approvers?: string[];
             /** @description Whether a reviewer may change the arguments. */
             mayEdit: boolean;
             edited?: components["schemas"]["Edited"] | null;
@@ -3166,6 +3169,8 @@ export interface components {
                 answers: components["schemas"]["Yes"][];
                 /** @description Whether whoever runs the task may answer. */
                 requesterMay: boolean;
+                /** @description Who may answer besides administrators: people that the rule names. */
+                approvers?: string[];
                 /** @description Whether a reviewer may change the arguments. */
                 mayEdit: boolean;
                 edited?: components["schemas"]["Edited"] | null;
@@ -3685,6 +3690,10 @@ export interface components {
                 channel: string;
                 /** @description What the client calls itself. */
                 client: string;
+                /** @description The API key that it came with, as `key_…`; absent where it came without. */
+                key?: string | null;
+                /** @description What a client was granted whose token it came with, as `grant_…`; absent where it came without. */
+                grant?: string | null;
                 /** @description The runtime it runs in. */
                 runtimeId: string;
                 /** @description The program as sent. */
@@ -4140,7 +4149,7 @@ export interface components {
         };
         /** @description How often rules decided lately. */
         RuleUsage: {
-            /** @description Since when was looked, by the time at which tasks were submitted: thirty days back. */
+            /** @description Since when was looked, by the time at which calls were made: thirty days back. */
             since: string;
             /** @description Whether only the caller's own calls were counted. */
             ownOnly: boolean;
@@ -4526,6 +4535,10 @@ export interface components {
             channel: string;
             /** @description What the client calls itself. */
             client: string;
+            /** @description The API key that it came with, as `key_…`; absent where it came without. */
+            key?: string | null;
+            /** @description What a client was granted whose token it came with, as `grant_…`; absent where it came without. */
+            grant?: string | null;
             /** @description The runtime it runs in. */
             runtimeId: string;
             /** @description The program as sent. */
@@ -4905,7 +4918,12 @@ export interface operations {
             query?: {
                 /** @description Only those with this status. */
                 status?: string;
-                /** @description Where the page before ended. */
+                /**
+                 * @description In which order: `newest` first, as they were asked, by default; `soonest` first, as they
+                 *     expire.
+                 */
+                order?: string;
+                /** @description Where the page before ended; of a list in the same order. */
                 cursor?: string;
                 /** @description How many, 1 to 200; 50 by default. */
                 limit?: number;

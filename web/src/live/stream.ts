@@ -12,7 +12,7 @@ type Passed = { event: LiveEvent } | { state: LiveState["status"] } | { ask: tru
 const KINDS = ["task", "log", "call", "approval", "source", "sandbox", "settings", "policy", "webhook"];
 const HIDDEN_MS = 30_000;
 const POLL_MS = 5_000;
-/** What arrives within this time is applied at once. */
+/** What arrives within this time after something was applied is applied together. */
 const BATCH_MS = 120;
 
 export class Live {
@@ -26,6 +26,7 @@ export class Live {
   private last = 0;
   private stale = new Set<string>();
   private batch = 0;
+  private applied = 0;
   private poll = 0;
 
   constructor(
@@ -167,11 +168,12 @@ export class Live {
       // A page out of sight draws no frames, but its title and notes must tell of what waits.
       if (document.visibilityState === "hidden") this.apply();
       else requestAnimationFrame(() => this.apply());
-    }, BATCH_MS);
+    }, Math.max(0, this.applied + BATCH_MS - performance.now()));
   }
 
   private apply(): void {
     this.batch = 0;
+    this.applied = performance.now();
     const stale = this.stale;
     this.stale = new Set();
     void this.client.invalidateQueries({

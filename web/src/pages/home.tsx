@@ -25,7 +25,7 @@ export function HomePage() {
       <FirstSteps hasSource={(sources.data?.length ?? 0) > 0} hasTask={(tasks.data?.length ?? 0) > 0} hasClient={(tasks.data ?? []).some((each) => each.channel === "mcp")} isKnown={sources.data !== undefined && tasks.data !== undefined} />
       <Panel title="Needs you" actions={<Link to="/w/$slug/approvals" params={{ slug }} className={buttonClass("plain", true)}>Open the inbox</Link>}>
         <Loaded query={pending} rows={2}>
-          {(items) =>
+          {({ items, more }) =>
             items.length === 0 ? (
               <p className="p-3 text-ink2">Nothing waits for you.</p>
             ) : (
@@ -44,7 +44,7 @@ export function HomePage() {
                     </span>
                   </li>
                 ))}
-                {items.length > 6 && <li className="px-3 py-1.5 text-ink2">and {items.length - 6} more</li>}
+                {items.length > 6 && <li className="px-3 py-1.5 text-ink2">and {items.length - 6}{more && "+"} more</li>}
               </ul>
             )
           }

@@ -7,6 +7,7 @@ import { entry, example as exampleOf } from "~/api/queries";
 import { Button, buttonClass, Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
 import { isSignedOut, SignedOut } from "~/shell/fallbacks";
+import { Mark } from "~/shell/sidebar";
 
 export function WelcomePage() {
   const known = useQuery(entry());
@@ -46,6 +47,10 @@ function Welcome({ slug }: { slug: string }) {
   };
   return (
     <main className="mx-auto flex max-w-2xl flex-col items-start gap-5 px-4 py-10">
+      <p className="flex items-center gap-2 text-item font-semibold">
+        <Mark />
+        Executor
+      </p>
       <h1 className="text-page">One gate between agents and your APIs</h1>
       <p className="text-item text-ink2">
         Agents send programs. They run in a locked sandbox where every tool is a function. Each call is allowed, refused, or waits here for you.

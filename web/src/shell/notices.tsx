@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
-import { pendingApprovals, useApi, useSession } from "~/api/queries";
+import { pendingApprovals, useApi, useSession, waitingCount } from "~/api/queries";
 import { read } from "~/lib/store";
 import { toast } from "~/ui/toast";
 
@@ -11,15 +11,16 @@ const SINGLE_MAX = 3;
 
 export function Notices() {
   const { slug } = useSession();
-  const pending = useQuery(pendingApprovals(useApi())).data;
+  const found = useQuery(pendingApprovals(useApi())).data;
+  const pending = found?.items;
   const path = useRouterState({ select: (state) => state.location.pathname });
   const known = useRef<Set<string> | null>(null);
-  const count = pending?.length ?? 0;
+  const count = waitingCount(found);
   useEffect(() => {
     const section = path.split("/")[3] ?? "home";
     const name = section.charAt(0).toUpperCase() + section.slice(1);
-    document.title = `${count > 0 ? `(${count}) ` : ""}${name} · Executor`;
-    document.getElementById("icon")?.setAttribute("href", count > 0 ? "/assets/icon-waiting.svg" : "/assets/icon.svg");
+    document.title = `${count ? `(${count}) ` : ""}${name} · Executor`;
+    document.getElementById("icon")?.setAttribute("href", count ? "/assets/icon-waiting.svg" : "/assets/icon.svg");
   }, [count, path]);
   useEffect(() => {
     if (!pending) return;

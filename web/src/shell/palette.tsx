@@ -111,7 +111,7 @@ function useItems(text: string, onClose: () => void): Item[] {
     { name: "Light theme", kind: "look", go: theme("light") },
     { name: "Theme of the system", kind: "look", go: theme(null) },
   ].filter((item) => fits(item.name));
-  const waiting = (pending.data ?? [])
+  const waiting = (pending.data?.items ?? [])
     .filter((each) => fits(each.tool))
     .slice(0, 5)
     .map((each) => ({ name: `${each.tool} · ${each.id.slice(-6)}`, kind: "waits", go: to(`${base}/approvals/${each.id}`) }));

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { signOut } from "~/api/client";
-import { addressOf, pendingApprovals, sessions, useApi, useSession } from "~/api/queries";
+import { addressOf, pendingApprovals, sessions, useApi, useSession, waitingCount } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { useLiveState } from "~/live/context";
 import { cx, Kbd } from "~/ui/basics";
@@ -17,7 +17,7 @@ type Props = { hidden: boolean; menuOpen: boolean; onMenu: () => void; onSearch:
 
 export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
   const { slug, me } = useSession();
-  const waiting = useQuery(pendingApprovals(useApi())).data?.length ?? 0;
+  const waiting = waitingCount(useQuery(pendingApprovals(useApi())).data);
   return (
     <header className={cx("shrink-0 border-line bg-surface md:flex md:w-52 md:flex-col md:border-r", hidden && "md:hidden")}>
       <div className="flex h-12 items-center gap-2 border-b border-line px-3 md:border-0">
@@ -25,12 +25,12 @@ export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
           <Mark />
           Executor
         </Link>
-        {waiting > 0 && (
+        {waiting && (
           <Link to="/w/$slug/approvals" params={{ slug }} className="ml-auto px-2 py-2 text-wait md:hidden">
             ◆ {waiting} waiting
           </Link>
         )}
-        <button type="button" aria-expanded={menuOpen} aria-controls="nav" onClick={onMenu} className={cx("h-9 rounded-md border border-control px-3 md:hidden", waiting === 0 && "ml-auto")}>
+        <button type="button" aria-expanded={menuOpen} aria-controls="nav" onClick={onMenu} className={cx("h-9 rounded-md border border-control px-3 md:hidden", !waiting && "ml-auto")}>
           Menu
         </button>
       </div>
@@ -56,7 +56,7 @@ export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
                     inactiveProps={{ className: "text-ink2" }}
                   >
                     {name}
-                    {name === "Approvals" && waiting > 0 && (
+                    {name === "Approvals" && waiting && (
                       <span className="ml-auto font-semibold text-wait" aria-label={`${waiting} waiting`}>
                         ◆ {waiting}
                       </span>
@@ -88,7 +88,7 @@ export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
   );
 }
 
-function Mark() {
+export function Mark() {
   return (
     <svg width="18" height="18" viewBox="0 0 18 18" aria-hidden className="text-accent">
       <rect x="1" y="1" width="16" height="16" rx="3" fill="none" stroke="currentColor" strokeWidth="2" />

@@ -24,9 +24,12 @@ export default {
     const [task] = (await server.get("/tasks")).items;
     const done = await server.settled(task.id);
     assert.equal(done.status, "completed");
-    await page.goto(`/tasks/${task.id}`);
-    await page.getByRole("tab", { name: "Result" }).click();
-    await page.getByText("travelBalance").waitFor();
+    // With nothing left to decide, the card says what came of it and leads to the result.
+    const outcome = page.getByTestId("outcome");
+    await outcome.getByText("The call then:").getByText("ok").waitFor();
+    await outcome.getByRole("link", { name: "open its task" }).click();
+    await page.waitForURL(`**/tasks/${task.id}`);
+    await page.getByText("travelBalance").first().waitFor();
     assert.deepEqual(page.faults, []);
     // It is no fresh program any more.
     await page.goto("/");

@@ -1,7 +1,9 @@
 // The inbox: what is read is what runs, once, and nothing is decided by accident.
 import assert from "node:assert/strict";
+import { violations } from "../lib/axe.mjs";
 import { approveUnlocked, guardOver, openPage } from "../lib/browser.mjs";
-import { apiOf, until } from "../lib/server.mjs";
+import { seeded } from "../lib/seed.mjs";
+import { apiOf, startServer, until } from "../lib/server.mjs";
 
 const create = (args) => `return await tools.shop.items.createItem(${JSON.stringify(args)});`;
 const remove = `return await tools.shop.items.deleteItem({ id: "item-7" });`;
@@ -9,13 +11,15 @@ const remove = `return await tools.shop.items.deleteItem({ id: "item-7" });`;
 async function inbox(browser, server, id, more) {
   const page = await openPage(browser, server, more);
   await page.goto(`/approvals/${id}`);
-  await page.getByRole("heading", { level: 2, name: /shop/ }).waitFor();
+  await page.locator("#item-title").waitFor();
   return page;
 }
 
 async function outcome(page) {
   return page.getByTestId("outcome").innerText();
 }
+
+export const long = ["a thousand that wait: the soonest come first, few are drawn, and more are read when they are asked for"];
 
 export default {
   async "approve sends exactly what is shown, once"({ browser, server, upstream }) {
@@ -262,6 +266,7 @@ export default {
     const button = page.getByRole("button", { name: "Approve 12 once" });
     await button.click();
     const dialog = page.getByRole("dialog");
+    await dialog.locator("tbody tr").first().waitFor();
     assert.equal(await dialog.locator("tbody tr").count(), 12);
     assert.ok((await dialog.innerText()).includes('"n11"'), "full arguments");
     // One of them is decided by somebody else while the table is read.
@@ -269,7 +274,7 @@ export default {
     await dialog.getByRole("button", { name: "Approve 12 once" }).click();
     await until(() => upstream.writes().length === 11, "eleven calls");
     await dialog.getByText("✕").first().waitFor();
-    assert.equal(await dialog.getByText("● approved").count(), 11);
+    await until(async () => (await dialog.getByText("● approved").count()) === 11, "eleven results");
     assert.equal((await server.get("/policies")).rules.length, 0, "never a rule");
   },
 
@@ -291,6 +296,124 @@ export default {
     assert.ok(["denied", "canceled", "failed"].includes(ended.status), ended.status);
     assert.equal((await server.get(`/tasks/${other.id}`)).status, "waiting");
     assert.equal(upstream.writes().length, 0);
+    // It is paused: whatever it calls next is denied, also what policy would allow.
+    const read = (client) =>
+      fetch(`${server.address}/api/v1/tasks`, { method: "POST", headers: { "content-type": "application/json", "x-executor-client": client }, body: JSON.stringify({ code: "return await tools.shop.items.listItems()" }) }).then((response) => response.json());
+    const before = upstream.received.length;
+    await until(async () => (await server.get("/policies")).rules.some((rule) => rule.note.startsWith("Paused")), "the pause");
+    assert.equal((await server.settled((await read("agent-9/1.0")).id)).status, "denied");
+    assert.equal((await server.settled((await read("agent-8/1.0")).id)).status, "completed");
+    assert.equal(upstream.received.length, before + 1);
+    await page.goto("/w/local/clients");
+    await page.getByRole("listitem").filter({ hasText: "agent-9/1.0" }).getByText("paused").waitFor();
+  },
+
+  async "the card says who asks and with which key, which rules were looked at, and what came of it"({ browser, server, upstream }) {
+    await server.post("/policies", { effect: "allow", match: { tools: ["shop.items.createItem"], conditions: ["amount < 5"] }, note: "Small ones" });
+    const asks = await server.post("/policies", { effect: "ask", match: { tools: ["shop.items.*"], risks: ["write"] }, note: "Writes to the shop" });
+    await server.post("/credentials", { source: "shop", value: "canary-of-the-card", auth: "bearer", scope: "workspace" });
+    const { secret } = await server.post("/keys", { name: "ana’s laptop" });
+    const sent = await fetch(`${server.address}/api/v1/tasks`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${secret}`, "x-executor-client": "careful-agent/2.1" },
+      body: JSON.stringify({ code: create({ name: "please-fail", amount: 9, tags: ["*"] }) }),
+    }).then((response) => response.json());
+    const [approval] = await server.pending();
+    const page = await inbox(browser, server, approval.id);
+    const card = page.locator("#item");
+    await card.getByText("careful-agent/2.1").first().waitFor();
+    await card.getByText("(as it calls itself) over the API").waitFor();
+    await card.getByRole("link", { name: "“ana’s laptop”" }).waitFor();
+    await card.getByRole("link", { name: "“Writes to the shop”" }).waitFor();
+    // A word for the risk never stands without its reasons.
+    for (const reason of ["POST method", "goes to 127.0.0.1", "a wildcard in tags", "opened by a credential that the whole workspace shares"]) await card.getByText(reason).waitFor();
+    await card.getByText("Rules that were looked at").click();
+    const rules = card.getByRole("listitem");
+    await rules.filter({ hasText: "Small ones" }).filter({ hasText: "○" }).waitFor();
+    await rules.filter({ hasText: "Writes to the shop" }).filter({ hasText: "● matches" }).waitFor();
+    assert.equal(approval.rule, asks.id);
+    await card.getByText("approval_denied: a reviewer denied the call to shop.items.createItem").waitFor();
+    assert.ok(!(await page.content()).includes("canary-of-the-card"));
+    await approveUnlocked(page);
+    await page.getByTestId("approve").click();
+    await server.settled(sent.id);
+    assert.equal(upstream.writes().length, 1);
+    // It was approved, and it failed: both are said.
+    await page.goto(`/approvals/${approval.id}`);
+    await page.getByTestId("outcome").getByText("approved").waitFor();
+    await page.getByTestId("outcome").getByText("The call then:").getByText("failed").waitFor();
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "what a source asks is answered by whoever runs the task, as text and in a form"({ browser, server, upstream }) {
+    await server.post("/sources", { url: `${upstream.address}/mcp/asking`, kind: "mcp", name: "asking", allowPrivate: true });
+    await server.post("/policies", { effect: "allow", match: { tools: ["asking.**"] } });
+    const admin = await server.post("/members", { name: "Ada", role: "admin" });
+    const { secret } = await server.post("/keys", { name: "of Ada", member: admin.id });
+    const task = await server.submit("return await tools.asking.book();");
+    const [approval] = await server.pending();
+    assert.equal(approval.question, "input");
+    const page = await inbox(browser, server, approval.id);
+    const form = page.getByRole("form", { name: "What the source asks" });
+    await form.getByText("asking asks you").waitFor();
+    // Its words are text, and its page says whose it is.
+    await form.getByText("For <b>whom</b> is it?").waitFor();
+    const visit = form.getByRole("link", { name: "Open a page of login.example" });
+    assert.equal(await visit.getAttribute("href"), "https://login.example/confirm?for=1");
+    assert.match(await visit.getAttribute("rel"), /noopener/);
+    assert.equal(await page.getByTestId("approve").count(), 0, "a yes is no answer");
+    await form.getByRole("textbox", { name: "name", exact: true }).fill("Ada");
+    await form.getByRole("button", { name: "Give size" }).click();
+    await form.getByRole("combobox").selectOption({ label: "Large" });
+    assert.deepEqual(await violations(page), []);
+    // Another person, whatever the role, cannot answer.
+    const theirs = await openPage(browser, server);
+    await theirs.route("**/api/**", (route) => route.continue({ headers: { ...route.request().headers(), authorization: `Bearer ${secret}` } }));
+    await theirs.goto(`/w/local/approvals/${approval.id}`);
+    assert.equal(await theirs.getByRole("button", { name: "Answer" }).getAttribute("aria-disabled"), "true");
+    await theirs.context().close();
+    await form.getByRole("button", { name: "Answer" }).click();
+    const done = await server.settled(task.id);
+    assert.equal(done.status, "completed", JSON.stringify(done.error));
+    assert.deepEqual(done.result.answers.who, { action: "accept", content: { name: "Ada", size: "large" } });
+    assert.equal(done.result.answers.visit.action, "accept");
+    // A no reaches the source as one.
+    const second = await server.submit("return await tools.asking.book();");
+    const again = await until(async () => (await server.get("/approvals?status=pending")).items.find((each) => each.taskId === second.id), "the second question");
+    await page.goto(`/approvals/${again.id}`);
+    await page.getByRole("button", { name: "Decline" }).click();
+    const declined = await server.settled(second.id);
+    assert.equal(declined.result.answers.who.action, "decline");
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a thousand that wait: the soonest come first, few are drawn, and more are read when they are asked for"({ browser, server }) {
+    const much = await startServer({ home: await seeded(server, { waiting: 1_000 }) });
+    try {
+      const page = await openPage(browser, much);
+      await page.goto("/approvals");
+      const list = page.getByRole("list", { name: "Pending approvals" });
+      await list.getByRole("listitem").nth(3).waitFor();
+      await page.getByRole("link", { name: /Approvals/ }).getByText("200+").first().waitFor();
+      const drawn = () => list.getByRole("listitem").count();
+      assert.ok((await drawn()) <= 40, `${await drawn()} rows`);
+      const size = async () => Number(await list.getByRole("listitem").first().getAttribute("aria-setsize"));
+      assert.equal(await size(), 200);
+      // What is answered next is what expires next.
+      const [soonest] = (await much.get("/approvals?status=pending&order=soonest&limit=1")).items;
+      const [newest] = (await much.get("/approvals?status=pending&limit=1")).items;
+      assert.notEqual(soonest.id, newest.id);
+      await page.waitForURL(`**/approvals/${soonest.id}`);
+      await page.keyboard.press("j");
+      await page.waitForURL((url) => !url.pathname.endsWith(soonest.id));
+      await page.getByRole("button", { name: "Read those that expire later" }).click();
+      await until(async () => (await size()) === 400, "the second page");
+      assert.ok((await drawn()) <= 40, `${await drawn()} rows`);
+      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(page.faults, []);
+    } finally {
+      await much.stop();
+    }
   },
 
   async "who runs the task cannot approve where the rule says so; a key decides nothing"({ browser, server, upstream }) {

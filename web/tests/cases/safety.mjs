@@ -1,8 +1,9 @@
 // What holds on every page: no violation of its policy, no request elsewhere, no frame around it,
 // nothing that axe-core finds.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { openPage } from "../lib/browser.mjs";
+import { approveUnlocked, openPage } from "../lib/browser.mjs";
 import { violations } from "../lib/axe.mjs";
 
 export const long = ["axe, 1440 px, both themes", "axe, 360 px, both themes"];
@@ -87,7 +88,108 @@ export default {
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     assert.equal(await button.evaluate((node) => node === document.activeElement), true, "the focus returns");
+    /** A dialog opened by a control, looked at and left by the keyboard. */
+    const through = async (name, control) => {
+      await control.click();
+      await look(name);
+      for (let n = 0; n < 12; n++) await page.keyboard.press("Tab");
+      // At the end of a round it passes a guard, which sends it back.
+      await page.waitForFunction(() => Boolean(document.activeElement?.closest("[role=dialog], [role=alertdialog]")));
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").or(page.getByRole("alertdialog")).waitFor({ state: "detached" });
+    };
+    await through("stop", page.getByRole("button", { name: "Stop this agent" }));
+    await page.getByRole("link", { name: /deleteItem/ }).click();
+    await page.locator("#item-title", { hasText: "deleteItem" }).waitFor();
+    await approveUnlocked(page);
+    await through("confirm", page.getByTestId("approve"));
+    await page.goto("/w/local/credentials");
+    await through("add a credential", page.getByRole("button", { name: "Add a credential" }));
+    await page.goto("/w/local/settings/keys");
+    await through("rotate a key", page.getByRole("button", { name: "Rotate a key" }));
+    await page.goto("/w/local/sources/new");
+    await page.getByLabel(/Address of a description/).fill(JSON.stringify({ openapi: "3.1.0", info: { title: "Tiny", version: "1" }, servers: [{ url: "https://api.example.com" }], paths: { "/a": { get: { operationId: "getA", responses: { 200: { description: "ok" } } } } } }));
+    await page.getByRole("button", { name: "Look at it" }).click();
+    await page.getByRole("region", { name: "What it can do" }).waitFor();
+    for (const each of await violations(page)) found.push(`a look at a source: ${each}`);
     assert.deepEqual(found, []);
+  },
+
+  async "the server's own pages: signing in, a device, an invite, a link of nobody"({ browser, server }) {
+    const stranger = { extraHTTPHeaders: { "x-forwarded-for": "203.0.113.9" } };
+    const { url } = await server.post("/invites", { role: "member", expiresAt: new Date(Date.now() + 86_400_000).toISOString(), maxUses: 1, workspaces: [] });
+    const invite = new URL(url).pathname;
+    const link = new URL((await server.post("/sign-in-links")).url);
+    const pages = [["/sign-in", stranger], [`${link.pathname}${link.search}`, stranger], ["/approvals", stranger], [invite, stranger], [invite, {}], ["/device", {}], ["/device?user_code=AAAA-BBBB", {}], ["/invite/nobody", {}]];
+    const found = [];
+    for (const [width, theme] of [[1440, "light"], [360, "dark"]])
+      for (const [path, more] of pages) {
+        const page = await openPage(browser, server, { width, theme, ...more });
+        await page.goto(path);
+        await page.locator("h1, h2").first().waitFor();
+        for (const each of await violations(page)) found.push(`${path}, ${theme}: ${each}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (wide > 1) found.push(`${path}: ${wide} px wider than the window`);
+        for (const each of page.faults) if (!each.includes("status of 400")) found.push(`${path}: ${each}`);
+        if (path === "/device") {
+          // A form of ours says where it comes from, so that it is no other site's.
+          await page.getByLabel("Code").fill("AAAA-BBBB");
+          await page.getByRole("button", { name: "Continue" }).click();
+          await page.getByRole("heading", { name: "Nothing was granted" }).waitFor();
+        }
+        await page.context().close();
+      }
+    assert.deepEqual(found, []);
+  },
+
+  async "a build without the dashboard says so, and its page still decides"({ browser, server, upstream }) {
+    // What such a build sends in the place of the dashboard's frame; its script is in every build.
+    const frame = readFileSync(new URL("../../../crates/server/src/web/frame.html", import.meta.url), "utf8");
+    await server.submit("await tools.shop.items.createItem({ name: 'from the small page \u200b', amount: 1 });");
+    const [approval] = await server.pending();
+    for (const [width, theme] of [[1440, "light"], [360, "dark"]]) {
+      const page = await openPage(browser, server, { width, theme });
+      await page.route(`${server.address}/`, async (route) => route.fulfill({ response: await route.fetch(), body: frame }));
+      await page.goto("/");
+      await page.getByText("This build has no dashboard in it.").waitFor();
+      await page.getByText("cargo xtask web").waitFor();
+      await page.getByText("executor approvals list").first().waitFor();
+      await page.getByRole("link", { name: "HTTP API" }).waitFor();
+      await page.getByText("shop.items.createItem").first().waitFor();
+      await page.getByText("\\u{200B}").first().waitFor();
+      assert.deepEqual(await violations(page), []);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 1, `${wide} px wider than the window`);
+      if (width === 360) {
+        await page.getByRole("button", { name: "Approve" }).click();
+        await page.getByText("Nothing.").waitFor();
+        assert.equal(upstream.writes().length, 1);
+        assert.equal((await server.get(`/approvals/${approval.id}`)).status, "approved");
+      }
+      assert.deepEqual(page.faults, []);
+      await page.context().close();
+    }
+  },
+
+  async "motion is short, and there is none for whoever wants none"({ browser, server }) {
+    const motion = async (reducedMotion) => {
+      const page = await openPage(browser, server, { reducedMotion });
+      // Nothing answers, so that what waits is shown.
+      await page.route("**/api/v1/approvals?**", () => undefined);
+      await page.goto("/w/local/approvals");
+      await page.locator(".skeleton").first().waitFor();
+      const found = await page.evaluate(() =>
+        [...document.querySelectorAll("*")].map((node) => getComputedStyle(node)).map((style) => ({
+          moves: style.animationName !== "none" && Number.parseFloat(style.animationDuration) > 0,
+          seconds: Math.max(...style.transitionDuration.split(",").map((each) => Number.parseFloat(each))),
+        })),
+      );
+      await page.context().close();
+      return { moves: found.some((each) => each.moves), seconds: Math.max(...found.map((each) => each.seconds)) };
+    };
+    const usual = await motion("no-preference");
+    assert.ok(usual.moves && usual.seconds <= 0.15, JSON.stringify(usual));
+    assert.deepEqual(await motion("reduce"), { moves: false, seconds: 0 });
   },
 
   async "no page stands in a frame, and none loads from elsewhere"({ browser, server }) {

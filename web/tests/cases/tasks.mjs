@@ -1,7 +1,11 @@
 // Tasks as they run: the list, the timeline, code, logs, cancel, run again.
 import assert from "node:assert/strict";
-import { openPage, writeProgram } from "../lib/browser.mjs";
+import { openPage, startBrowser, writeProgram } from "../lib/browser.mjs";
+import { seeded } from "../lib/seed.mjs";
 import { apiOf, startServer, until } from "../lib/server.mjs";
+import { startUpstream } from "../lib/upstream.mjs";
+
+export const long = ["ten thousand tasks: few rows are drawn, all can be reached and found"];
 
 export default {
   async "a task is followed live, canceled, and run again"({ browser, server }) {
@@ -77,12 +81,48 @@ export default {
     await writeProgram(page, "return await tools.shop.items.listItems();");
     const forecast = page.getByRole("list", { name: "Policy forecast" });
     await forecast.getByText("allow").waitFor();
+    await server.post("/policies", { effect: "deny", match: { tools: ["shop.items.deleteItem"] } });
+    await server.post("/policies", { effect: "allow", match: { tools: ["shop.items.createItem"], conditions: ["amount <= 100"] } });
+    await writeProgram(page, "for (const amount of [1, 500]) await tools.shop.items.createItem({ name: 'x', amount });\nawait tools.shop.items.createItem({ name: 'x', amount: 5 });\nawait tools.shop.items.deleteItem({ id: 'x' });");
+    // What the text shows for certain is said for certain; what depends on a value, as that.
+    await forecast.getByRole("listitem").filter({ hasText: "line 1" }).getByText("depends").waitFor();
+    await forecast.getByRole("listitem").filter({ hasText: "line 2" }).getByText("allow", { exact: false }).last().waitFor();
+    await forecast.getByRole("listitem").filter({ hasText: "line 3" }).getByText("deny").waitFor();
+    await writeProgram(page, "return await tools.shop.items.listItems();");
+    await until(async () => (await forecast.getByRole("listitem").count()) === 1, "the forecast of one call");
+    await forecast.getByText("allow").waitFor();
     await page.keyboard.press("ControlOrMeta+Enter");
     await page.getByText("pen").first().waitFor();
     assert.equal(upstream.received.filter((each) => each.method === "GET").length, 1);
     // The draft survives the page.
     await page.reload();
     await editor.getByText("listItems").waitFor();
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "the editor completes paths and arguments from the catalog, and says what a tool is"({ browser, server }) {
+    const page = await openPage(browser, server);
+    await page.goto("/run");
+    await writeProgram(page, "");
+    const options = page.getByRole("listbox").getByRole("option");
+    await page.keyboard.type("await tools.sh");
+    await options.filter({ hasText: "shop" }).click();
+    await page.keyboard.type(".items.cre");
+    // Its risk and what policy says stand beside it.
+    await options.filter({ hasText: "shop.items.createItem" }).filter({ hasText: "write, ask" }).click();
+    await page.locator(".cm-line").filter({ hasText: "await tools.shop.items.createItem" }).waitFor();
+    await page.keyboard.type("({ am");
+    await options.filter({ hasText: "amount" }).filter({ hasText: "required" }).click();
+    await page.locator(".cm-line").filter({ hasText: "createItem({ amount: " }).waitFor();
+    const line = await page.locator(".cm-line").first().boundingBox();
+    await page.mouse.move(line.x + 150, line.y + 8);
+    await page.mouse.move(line.x + 200, line.y + 10, { steps: 4 });
+    await page.locator(".cm-tooltip").filter({ hasText: "Create an item." }).waitFor();
+    // The editor is no trap for the keyboard.
+    await page.locator(".cm-content").click();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement?.closest(".cm-editor") === null), true, "the focus has left the editor");
     assert.deepEqual(page.faults, []);
   },
 
@@ -191,29 +231,71 @@ export default {
     assert.deepEqual(page.faults, []);
   },
 
-  async "a thousand tasks: few rows are drawn, all can be reached and found"({ browser, server }) {
-    // A program whose text shows a call that must fail is a task without a run: quickly made.
-    const all = 1_000;
-    for (let n = 0; n < all; n += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => server.submit(`// Number x${n + i}x\nawait tools.shop.nothing.atAll();`)));
-    const page = await openPage(browser, server);
-    await page.goto("/tasks");
-    await page.getByRole("row").nth(5).waitFor();
-    const drawn = () => page.getByRole("row").count();
-    assert.ok((await drawn()) <= 60, `${await drawn()} rows`);
-    const table = page.getByRole("table", { name: "Tasks" });
-    await until(async () => {
-      await table.evaluate((node) => node.scrollTo(0, node.scrollHeight));
-      return page.getByText("Number x0x", { exact: true }).isVisible();
-    }, "the oldest task");
-    assert.equal(await table.getAttribute("aria-rowcount"), String(all + 1));
-    assert.ok((await drawn()) <= 60, `${await drawn()} rows`);
-    // The server finds what the page has not read.
-    await page.reload();
-    await page.getByLabel("Search tasks").fill("number X17x");
-    await page.getByText("Number x17x", { exact: true }).waitFor();
-    await until(async () => (await table.getAttribute("aria-rowcount")) === "2", "one task to be found");
-    assert.match(page.url(), /q=number/);
-    assert.deepEqual(page.faults, []);
+  async "ten thousand tasks: few rows are drawn, all can be reached and found"({ browser, server }) {
+    const all = 10_000;
+    const much = await startServer({ home: await seeded(server, { tasks: all }) });
+    try {
+      const page = await openPage(browser, much);
+      await page.goto("/tasks");
+      await page.getByRole("row").nth(5).waitFor();
+      const drawn = () => page.getByRole("row").count();
+      assert.ok((await drawn()) <= 60, `${await drawn()} rows`);
+      const table = page.getByRole("table", { name: "Tasks" });
+      const last = page.getByText(`Number x${all - 1}x`, { exact: true });
+      await until(async () => {
+        await table.evaluate((node) => node.scrollTo(0, node.scrollHeight));
+        return last.isVisible();
+      }, "the oldest task");
+      // Two were there before.
+      assert.equal(await table.getAttribute("aria-rowcount"), String(all + 3));
+      assert.ok((await drawn()) <= 60, `${await drawn()} rows`);
+      // The server finds what the page has not read; back restores the list and its place.
+      await page.reload();
+      await page.getByLabel("Search tasks").fill("number X9017x");
+      const found = page.getByRole("link", { name: "Number x9017x", exact: true });
+      await found.waitFor();
+      await until(async () => (await table.getAttribute("aria-rowcount")) === "2", "one task to be found");
+      assert.match(page.url(), /q=number/);
+      await found.click();
+      await page.getByRole("tab", { name: "Code" }).click();
+      await page.getByText("return 9017;").waitFor();
+      await page.goBack();
+      await found.waitFor();
+      assert.equal(await page.getByLabel("Search tasks").inputValue(), "number X9017x");
+      assert.deepEqual(page.faults, []);
+    } finally {
+      await much.stop();
+    }
+  },
+
+  async "three thousand calls of one task: few bars are drawn, and the last can be reached"({ browser, server }) {
+    const much = await startServer({ home: await seeded(server, { calls: 3_000 }) });
+    try {
+      const [task] = (await much.get("/tasks?q=many")).items;
+      const page = await openPage(browser, much);
+      await page.goto(`/tasks/${task.id}`);
+      await page.getByRole("button", { name: /^Call 1\s/ }).waitFor();
+      await page.getByText("3000 calls").waitFor();
+      const bars = page.getByRole("button", { name: /^Call \d/ });
+      assert.ok((await bars.count()) <= 80, `${await bars.count()} bars`);
+      const rows = page.getByRole("group", { name: "3001 rows" });
+      const last = page.getByRole("button", { name: /^Call 3000\s/ });
+      await until(async () => {
+        await rows.evaluate((node) => node.scrollTo(0, node.scrollHeight));
+        return last.isVisible();
+      }, "the last call");
+      assert.ok((await bars.count()) <= 80, `${await bars.count()} bars`);
+      // What a call gave is read when it is selected.
+      const read = [];
+      page.on("request", (request) => read.push(new URL(request.url()).pathname));
+      await last.click();
+      await page.getByRole("region", { name: "Output" }).getByText("pen").first().waitFor();
+      assert.ok(read.includes(`/api/v1/tasks/${task.id}/calls/3000`), read.join(" "));
+      assert.equal(read.filter((path) => /\/calls\/\d+$/.test(path)).length, 1);
+      assert.deepEqual(page.faults, []);
+    } finally {
+      await much.stop();
+    }
   },
 
   async "a restart in between: the page goes on, nothing is lost and nothing twice"({ browser, server }) {
@@ -239,21 +321,40 @@ export default {
     }
   },
 
-  async "without locks each visible tab reads the stream itself"({ browser, server }) {
-    // As on an address of the network by plain HTTP, where browsers have neither.
-    const page = await openPage(browser, server);
-    await page.addInitScript(() => {
-      delete Navigator.prototype.locks;
-      delete Navigator.prototype.clipboard;
-    });
-    await page.goto("/approvals");
-    assert.equal(await page.evaluate(() => "locks" in navigator || "clipboard" in navigator), false);
-    await page.getByText("● live").waitFor();
-    const task = await server.submit("return await tools.shop.items.createItem({ name: 'lockless', amount: 1 });");
-    await page.getByText(/lockless/).first().waitFor();
-    await page.goto(`/tasks/${task.id}`);
-    await page.getByRole("button", { name: "Copy link" }).click();
-    await page.getByText("Copied the link").waitFor();
-    assert.deepEqual(page.faults, []);
+  async "on a host of the network by plain HTTP, without locks or a clipboard, each visible tab reads the stream itself"() {
+    // A browser of its own: one that finds the machine under a name.
+    const host = "executor.test";
+    const upstream = await startUpstream();
+    const server = await startServer({ env: { EXECUTOR_ALLOWED_HOSTS: host } });
+    const browser = await startBrowser({ args: [`--host-resolver-rules=MAP ${host} 127.0.0.1`] });
+    try {
+      await server.post("/sources", { url: `${upstream.address}/openapi.json`, name: "shop", allowPrivate: true });
+      const link = new URL((await server.post("/sign-in-links")).url);
+      const address = `http://${host}:${new URL(server.address).port}`;
+      const page = await openPage(browser, { address });
+      const scripts = [];
+      page.on("response", (response) => response.url().endsWith(".js") && scripts.push(response.headers()["content-encoding"]));
+      await page.goto(`${link.pathname}${link.search}`);
+      await page.waitForURL((at) => !at.pathname.startsWith("/sign-in"));
+      await page.goto("/w/local/approvals");
+      assert.equal(await page.evaluate(() => "locks" in navigator || "clipboard" in navigator || isSecureContext), false);
+      await page.getByText("● live").waitFor();
+      const other = await page.context().newPage();
+      await other.goto("/w/local/approvals");
+      await other.getByText("● live").waitFor();
+      await page.bringToFront();
+      const task = await server.submit("return await tools.shop.items.createItem({ name: 'lockless', amount: 1 });");
+      await page.getByText(/lockless/).first().waitFor();
+      await page.goto(`/w/local/tasks/${task.id}`);
+      await page.getByRole("button", { name: "Copy link" }).click();
+      await page.getByText(/Copied the link|\/tasks\//).first().waitFor();
+      // Such a host is offered no brotli.
+      assert.ok(scripts.length > 0 && scripts.every((coding) => coding === "gzip"), scripts.join());
+      assert.deepEqual(page.faults, []);
+    } finally {
+      await browser.close();
+      await server.stop();
+      await upstream.stop();
+    }
   },
 };

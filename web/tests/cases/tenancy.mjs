@@ -4,9 +4,9 @@ import { openPage } from "../lib/browser.mjs";
 import { apiOf, until } from "../lib/server.mjs";
 
 /** A page for the holder of a key: what it asks the API carries the key. */
-async function pageOf(browser, server, role) {
-  const member = await server.post("/members", { name: `A ${role}`, role });
-  const { secret } = await server.post("/keys", { name: `of a ${role}`, member: member.id });
+async function pageOf(browser, server, role, member) {
+  const { id } = member ?? (await server.post("/members", { name: `A ${role}`, role }));
+  const { secret } = await server.post("/keys", { name: `of a ${role}`, member: id });
   const page = await openPage(browser, server);
   await page.route("**/api/**", (route) => route.continue({ headers: { ...route.request().headers(), authorization: `Bearer ${secret}` } }));
   return page;
@@ -28,15 +28,25 @@ export default {
     await server.post("/policies", { effect: "ask", level: "organization", match: { tools: ["shop.a"] }, note: "Of all" });
     await server.post("/policies", { effect: "ask", level: "workspace", match: { tools: ["shop.b"] }, note: "Of this one" });
     const [source] = (await server.get("/sources")).items;
+    const approver = await server.post("/members", { name: "An approver", role: "member" });
+    await server.post("/policies", { effect: "ask", level: "workspace", match: { tools: ["shop.items.createItem"] }, ask: { approvers: [approver.id], requesterMay: true, count: 1, mayEdit: false }, note: "The approver's" });
     const task = await server.submit("return 'of the owner'");
     await server.settled(task.id);
+    await server.submit("await tools.shop.items.createItem({ name: 'x', amount: 1 })");
+    await server.submit("await tools.shop.items.deleteItem({ id: 'x' })");
+    const asked = await server.pending(2);
+    const named = asked.find((each) => each.approvers.length > 0);
+    assert.deepEqual(named.approvers, [approver.id]);
+    const nothing = { addsSources: false, changesSource: false, readsAudit: false, changesSettings: false, movesWorkspaceRule: false, movesOrganizationRule: false, seesOthers: false, decides: 0 };
     const expected = {
-      member: { addsSources: false, changesSource: false, readsAudit: false, changesSettings: false, movesWorkspaceRule: false, movesOrganizationRule: false, seesOthers: false },
-      admin: { addsSources: true, changesSource: true, readsAudit: true, changesSettings: true, movesWorkspaceRule: true, movesOrganizationRule: false, seesOthers: true },
-      owner: { addsSources: true, changesSource: true, readsAudit: true, changesSettings: true, movesWorkspaceRule: true, movesOrganizationRule: true, seesOthers: true },
+      member: nothing,
+      billing_admin: nothing,
+      approver: { ...nothing, decides: 1 },
+      admin: { addsSources: true, changesSource: true, readsAudit: true, changesSettings: true, movesWorkspaceRule: true, movesOrganizationRule: false, seesOthers: true, decides: 2 },
+      owner: { addsSources: true, changesSource: true, readsAudit: true, changesSettings: true, movesWorkspaceRule: true, movesOrganizationRule: true, seesOthers: true, decides: 2 },
     };
     for (const [role, may] of Object.entries(expected)) {
-      const page = await pageOf(browser, server, role);
+      const page = await pageOf(browser, server, role, role === "approver" ? approver : undefined);
       // What the owner sees is looked at by axe.
       for (const path of role === "member" ? PAGES : []) {
         await page.goto(`/w/local${path}`);
@@ -57,7 +67,7 @@ export default {
       await setting.waitFor();
       found.changesSettings = await usable(setting);
       await page.goto("/w/local/policies");
-      const level = (name) => page.getByRole("region", { name, exact: true }).getByRole("button", { name: /^Remove rule/ });
+      const level = (name) => page.getByRole("region", { name, exact: true }).getByRole("button", { name: /^Remove rule/ }).first();
       await level("workspace").waitFor();
       found.movesWorkspaceRule = await usable(level("workspace"));
       found.movesOrganizationRule = await usable(level("organization"));
@@ -65,6 +75,15 @@ export default {
       await page.getByRole("heading", { name: "Tasks" }).waitFor();
       await page.getByRole("table").or(page.getByText("Nothing has run yet.")).first().waitFor();
       found.seesOthers = (await page.getByText("of the owner").count()) > 0;
+      // Which of the two that wait are there to be decided.
+      found.decides = 0;
+      for (const each of asked) {
+        await page.goto(`/w/local/approvals/${each.id}`);
+        await page.getByTestId("approve").or(page.getByRole("alert")).first().waitFor();
+        if ((await page.getByTestId("approve").count()) === 0) continue;
+        await page.waitForFunction(() => document.querySelector("[data-testid=shown]")?.textContent.includes(" of "));
+        found.decides += (await usable(page.getByTestId("approve"))) ? 1 : 0;
+      }
       assert.deepEqual(found, may, role);
       assert.deepEqual(page.faults, [], role);
       await page.context().close();

@@ -4,10 +4,10 @@ import { PATIENCE_MS } from "./server.mjs";
 
 const PATH = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 
-export async function startBrowser() {
+export async function startBrowser({ args = [] } = {}) {
   return chromium.launch({
     executablePath: PATH,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"],
+    args: [...args, "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"],
   });
 }
 

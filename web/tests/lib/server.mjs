@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const BINARY = process.env.EXECUTOR_BIN ?? new URL("../../../target/debug/executor", import.meta.url).pathname;
+export const BINARY = process.env.EXECUTOR_BIN ?? new URL("../../../target/debug/executor", import.meta.url).pathname;
 /** For a busy machine. What is waited for comes sooner. */
 export const PATIENCE_MS = 60_000;
 

@@ -68,6 +68,23 @@ function mcpAnswer(message) {
   return { jsonrpc: "2.0", id: message.id, error: { code: -32601, message: "no such method" } };
 }
 
+/** An MCP server of the revision 2026-07-28 that asks people before it books. */
+function askingAnswer({ method, params }) {
+  if (method === "server/discover") return { resultType: "complete", supportedVersions: ["2026-07-28"], capabilities: { tools: {} } };
+  if (method === "tools/list") return { resultType: "complete", tools: [{ name: "book", description: "Books.", inputSchema: { type: "object" } }], ttlMs: 600_000, cacheScope: "public" };
+  if (params?.inputResponses !== undefined) return { resultType: "complete", structuredContent: { answers: params.inputResponses } };
+  const schema = { type: "object", properties: { name: { type: "string", minLength: 1 }, size: { type: "string", enum: ["small", "large"], enumNames: ["Small", "Large"] } }, required: ["name"] };
+  const asks = (more) => ({ method: "elicitation/create", params: more });
+  return {
+    resultType: "input_required",
+    requestState: "kept",
+    inputRequests: {
+      who: asks({ message: "For <b>whom</b> is it?", requestedSchema: schema }),
+      visit: asks({ mode: "url", message: "Confirm it there.", url: "https://login.example/confirm?for=1", elicitationId: "e1" }),
+    },
+  };
+}
+
 /** An authorization server that agrees at once. */
 function authorize(request, response, body, address, send) {
   const url = new URL(request.url, address);
@@ -118,6 +135,11 @@ export async function startUpstream() {
       };
       const path = new URL(request.url, address).pathname;
       if (path === "/openapi.json") return send(200, isChanged ? changed(description(address)) : description(address));
+      if (path === "/mcp/asking") {
+        if (request.method !== "POST") return send(405, { error: "only POST" });
+        const message = JSON.parse(body);
+        return message.id === undefined ? send(202) : send(200, { jsonrpc: "2.0", id: message.id, result: askingAnswer(message) });
+      }
       if (path.startsWith("/mcp")) {
         if (request.method !== "POST") return send(405, { error: "only POST" });
         const message = JSON.parse(body);

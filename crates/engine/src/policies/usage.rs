@@ -13,7 +13,7 @@ const LOOK_BACK_MS: i64 = 30 * 24 * 3_600_000;
 /// How often rules decided lately.
 #[derive(Debug, Clone)]
 pub struct RuleUsage {
-    /// Since when was looked, by the time at which tasks were submitted.
+    /// Since when was looked, by the time at which calls were made.
     pub since: Timestamp,
     /// Whether only the caller's own calls were counted.
     pub own_only: bool,

@@ -31,12 +31,17 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Lists approvals, the newest first
-    #[command(after_help = "Example:\n  executor approvals list --status pending --json")]
+    /// Lists approvals
+    #[command(
+        after_help = "Examples:\n  executor approvals list --status pending --json\n  executor approvals list --status pending --order soonest"
+    )]
     List {
         /// Only with this status: pending, approved, denied, expired, withdrawn
         #[arg(long)]
         status: Option<String>,
+        /// Which come first: the newest, or those that expire soonest
+        #[arg(long, value_parser = ["newest", "soonest"], default_value = "newest")]
+        order: String,
         /// Approvals at most
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -138,12 +143,13 @@ impl<'a> Listed<'a> {
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
     let client = context.client()?;
     match arguments.command {
-        Command::List { status, limit } => {
-            let query: Vec<_> = status
-                .as_deref()
-                .map(|s| ("status", s))
-                .into_iter()
-                .collect();
+        Command::List {
+            status,
+            order,
+            limit,
+        } => {
+            let mut query = vec![("order", order.as_str())];
+            query.extend(status.as_deref().map(|s| ("status", s)));
             let approvals: Vec<Approval> = client.list(&["approvals"], &query, limit).await?;
             let listed: Vec<_> = approvals.iter().map(Listed::of).collect();
             context.output.show(&listed, |_| {

@@ -36,6 +36,7 @@ pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
         ("  it asks", asked(approval)),
         ("  request", request(approval)),
         ("  answers", answers(approval)),
+        ("  may answer", only(who(approval))),
         ("  next", only(next(approval))),
         ("  expires", only(approval.expires_at.clone())),
         ("  answer", only(commands(approval))),
@@ -139,6 +140,14 @@ fn answers(approval: &Approval) -> String {
         )
     }));
     lines.join("\n")
+}
+
+/// Who may answer, where that is somebody besides administrators.
+fn who(approval: &Approval) -> String {
+    if approval.approvers.is_empty() {
+        return String::new();
+    }
+    format!("administrators and {}", approval.approvers.join(", "))
 }
 
 fn next(approval: &Approval) -> String {

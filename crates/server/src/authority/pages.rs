@@ -282,7 +282,8 @@ fn consent_page(app: &App, consent: &Consent, browser: &str) -> Response {
          <input type=\"hidden\" name=\"ticket\" value=\"{}\">\n      <fieldset>\n        \
          <legend>In the workspace</legend>\n{workspaces}      </fieldset>\n      <fieldset>\n        \
          <legend>It may</legend>\n{scopes}      </fieldset>\n      <p class=\"muted\">It never \
-         decides approvals. You can end this at any time: <code>executor grants revoke</code>.</p>\n      \
+         decides approvals. You can end this at any time: in the dashboard under Settings, API \
+         keys, or with <code>executor grants revoke</code>.</p>\n      \
          <button class=\"main\" type=\"submit\" name=\"decision\" value=\"allow\">Allow</button>\n      \
          <button class=\"no\" type=\"submit\" name=\"decision\" value=\"deny\">Refuse</button>\n    \
          </form>\n",

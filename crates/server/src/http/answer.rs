@@ -74,11 +74,16 @@ pub(crate) fn page<D, T>(
     let next_cursor = found
         .last()
         .filter(|_| more)
-        .map(|last| URL_SAFE_NO_PAD.encode(cursor(last)));
+        .map(|last| self::cursor(&cursor(last)));
     Json(Page {
         items: found.iter().map(show).collect(),
         next_cursor,
     })
+}
+
+/// A place in a list as a client keeps it.
+pub(crate) fn cursor(place: &str) -> String {
+    URL_SAFE_NO_PAD.encode(place)
 }
 
 /// What a cursor made by [`page`] holds.

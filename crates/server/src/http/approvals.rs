@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use domain::ApprovalId;
 use domain::access::Caller;
 use domain::approval::Verdict;
-use engine::ApprovalQuery;
+use engine::{ApprovalOrder, ApprovalQuery};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -25,13 +25,16 @@ use utoipa::IntoParams;
 pub(crate) struct ApprovalList {
     /// Only those with this status.
     status: Option<String>,
-    /// Where the page before ended.
+    /// In which order: `newest` first, as they were asked, by default; `soonest` first, as they
+    /// expire.
+    order: Option<String>,
+    /// Where the page before ended; of a list in the same order.
     cursor: Option<String>,
     /// How many, 1 to 200; 50 by default.
     limit: Option<u32>,
 }
 
-/// Lists approvals, the newest first.
+/// Lists approvals, the newest first unless another order is asked for.
 #[utoipa::path(
     get, path = "/api/v1/approvals", operation_id = "listApprovals", tag = "approvals",
     params(ApprovalList),
@@ -43,8 +46,14 @@ pub(crate) async fn list(
     Params(query): Params<ApprovalList>,
 ) -> Result<Json<Page<Approval>>, Failure> {
     let limit = limit(query.limit)?;
+    let order = match query.order.as_deref() {
+        None | Some("newest") => ApprovalOrder::Newest,
+        Some("soonest") => ApprovalOrder::Soonest,
+        Some(_) => return Err(Failure::invalid("order", "expected newest or soonest")),
+    };
     let found = ApprovalQuery {
         status: query.status,
+        order,
         before: before::<ApprovalId>(query.cursor.as_deref())?,
         limit: limit + 1,
     };
@@ -52,7 +61,7 @@ pub(crate) async fn list(
     Ok(page(
         found,
         limit,
-        |a| format!("{}:{}", a.created_at.0, a.id),
+        |a| format!("{}:{}", order.time(a).0, a.id),
         |a| wire::approval(a, app.engine.public_url()),
     ))
 }

@@ -1,6 +1,6 @@
 //! Tasks: submit, list, show, cancel, run again; their calls, logs and large results.
 
-use super::answer::{Created, page};
+use super::answer::{Created, cursor, page};
 use super::extract::{Input, Params, Who, before, id, limit, wait};
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
@@ -88,7 +88,8 @@ pub(crate) struct TaskList {
 }
 
 /// Lists tasks, the newest first. In the place of a result over 4 KiB stands
-/// `{ $leftOut, bytes, preview }`; one task has it whole.
+/// `{ $leftOut, bytes, preview }`; one task has it whole. A search looks through 20,000 tasks at once:
+/// its page may hold fewer than asked for, or none, and have a next one.
 #[utoipa::path(
     get, path = "/api/v1/tasks", operation_id = "listTasks", tag = "tasks", params(TaskList),
     responses((status = 200, description = "A page of tasks", body = Page<Task>), Problems)
@@ -107,12 +108,16 @@ pub(crate) async fn list(
         limit: limit + 1,
     };
     let found = app.engine.tasks(&caller, found).await?;
-    Ok(page(
-        found,
+    let Json(mut shown) = page(
+        found.views,
         limit,
         |v| format!("{}:{}", v.task.created_at.0, v.task.id),
         |v| wire::task(v, app.engine.public_url()),
-    ))
+    );
+    if let (None, Some((at, id))) = (&shown.next_cursor, found.back_to) {
+        shown.next_cursor = Some(cursor(&format!("{}:{id}", at.0)));
+    }
+    Ok(Json(shown))
 }
 
 /// Shows a task.

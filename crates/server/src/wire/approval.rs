@@ -43,6 +43,7 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
         missing: small(a.missing()),
         answers: for_this.map(yes).collect(),
         requester_may: a.ask.requester_may,
+        approvers: a.ask.approvers.iter().map(ToString::to_string).collect(),
         may_edit: a.ask.may_edit && a.question == Question::Send,
         edited: a.edited.as_ref().map(edited),
         answer: answer(a).map(str::to_owned),

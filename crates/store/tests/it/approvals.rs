@@ -8,7 +8,7 @@ use domain::access::Channel;
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question, Yes};
 use domain::call::CallStatus;
 use futures_util::future::join_all;
-use store::approvals::{self, ApprovalFilter};
+use store::approvals::{self, ApprovalFilter, ApprovalOrder};
 use store::{Error, calls};
 
 on_each!(
@@ -17,6 +17,7 @@ on_each!(
     what_is_due_expires,
     the_end_of_a_task_withdraws_its_questions,
     lists_filter_and_page,
+    what_expires_soonest_comes_first,
     each_person_says_yes_once_to_one_thing,
     an_edit_takes_the_place_of_what_was_asked,
     what_is_used_is_used_once,
@@ -142,6 +143,45 @@ async fn the_end_of_a_task_withdraws_its_questions(w: World) {
     );
     assert_eq!(withdraw(w.a.clone()).await, Vec::new());
     assert_eq!(get(&w, &of_another).await.status, ApprovalStatus::Pending);
+}
+
+async fn what_expires_soonest_comes_first(w: World) {
+    let (task, lease) = begun(&w, "one", 0).await;
+    let mut waiting = Vec::new();
+    for (n, expires) in [(1u32, 700), (2, 500), (3, 600), (4, 500)] {
+        let call = call(&task.id, n, CallStatus::Waiting);
+        let one = approval(&call, expires);
+        let (scope, held, row) = (w.a.clone(), lease.clone(), one.clone());
+        w.write(move |tx| {
+            calls::insert(tx, &held, &scope, &call)?;
+            approvals::insert(tx, &scope, &row)
+        })
+        .await;
+        waiting.push(one);
+    }
+    waiting.sort_by_key(|a| (a.expires_at, a.id.clone()));
+    let list = |filter: ApprovalFilter| {
+        let scope = w.a.clone();
+        w.read(move |r| approvals::list(r, &scope, &filter))
+    };
+    let soonest = ApprovalFilter {
+        status: Some("pending".into()),
+        order: ApprovalOrder::Soonest,
+        limit: 9,
+        ..ApprovalFilter::default()
+    };
+    assert_eq!(list(soonest.clone()).await, waiting);
+    // On from where a page ended, also between two that expire together.
+    for n in 0..waiting.len() {
+        let rest = ApprovalFilter {
+            before: Some((waiting[n].expires_at, waiting[n].id.clone())),
+            ..soonest.clone()
+        };
+        assert_eq!(list(rest).await, waiting[n + 1..]);
+    }
+    let scope = w.b.clone();
+    let foreign = w.read(move |r| approvals::list(r, &scope, &soonest)).await;
+    assert_eq!(foreign, Vec::new());
 }
 
 async fn lists_filter_and_page(w: World) {

@@ -7,6 +7,7 @@ use domain::call::{Call, CallStatus};
 use domain::task::{Lease, Task};
 use domain::tool::{Risk, ToolError, ToolErrorCode};
 use serde_json::json;
+use store::recorded::RuleUse;
 use store::{Error, calls};
 
 on_each!(
@@ -16,6 +17,7 @@ on_each!(
     an_outcome_is_recorded_once,
     what_was_not_told_may_be_told_later,
     a_fresh_decision_replaces_the_one_before,
+    what_rules_decided_is_counted,
 );
 
 mod from_outside {
@@ -215,6 +217,37 @@ async fn a_fresh_decision_replaces_the_one_before(w: World) {
             .await
     );
     assert!(!rebind(&row).await, "it is under way");
+}
+
+async fn what_rules_decided_is_counted(w: World) {
+    let (task, lease) = begun(&w, "one", 0).await;
+    let rule = |n: u8| domain::RuleId::from_bits([n; 16]);
+    for (n, decided, started) in [
+        (1, Some(rule(1)), 10),
+        (2, Some(rule(1)), 30),
+        (3, Some(rule(2)), 20),
+        (4, None, 40),
+        (5, Some(rule(1)), 5),
+    ] {
+        let mut row = call(&task.id, n, CallStatus::Waiting);
+        (row.rule_id, row.started_at) = (decided, at(started));
+        insert(&w, &lease, &row).await.unwrap();
+    }
+    let uses = |scope: &domain::access::Scope, account: Option<domain::AccountId>| {
+        let scope = scope.clone();
+        w.read(move |r| store::recorded::rule_uses(r, &scope, account.as_ref(), at(10)))
+    };
+    let used = |n: u8, calls, last| RuleUse {
+        rule_id: rule(n),
+        calls,
+        last_at: at(last),
+    };
+    let expected = vec![used(1, 2, 30), used(2, 1, 20)];
+    assert_eq!(uses(&w.a, None).await, expected);
+    assert_eq!(uses(&w.a, Some(task.account_id.clone())).await, expected);
+    let other = domain::AccountId::from_bits([9; 16]);
+    assert_eq!(uses(&w.a, Some(other)).await, Vec::new());
+    assert_eq!(uses(&w.b, None).await, Vec::new(), "another tenant's");
 }
 
 async fn a_journal_that_was_changed_is_refused(w: World) {

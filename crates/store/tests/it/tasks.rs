@@ -16,6 +16,7 @@ on_each!(
     only_what_no_server_runs_ends_unclaimed,
     cancels_reach_the_server_that_runs,
     lists_filter_and_page,
+    a_search_is_bounded_by_a_place,
 );
 
 /// A task that a server called `owner` runs.
@@ -205,6 +206,41 @@ async fn cancels_reach_the_server_that_runs(w: World) {
         .write(move |tx| tasks::request_cancel(tx, &scope, &id, &account_id()))
         .await;
     assert_eq!(late, Ok(false));
+}
+
+async fn a_search_is_bounded_by_a_place(w: World) {
+    for n in 0..7 {
+        // Two of one millisecond: the identifier decides their order.
+        let (scope, new) = (w.a.clone(), task(&w.a, n / 2));
+        w.write(move |tx| tasks::insert(tx, &scope, &new)).await;
+    }
+    let list = |filter: TaskFilter| {
+        let scope = w.a.clone();
+        w.read(move |r| tasks::list(r, &scope, &filter))
+    };
+    let every = TaskFilter {
+        limit: 9,
+        ..TaskFilter::default()
+    };
+    let all = list(every.clone()).await;
+    let nth = |n: usize| Some((all[n].created_at, all[n].id.clone()));
+    // As far back as a task, itself among them.
+    let back = TaskFilter {
+        back_to: nth(2),
+        ..every
+    };
+    assert_eq!(list(back).await, all[..3]);
+    let place = |scope: &domain::access::Scope, after, count| {
+        let scope = scope.clone();
+        w.read(move |r| {
+            let after: Option<&(domain::Timestamp, domain::TaskId)> = Option::as_ref(&after);
+            tasks::last_of(r, &scope, after, count)
+        })
+    };
+    assert_eq!(place(&w.a, None, 7).await, nth(6), "the oldest of all");
+    assert_eq!(place(&w.a, None, 8).await, None, "there are fewer");
+    assert_eq!(place(&w.a, nth(0), 2).await, nth(2));
+    assert_eq!(place(&w.b, None, 1).await, None, "another tenant's");
 }
 
 async fn lists_filter_and_page(w: World) {

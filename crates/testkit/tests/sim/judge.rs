@@ -451,7 +451,7 @@ async fn judge_strangers(
         ..TaskQuery::default()
     };
     let listed = engine.tasks(&stranger, query).await;
-    if listed.is_ok_and(|tasks| !tasks.is_empty()) {
+    if listed.is_ok_and(|found| !found.views.is_empty()) {
         wrong.push("a stranger sees a list of tasks".to_owned());
     }
     for id in tasks.iter().filter_map(|t| t.id.as_ref()) {

@@ -19,6 +19,7 @@ on_both_databases!(
     too_many_questions_are_not_asked,
     a_policy_that_changes_while_a_person_is_asked,
     a_credential_that_changes_while_a_person_is_asked,
+    what_expires_next_is_listed_first_with_who_may_answer,
 );
 
 const CREATE: &str = "try { return await tools.ledger.items.createItem({ name: 'tea', amount: 40 }); }\n\
@@ -165,6 +166,55 @@ async fn whoever_runs_the_task_may_not_answer(database: Database) {
     let done = server.finished(&task).await;
     assert_eq!(done["result"]["code"], "approval_denied", "{done:#}");
     assert_eq!(upstream.writes(), 0);
+}
+
+async fn what_expires_next_is_listed_first_with_who_may_answer(database: Database) {
+    let (server, _upstream) = Upstream::connected(database).await;
+    let new = json!({ "name": "Ada", "role": "member" });
+    let ada = server.post("/members", new).await;
+    let mut asked = Vec::new();
+    // Each waits for less long than the one before.
+    for minutes in [30, 20, 10] {
+        let rule = rule(
+            &server,
+            json!({ "waitMs": minutes * 60_000, "approvers": [id(&ada)] }),
+        )
+        .await;
+        server.submit(CREATE).await;
+        let pending = server.pending(asked.len() + 1).await;
+        let newest = pending
+            .into_iter()
+            .find(|a| a["rule"] == rule["id"])
+            .expect("the question of this rule");
+        assert_eq!(newest["approvers"], json!([id(&ada)]), "{newest:#}");
+        asked.push(id(&newest).to_owned());
+    }
+    let ids = |page: &Value| -> Vec<String> {
+        let items = items(page);
+        items.iter().map(|a| id(a).to_owned()).collect()
+    };
+    asked.reverse();
+    let first = server
+        .get("/approvals?status=pending&order=soonest&limit=2")
+        .await;
+    assert_eq!(ids(&first), asked[..2]);
+    let cursor = first["nextCursor"].as_str().expect("a cursor");
+    let path = format!("/approvals?status=pending&order=soonest&limit=2&cursor={cursor}");
+    let rest = server.get(&path).await;
+    assert_eq!(
+        (ids(&rest), &rest["nextCursor"]),
+        (asked[2..].to_vec(), &Value::Null)
+    );
+    let list = ["approvals", "list", "--order", "soonest", "--json"];
+    let listed = server.cli(&list).await.json();
+    let listed: Vec<_> = listed.as_array().expect("a list").iter().map(id).collect();
+    assert_eq!(listed, asked);
+    let shown = server.cli(&["approvals", "show", &asked[0]]).await;
+    shown.says(&["administrators and", id(&ada)]);
+    let wrong = server
+        .send("GET", "/approvals?order=loudest", None::<&Value>)
+        .await;
+    assert_eq!(wrong.status, 422, "{wrong:#?}");
 }
 
 async fn edited_arguments_are_what_is_sent(database: Database) {

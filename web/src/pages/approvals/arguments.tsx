@@ -170,7 +170,7 @@ function Text({ text, folded, limit, inline }: { text: string; folded: boolean; 
 }
 
 /** The request in the order in which a server reads it. */
-function Request({ of, folded }: { of: unknown; folded: boolean }) {
+export function Request({ of, folded }: { of: unknown; folded: boolean }) {
   if (of === null || of === undefined) return <p className="text-bad">▲ It cannot be sent any more.</p>;
   if (!isFields(of)) return <Text text={pretty(of)} folded={folded} limit={FOLD * 2} />;
   const { method, url, headers, body, ...rest } = of;

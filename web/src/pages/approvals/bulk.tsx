@@ -11,7 +11,7 @@ import { Seen, ToolPath } from "~/ui/text";
 
 type Result = { ok: boolean; text: string };
 
-export function Bulk({ approvals, onClose }: { approvals: Approval[]; onClose: (done: string[]) => void }) {
+export default function Bulk({ approvals, onClose }: { approvals: Approval[]; onClose: (done: string[]) => void }) {
   const api = useApi();
   const client = useQueryClient();
   const names = useNames();

@@ -8,7 +8,7 @@ import { type Fields, isFields } from "~/lib/json";
 import { Button } from "~/ui/basics";
 import { JsonView } from "~/ui/json";
 import { Problem } from "~/ui/state";
-import { Changes } from "./edit";
+import { Changes } from "./changes";
 
 /** How long the answer is waited for. */
 const WAIT_MS = 15_000;

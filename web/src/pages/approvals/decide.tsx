@@ -1,7 +1,8 @@
 // The decision: never before everything was in sight, never by a stray key, never assumed before the
 // server says so. It carries the digest of what was shown.
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { Link } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { ApiError, type Approval, type NewRule } from "~/api/client";
 import { approval as oneApproval, useApi, useMay, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
@@ -11,8 +12,10 @@ import { Confirm } from "~/ui/dialog";
 import { explain, Problem } from "~/ui/state";
 import { ToolPath } from "~/ui/text";
 import { toast } from "~/ui/toast";
-import { EditArguments } from "./edit";
-import { Remember } from "./remember";
+
+/** Opened by hand, and loaded then. */
+const EditArguments = lazy(() => import("./edit"));
+const Remember = lazy(() => import("./remember"));
 
 /** How long after a change of the selection keys and clicks are swallowed. */
 const GUARD_MS = 400;
@@ -24,7 +27,7 @@ export type Extra = { arguments?: unknown; digest?: string; remember?: NewRule }
 type Props = { approval: Approval; isRevealed: boolean; onReveal: () => void; onward: (id: string) => void };
 
 export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
-  const { me } = useSession();
+  const { me, slug } = useSession();
   const api = useApi();
   const client = useQueryClient();
   const names = useNames();
@@ -45,19 +48,27 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
   const twoSteps = approval.risk === "destructive" || approval.risk === "unknown";
   const isOwn = approval.requestedBy === me.accountId;
   const saidYes = approval.answers.some((yes) => yes.by === me.accountId);
-  const forbidden =
-    isOwn && !approval.requesterMay
+  const mayDecide = isAdmin || (approval.approvers ?? []).includes(me.accountId);
+  const forbidden = !mayDecide
+    ? "Needs the role admin, or a rule that names you"
+    : isOwn && !approval.requesterMay
       ? "Whoever runs the task may not answer this one; another person must"
       : saidYes
         ? "You said yes already; another person must too"
         : undefined;
   const locked = isRevealed ? undefined : "Everything must be shown first: scroll to the end of the arguments, or press E";
   const blocked = forbidden ?? locked;
+  // A no is open to everybody who may answer, whatever was seen.
+  const mayNot = mayDecide ? undefined : forbidden;
   const isGuarded = () => performance.now() - shownAt.current < GUARD_MS;
 
   /** Whether the server took it. */
   const send = async (verb: Verb, extra: Extra = {}): Promise<boolean> => {
     if (busy || isGuarded()) return false;
+    if (mayNot) {
+      setHint(mayNot);
+      return false;
+    }
     setBusy(verb);
     setError(null);
     const reason = note.trim() || undefined;
@@ -81,7 +92,14 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
       setOpen(null);
       if (answered.status === "pending") toast(<>Your yes to {approval.tool} counts; {answered.missing} more needed.</>);
       else {
-        toast(<>{verb === "deny" ? "Denied" : verb === "happened" ? "Recorded" : "Approved"} {approval.tool}</>);
+        toast(
+          <>
+            {verb === "deny" ? "Denied" : verb === "happened" ? "Recorded" : "Approved"} {approval.tool}{" "}
+            <Link to="/w/$slug/tasks/$id" params={{ slug, id: approval.taskId }} className="text-accent underline">
+              open its task
+            </Link>
+          </>,
+        );
         onward(approval.id);
       }
       return true;
@@ -186,10 +204,10 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
       )}
       <div className="mt-2 flex items-stretch justify-between gap-2">
         <div className="flex gap-2">
-          <Button className="max-md:h-12" onClick={() => void send("deny")} disabled={busy !== null}>
+          <Button className="max-md:h-12" onClick={() => void send("deny")} disabled={busy !== null} blocked={mayNot}>
             {busy === "deny" ? "Denying…" : again ? "Let it fail" : "Deny"} <Hot>D</Hot>
           </Button>
-          <Button className="max-md:h-12" onClick={() => void denyAndStop()} disabled={busy !== null} hint="Denies this call and cancels its task">
+          <Button className="max-md:h-12" onClick={() => void denyAndStop()} disabled={busy !== null} blocked={mayNot} hint="Denies this call and cancels its task">
             <span>
               {again ? "Fail" : "Deny"} and stop<span className="hidden lg:inline"> task</span>
             </span>{" "}
@@ -232,10 +250,12 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
           {!isAdmin && ", answered under the rule that names you"}.
         </p>
       </Confirm>
-      {open === "edit" && <EditArguments approval={approval} busy={busy !== null} onClose={() => setOpen(null)} onSend={(extra) => void send("approve", extra)} />}
-      {open === "remember" && (
-        <Remember approval={approval} blocked={blocked} twoSteps={twoSteps} busy={busy !== null} onClose={() => setOpen(null)} onSend={(verb, rule) => void send(verb, { remember: rule })} />
-      )}
+      <Suspense fallback={null}>
+        {open === "edit" && <EditArguments approval={approval} busy={busy !== null} onClose={() => setOpen(null)} onSend={(extra) => void send("approve", extra)} />}
+        {open === "remember" && (
+          <Remember approval={approval} blocked={blocked} twoSteps={twoSteps} busy={busy !== null} onClose={() => setOpen(null)} onSend={(verb, rule) => void send(verb, { remember: rule })} />
+        )}
+      </Suspense>
     </div>
   );
 }

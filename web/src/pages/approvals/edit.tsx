@@ -2,16 +2,17 @@
 import { useState } from "react";
 import type { Approval } from "~/api/client";
 import { useApi } from "~/api/queries";
-import { compact, isFields, parse, pretty, same } from "~/lib/json";
+import { isFields, parse, pretty } from "~/lib/json";
 import { Button } from "~/ui/basics";
 import { Dialog } from "~/ui/dialog";
 import { Problem } from "~/ui/state";
-import { Seen } from "~/ui/text";
+import { Request } from "./arguments";
+import { Changes } from "./changes";
 import type { Extra } from "./decide";
 
 type Props = { approval: Approval; busy: boolean; onClose: () => void; onSend: (extra: Extra) => void };
 
-export function EditArguments({ approval, busy, onClose, onSend }: Props) {
+export default function EditArguments({ approval, busy, onClose, onSend }: Props) {
   const api = useApi();
   const [text, setText] = useState(() => pretty(approval.arguments));
   const [shown, setShown] = useState<{ text: string; as: Approval } | null>(null);
@@ -65,44 +66,12 @@ export function EditArguments({ approval, busy, onClose, onSend }: Props) {
           <Changes from={approval.arguments} to={shown.as.arguments} />
           <div>
             <h3 className="text-ink2">The request, as it would be sent</h3>
-            <pre className="mt-1 overflow-auto rounded-md border border-line bg-surface p-2 whitespace-pre-wrap break-all">
-              <Seen text={pretty(shown.as.request)} />
-            </pre>
+            <div className="mt-1 overflow-auto rounded-md border border-line bg-surface p-2">
+              <Request of={shown.as.request} folded={false} />
+            </div>
           </div>
         </div>
       )}
     </Dialog>
-  );
-}
-
-/** What is different between two objects, field by field. */
-export function Changes({ from, to }: { from: unknown; to: unknown }) {
-  const a = isFields(from) ? from : {};
-  const b = isFields(to) ? to : {};
-  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((name) => !same(a[name], b[name]));
-  if (names.length === 0) return <p className="text-ink2">Nothing is changed.</p>;
-  return (
-    <table className="w-full text-left">
-      <thead>
-        <tr className="text-ink3">
-          <th className="pr-3 font-normal">Field</th>
-          <th className="pr-3 font-normal">Before</th>
-          <th className="font-normal">Now</th>
-        </tr>
-      </thead>
-      <tbody className="font-mono">
-        {names.map((name) => (
-          <tr key={name} className="border-t border-line align-top">
-            <td className="pr-3">{name}</td>
-            <td className="pr-3 break-all line-through decoration-ink3">
-              <Seen text={name in a ? compact(a[name]) : "–"} />
-            </td>
-            <td className="break-all">
-              <Seen text={name in b ? compact(b[name]) : "–"} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }

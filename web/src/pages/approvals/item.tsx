@@ -2,17 +2,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import type { Approval } from "~/api/client";
-import { policy, recentApprovals, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
+import type { Approval, Task } from "~/api/client";
+import { calls as allCalls, explanation, keys as allKeys, policy, recentApprovals, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
 import { Ago, Button, cx, Facts, Risk, Skeleton, Status, useNow, When } from "~/ui/basics";
 import { Seen, ToolPath } from "~/ui/text";
+import { LookedAtList } from "~/pages/policies/trace";
 import { aboutOf } from "~/pages/policies/words";
+import { Loaded } from "~/ui/state";
 import { Arguments, useReveal, VIEWS, type View } from "./arguments";
 import { CodeContext } from "./context";
 import { Current } from "./current";
 import { Decide } from "./decide";
+import { RiskReasons } from "./risk";
 
 /** Seldom asked, and it brings forms along. */
 const Question = lazy(() => import("./question"));
@@ -49,7 +52,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
           <Risk of={approval.risk} />
           {!isPending && <Status of={approval.status} />}
           <div className="w-full text-ink2">
-            {task.data ? <Who client={task.data.client} channel={task.data.channel} /> : "…"} for {names(approval.requestedBy)}
+            {task.data ? <Who task={task.data} /> : task.error ? <>{names(approval.requestedBy)}; the task and its code are not yours to see</> : "…"}
           </div>
           <div className="flex w-full flex-wrap items-center gap-x-4 text-ink2">
             <span>
@@ -80,7 +83,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
                         {rule && ` (${rule.level}, place ${rule.position}): `}
                       </>
                     )}
-                    <Seen text={approval.why} />
+                    <Seen text={rule ? approval.why.replace(`rule ${rule.id} of the ${rule.level} `, "") : approval.why} />
                   </>,
                 ],
                 ["Risk", <RiskReasons approval={approval} isFirst={recent.data ? before === undefined : false} />],
@@ -88,6 +91,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
                 ["Yes by", approval.answers.length > 0 && approval.answers.map((yes) => names(yes.by)).join(", ")],
               ]}
             />
+            <Decided approval={approval} />
           </div>
           <div className="order-1 md:order-none">
             <Arguments value={approval.arguments} request={approval.request} before={before?.arguments ?? null} view={view} onView={setView} reveal={reveal} />
@@ -103,7 +107,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
           <div className="order-2 empty:hidden md:order-none">
             <Current approval={approval} />
           </div>
-          <div className="order-3">{task.data && <CodeContext approval={approval} task={task.data} />}</div>
+          <div className="order-3">{(task.data || task.error) && <CodeContext approval={approval} task={task.data ?? null} />}</div>
           {isPending && task.data && task.data.channel !== "dashboard" && (
             <div className="order-4">
               <Button small look="quiet" onClick={onStop}>
@@ -123,19 +127,50 @@ export function Item({ approval, onward, onStop, back }: Props) {
   );
 }
 
-function Who({ client, channel }: { client: string; channel: string }) {
-  if (channel === "dashboard") return <>The dashboard</>;
+/** Who asks: the person and the key are known for certain, the client's name is what it says. */
+function Who({ task }: { task: Task }) {
+  const { workspaces, slug } = useSession();
+  const api = useApi();
+  const names = useNames();
+  const keys = useQuery({ ...allKeys(api), staleTime: 60_000, retry: false, enabled: Boolean(task.key) });
+  const key = keys.data?.find((each) => each.id === task.key);
+  const workspace = workspaces.length > 1 ? workspaces.find((each) => each.id === task.workspaceId) : undefined;
   return (
     <>
-      {client ? (
-        <>
-          <span className="text-meta text-ink3">claims to be</span> <Seen text={client} />
-        </>
+      <strong className="text-ink">{names(task.requestedBy)}</strong>
+      {task.channel === "dashboard" ? (
+        " in the dashboard"
       ) : (
-        "An unnamed client"
-      )}{" "}
-      <span className="text-meta text-ink3">over {channel.toUpperCase()}</span>
+        <>
+          {" "}
+          through {task.client ? <Seen text={task.client} /> : "an unnamed client"} <span className="text-meta text-ink3">{task.client && "(as it calls itself) "}over {WAYS[task.channel] ?? task.channel}</span>
+        </>
+      )}
+      {task.key && (
+        <>
+          {", with the key "}
+          <Link to="/w/$slug/settings/$section" params={{ slug, section: "keys" }} className="text-accent underline">
+            {key ? <Seen text={`“${key.name}”`} /> : <code>{task.key}</code>}
+          </Link>
+        </>
+      )}
+      {task.grant && ", with what was granted to it by OAuth"}
+      {workspace && <>, in {workspace.name}</>}
     </>
+  );
+}
+
+const WAYS: Record<string, string> = { mcp: "MCP", api: "the API", cli: "the command line" };
+
+/** Every rule that was looked at, also those that nearly decided; read when it is wanted. */
+function Decided({ approval }: { approval: Approval }) {
+  const [isOpen, setOpen] = useState(false);
+  const why = useQuery({ ...explanation(useApi(), approval.taskId, approval.sequence), enabled: isOpen });
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary className="w-fit text-accent underline">Rules that were looked at</summary>
+      {isOpen && <div className="mt-1"><Loaded query={why} rows={2}>{(found) => <LookedAtList of={found.lookedAt} />}</Loaded></div>}
+    </details>
   );
 }
 
@@ -158,23 +193,10 @@ function Expiry({ from, until }: { from: string; until: string }) {
   );
 }
 
-/** The facts behind the word, as far as the request shows them. */
-function RiskReasons({ approval, isFirst }: { approval: Approval; isFirst: boolean }) {
-  const request = approval.request as { method?: unknown; url?: unknown } | null;
-  const reasons: string[] = [];
-  if (typeof request?.method === "string") reasons.push(`${request.method} method`);
-  if (typeof request?.url === "string" && URL.canParse(request.url)) reasons.push(`goes to ${new URL(request.url).host}`);
-  if (approval.risk === "unknown") reasons.push("what it does is not known");
-  if (isFirst) reasons.push("first such question of this person");
-  return (
-    <>
-      <Risk of={approval.risk} /> {reasons.join(" · ")}
-    </>
-  );
-}
-
 function Outcome({ approval }: { approval: Approval }) {
+  const { slug } = useSession();
   const names = useNames();
+  const call = useQuery(allCalls(useApi(), approval.taskId)).data?.find((each) => each.sequence === approval.sequence);
   const took = approval.decidedAt ? span(Date.parse(approval.decidedAt) - Date.parse(approval.createdAt)) : null;
   return (
     <div className="rounded-md border border-line bg-surface p-3" data-testid="outcome">
@@ -197,6 +219,19 @@ function Outcome({ approval }: { approval: Approval }) {
       {approval.reason && (
         <p className="mt-1">
           Reason: <Seen text={approval.reason} />
+        </p>
+      )}
+      {approval.status === "approved" && call && (
+        <p className="mt-1 flex flex-wrap gap-x-2">
+          The call then: <Status of={call.status} />
+          <Link to="/w/$slug/tasks/$id" params={{ slug, id: approval.taskId }} className="text-accent underline">
+            open its task
+          </Link>
+          {typeof call.error?.message === "string" && (
+            <span className="min-w-0 text-bad">
+              <Seen text={call.error.message} />
+            </span>
+          )}
         </p>
       )}
     </div>

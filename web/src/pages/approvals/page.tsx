@@ -1,18 +1,20 @@
 // The inbox: what waits, one of it in full, what was decided. Nothing moves under the person's hands.
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { approval as oneApproval, pendingApprovals, recentApprovals, useApi, useNames, useSession } from "~/api/queries";
+import { approval as oneApproval, endedApprovals, pendingApprovals, useApi, useNames, useSession, waitingCount } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { useMedia } from "~/lib/media";
 import { Button, buttonClass, cx, Empty } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
-import { Bulk } from "./bulk";
 import { asCsv, download } from "./csv";
 import { Item } from "./item";
-import { Row } from "./row";
-import { StopAgent } from "./stop";
+import { Rows } from "./rows";
+
+/** Opened by hand, and loaded then. */
+const Bulk = lazy(() => import("./bulk"));
+const StopAgent = lazy(() => import("./stop"));
 
 const TABS = [
   ["pending", "Pending"],
@@ -22,7 +24,10 @@ const TABS = [
 ] as const;
 type Tab = (typeof TABS)[number][0];
 
-const bySoonest = (a: Approval, b: Approval) => Date.parse(a.expiresAt) - Date.parse(b.expiresAt);
+const bySoonest = (a: Approval, b: Approval) => Date.parse(a.expiresAt) - Date.parse(b.expiresAt) || a.id.localeCompare(b.id);
+
+/** What the tabs of what is over show. */
+const ENDED: Record<"resolved" | "expired", readonly string[]> = { resolved: ["approved", "denied"], expired: ["expired", "withdrawn"] };
 
 export function ApprovalsPage() {
   const { slug, me } = useSession();
@@ -33,19 +38,20 @@ export function ApprovalsPage() {
   const tab: Tab = TABS.find(([name]) => name === search.tab)?.[0] ?? "pending";
   const filter = search.filter ?? "";
   const isQueue = tab === "pending" || tab === "mine";
-  const pending = useQuery(pendingApprovals(api));
-  const recent = useQuery({ ...recentApprovals(api), enabled: !isQueue });
-  const query = isQueue ? pending : recent;
+  // How many pages were asked for, of this tab.
+  const [read, setRead] = useState({ tab, pages: 1 });
+  const pages = read.tab === tab ? read.pages : 1;
+  const pending = useQuery(pendingApprovals(api, isQueue ? pages : 1));
+  const ended = useQuery({ ...endedApprovals(api, ENDED[tab === "expired" ? "expired" : "resolved"], pages), enabled: !isQueue });
+  const query = isQueue ? pending : ended;
   const all = useMemo(() => {
-    const items = query.data ?? [];
+    const items = query.data?.items ?? [];
     if (tab === "mine") return items.filter((each) => each.requestedBy === me.accountId).sort(bySoonest);
-    if (tab === "resolved") return items.filter((each) => each.status === "approved" || each.status === "denied");
-    if (tab === "expired") return items.filter((each) => each.status === "expired" || each.status === "withdrawn");
-    return [...items].sort(bySoonest);
-  }, [query.data, tab, me.accountId]);
+    return isQueue ? [...items].sort(bySoonest) : items;
+  }, [query.data, tab, isQueue, me.accountId]);
   const names = useNames();
   const matching = useMemo(() => all.filter((each) => fits(each, filter, names)), [all, filter, names]);
-  const queue = useQueue(isQueue ? matching : null, matching, `${slug}:${tab}:${filter}`);
+  const queue = useQueue(isQueue ? matching : null, matching, `${slug}:${tab}:${filter}:${query.isPlaceholderData ? "" : pages}`);
   const shown = queue.shown;
   const open = (next: string | undefined, replace = false) =>
     void (next
@@ -65,7 +71,7 @@ export function ApprovalsPage() {
     const next = shown[Math.max(0, Math.min(shown.length - 1, at < 0 ? 0 : at + step))];
     if (!next) return;
     open(next.id, true);
-    list.current?.querySelector<HTMLElement>(`[data-id="${next.id}"]`)?.focus();
+    requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-id="${next.id}"]`)?.focus());
   };
   const toggle = (which: string) => setMarked((now) => (now.includes(which) ? now.filter((each) => each !== which) : [...now, which]));
   const extend = () => {
@@ -88,11 +94,12 @@ export function ApprovalsPage() {
     const next = shown.slice(at + 1).find((each) => rest.includes(each)) ?? rest[0];
     setMarked((now) => now.filter((each) => each !== done));
     queue.drop(done);
-    if (next && wide) {
-      open(next.id, true);
+    if (wide) {
+      // With nothing left the last one stays open: it says what came of it.
+      open(next?.id ?? done, true);
       requestAnimationFrame(() => document.getElementById("item")?.focus());
     } else {
-      open(next && wide ? next.id : undefined, true);
+      open(undefined, true);
       requestAnimationFrame(() => document.getElementById("main")?.focus());
     }
   };
@@ -112,7 +119,7 @@ export function ApprovalsPage() {
               className={cx("flex h-9 items-center border-b-2 px-2", tab === name ? "border-accent font-semibold" : "border-transparent text-ink2")}
             >
               {label}
-              {name === "pending" && pending.data && pending.data.length > 0 && <span className="ml-1 text-wait">{pending.data.length}</span>}
+              {name === "pending" && waitingCount(pending.data) && <span className="ml-1 text-wait">{waitingCount(pending.data)}</span>}
             </Link>
           ))}
         </nav>
@@ -140,26 +147,29 @@ export function ApprovalsPage() {
         )}
         <div ref={list} className="min-h-0 flex-1 overflow-auto">
           <Loaded query={query} rows={6} height={56}>
-            {() =>
-              shown.length === 0 ? (
-                <NothingHere tab={tab} filter={filter} slug={slug} />
-              ) : (
-                <ul aria-label={`${TABS.find(([name]) => name === tab)?.[1]} approvals`}>
-                  {shown.map((each) => (
-                    <Row
-                      key={each.id}
-                      approval={each}
-                      slug={slug}
-                      search={search}
-                      isOpen={each.id === id}
-                      isMarked={marked.includes(each.id)}
-                      isGone={queue.gone.has(each.id)}
-                      onMark={isQueue ? () => toggle(each.id) : undefined}
-                    />
-                  ))}
-                </ul>
-              )
-            }
+            {({ more }) => (
+              <>
+                {shown.length === 0 ? (
+                  <NothingHere tab={tab} filter={filter} slug={slug} />
+                ) : (
+                  <Rows
+                    name={`${TABS.find(([each]) => each === tab)?.[1]} approvals`}
+                    approvals={shown}
+                    scroller={list}
+                    search={search}
+                    open={id}
+                    marked={marked}
+                    gone={queue.gone}
+                    onMark={isQueue ? toggle : undefined}
+                  />
+                )}
+                {more && (
+                  <Button className="m-2" disabled={query.isFetching && query.isPlaceholderData} onClick={() => setRead({ tab, pages: pages + 1 })}>
+                    {query.isPlaceholderData ? "Reading…" : isQueue ? "Read those that expire later" : "Read older ones"}
+                  </Button>
+                )}
+              </>
+            )}
           </Loaded>
         </div>
         {selected.length > 0 && (
@@ -180,17 +190,19 @@ export function ApprovalsPage() {
           <div className="hidden p-6 text-ink2 md:block">{shown.length > 0 ? "Select a call on the left." : null}</div>
         )}
       </div>
-      {dialog === "bulk" && (
-        <Bulk
-          approvals={selected}
-          onClose={(done) => {
-            setDialog(null);
-            for (const each of done) queue.drop(each);
-            setMarked([]);
-          }}
-        />
-      )}
-      {dialog === "stop" && id && <StopAgent id={id} onClose={() => setDialog(null)} />}
+      <Suspense fallback={null}>
+        {dialog === "bulk" && (
+          <Bulk
+            approvals={selected}
+            onClose={(done) => {
+              setDialog(null);
+              for (const each of done) queue.drop(each);
+              setMarked([]);
+            }}
+          />
+        )}
+        {dialog === "stop" && id && <StopAgent id={id} onClose={() => setDialog(null)} />}
+      </Suspense>
     </div>
   );
 }

@@ -26,7 +26,7 @@ type Props = {
   onSend: (verb: "approve" | "deny", rule: NewRule) => void;
 };
 
-export function Remember({ approval, blocked, twoSteps, busy, onClose, onSend }: Props) {
+export default function Remember({ approval, blocked, twoSteps, busy, onClose, onSend }: Props) {
   const api = useApi();
   const isAdmin = useMay("admin");
   const [effect, setEffect] = useState<"allow" | "deny">("allow");

@@ -15,13 +15,18 @@ type Props = {
   isMarked: boolean;
   isGone: boolean;
   onMark: (() => void) | undefined;
+  /** Where it stands in a list that is not drawn as a whole. */
+  place?: { index: number; top: number; of: number; measure: (node: Element | null) => void };
 };
 
-export function Row({ approval, slug, search, isOpen, isMarked, isGone, onMark }: Props) {
+export function Row({ approval, slug, search, isOpen, isMarked, isGone, onMark, place }: Props) {
   const names = useNames();
   const isPending = approval.status === "pending" && !isGone;
   return (
-    <li className={cx("flex items-start border-b border-line", isOpen && "bg-select", !isPending && onMark && "opacity-70")}>
+    <li
+      {...(place && { ref: place.measure, "data-index": place.index, "aria-setsize": place.of, "aria-posinset": place.index + 1, style: { transform: `translateY(${place.top}px)` } })}
+      className={cx("flex items-start border-b border-line", place && "absolute inset-x-0 top-0", isOpen && "bg-select", !isPending && onMark && "opacity-70")}
+    >
       {onMark && (
         <label className="flex h-10 w-9 shrink-0 items-center justify-center">
           <input type="checkbox" aria-label={`Select ${approval.tool}`} checked={isMarked} onChange={onMark} disabled={!isPending} />

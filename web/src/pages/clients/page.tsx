@@ -10,12 +10,11 @@ import { Confirm } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
+import { isPauseOf, pause } from "./pause";
 import { type Snippet, snippets } from "./snippets";
 
 type SeenClient = Schemas["SeenClient"];
 
-/** How the note of a rule begins that pauses a client. */
-const PAUSED = "Paused";
 /** What stands in snippets until a key is made. */
 const PLACEHOLDER = "exk_YOUR_KEY";
 
@@ -169,7 +168,7 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
   const [asked, setAsked] = useState(false);
   const [busy, setBusy] = useState(false);
   const cancel = useRef<HTMLButtonElement>(null);
-  const pause = rules.find((rule) => isPauseOf(rule, of));
+  const paused = rules.find((rule) => isPauseOf(rule, of));
   const name = of.client || "an unnamed client";
   const act = async (what: () => Promise<unknown>) => {
     setBusy(true);
@@ -180,8 +179,7 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
   };
   const stop = () =>
     act(async () => {
-      const rule = await api.post("/api/v1/policies", { body: { effect: "deny", level: "workspace", match: pauseMatch(of), note: `${PAUSED}: ${name}` } as never });
-      await api.post("/api/v1/policies/{id}/move", { path: { id: rule.id }, body: { position: 1 } });
+      await pause(api, of);
       toast(`Paused ${name}`);
     });
   return (
@@ -208,10 +206,10 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
       </span>
       {of.open > 0 && <span className="text-run">◐ {of.open} open</span>}
       {of.pending > 0 && <span className="text-wait">◆ {of.pending} waiting</span>}
-      {pause ? (
+      {paused ? (
         <>
           <span className="text-bad">⊘ paused</span>
-          <Button small blocked={needs} disabled={busy} aria-label={`Let ${name} go on`} onClick={() => void act(async () => (await api.delete("/api/v1/policies/{id}", { path: { id: pause.id } }), toast(`${name} may go on`)))}>
+          <Button small blocked={needs} disabled={busy} aria-label={`Let ${name} go on`} onClick={() => void act(async () => (await api.delete("/api/v1/policies/{id}", { path: { id: paused.id } }), toast(`${name} may go on`)))}>
             Let it go on
           </Button>
         </>
@@ -230,15 +228,4 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
       </Confirm>
     </li>
   );
-}
-
-/** A key says for certain who comes with it; a name is what a client calls itself. */
-function pauseMatch(of: SeenClient): Partial<Rule["match"]> {
-  return of.key ? { keys: [of.key] } : { clients: [of.client], persons: [of.account], channels: [of.channel] };
-}
-
-function isPauseOf(rule: Rule, of: SeenClient): boolean {
-  if (rule.effect !== "deny" || !rule.note.startsWith(PAUSED)) return false;
-  const { keys = [], clients: named = [], persons = [] } = rule.match;
-  return of.key ? keys.includes(of.key) : named.includes(of.client) && persons.includes(of.account);
 }

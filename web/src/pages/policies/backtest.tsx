@@ -46,7 +46,7 @@ export function BacktestView({ of }: { of: Backtest }) {
       )}
       {of.notLookedAt.map((each) => (
         <p key={each} className="mt-1 text-meta text-ink3">
-          {each}
+          Not among them: {each}
         </p>
       ))}
     </section>

@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import type { NewRule, Rule } from "~/api/client";
-import { useApi, useMay, useSession } from "~/api/queries";
+import { members as allMembers, useApi, useMay, useSession } from "~/api/queries";
 import { Button, buttonClass, Field, Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
 import { ToolPath } from "~/ui/text";
@@ -90,6 +90,32 @@ function ruleOf(draft: Draft, before: Rule | null): NewRule {
     ...(draft.until ? { until: new Date(draft.until).toISOString() } : {}),
     note: draft.note,
   } as NewRule;
+}
+
+/** People by their names where the person sees who is there, else by their identifiers. */
+function Approvers({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const label = "Who may answer besides administrators";
+  const people = (useQuery(allMembers(useApi())).data ?? []).filter((each) => each.role === "member" || each.role === "billing_admin");
+  const chosen = list(value);
+  if (people.length === 0)
+    return (
+      <Field label={label} hint="acct_…">
+        <input className="field font-mono" value={value} onChange={(event) => onChange(event.target.value)} />
+      </Field>
+    );
+  return (
+    <fieldset>
+      <legend className="mb-1 text-ink2">{label}</legend>
+      <div className="flex max-h-40 flex-col overflow-auto">
+        {people.map((each) => (
+          <label key={each.id} className="flex min-h-7 items-center gap-1.5">
+            <input type="checkbox" checked={chosen.includes(each.id)} onChange={(event) => onChange((event.target.checked ? [...chosen, each.id] : chosen.filter((id) => id !== each.id)).join(", "))} />
+            {each.name}
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  );
 }
 
 export function RuleEditor({ rule }: { rule: Rule | null }) {
@@ -221,9 +247,7 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
           <Field label="How many people must say yes">
             <input className="field" type="number" min={1} max={10} value={draft.count} onChange={(event) => set({ count: event.target.value })} />
           </Field>
-          <Field label="Who may answer besides administrators" hint="acct_…">
-            <input className="field font-mono" value={draft.approvers} onChange={(event) => set({ approvers: event.target.value })} />
-          </Field>
+          <Approvers value={draft.approvers} onChange={(approvers) => set({ approvers })} />
           <div className="flex flex-col justify-center gap-1">
             <Field inline label="Whoever runs the task may answer">
               <input type="checkbox" checked={draft.requesterMay} onChange={(event) => set({ requesterMay: event.target.checked })} />

@@ -1,7 +1,10 @@
 // What people granted to clients that asked for it. A client's name is what it says of itself.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import type { Schemas } from "~/api/client";
 import { useApi, useNames } from "~/api/queries";
 import { Ago, Button, Panel, When } from "~/ui/basics";
+import { Confirm } from "~/ui/dialog";
 import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
@@ -12,11 +15,17 @@ export function Grants() {
   const names = useNames();
   const key = [api.workspace, "grants"];
   const query = useQuery({ queryKey: key, queryFn: async () => (await api.get("/api/v1/grants")).items });
-  const revoke = async (id: string, name: string) => {
+  const [asked, setAsked] = useState<Schemas["Grant"] | null>(null);
+  const [busy, setBusy] = useState(false);
+  const cancel = useRef<HTMLButtonElement>(null);
+  const revoke = async (grant: Schemas["Grant"]) => {
+    setBusy(true);
     await api
-      .delete("/api/v1/grants/{id}", { path: { id } })
-      .then(() => toast(`Revoked what ${name} was granted`))
+      .delete("/api/v1/grants/{id}", { path: { id: grant.id } })
+      .then(() => toast(`Revoked what ${nameOf(grant)} was granted`))
       .catch((error: unknown) => toast(explain(error).title));
+    setBusy(false);
+    setAsked(null);
     await client.invalidateQueries({ queryKey: key });
   };
   return (
@@ -32,7 +41,7 @@ export function Grants() {
                   <span className="min-w-0 flex-1 basis-56">
                     <span className="text-meta text-ink3">calls itself</span>{" "}
                     <strong>
-                      <Seen text={each.clientName || each.clientId} />
+                      <Seen text={nameOf(each)} />
                     </strong>{" "}
                     <span className="text-ink2">
                       for {names(each.member)}
@@ -54,7 +63,7 @@ export function Grants() {
                       )}
                     </span>
                   </span>
-                  <Button small look="quiet" aria-label={`Revoke what ${each.clientName || each.clientId} was granted`} onClick={() => void revoke(each.id, each.clientName || each.clientId)}>
+                  <Button small look="quiet" aria-label={`Revoke what ${nameOf(each)} was granted`} onClick={() => setAsked(each)}>
                     Revoke
                   </Button>
                 </li>
@@ -63,6 +72,12 @@ export function Grants() {
           )
         }
       </Loaded>
+      <Confirm open={asked !== null} onClose={() => setAsked(null)} onYes={() => asked && void revoke(asked)} busy={busy} cancelRef={cancel} verb="Revoke it" title={<>Revoke what <Seen text={asked ? nameOf(asked) : ""} /> was granted?</>}>
+        <p>Its tokens are refused from the next request on, and tasks that came with them make no more calls. It can ask its person again.</p>
+      </Confirm>
     </Panel>
   );
 }
+
+/** What a client calls itself, else its identifier. */
+const nameOf = (grant: Schemas["Grant"]): string => grant.clientName || grant.clientId;

@@ -5,9 +5,10 @@ import type { Schemas } from "~/api/client";
 import { useApi, useMay, useNames, useSession } from "~/api/queries";
 import { Button, Copy, Field, Panel, Status, When } from "~/ui/basics";
 import { Dialog } from "~/ui/dialog";
-import { explain, Loaded, Problem } from "~/ui/state";
+import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
+import { RoleField, RowForm } from "./form";
 
 const DAYS = [1, 7, 30];
 
@@ -91,25 +92,11 @@ function Add({ ranks, onMade }: { ranks: string[]; onMade: (made: Schemas["MadeI
     }
   };
   return (
-    <form
-      className="flex flex-wrap items-end gap-3 p-3"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void add();
-      }}
-    >
+    <RowForm onSubmit={() => void add()} error={error}>
       <Field label="For whom (a note)">
         <input className="field" type="email" autoComplete="off" placeholder="ada@example.com" value={email} onChange={(event) => setEmail(event.target.value)} />
       </Field>
-      <Field label="Joins as">
-        <select className="field" value={role} onChange={(event) => setRole(event.target.value)}>
-          {ranks.map((each) => (
-            <option key={each} value={each}>
-              {each.replaceAll("_", " ")}
-            </option>
-          ))}
-        </select>
-      </Field>
+      <RoleField label="Joins as" ranks={ranks} value={role} onChange={setRole} />
       <Field label="Works for">
         <select className="field" value={days} onChange={(event) => setDays(Number(event.target.value))}>
           {DAYS.map((each) => (
@@ -134,7 +121,6 @@ function Add({ ranks, onMade }: { ranks: string[]; onMade: (made: Schemas["MadeI
         </fieldset>
       )}
       <Button type="submit">Make an invite</Button>
-      {error !== null && <Problem error={error} />}
-    </form>
+    </RowForm>
   );
 }

@@ -5,8 +5,9 @@ import type { Key, Schemas } from "~/api/client";
 import { keys as allKeys, useApi, useNames } from "~/api/queries";
 import { Ago, Button, Copy, Empty, Field, Panel, Status, When } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
-import { explain, Loaded, Problem } from "~/ui/state";
+import { explain, Loaded } from "~/ui/state";
 import { toast } from "~/ui/toast";
+import { RowForm } from "./form";
 import { Grants } from "./grants";
 
 type Made = Schemas["KeyWithSecret"];
@@ -158,13 +159,7 @@ function Add({ onMade }: { onMade: (made: Made) => void }) {
     }
   };
   return (
-    <form
-      className="flex flex-wrap items-end gap-3 p-3"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void add();
-      }}
-    >
+    <RowForm onSubmit={() => void add()} error={error}>
       <Field label="Name of the new key">
         <input className="field" placeholder="the program that holds it" value={name} onChange={(event) => setName(event.target.value)} />
       </Field>
@@ -201,7 +196,6 @@ function Add({ onMade }: { onMade: (made: Made) => void }) {
       <Button type="submit" disabled={name.trim() === "" || scopes.length === 0}>
         Make a key
       </Button>
-      {error !== null && <Problem error={error} />}
-    </form>
+    </RowForm>
   );
 }

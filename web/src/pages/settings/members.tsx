@@ -5,8 +5,9 @@ import type { Member } from "~/api/client";
 import { members as allMembers, useApi, useNeeds, useSession } from "~/api/queries";
 import { Button, Field, Panel, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
-import { explain, Loaded, Problem } from "~/ui/state";
+import { explain, Loaded } from "~/ui/state";
 import { toast } from "~/ui/toast";
+import { RoleField, RowForm } from "./form";
 import { Invites } from "./invites";
 
 const ROLES = ["member", "billing_admin", "admin", "owner"];
@@ -130,29 +131,14 @@ function Add({ ranks }: { ranks: string[] }) {
     }
   };
   return (
-    <form
-      className="flex flex-wrap items-end gap-3 p-3"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void add();
-      }}
-    >
+    <RowForm onSubmit={() => void add()} error={error}>
       <Field label="Name">
         <input className="field" value={name} onChange={(event) => setName(event.target.value)} />
       </Field>
-      <Field label="Role">
-        <select className="field" value={role} onChange={(event) => setRole(event.target.value)}>
-          {ranks.map((each) => (
-            <option key={each} value={each}>
-              {each.replaceAll("_", " ")}
-            </option>
-          ))}
-        </select>
-      </Field>
+      <RoleField label="Role" ranks={ranks} value={role} onChange={setRole} />
       <Button type="submit" blocked={needs} disabled={name.trim() === ""}>
         Add a member
       </Button>
-      {error !== null && <Problem error={error} />}
-    </form>
+    </RowForm>
   );
 }

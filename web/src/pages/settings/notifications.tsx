@@ -4,6 +4,7 @@ import { useRef, useState } from "react";
 import type { Schemas, Webhook } from "~/api/client";
 import { useApi, useNeeds, webhooks as allWebhooks } from "~/api/queries";
 import { useStored } from "~/lib/store";
+import { count } from "~/lib/time";
 import { Ago, Button, Copy, Empty, Field, Panel, Status } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
@@ -126,10 +127,50 @@ function Row({ hook, onMade }: { hook: Webhook; onMade: (made: Made) => void }) 
           Remove
         </Button>
       </span>
+      <Deliveries id={hook.id} />
       <Confirm open={open} onClose={() => setOpen(false)} cancelRef={cancel} busy={busy} verb="Remove the webhook" title="Remove this webhook?" onYes={() => void act(() => api.delete("/api/v1/webhooks/{id}", { path }), "Removed the webhook").then(() => setOpen(false))}>
         <p className="break-all">{hook.url}</p>
       </Confirm>
     </li>
+  );
+}
+
+/** What it was told lately, and what came of it; read when it is wanted. */
+function Deliveries({ id }: { id: string }) {
+  const api = useApi();
+  const [isOpen, setOpen] = useState(false);
+  const query = useQuery({
+    queryKey: [api.workspace, "webhooks", id, "deliveries"],
+    queryFn: async () => (await api.get("/api/v1/webhooks/{id}/deliveries", { path: { id }, query: { limit: 20 } as never })).items,
+    enabled: isOpen,
+  });
+  return (
+    <details className="basis-full" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary className="w-fit text-accent underline">Last deliveries</summary>
+      {isOpen && (
+        <Loaded query={query} rows={2}>
+          {(items) =>
+            items.length === 0 ? (
+              <p className="text-ink2">None yet.</p>
+            ) : (
+              <ul>
+                {items.map((each) => (
+                  <li key={each.id} className="flex flex-wrap gap-x-4 border-t border-line py-1">
+                    <Status of={each.status === "delivered" ? "ok" : each.status} />
+                    <code>{each.event}</code>
+                    <code className="text-ink2">{each.subject}</code>
+                    <span className="ml-auto text-ink2">
+                      <Ago at={each.createdAt} />, {count(each.attempts, "try", "tries")}
+                      {each.lastAttempt && <>: <Seen text={each.lastAttempt.message} /></>}
+                    </span>
+                  </li>
+                ))}
+              </ul>
+            )
+          }
+        </Loaded>
+      )}
+    </details>
   );
 }
 

@@ -6,8 +6,9 @@ import type { Schemas, Workspace } from "~/api/client";
 import { addressOf, members as allMembers, useApi, useMay, useNames, useNeeds, useSession } from "~/api/queries";
 import { Button, Facts, Field, Panel, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
-import { explain, Loaded, Problem } from "~/ui/state";
+import { explain, Loaded } from "~/ui/state";
 import { toast } from "~/ui/toast";
+import { RowForm } from "./form";
 
 type Organization = Schemas["Organization"];
 
@@ -58,13 +59,7 @@ function Own({ organization }: { organization: Organization }) {
   const isSame = name === organization.name && slug === organization.slug;
   return (
     <Panel title="Organization">
-      <form
-        className="flex flex-wrap items-end gap-3 p-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void act(() => api.patch("/api/v1/organizations/{id}", { path: { id: organization.id }, body: { name, slug } as never }), "Changed the organization");
-        }}
-      >
+      <RowForm onSubmit={() => void act(() => api.patch("/api/v1/organizations/{id}", { path: { id: organization.id }, body: { name, slug } as never }), "Changed the organization")}>
         <Field label="Name of the organization">
           <input className="field w-56" value={name} disabled={needs !== undefined} onChange={(event) => setName(event.target.value)} />
         </Field>
@@ -74,7 +69,7 @@ function Own({ organization }: { organization: Organization }) {
         <Button type="submit" blocked={needs} disabled={busy || isSame || name.trim() === "" || slug === ""}>
           Save
         </Button>
-      </form>
+      </RowForm>
       <div className="border-t border-line p-3">
         <Facts of={[["Identifier", <code key="i" className="break-all">{organization.id}</code>], ["Made", <When key="w" at={organization.createdAt} />]]} />
       </div>
@@ -228,10 +223,9 @@ function Others({ items }: { items: Schemas["OwnOrganization"][] }) {
           })}
         </ul>
       )}
-      <form
-        className="flex flex-wrap items-end gap-3 p-3"
-        onSubmit={(event) => {
-          event.preventDefault();
+      <RowForm
+        error={error}
+        onSubmit={() => {
           setError(null);
           void act(async () => {
             try {
@@ -250,8 +244,7 @@ function Others({ items }: { items: Schemas["OwnOrganization"][] }) {
         <Button type="submit" disabled={busy || name.trim() === ""}>
           Make it
         </Button>
-        {error !== null && <Problem error={error} />}
-      </form>
+      </RowForm>
     </Panel>
   );
 }

@@ -7,6 +7,7 @@ import { settings as allSettings, useApi, useNeeds } from "~/api/queries";
 import { Button, Field, Panel } from "~/ui/basics";
 import { Loaded, Problem } from "~/ui/state";
 import { toast } from "~/ui/toast";
+import { RowForm } from "./form";
 
 type Settings = Schemas["Settings"];
 type Limit = Schemas["Limit"];
@@ -69,20 +70,14 @@ function Form({ settings }: { settings: Settings }) {
         </div>
       </Panel>
       <Panel title="How long things are kept">
-        <form
-          className="flex flex-wrap items-end gap-3 p-3"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void change({ retentionDays: Number(days) }, "how long tasks are kept");
-          }}
-        >
+        <RowForm onSubmit={() => void change({ retentionDays: Number(days) }, "how long tasks are kept")}>
           <Field label="Days after its end at which a task is removed" hint="0 keeps tasks for ever. The audit log is always kept.">
             <input className="field w-32" inputMode="numeric" value={days} disabled={needs !== undefined} onChange={(event) => setDays(event.target.value.replace(/\D/g, ""))} />
           </Field>
           <Button type="submit" blocked={needs} disabled={days === "" || Number(days) === settings.retentionDays}>
             Save
           </Button>
-        </form>
+        </RowForm>
       </Panel>
       <Panel title="Limits">
         <ul>
@@ -138,13 +133,7 @@ function NewWorkspace() {
   };
   return (
     <Panel title="Another workspace">
-      <form
-        className="flex flex-wrap items-end gap-3 p-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void make();
-        }}
-      >
+      <RowForm onSubmit={() => void make()} error={error}>
         <Field label="Short name" hint="For addresses: lower-case letters, digits, hyphens.">
           <input className="field w-48 font-mono" value={slug} onChange={(event) => setSlug(event.target.value.toLowerCase())} />
         </Field>
@@ -154,8 +143,7 @@ function NewWorkspace() {
         <Button type="submit" blocked={needs} disabled={slug === ""}>
           Make it
         </Button>
-        {error !== null && <Problem error={error} />}
-      </form>
+      </RowForm>
     </Panel>
   );
 }

@@ -1,66 +1,84 @@
-// Adds a source in three steps: where its description is, how it lets callers in, what came of it.
+// Adds a source step by step: where its description is, what it can do, how it lets callers in. What it
+// can do is in `look.tsx`.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import type { Source, ToolHit } from "~/api/client";
+import type { Schemas, Source } from "~/api/client";
 import { toolsOf, useApi, useNeeds, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
-import { Button, buttonClass, Decision, Facts, Field, Page, Panel, Risk } from "~/ui/basics";
+import { Button, buttonClass, Facts, Field, Page, Panel } from "~/ui/basics";
 import { explain, Loaded, Problem } from "~/ui/state";
-import { Seen, ToolPath } from "~/ui/text";
+import { Seen } from "~/ui/text";
 import { OAuthConnect } from "./connect";
+import { Look } from "./look";
 import { type McpServer, mcpServers } from "./mcpjson";
 
+type NewSource = Schemas["NewSource"];
+type Preset = Schemas["Preset"];
+type Preview = Schemas["SourcePreview"];
+
+/** What was entered, until the source is there. */
+export type Draft = { input: string; fileName: string; name: string; kind: string; baseUrl: string; header: string; isPrivate: boolean };
+
+const NOTHING: Draft = { input: "", fileName: "", name: "", kind: "", baseUrl: "", header: "", isPrivate: false };
+const STEPS = ["Description", "What it can do", "Authentication", "Done"];
+
+const isAddress = (text: string): boolean => /^https?:\/\/\S+$/.test(text.trim());
+
+/** The request for a draft: the same for a look and for adding it. */
+export function bodyOf(draft: Draft): NewSource {
+  const pair = /^([^:\s]+)\s*:\s*(.+)$/.exec(draft.header.trim());
+  return {
+    ...(isAddress(draft.input) ? { url: draft.input.trim() } : { document: draft.input, fileName: draft.fileName || "pasted" }),
+    ...(draft.name ? { name: draft.name } : {}),
+    ...(draft.kind ? { kind: draft.kind } : {}),
+    ...(draft.baseUrl ? { baseUrl: draft.baseUrl } : {}),
+    ...(pair ? { headers: [{ name: pair[1], value: pair[2] }] } : {}),
+    allowPrivate: draft.isPrivate,
+  } as NewSource;
+}
+
 export function AddSourcePage() {
+  const [draft, setDraft] = useState(NOTHING);
+  const [preview, setPreview] = useState<Preview | null>(null);
   const [source, setSource] = useState<Source | null>(null);
   const [isOpen, setOpen] = useState(false);
-  const steps = ["Description", "Authentication", "Done"];
-  const at = source === null ? 0 : source.auth.length > 0 && !isOpen ? 1 : 2;
+  const at = source === null ? (preview === null ? 0 : 1) : source.auth.length > 0 && !isOpen ? 2 : 3;
   return (
     <Page title="Add a source">
-      <ol className="mb-4 flex gap-4" aria-label="Steps">
-        {steps.map((step, i) => (
+      <ol className="mb-4 flex flex-wrap gap-x-4 gap-y-1" aria-label="Steps">
+        {STEPS.map((step, i) => (
           <li key={step} aria-current={i === at ? "step" : undefined} className={i === at ? "font-semibold" : "text-ink3"}>
-            {i + 1}. {step}
+            {i < at ? "●" : `${i + 1}.`} {step}
           </li>
         ))}
       </ol>
-      {source === null ? <Describe onAdded={setSource} /> : at === 1 ? <Authenticate source={source} onDone={() => setOpen(true)} /> : <Done source={source} />}
+      {at === 0 && <Describe draft={draft} onDraft={setDraft} onPreview={setPreview} />}
+      {at === 1 && preview && <Look draft={draft} preview={preview} onPreview={setPreview} onDraft={setDraft} onAdded={setSource} />}
+      {at === 2 && source && <Authenticate source={source} onDone={() => setOpen(true)} />}
+      {at === 3 && source && <Done source={source} />}
     </Page>
   );
 }
 
-function Describe({ onAdded }: { onAdded: (source: Source) => void }) {
+type DescribeProps = { draft: Draft; onDraft: (draft: Draft) => void; onPreview: (preview: Preview) => void };
+
+function Describe({ draft, onDraft, onPreview }: DescribeProps) {
   const api = useApi();
-  const client = useQueryClient();
   const needs = useNeeds("admin");
-  const [input, setInput] = useState("");
-  const [name, setName] = useState("");
-  const [baseUrl, setBaseUrl] = useState("");
-  const [header, setHeader] = useState("");
-  const [isPrivate, setPrivate] = useState(false);
-  const [fileName, setFileName] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const isUrl = /^https?:\/\/\S+$/.test(input.trim());
+  const [isMore, setMore] = useState(false);
+  const { input, fileName } = draft;
+  const set = (change: Partial<Draft>) => onDraft({ ...draft, ...change });
+  const isUrl = isAddress(input);
   const servers = useMemo(() => (isUrl ? null : mcpServers(input)), [input, isUrl]);
-  const add = async () => {
+  const hole = /\{[^}]*\}/.exec(draft.baseUrl)?.[0];
+  const look = async () => {
     setBusy(true);
     setError(null);
     try {
-      const pair = /^([^:\s]+)\s*:\s*(.+)$/.exec(header.trim());
-      const source = await api.post("/api/v1/sources", {
-        body: {
-          ...(isUrl ? { url: input.trim() } : { document: input, fileName: fileName || "pasted" }),
-          ...(name ? { name } : {}),
-          ...(baseUrl ? { baseUrl } : {}),
-          ...(pair ? { headers: [{ name: pair[1], value: pair[2] }] } : {}),
-          allowPrivate: isPrivate,
-        } as never,
-      });
-      void client.invalidateQueries({ queryKey: [api.workspace, "sources"] });
-      void client.invalidateQueries({ queryKey: [api.workspace, "tools"] });
-      onAdded(source);
+      onPreview(await api.post("/api/v1/sources/preview", { body: bodyOf(draft) }));
     } catch (failure) {
       setError(failure);
     } finally {
@@ -68,54 +86,95 @@ function Describe({ onAdded }: { onAdded: (source: Source) => void }) {
     }
   };
   const take = async (file: File | undefined) => {
-    if (!file) return;
-    setInput(await file.text());
-    setFileName(file.name);
+    if (file) set({ input: await file.text(), fileName: file.name });
   };
   return (
-    <div className="max-w-2xl">
-      <form
-        className="flex flex-col gap-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void add();
+    <div className="grid max-w-5xl grid-cols-1 gap-x-8 gap-y-4 lg:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
+      <div>
+        <form
+          className="flex flex-col gap-4"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void look();
+          }}
+        >
+          <Field label="Address of a description or of an MCP server, or a description's text" hint={isUrl ? "An address: the server reads it." : servers ? `An mcp.json with ${count(servers.length, "server")}.` : input.trim() ? `A text${fileName ? ` from ${fileName}` : ""}: ${input.length.toLocaleString("en")} characters.` : "OpenAPI, GraphQL, MCP or an mcp.json: which of them is found out."}>
+            <textarea className="area min-h-24 font-mono" spellCheck={false} required placeholder="https://api.example.com/openapi.json" value={input} onChange={(event) => set({ input: event.target.value, fileName: "" })} />
+          </Field>
+          <label className="flex flex-wrap items-center gap-3">
+            <span className="text-ink2">or a file</span>
+            <input type="file" className="min-w-0 max-w-full" accept=".json,.yaml,.yml,.graphql,.txt" onChange={(event) => void take(event.target.files?.[0])} />
+          </label>
+          <details open={isMore} onToggle={(event) => setMore(event.currentTarget.open)}>
+            <summary className="w-fit text-accent underline">More</summary>
+            <div className="mt-3 flex flex-col gap-4">
+              <Field label="Name its tools begin with" hint="Made from its title where empty.">
+                <input className="field max-w-60 font-mono" value={draft.name} onChange={(event) => set({ name: event.target.value })} autoComplete="off" />
+              </Field>
+              <Field label="Address to send calls to" hint={hole ? `Put your own in the place of ${hole}.` : "Where the description's own is missing or not wanted."}>
+                <input className="field font-mono" value={draft.baseUrl} onChange={(event) => set({ baseUrl: event.target.value })} />
+              </Field>
+              <Field label="A header to send with every call" hint="Such as X-Version: 2. Secrets belong into a credential.">
+                <input className="field font-mono" value={draft.header} onChange={(event) => set({ header: event.target.value })} />
+              </Field>
+              <Field inline label="Its host may be on a private network">
+                <input type="checkbox" checked={draft.isPrivate} onChange={(event) => set({ isPrivate: event.target.checked })} />
+              </Field>
+            </div>
+          </details>
+          {error !== null && <Problem error={error} />}
+          {servers && servers.length > 1 ? null : (
+            <div>
+              <Button look="main" type="submit" disabled={busy || input.trim() === ""} blocked={needs ?? (hole ? `Put your own in the place of ${hole}` : undefined)}>
+                {busy ? "Reading the description…" : "Look at it"}
+              </Button>
+            </div>
+          )}
+        </form>
+        {servers && servers.length > 1 && <Several key={input} servers={servers} allowPrivate={draft.isPrivate} needs={needs} />}
+      </div>
+      <Presets
+        onPick={(preset) => {
+          onDraft({ ...NOTHING, input: preset.url, name: preset.name, kind: preset.kind, baseUrl: preset.baseUrl ?? "" });
+          setMore(preset.baseUrl?.includes("{") ?? false);
         }}
-      >
-        <Field label="Address of a description, or its text" hint={isUrl ? "An address: the server reads it." : servers ? `An mcp.json with ${count(servers.length, "server")}.` : input.trim() ? `A text${fileName ? ` from ${fileName}` : ""}: ${input.length.toLocaleString("en")} characters.` : "What it describes is found out from it."}>
-          <textarea className="area min-h-24 font-mono" spellCheck={false} required placeholder="https://api.example.com/openapi.json" value={input} onChange={(event) => (setInput(event.target.value), setFileName(""))} />
-        </Field>
-        <label className="flex items-center gap-3">
-          <span className="text-ink2">or a file</span>
-          <input type="file" accept=".json,.yaml,.yml,.graphql,.txt" onChange={(event) => void take(event.target.files?.[0])} />
-        </label>
-        <details>
-          <summary className="text-accent underline">More</summary>
-          <div className="mt-3 flex flex-col gap-4">
-            <Field label="Name its tools begin with" hint="Made from its title where empty.">
-              <input className="field max-w-60 font-mono" value={name} onChange={(event) => setName(event.target.value)} autoComplete="off" />
-            </Field>
-            <Field label="Address to send calls to" hint="Where the description's own is missing or not wanted.">
-              <input className="field font-mono" value={baseUrl} onChange={(event) => setBaseUrl(event.target.value)} />
-            </Field>
-            <Field label="A header to send with every call" hint="Such as X-Version: 2. Secrets belong into a credential.">
-              <input className="field font-mono" value={header} onChange={(event) => setHeader(event.target.value)} />
-            </Field>
-            <Field inline label="Its host may be on a private network">
-              <input type="checkbox" checked={isPrivate} onChange={(event) => setPrivate(event.target.checked)} />
-            </Field>
-          </div>
-        </details>
-        {error !== null && <Problem error={error} />}
-        {servers && servers.length > 1 ? null : (
-          <div>
-            <Button look="main" type="submit" disabled={busy || input.trim() === ""} blocked={needs}>
-              {busy ? "Reading the description…" : "Add the source"}
-            </Button>
-          </div>
-        )}
-      </form>
-      {servers && servers.length > 1 && <Several key={input} servers={servers} allowPrivate={isPrivate} needs={needs} />}
+      />
     </div>
+  );
+}
+
+/** Services that are known by name. Nothing of them is contacted until one is looked at. */
+function Presets({ onPick }: { onPick: (preset: Preset) => void }) {
+  const api = useApi();
+  const [text, setText] = useState("");
+  const query = useQuery({ queryKey: [api.workspace, "presets"], queryFn: async () => (await api.get("/api/v1/presets")).items, staleTime: Number.POSITIVE_INFINITY });
+  return (
+    <section aria-label="Known services" className="flex min-h-0 flex-col gap-2">
+      <h2 className="text-ink2">Or a known service</h2>
+      <input type="search" className="field w-full" aria-label="Search known services" placeholder="GitHub, Stripe, Slack" value={text} onChange={(event) => setText(event.target.value)} />
+      <Loaded query={query} rows={6}>
+        {(items) => {
+          const found = items.filter((each) => `${each.title} ${each.name} ${each.summary}`.toLowerCase().includes(text.trim().toLowerCase()));
+          return found.length === 0 ? (
+            <p className="text-ink2">None is called so. Any API with a description works.</p>
+          ) : (
+            <ul className="max-h-96 overflow-auto rounded-md border border-line bg-surface" tabIndex={0} aria-label="Found services">
+              {found.map((each) => (
+                <li key={each.name} className="border-b border-line last:border-0">
+                  <button type="button" className="w-full px-3 py-1.5 text-left -outline-offset-2 hover:bg-sunken" onClick={() => onPick(each)}>
+                    <span className="flex items-baseline gap-2">
+                      <span className="font-semibold">{each.title}</span>
+                      <span className="text-meta text-ink3">{each.kind}</span>
+                    </span>
+                    <span className="block text-meta text-ink2">{each.summary}</span>
+                  </button>
+                </li>
+              ))}
+            </ul>
+          );
+        }}
+      </Loaded>
+    </section>
   );
 }
 
@@ -294,23 +353,18 @@ function Authenticate({ source, onDone }: { source: Source; onDone: () => void }
 function Done({ source }: { source: Source }) {
   const { slug } = useSession();
   const tools = useQuery(toolsOf(useApi(), source.name));
+  // One that changes nothing is the first to try.
+  const first = tools.data?.find((each) => each.risk === "read" && each.decision !== "deny") ?? tools.data?.[0];
   return (
     <div className="flex flex-col gap-4">
-      <Facts of={[["Name", source.name], ["Kind", source.kind], ["Tools", source.toolCount.toLocaleString("en")], ["Calls go to", <code key="u">{source.baseUrl}</code>]]} />
-      {source.warnings.length > 0 && (
-        <Panel title={`${source.warnings.length} warnings`}>
-          <ul className="p-3">
-            {source.warnings.slice(0, 50).map((each) => (
-              <li key={each}>
-                ▲ <Seen text={each} />
-              </li>
-            ))}
-          </ul>
-        </Panel>
-      )}
-      <Loaded query={tools}>{(all) => <Preview tools={all} slug={slug} />}</Loaded>
+      <Facts of={[["Name", source.name], ["Kind", source.kind], ["Tools", source.toolCount.toLocaleString("en")], ["Calls go to", <code key="u" className="break-all">{source.baseUrl}</code>], ["Status", source.reason && <Seen key="r" text={source.reason} />]]} />
       <div className="flex flex-wrap gap-2">
-        <Link to="/w/$slug/tools" params={{ slug }} className={buttonClass("main")}>
+        {first && (
+          <Link to="/w/$slug/tools/$path" params={{ slug, path: first.path }} search={{ tab: "try" }} className={buttonClass("main")}>
+            Try {first.path}
+          </Link>
+        )}
+        <Link to="/w/$slug/tools" params={{ slug }} className={buttonClass()}>
           See its tools
         </Link>
         <Link to="/w/$slug/policies" params={{ slug }} className={buttonClass()}>
@@ -320,34 +374,17 @@ function Done({ source }: { source: Source }) {
           Open the source
         </Link>
       </div>
+      {source.warnings.length > 0 && (
+        <Panel title={count(source.warnings.length, "warning")}>
+          <ul className="p-3">
+            {source.warnings.slice(0, 50).map((each) => (
+              <li key={each}>
+                ▲ <Seen text={each} />
+              </li>
+            ))}
+          </ul>
+        </Panel>
+      )}
     </div>
-  );
-}
-
-function Preview({ tools, slug }: { tools: ToolHit[]; slug: string }) {
-  const counts = ["read", "write", "destructive", "unknown"].map((risk) => [risk, tools.filter((each) => each.risk === risk).length] as const);
-  return (
-    <Panel title="What it can do">
-      <ul className="flex flex-wrap gap-4 border-b border-line p-3">
-        {counts
-          .filter(([, n]) => n > 0)
-          .map(([risk, n]) => (
-            <li key={risk}>
-              <Risk of={risk} /> {n.toLocaleString("en")} <span className="text-ink3">{risk === "read" ? "allowed by default" : "ask by default"}</span>
-            </li>
-          ))}
-      </ul>
-      <ul className="max-h-80 overflow-auto" tabIndex={0} aria-label="Tools">
-        {tools.slice(0, 200).map((each) => (
-          <li key={each.path} className="flex items-baseline gap-3 px-3 py-0.5">
-            <Link to="/w/$slug/tools/$path" params={{ slug, path: each.path }} className="min-w-0 flex-1 hover:underline">
-              <ToolPath path={each.path} />
-            </Link>
-            <Risk of={each.risk} short />
-            <Decision of={each.decision} />
-          </li>
-        ))}
-      </ul>
-    </Panel>
   );
 }

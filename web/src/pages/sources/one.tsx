@@ -4,7 +4,8 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import type { Schemas, Source } from "~/api/client";
 import { credentials as allCredentials, useApi, useNeeds, useSession } from "~/api/queries";
-import { Ago, Button, buttonClass, Facts, Page, Panel, Risk, Status } from "~/ui/basics";
+import { count, span } from "~/lib/time";
+import { Ago, Button, buttonClass, Facts, Page, Panel, Risk, Status, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
@@ -114,6 +115,7 @@ function One({ source }: { source: Source }) {
           />
         </div>
       </Panel>
+      <HealthPanel source={source} />
       {source.auth.length > 0 && (
         <Panel title="Credentials" actions={<Link to="/w/$slug/credentials" params={{ slug }} search={{ source: source.name }} className={buttonClass("plain", true)}>Add one</Link>}>
           {credentials.length === 0 ? (
@@ -165,6 +167,39 @@ function One({ source }: { source: Source }) {
         </p>
       </Confirm>
     </Page>
+  );
+}
+
+/** What its calls came to lately, and what wants somebody to look. */
+function HealthPanel({ source }: { source: Source }) {
+  const api = useApi();
+  const query = useQuery({ queryKey: [api.workspace, "sources", source.id, "health"], queryFn: () => api.get("/api/v1/sources/{id}/health", { path: { id: source.id } }), refetchInterval: 30_000 });
+  return (
+    <Panel title="Health">
+      <Loaded query={query} rows={2}>
+        {({ calls, reasons, nextRefreshAt }) => (
+          <div className="flex flex-col gap-3 p-3">
+            {reasons.map((each) => (
+              <p key={each.code}>
+                <span className="text-bad">▲</span> <Seen text={each.message} />
+                <span className="block pl-4 text-ink2">
+                  <Seen text={each.nextStep} />
+                </span>
+              </p>
+            ))}
+            <Facts
+              of={[
+                [`Last ${calls.hours} hours`, calls.count === 0 ? "no call" : `${count(calls.count, "call")}, ${calls.failed === 0 ? "none failed" : `${calls.failed.toLocaleString("en")} failed (${((calls.errorRate ?? 0) * 100).toFixed(1)} %)`}`],
+                ["Half within", typeof calls.p50Ms === "number" && `${span(calls.p50Ms)}; 95 of 100 within ${span(calls.p95Ms ?? calls.p50Ms)}`],
+                ["Last success", calls.lastSuccessAt && <Ago key="s" at={calls.lastSuccessAt} />],
+                ["Last failure", calls.lastFailureAt && <><Ago key="f" at={calls.lastFailureAt} />{calls.lastFailure && <>: <code>{calls.lastFailure}</code></>}</>],
+                ["Read again", nextRefreshAt ? <When key="n" at={nextRefreshAt} /> : "only when somebody asks"],
+              ]}
+            />
+          </div>
+        )}
+      </Loaded>
+    </Panel>
   );
 }
 

@@ -1,10 +1,12 @@
 // The task over time: one row for the queue and one for each call, waits hatched; the same as a
 // table. Rows are drawn as far as they are in sight.
+import { useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Call, Task } from "~/api/client";
+import { useApi } from "~/api/queries";
 import { useWide } from "~/lib/media";
-import { span } from "~/lib/time";
+import { count, span } from "~/lib/time";
 import { Button, cx, Decision, Status, useNow } from "~/ui/basics";
 import { Seen, ToolPath } from "~/ui/text";
 import { Tall } from "./list";
@@ -16,7 +18,7 @@ const ROW_NARROW = 52;
 /** Below this many rows all are drawn, which is simpler to read for everything that reads pages. */
 const WHOLE = 80;
 
-type Bar = { from: number; to: number; look: "queue" | "wait" | "run" | "ok" | "bad" };
+type Bar = { from: number; to: number; look: "queue" | "wait" | "run" | "ok" | "bad" | "tick" };
 type Line = { key: string; sequence: number | null; label: string; bars: Bar[]; text: string; status: string };
 
 const LOOKS: Record<Bar["look"], string> = {
@@ -25,7 +27,11 @@ const LOOKS: Record<Bar["look"], string> = {
   run: "bg-run",
   ok: "bg-ink3",
   bad: "bg-bad",
+  tick: "bg-control",
 };
+
+/** Log lines that are drawn as ticks. */
+const TICKS = 200;
 
 type Props = {
   task: Task;
@@ -45,7 +51,8 @@ export function Timeline({ task, calls, selected, onSelect, at = null, onAt }: P
   const start = Date.parse(task.createdAt);
   const end = task.finishedAt ? Date.parse(task.finishedAt) : ticking;
   const now = isOpen ? ticking : end;
-  const lines = useMemo(() => linesOf(task, calls, now), [task, calls, now]);
+  const ticks = useTicks(task);
+  const lines = useMemo(() => linesOf(task, calls, ticks, now), [task, calls, ticks, now]);
   const whole = Math.max(1, end - start);
   return (
     <section aria-label="Timeline" className="flex h-full min-h-0 flex-col">
@@ -141,10 +148,17 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
           {line.sequence !== null && <span className="sr-only">Call </span>}
           {line.sequence ?? ""}
         </span>
-        <span className="min-w-0 flex-1 truncate" title={line.label}>
-          {line.sequence === null ? line.label : <span className="font-mono"><Seen text={line.label} /></span>}
-          {line.sequence !== null && <span className="sr-only">, {line.status}</span>}
-        </span>
+        {line.sequence === null ? (
+          <span className="min-w-0 flex-1 truncate">{line.label}</span>
+        ) : (
+          // Where it is cut, it keeps its end: the beginning is the source, which most calls share.
+          <span className="min-w-0 flex-1 truncate text-left font-mono" dir="rtl" title={line.label}>
+            <bdi dir="ltr">
+              <Seen text={line.label} />
+              <span className="sr-only">, {line.status}</span>
+            </bdi>
+          </span>
+        )}
         <span className="shrink-0 font-mono text-meta text-ink2">{line.text}</span>
       </span>
       <span className="relative mx-3 h-3 min-w-0 md:ml-0 md:flex-1" aria-hidden>
@@ -171,7 +185,23 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
   );
 }
 
-function linesOf(task: Task, calls: Call[], now: number): Line[] {
+/** When the program logged something, as far as its last lines say. */
+function useTicks(task: Task): number[] {
+  const api = useApi();
+  const after = Math.max(0, task.logLines - TICKS);
+  const logs = useQuery({
+    queryKey: [api.workspace, "ticks", task.id, task.logLines],
+    queryFn: async () => (await api.get("/api/v1/tasks/{id}/logs", { path: { id: task.id }, query: { after, limit: TICKS } as never })).items.map((each) => Date.parse(each.at)),
+    enabled: task.logLines > 0,
+    staleTime: Number.POSITIVE_INFINITY,
+    placeholderData: (before) => before,
+  });
+  return logs.data ?? NONE;
+}
+
+const NONE: number[] = [];
+
+function linesOf(task: Task, calls: Call[], ticks: number[], now: number): Line[] {
   const created = Date.parse(task.createdAt);
   const began = task.startedAt ? Date.parse(task.startedAt) : now;
   const lines: Line[] = [
@@ -194,6 +224,7 @@ function linesOf(task: Task, calls: Call[], now: number): Line[] {
     const word = call.status === "waiting" ? "waits" : call.status === "running" ? "…" : call.status === "succeeded" ? "ok" : call.status;
     lines.push({ key: call.id, sequence: call.sequence, label: call.tool, bars, text: `${span(Math.max(0, to - from))} ${word}`, status: call.status });
   }
+  if (ticks.length > 0) lines.push({ key: "logs", sequence: null, label: "logged", bars: ticks.map((at) => ({ from: at, to: at, look: "tick" })), text: count(task.logLines, "line"), status: "" });
   return lines;
 }
 

@@ -172,8 +172,15 @@ function FieldOf({ name, schema, root, depth, isRequired, isGiven, value, onChan
   );
 }
 
+/** The values of alternatives that are nothing but values, with what they are called. */
+function constants(s: Schema): { value: unknown; name: string }[] | null {
+  const choices = s.oneOf ?? s.anyOf;
+  if (!choices?.length || choices.some((each) => each.const === undefined)) return null;
+  return choices.map((each) => ({ value: each.const, name: each.title ?? (typeof each.const === "string" ? each.const : JSON.stringify(each.const)) }));
+}
+
 function describe(s: Schema): string {
-  if (s.enum) return "one of a list";
+  if (s.enum || constants(s)) return "one of a list";
   if (s.oneOf ?? s.anyOf) return "alternatives";
   const type = typeOf(s);
   const shown = type === "any" ? "any JSON" : s.format ? `${type} (${s.format})` : type;
@@ -197,13 +204,14 @@ function Input({ id, schema: s, root, depth, value, onChange, name }: InputProps
       Set to null
     </Button>
   );
-  if (s.enum)
+  const options = s.enum?.map((each) => ({ value: each, name: typeof each === "string" ? each : JSON.stringify(each) })) ?? constants(s);
+  if (options)
     return (
       <select id={id} className="field max-w-md" value={JSON.stringify(value)} onChange={(event) => onChange(JSON.parse(event.target.value))}>
-        {!s.enum.some((each) => JSON.stringify(each) === JSON.stringify(value)) && <option value={JSON.stringify(value) ?? "null"}>Choose</option>}
-        {s.enum.map((each) => (
-          <option key={JSON.stringify(each)} value={JSON.stringify(each)}>
-            {typeof each === "string" ? each : JSON.stringify(each)}
+        {!options.some((each) => JSON.stringify(each.value) === JSON.stringify(value)) && <option value={JSON.stringify(value) ?? "null"}>Choose</option>}
+        {options.map((each) => (
+          <option key={JSON.stringify(each.value)} value={JSON.stringify(each.value)}>
+            {each.name}
           </option>
         ))}
       </select>

@@ -66,6 +66,9 @@ function About({ tool }: { tool: ToolDescription }) {
         <Link to="/w/$slug/policies/test" params={{ slug }} search={{ tool: tool.path }} className={buttonClass()}>
           Test policy
         </Link>
+        <Link to="/w/$slug/tasks" params={{ slug }} search={{ q: tool.path }} className={buttonClass()}>
+          Tasks that called it
+        </Link>
       </div>
       <Declaration title="Arguments" text={tool.input} />
     </div>
