@@ -15,6 +15,7 @@ mod failure;
 mod follow;
 mod home;
 mod master_key;
+mod memory;
 mod output;
 mod program;
 mod reconnect;
@@ -57,6 +58,9 @@ fn start(cli: Cli, output: output::Output) -> Result<Exit> {
     let config = config::Config::load(home, &cli.flags())?;
     let context = Context::new(config, output);
     let serves = matches!(cli.command, Command::Serve(_) | Command::Example(_));
+    if serves {
+        memory::no_dumps()?;
+    }
     let mut builder = if serves {
         tokio::runtime::Builder::new_multi_thread()
     } else {
