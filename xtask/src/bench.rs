@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the release binary on a data directory of its own, measured from outside
 //! against the budgets; `bench sandbox` measures the sandbox and the engine, beside other runtimes;
-//! `bench durable` what waiting costs and how soon a task goes on; `bench import` reading
-//! descriptions of APIs.
+//! `bench durable` what waiting costs and how soon a task goes on; `bench tenants` a server of a
+//! thousand workspaces; `bench import` reading descriptions of APIs.
 //! It warms up, repeats and prints medians; it judges only with `--strict`, because a busy machine
 //! is no defect of the program.
 //! Next: `bench/measure.rs` for how each figure is taken, `bench/sandbox.rs` for the sandbox's,
@@ -18,6 +18,7 @@ mod postgres;
 mod process;
 mod sandbox;
 mod servers;
+mod tenants;
 mod upstream;
 
 use crate::project;
@@ -64,6 +65,8 @@ enum Subject {
     Servers,
     /// Waiting tasks by the hundred thousand: memory, database, and how soon one goes on.
     Durable,
+    /// A thousand workspaces of a hundred sources: start, memory, first use.
+    Tenants,
     /// Search: golden sets, stuffed descriptions, and catalogs of many tools.
     Search,
     /// Descriptions of APIs to tools: time and memory.
@@ -145,6 +148,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             report("several servers", &servers::measure(&program)?)
         }
         Subject::Durable => durable::run(options, &program)?,
+        Subject::Tenants => tenants::run(options, &program)?,
         // These need no program; answered above.
         Subject::Search | Subject::Import => 0,
     };

@@ -26,7 +26,7 @@ pub use history::{Change, Version};
 pub use judged::JudgedAs;
 pub use pattern::{Path, Pattern, PatternError};
 pub use remember::exactly;
-pub use trace::{LookedAt, Miss, Trace, covers, trace};
+pub use trace::{Denials, LookedAt, Miss, Trace, covers, trace};
 
 /// Who made a rule and for whom it holds. Later ones cannot weaken earlier ones.
 #[derive(

@@ -6,7 +6,7 @@ mod counterpart;
 mod edit;
 mod withdraw;
 
-use crate::audit::by_answer;
+use crate::audit::by_person;
 use crate::settings::sees_all_tasks;
 use crate::{Engine, Error, gate};
 use domain::access::{Caller, Channel, Permission, Scope, System};
@@ -143,6 +143,7 @@ impl Engine {
             };
             let answering = Answering {
                 system: self.inner.system,
+                caller: caller.clone(),
                 scope: scope.clone(),
                 id,
                 verdict,
@@ -156,6 +157,7 @@ impl Engine {
                 },
             };
             let attempt = (answering.id.clone(), answering.answered.clone());
+            let who = caller.clone();
             let remember = match remember {
                 Some(rule) => Some((rule, self.catalog(&scope).await?)),
                 None => None,
@@ -172,7 +174,7 @@ impl Engine {
                 .await;
             let answered = match answered {
                 Err(Error::Conflict { code, message }) => {
-                    self.note_refused(&scope, attempt, code).await?;
+                    self.note_refused(who, &scope, attempt, code).await?;
                     return Err(Error::Conflict { code, message });
                 }
                 answered => answered?,
@@ -188,6 +190,7 @@ impl Engine {
     /// nothing.
     async fn note_refused(
         &self,
+        caller: Caller,
         scope: &Scope,
         (id, answered): (ApprovalId, Answered),
         code: &'static str,
@@ -195,7 +198,10 @@ impl Engine {
         let detail = json!({ "code": code, "reason": answered.reason });
         self.commit(scope, {
             let scope = scope.clone();
-            move |tx| audit(tx, &scope, (&id, "approval.refused"), &answered, &detail)
+            move |tx| {
+                let what = (&id, "approval.refused");
+                audit(tx, (&caller, &scope), what, &detail, answered.at)
+            }
         })
         .await
     }
@@ -204,6 +210,8 @@ impl Engine {
 /// An answer on its way into the database.
 struct Answering {
     system: System,
+    /// Whoever answers, and through what.
+    caller: Caller,
     scope: Scope,
     id: ApprovalId,
     verdict: Verdict,
@@ -320,19 +328,20 @@ impl Answering {
     }
 
     fn audit(&self, tx: &mut store::Tx<'_>, action: &str, detail: &Value) -> Result<(), Error> {
-        audit(tx, &self.scope, (&self.id, action), &self.answered, detail)
+        let (who, what) = ((&self.caller, &self.scope), (&self.id, action));
+        audit(tx, who, what, detail, self.answered.at)
     }
 }
 
+/// Notes what somebody did to an approval: through which client, and with which key or grant.
 fn audit(
     tx: &mut store::Tx<'_>,
-    scope: &Scope,
+    (caller, scope): (&Caller, &Scope),
     (id, action): (&ApprovalId, &str),
-    answered: &Answered,
     detail: &Value,
+    at: Timestamp,
 ) -> Result<(), Error> {
-    let who = (&answered.by, answered.channel);
-    let draft = by_answer(who, scope, action, id.as_str(), detail, answered.at);
+    let draft = by_person(caller, scope, action, id.as_str(), detail, at);
     store::audit::append(tx, scope, draft)?;
     Ok(())
 }

@@ -284,25 +284,6 @@ pub(crate) fn by_task(
     by.entry(scope, action, subject, detail, at)
 }
 
-/// An entry about a person's answer, which says no more of its way than the channel.
-pub(crate) fn by_answer(
-    (account_id, channel): (&AccountId, Channel),
-    scope: &Scope,
-    action: &str,
-    subject: &str,
-    detail: &Value,
-    at: Timestamp,
-) -> AuditDraft {
-    let by = By {
-        account_id: Some(account_id),
-        via: channel.as_str(),
-        client: "",
-        key_id: None,
-        grant_id: None,
-    };
-    by.entry(scope, action, subject, detail, at)
-}
-
 /// An entry about something the server did by itself.
 pub(crate) fn by_server(
     scope: &Scope,

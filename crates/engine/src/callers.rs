@@ -43,7 +43,8 @@ pub struct ReachedWorkspace {
 
 impl Engine {
     /// A person as a caller: in the workspace that is named, or in the first workspace that they
-    /// reach of the first organization that they joined. None for a person who reaches none at all.
+    /// reach of the first organization that they joined; of several that they joined in one instant,
+    /// of the one where their role is highest. None for a person who reaches none at all.
     ///
     /// A name is an identifier, a short name in the person's first organization, or
     /// `organization/workspace`. `client` is what the client calls itself; 128 characters of it

@@ -12,30 +12,73 @@ use std::sync::{Arc, Mutex};
 use store::sources::Made;
 use tools::{Catalog, SourceTools};
 
-/// Catalogs by workspace with the version each was made from.
+/// Tools of all catalogs that are kept in memory together; the one in use is kept whatever its size.
+const TOOLS_KEPT: usize = 250_000;
+
+/// Catalogs by workspace; those that nobody has used for the longest make room for new ones.
 #[derive(Default)]
 pub(crate) struct Cache {
-    workspaces: Mutex<HashMap<WorkspaceId, (i64, Catalog)>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    workspaces: HashMap<WorkspaceId, Entry>,
+    /// Counts uses, so that the order of the last ones is known.
+    uses: u64,
+}
+
+struct Entry {
+    /// The version that the catalog was made from.
+    version: i64,
+    catalog: Catalog,
+    /// How many tools there are in it.
+    tools: usize,
+    /// The number of its last use.
+    used: u64,
 }
 
 impl Cache {
     fn get(&self, workspace: &WorkspaceId, version: i64) -> Option<Catalog> {
-        let workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
-        workspaces
-            .get(workspace)
-            .filter(|(v, _)| *v == version)
-            .map(|(_, c)| c.clone())
+        let mut kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        kept.uses += 1;
+        let uses = kept.uses;
+        let entry = kept.workspaces.get_mut(workspace)?;
+        entry.used = uses;
+        (entry.version == version).then(|| entry.catalog.clone())
     }
 
     /// The catalog last made, whatever its version.
     fn before(&self, workspace: &WorkspaceId) -> Option<Catalog> {
-        let workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
-        workspaces.get(workspace).map(|(_, c)| c.clone())
+        let kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        kept.workspaces.get(workspace).map(|e| e.catalog.clone())
     }
 
     fn put(&self, workspace: &WorkspaceId, version: i64, catalog: Catalog) {
-        let mut workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
-        workspaces.insert(workspace.clone(), (version, catalog));
+        let mut kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        kept.uses += 1;
+        let entry = Entry {
+            version,
+            tools: catalog.len(),
+            catalog,
+            used: kept.uses,
+        };
+        kept.workspaces.insert(workspace.clone(), entry);
+        kept.make_room(TOOLS_KEPT);
+    }
+}
+
+impl Kept {
+    /// Lets go of the catalogs that were used least lately, until so many tools are left or one
+    /// catalog alone.
+    fn make_room(&mut self, tools_max: usize) {
+        let mut tools: usize = self.workspaces.values().map(|e| e.tools).sum();
+        while tools > tools_max && self.workspaces.len() > 1 {
+            let oldest = self.workspaces.iter().min_by_key(|(_, e)| e.used);
+            let oldest = oldest.map(|(workspace, _)| workspace.clone());
+            let gone = oldest.and_then(|workspace| self.workspaces.remove(&workspace));
+            tools -= gone.map_or(tools, |e| e.tools);
+        }
     }
 }
 
@@ -139,5 +182,37 @@ fn read(source: Source, made: &Made) -> Result<SourceTools, Box<(Source, String)
             tools: tools.into_iter().map(Arc::new).collect(),
         }),
         (Err(problem), _) | (_, Err(problem)) => Err(Box::new((source, problem.to_string()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_least_lately_makes_room() {
+        let mut kept = Kept::default();
+        for (place, used) in [(1_u8, 4), (2, 1), (3, 3), (4, 2)] {
+            let entry = Entry {
+                version: 1,
+                catalog: Catalog::new(Vec::new()),
+                tools: 100,
+                used,
+            };
+            let workspace = WorkspaceId::from_bits([place; 16]);
+            kept.workspaces.insert(workspace, entry);
+        }
+        let left = |kept: &Kept| {
+            let mut left: Vec<u64> = kept.workspaces.values().map(|e| e.used).collect();
+            left.sort_unstable();
+            left
+        };
+        kept.make_room(400);
+        assert_eq!(left(&kept), [1, 2, 3, 4]);
+        kept.make_room(399);
+        assert_eq!(left(&kept), [2, 3, 4]);
+        // The one that is being used is kept, however large.
+        kept.make_room(10);
+        assert_eq!(left(&kept), [4]);
     }
 }

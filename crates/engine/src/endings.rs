@@ -9,7 +9,7 @@ use crate::{Engine, Error};
 use domain::limits::{GRACE_DAYS, GRACE_DAYS_MAX};
 use domain::tenancy::Ending;
 use domain::{AccountId, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How soon after its start a server looks for what is to be removed, and how often then.
 const FIRST_LOOK_MS: u64 = 3_000;
@@ -46,6 +46,11 @@ pub(crate) fn ending(by: &AccountId, now: Timestamp, days: u32) -> Ending {
     }
 }
 
+/// What an audit entry tells of a deletion.
+pub(crate) fn in_words(slug: &str, name: &str, ending: &Ending) -> Value {
+    json!({ "slug": slug, "name": name, "purgeAt": ending.purge_at.to_rfc3339() })
+}
+
 /// Whoever deletes types the short name of what is to go, so that nothing is deleted in passing.
 pub(crate) fn confirmed(what: &str, slug: &str, typed: Option<&str>) -> Result<(), Error> {
     if typed == Some(slug) {
@@ -58,6 +63,21 @@ pub(crate) fn confirmed(what: &str, slug: &str, typed: Option<&str>) -> Result<(
 }
 
 impl Engine {
+    /// What a deletion brings with it on this server.
+    pub(crate) async fn after_deletion(&self, grace_days: u32) -> Result<(), Error> {
+        self.hold_what_is_ending().await?;
+        if grace_days == 0 {
+            self.inner.worker.purge.notify_one();
+        }
+        Ok(())
+    }
+
+    /// What taking a deletion back brings with it: held tasks go on, and sources are read again.
+    pub(crate) fn after_restoration(&self) {
+        self.inner.worker.kick();
+        self.inner.schedule.look();
+    }
+
     /// Lets the tasks that this server runs in workspaces that were deleted come to rest.
     pub(crate) async fn hold_what_is_ending(&self) -> Result<(), Error> {
         let (system, owner) = (self.inner.system, self.inner.worker.owner().to_owned());

@@ -5,7 +5,7 @@
 //! owner owns it with the others; the last owner stays.
 
 use crate::audit::by_person;
-use crate::endings::{confirmed, ending, grace_of};
+use crate::endings::{confirmed, ending, grace_of, in_words};
 use crate::keys::checked_name;
 use crate::workspaces::{checked_slug, slug_of};
 use crate::{Engine, Error, entropy};
@@ -231,11 +231,7 @@ impl Engine {
                     let mut after = own.organization.clone();
                     let ending = ending(&person.account_id, now, days);
                     store::tenancy::set_organization_ending(tx, &scope, Some(&ending))?;
-                    let detail = json!({
-                        "slug": after.slug,
-                        "name": after.name,
-                        "purgeAt": ending.purge_at.to_rfc3339(),
-                    });
+                    let detail = in_words(&after.slug, &after.name, &ending);
                     let (action, id) = ("organization.deleted", after.id.as_str());
                     let entry = by_person(&caller, &scope, action, id, &detail, now);
                     store::audit::append(tx, &scope, entry)?;
@@ -287,19 +283,9 @@ impl Engine {
                     Ok::<_, Error>(own)
                 })
                 .await?;
-            self.inner.worker.kick();
-            self.inner.schedule.look();
+            self.after_restoration();
             Ok(restored)
         })
-    }
-
-    /// What a deletion brings with it on this server.
-    pub(crate) async fn after_deletion(&self, grace_days: u32) -> Result<(), Error> {
-        self.hold_what_is_ending().await?;
-        if grace_days == 0 {
-            self.inner.worker.purge.notify_one();
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,8 @@
 //! A session names a person and carries no right: what the person may do is read at each request.
 //! Only digests of tokens are kept. Each sign-in makes a new token and ends the session that the
 //! browser had before. Read on: `links.rs` and `provider.rs` for the ways in, `arrive.rs` for what
-//! becomes of whoever came, `visitors.rs`, `workos.rs`, `setup.rs` for the first owner.
+//! becomes of whoever came, `visitors.rs`, `workos.rs`, `setup.rs` for the first owner; `way_out.rs`
+//! for leaving the provider as well.
 
 mod arrive;
 mod health;
@@ -13,12 +14,14 @@ mod sessions;
 mod setup;
 mod tries;
 mod visitors;
+mod way_out;
 mod workos;
 
 pub use links::VisitBefore;
 pub use provider::SentToProvider;
 pub use sessions::SignedIn;
 pub use visitors::Visit;
+pub(crate) use workos::WORKOS;
 
 use crate::Engine;
 use domain::credential::Secret;

@@ -3,7 +3,7 @@
 use crate::gate::forecast;
 use crate::{Engine, Error};
 use domain::access::{Caller, Permission};
-use domain::policy::{Effect, Policy};
+use domain::policy::{Denials, Effect, Policy};
 use domain::source::Review;
 use domain::tool::{Risk, Tool};
 use futures_util::future::BoxFuture;
@@ -99,6 +99,7 @@ struct Seen {
     caller: Caller,
     catalog: Catalog,
     policy: Policy,
+    denials: Denials,
     now: domain::Timestamp,
 }
 
@@ -108,8 +109,12 @@ impl Seen {
     }
 
     fn visible(&self, tool: &Tool) -> bool {
-        // Whoever has looked at it bears on what is allowed, never on what is denied.
-        !matches!(self.decision(tool, Review::LookedAt), Effect::Deny)
+        // Asked of every tool that a search finds, so the cheap look comes first. Whoever has looked
+        // at the tool bears on what is allowed, never on what is denied.
+        !self
+            .denials
+            .may_cover(&tool.path, tool.source_name(), tool.risk)
+            || !matches!(self.decision(tool, Review::LookedAt), Effect::Deny)
     }
 }
 
@@ -119,6 +124,7 @@ impl Engine {
         let (catalog, policy) = self.catalog_and_policy(&scope, &caller.account_id).await?;
         Ok(Seen {
             catalog,
+            denials: Denials::of(&policy),
             policy,
             caller: caller.clone(),
             now: self.inner.clock.now(),

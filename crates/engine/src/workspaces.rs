@@ -3,7 +3,7 @@
 
 use crate::audit::by_person;
 use crate::callers::ReachedWorkspace;
-use crate::endings::{confirmed, ending, grace_of};
+use crate::endings::{confirmed, ending, grace_of, in_words};
 use crate::keys::checked_name;
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Person, Scope, System};
@@ -175,11 +175,7 @@ impl Engine {
                     confirmed("workspace", &workspace.slug, typed.as_deref())?;
                     let ending = ending(&caller.account_id, now, days);
                     store::tenancy::set_workspace_ending(tx, &scope, Some(&ending))?;
-                    let detail = json!({
-                        "slug": workspace.slug,
-                        "name": workspace.name,
-                        "purgeAt": ending.purge_at.to_rfc3339(),
-                    });
+                    let detail = in_words(&workspace.slug, &workspace.name, &ending);
                     let id = workspace.id.as_str();
                     let entry = by_person(&caller, &scope, "workspace.deleted", id, &detail, now);
                     store::audit::append(tx, &scope, entry)?;
@@ -267,8 +263,7 @@ impl Engine {
                     shown(tx, system, workspace)
                 })
                 .await?;
-            self.inner.worker.kick();
-            self.inner.schedule.look();
+            self.after_restoration();
             Ok(restored)
         })
     }

@@ -5,8 +5,8 @@
 
 use crate::commands::{
     approvals, audit, backup, check, config, credentials, doctor, example, grants, invites, keys,
-    mcp, members, organizations, policies, run, serve, sessions, sources, tasks, tools, vault,
-    version, web, webhooks, workspaces,
+    login, mcp, members, organizations, policies, run, serve, sessions, sources, tasks, tools,
+    vault, version, web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Mcp(mcp::Arguments),
     Web(web::Arguments),
     Sessions(sessions::Arguments),
+    Login(login::Arguments),
+    Logout(login::LogoutArguments),
     Config(config::Arguments),
     Version(version::Arguments),
 }

@@ -1,15 +1,19 @@
 //! The way to a server: the public HTTP API, nothing else.
 //!
-//! Finds the server of the data directory, turns problems into failures with a next step, follows
-//! pages and event streams. It holds no rule of its own and never retries a write by itself.
+//! Finds the server of the data directory, says who asks (`client/tokens.rs` for servers elsewhere),
+//! turns problems into failures with a next step, follows pages and event streams. It holds no rule of its own and never retries a write by itself.
+
+mod tokens;
+
+pub(crate) use tokens::{Told, number, text};
 
 use crate::config::{Config, Origin};
 use crate::events::Events;
 use crate::failure::{Failure, Result};
 use crate::home;
+use crate::logins::Door;
 use api::Page;
 use api::error::Problem;
-use domain::credential::Secret;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -199,7 +203,15 @@ impl Client {
         self.broken(e)
     }
 
-    /// A request with who is asking and for which workspace.
+    /// A server elsewhere, by its address.
+    pub(crate) fn at(&self, server: Url) -> Self {
+        Self {
+            base: server,
+            ..self.clone()
+        }
+    }
+
+    /// A request for a workspace. Who asks is said when it is sent.
     pub(crate) fn request(
         &self,
         method: Method,
@@ -215,11 +227,23 @@ impl Client {
         if !pairs.is_empty() {
             url.query_pairs_mut().extend_pairs(pairs);
         }
-        self.signed(self.http.request(method, url))
+        labeled(self.http.request(method, url))
     }
 
-    /// A request to the MCP endpoint.
-    pub(crate) fn mcp(&self, method: Method, query: Query<'_>) -> RequestBuilder {
+    /// A request that says nothing of who asks.
+    fn unsigned(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        labeled(self.http.request(method, url))
+    }
+
+    /// A request to the MCP endpoint, with who is asking.
+    ///
+    /// # Errors
+    /// When a sign-in at that server has ended.
+    pub(crate) async fn mcp(&self, method: Method, query: Query<'_>) -> Result<RequestBuilder> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("mcp");
@@ -230,7 +254,8 @@ impl Client {
         for (name, value) in query {
             url.query_pairs_mut().append_pair(name, value);
         }
-        self.signed(self.http.request(method, url))
+        let request = labeled(self.http.request(method, url));
+        Ok(self.signed(request, Door::Mcp).await?.0)
     }
 
     /// Whether the server is alive, and when it says it is, by its own clock.
@@ -238,7 +263,7 @@ impl Client {
         let mut url = self.base.clone();
         url.set_path("/healthz");
         let request = self.http.get(url).timeout(Duration::from_secs(5));
-        let response = self.answer(request).await?;
+        let response = self.settle(request).await?;
         Ok(response
             .headers()
             .get("date")
@@ -263,32 +288,45 @@ impl Client {
         self.again().alive().await
     }
 
-    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
-        let request = request.header(
-            "x-executor-client",
-            concat!("cli/", env!("CARGO_PKG_VERSION")),
-        );
+    /// The same request with who asks, and by what: a key that was given; at the server of the data
+    /// directory its own user; elsewhere whoever signed in there.
+    async fn signed(&self, request: RequestBuilder, door: Door) -> Result<(RequestBuilder, By)> {
         if let Some(key) = &self.config.api_key {
-            return request.bearer_auth(key.expose());
+            return Ok((request.bearer_auth(key.expose()), By::Other));
         }
-        match self.owner_token() {
-            Some(token) => request.header("x-executor-owner", token.expose()),
-            None => request,
+        if self.is_own() {
+            let owner = home::owner_token(&self.config.home);
+            return Ok(match owner {
+                Some(token) => (
+                    request.header("x-executor-owner", token.expose()),
+                    By::Other,
+                ),
+                None => (request, By::Other),
+            });
         }
+        Ok(match self.login_token(door).await? {
+            Some(token) => (request.bearer_auth(token.expose()), By::Login),
+            None => (request, By::Other),
+        })
     }
 
-    /// What shows the server of the data directory that its own user asks. It goes to that server
-    /// alone.
-    fn owner_token(&self) -> Option<Secret> {
-        let notice = home::notice(&self.config.home)?;
-        let own = Url::parse(&notice.address).ok()?;
-        if own.origin() != self.base.origin() {
-            return None;
-        }
-        home::owner_token(&self.config.home)
+    /// Whether it is the server of the data directory. What shows it that its own user asks goes to
+    /// that server alone.
+    pub(crate) fn is_own(&self) -> bool {
+        let notice = home::notice(&self.config.home);
+        let own = notice.and_then(|notice| Url::parse(&notice.address).ok());
+        own.is_some_and(|own| own.origin() == self.base.origin())
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Response> {
+        let (request, by) = self.signed(request, Door::Api).await?;
+        self.settle(request).await.map_err(|failure| match by {
+            By::Login if failure.is_unknown_bearer() => self.signed_out(Door::Api),
+            By::Login | By::Other => failure,
+        })
+    }
+
+    async fn settle(&self, request: RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|e| self.broken(&e))?;
         let status = response.status();
         if status.is_success() {
@@ -337,6 +375,23 @@ impl Client {
             },
         )
     }
+}
+
+/// By what a request shows who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// A token of `executor login`.
+    Login,
+    /// Something else, or nothing.
+    Other,
+}
+
+/// A request with what program makes it.
+fn labeled(request: RequestBuilder) -> RequestBuilder {
+    request.header(
+        "x-executor-client",
+        concat!("cli/", env!("CARGO_PKG_VERSION")),
+    )
 }
 
 /// The cause at the root of an error: the outer ones only repeat that a request failed.

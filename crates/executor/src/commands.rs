@@ -11,6 +11,7 @@ pub(crate) mod example;
 pub(crate) mod grants;
 pub(crate) mod invites;
 pub(crate) mod keys;
+pub(crate) mod login;
 pub(crate) mod mcp;
 pub(crate) mod members;
 pub(crate) mod organizations;
@@ -63,6 +64,8 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Mcp(arguments) => Box::pin(mcp::run(context, arguments)),
         Command::Web(arguments) => Box::pin(web::run(context, arguments)),
         Command::Sessions(arguments) => Box::pin(sessions::run(context, arguments)),
+        Command::Login(arguments) => Box::pin(login::login(context, arguments)),
+        Command::Logout(arguments) => Box::pin(login::logout(context, arguments)),
         Command::Config(_) => Box::pin(config::run(context)),
         Command::Version(_) => Box::pin(version::run(context)),
     };

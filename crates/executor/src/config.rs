@@ -11,6 +11,7 @@ use domain::credential::Secret;
 use domain::sign_in::Mode;
 use domain::tenancy::Role;
 use serde::Serialize;
+use server::Network;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 pub(crate) use values::{Joining, Span};
@@ -122,6 +123,8 @@ keys! {
     public_url: Option<String> = "", "EXECUTOR_PUBLIC_URL", Plain;
     /// Further host names that requests may be addressed to, separated by commas.
     allowed_hosts: Vec<String> = "", "EXECUTOR_ALLOWED_HOSTS", Plain;
+    /// Reverse proxies that are believed as to whom a request is from, by address or network such as 10.0.0.0/8, separated by commas.
+    trusted_proxies: Vec<Network> = "", "EXECUTOR_TRUSTED_PROXIES", Plain;
     /// Origins of MCP clients' own descriptions that may lie at private addresses, separated by commas.
     private_clients: Vec<String> = "", "EXECUTOR_PRIVATE_CLIENTS", Plain;
     /// Authorization server that gives MCP clients their tokens in place of the built-in one: its issuer, as it calls itself.

@@ -84,6 +84,16 @@ impl Failure {
         Self::new(Exit::Unreachable, "server_unreachable", message)
     }
 
+    /// Not signed in, or not allowed.
+    pub(crate) fn not_allowed(code: &str, message: impl Into<String>) -> Self {
+        Self::new(Exit::NotAllowed, code, message)
+    }
+
+    /// Whether the server did not know the key or token that was sent.
+    pub(crate) fn is_unknown_bearer(&self) -> bool {
+        matches!(self.code.as_str(), "unknown_key" | "invalid_token")
+    }
+
     /// The same failure with advice.
     pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
         self.next_step = Some(step.into());
@@ -100,9 +110,13 @@ impl Failure {
             (Some(id), true) => format!("{} (request {id} in the server's log)", problem.title),
             _ => problem.title,
         };
-        let next_step = problem.next_step.or_else(|| {
+        // What the server says of a page and of programs is for others.
+        let told = problem
+            .next_step
+            .filter(|_| problem.code != "not_signed_in");
+        let next_step = told.or_else(|| {
             (problem.status == 401).then(|| {
-                "run this as the user who runs the server, or give a key with --api-key or EXECUTOR_API_KEY"
+                "run this as the user who runs the server, sign in with `executor login --server URL`, or give a key with --api-key or EXECUTOR_API_KEY"
                     .to_owned()
             })
         });

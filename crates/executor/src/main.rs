@@ -14,6 +14,7 @@ mod example_api;
 mod failure;
 mod follow;
 mod home;
+mod logins;
 mod master_key;
 mod memory;
 mod output;

@@ -181,13 +181,12 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         tokio::spawn(example_api::serve(listener, until_stopped(stopped.clone())))
     });
     let serving = server::serve(
-        server::ServeConfig {
+        served(
+            config,
             listener,
-            allowed_hosts: allowed_hosts(config),
-            owner_token: owner_token.clone(),
-            version: env!("CARGO_PKG_VERSION"),
-            example: example_address.as_deref().map(example_api::offered),
-        },
+            owner_token.clone(),
+            example_address.as_deref(),
+        ),
         engine.clone(),
         until_stopped(stopped),
     );
@@ -210,6 +209,23 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         drain: Duration::from_millis(config.drain_ms.0.into()),
         _held: held,
     })
+}
+
+/// What the listening part is told.
+fn served(
+    config: &Config,
+    listener: TcpListener,
+    owner_token: Option<Secret>,
+    example: Option<&str>,
+) -> server::ServeConfig {
+    server::ServeConfig {
+        listener,
+        allowed_hosts: allowed_hosts(config),
+        trusted_proxies: config.trusted_proxies.clone(),
+        owner_token,
+        version: env!("CARGO_PKG_VERSION"),
+        example: example.map(example_api::offered),
+    }
 }
 
 fn cannot_start(e: engine::Error) -> Failure {

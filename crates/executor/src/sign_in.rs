@@ -188,17 +188,21 @@ fn workos(config: &Config) -> Result<ProviderConfig> {
     })
 }
 
+/// Whether an address is on this machine or in a private network: no name of the internet is meant.
+pub(crate) fn is_near(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => !name.contains('.') || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+        None => false,
+    }
+}
+
 /// An address of a provider: https, or http where no name of the internet is meant.
 fn check_address(config: &Config, key: &str, text: &str) -> Result<()> {
     let url = url::Url::parse(text).ok();
     let fits = url.as_ref().is_some_and(|url| {
-        let near = match url.host() {
-            Some(url::Host::Domain(name)) => !name.contains('.') || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
-            None => false,
-        };
-        (url.scheme() == "https" || (url.scheme() == "http" && near))
+        (url.scheme() == "https" || (url.scheme() == "http" && is_near(url)))
             && url.username().is_empty()
             && url.query().is_none()
             && url.fragment().is_none()

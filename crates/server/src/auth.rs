@@ -20,7 +20,7 @@ use domain::key::PREFIX;
 use engine::Foreign;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, USER_AGENT};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
 /// Longest token of another authorization server that is looked at.
@@ -45,21 +45,14 @@ impl Peer {
         }
     }
 
-    /// The other end, without its port, for the audit chain.
-    pub(crate) fn address(&self) -> String {
-        self.remote.ip().to_canonical().to_string()
+    /// The other end, without its port.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.remote.ip()
     }
 
     /// The address the connection came in on.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
-    }
-
-    /// The other end, as kept beside sessions.
-    pub(crate) fn client(&self) -> Client {
-        Client {
-            address: self.remote.ip().to_canonical().to_string(),
-        }
     }
 
     /// Whether it is a process of the user who runs the server. Asked of the system once.
@@ -95,10 +88,11 @@ pub(crate) struct Known {
 #[derive(Debug, Clone)]
 pub(crate) struct CurrentSession(pub(crate) Option<SessionId>);
 
-/// The other end of a request's connection, beside the request.
+/// Whom a request is from, beside the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    /// Its address, without the port. Behind a proxy, the proxy's.
+    /// The address, without the port: of the other end of the connection, or whom a trusted proxy
+    /// there has the request from.
     pub(crate) address: String,
 }
 

@@ -4,9 +4,10 @@
 //! Nothing is read of a body and nothing is looked up before host and origin have been judged.
 //! Next: `hosts.rs` for the judging, `auth.rs` for the caller, `http.rs` for the routes.
 
-use crate::auth::{CurrentSession, Door, Known, Peer, identify, is_cross_site};
+use crate::auth::{Client, CurrentSession, Door, Known, Peer, identify, is_cross_site};
 use crate::error::Failure;
-use crate::hosts::Hosts;
+use crate::hosts::{Hosts, Named, Refused};
+use crate::proxies::Proxies;
 use crate::{App, authority, connect, exchange, http as api_routes, invite, mcp, sign_in, web};
 use axum::Router;
 use axum::body::Body;
@@ -19,7 +20,7 @@ use engine::Thing;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, SET_COOKIE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::body::Incoming;
@@ -54,11 +55,12 @@ fn policy(response: &Response) -> HeaderValue {
 pub(crate) struct Front {
     app: App,
     hosts: Hosts,
+    proxies: Proxies,
     routes: Router,
 }
 
 impl Front {
-    pub(crate) fn new(app: App, hosts: Hosts) -> Self {
+    pub(crate) fn new(app: App, hosts: Hosts, proxies: Proxies) -> Self {
         let routes = api_routes::routes(&app)
             .merge(mcp::routes(&app))
             .merge(exchange::routes(&app))
@@ -69,7 +71,12 @@ impl Front {
             .merge(authority::routes(&app))
             .fallback(|request: Request| async move { Failure::no_route(request.uri().path()) })
             .method_not_allowed_fallback(|| async { Failure::method_not_allowed() });
-        Self { app, hosts, routes }
+        Self {
+            app,
+            hosts,
+            proxies,
+            routes,
+        }
     }
 
     /// Answers one request, whatever becomes of it.
@@ -85,12 +92,16 @@ impl Front {
             http.method = %request.method(),
             http.path = %invite::without_token(request.uri().path()),
         );
-        // A panic ends this request and no other.
+        let address = self.proxies.client(peer.address(), request.headers());
+        let client = Client {
+            address: address.to_string(),
+        };
         let whence = engine::Whence {
-            address: Some(peer.address()),
+            address: Some(client.address.clone()),
             request_id: Some(id.clone()),
         };
-        let handled = self.handle(&peer, request.map(Body::new));
+        // A panic ends this request and no other.
+        let handled = self.handle((&peer, client), request.map(Body::new));
         let handled = AssertUnwindSafe(engine::answering(whence, handled));
         let mut response = handled
             .catch_unwind()
@@ -105,17 +116,21 @@ impl Front {
         response
     }
 
-    async fn handle(&self, peer: &Peer, request: Request) -> Response {
+    async fn handle(&self, (peer, client): (&Peer, Client), request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let door = door(parts.uri.path());
-        parts.extensions.insert(peer.client());
-        let (known, begun) = match self.admit(peer, &parts, door).await {
+        parts.extensions.insert(client.clone());
+        let named = match self.judge(peer, &mut parts, door) {
+            Ok(named) => named,
+            Err(failure) => return failure.into_response(),
+        };
+        let (known, begun) = match self.admit((peer, named), &parts, door).await {
             Ok(known) => (known, None),
             Err(failure) if door == Some(Door::Page) && failure.wants_sign_in() => {
                 if let Some(response) = invite::by_way_of_sign_in(parts.uri.path()) {
                     return response;
                 }
-                match self.visit(peer, &parts).await {
+                match self.visit(&client, &parts).await {
                     Ok(Some((known, cookie))) => (Some(known), Some(cookie)),
                     Ok(None) => return self.sign_in_page(failure, &parts),
                     Err(failure) => return self.sign_in_page(failure, &parts),
@@ -167,7 +182,7 @@ impl Front {
     /// the cookie that says so. None where there are no visitors, and for what no browser shows.
     async fn visit(
         &self,
-        peer: &Peer,
+        client: &Client,
         request: &Parts,
     ) -> Result<Option<(Known, HeaderValue)>, Failure> {
         let asks = match request.uri.path() {
@@ -179,7 +194,7 @@ impl Front {
             return Ok(None);
         }
         let headers = &request.headers;
-        let browser = sign_in::browser(&self.app, headers, &peer.client());
+        let browser = sign_in::browser(&self.app, headers, client);
         let visit = self.app.engine.begin_visit(&browser).await?;
         let begun = self
             .app
@@ -198,23 +213,42 @@ impl Front {
         }))
     }
 
-    async fn admit(
+    /// Judges by which name a request asks for us, and from whose page. Where a trusted proxy says by
+    /// which name it was asked itself, the request goes on under that one.
+    fn judge(
         &self,
         peer: &Peer,
-        request: &Parts,
+        request: &mut Parts,
         door: Option<Door>,
-    ) -> Result<Option<Known>, Failure> {
+    ) -> Result<Named, Failure> {
+        let foreign = |why: Refused| Failure::refused("foreign_request", why.to_string());
         let headers = &request.headers;
+        let asked = self.proxies.host(peer.address(), headers);
+        let asked = asked.map_err(|()| foreign(Refused::Host))?;
         let named = self
             .hosts
-            .check(&request.uri, headers, peer.local())
-            .map_err(|why| Failure::refused("foreign_request", why.to_string()))?;
+            .check(&request.uri, headers, peer.local(), asked)
+            .map_err(foreign)?;
         if is_cross_site(&request.method, headers, door) {
             return Err(Failure::refused(
                 "cross_site",
                 "the request comes from a page of another site",
             ));
         }
+        if let Some(asked) = asked {
+            let host = HeaderValue::from_str(asked).map_err(|_| foreign(Refused::Host))?;
+            request.headers.insert(HOST, host);
+        }
+        Ok(named)
+    }
+
+    async fn admit(
+        &self,
+        (peer, named): (&Peer, Named),
+        request: &Parts,
+        door: Option<Door>,
+    ) -> Result<Option<Known>, Failure> {
+        let headers = &request.headers;
         let Some(door) = door else { return Ok(None) };
         let visitors = is_for_visitors(request.uri.path());
         if visitors && self.app.engine.sign_in_mode() != Mode::Anonymous {

@@ -48,12 +48,15 @@ impl Hosts {
         Self { port, listed }
     }
 
-    /// Judges one request that came in on the address `local`.
+    /// Judges one request that came in on the address `local`. By `forwarded` a trusted proxy was
+    /// asked itself: that name must be one of ours as well, and is the one that a page's origin
+    /// must agree with.
     pub(crate) fn check(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
         local: SocketAddr,
+        forwarded: Option<&str>,
     ) -> Result<Named, Refused> {
         let host = single(headers, &HOST)
             .map_err(|()| Refused::Host)?
@@ -65,6 +68,14 @@ impl Hosts {
             return Err(Refused::Host);
         }
         let named = self.named(&name, local).ok_or(Refused::Host)?;
+        let (name, named) = match forwarded {
+            None => (name, named),
+            Some(asked) => {
+                let asked = Name::read(asked).ok_or(Refused::Host)?;
+                self.named(&asked, local).ok_or(Refused::Host)?;
+                (asked, Named::Elsewise)
+            }
+        };
         match single(headers, &ORIGIN) {
             Ok(None) => Ok(named),
             Ok(Some(origin)) if same_origin(origin, &name) => Ok(named),
@@ -136,6 +147,14 @@ mod tests {
     use super::*;
 
     fn check(headers: &[(&str, &str)], local: &str) -> Result<Named, Refused> {
+        check_forwarded(headers, local, None)
+    }
+
+    fn check_forwarded(
+        headers: &[(&str, &str)],
+        local: &str,
+        forwarded: Option<&str>,
+    ) -> Result<Named, Refused> {
         let hosts = Hosts::new(
             5312,
             &["tools.example.com".into(), "other.example:8443".into()],
@@ -145,7 +164,12 @@ mod tests {
             let name: http::header::HeaderName = name.parse().unwrap();
             map.append(name, value.parse().unwrap());
         }
-        hosts.check(&Uri::from_static("/"), &map, local.parse().unwrap())
+        hosts.check(
+            &Uri::from_static("/"),
+            &map,
+            local.parse().unwrap(),
+            forwarded,
+        )
     }
 
     #[test]
@@ -209,8 +233,41 @@ mod tests {
         let local = "127.0.0.1:5312".parse().unwrap();
         let good = Uri::from_static("http://localhost:5312/x");
         let bad = Uri::from_static("http://evil.example/x");
-        assert_eq!(hosts.check(&good, &headers, local), Ok(Named::Loopback));
-        assert_eq!(hosts.check(&bad, &headers, local), Err(Refused::Host));
+        let check = |uri: &Uri| hosts.check(uri, &headers, local, None);
+        assert_eq!(check(&good), Ok(Named::Loopback));
+        assert_eq!(check(&bad), Err(Refused::Host));
+    }
+
+    #[test]
+    fn a_name_that_a_proxy_was_asked_by_is_judged_beside_the_host() {
+        let own = ("host", "127.0.0.1:5312");
+        let with = |headers: &[(&str, &str)], forwarded: &str| {
+            check_forwarded(headers, "127.0.0.1:5312", Some(forwarded))
+        };
+        let page = ("origin", "https://tools.example.com");
+        assert_eq!(with(&[own], "tools.example.com"), Ok(Named::Elsewise));
+        assert_eq!(with(&[own, page], "tools.example.com"), Ok(Named::Elsewise));
+        // Nobody is the machine's own user who comes by way of a proxy.
+        assert_eq!(with(&[own], "localhost:5312"), Ok(Named::Elsewise));
+        let foreign = ("host", "evil.example");
+        for (headers, forwarded, refused) in [
+            (&[own][..], "evil.example", Refused::Host),
+            (&[own], "", Refused::Host),
+            (&[foreign], "tools.example.com", Refused::Host),
+            (&[own, page], "127.0.0.1:5312", Refused::Origin),
+            (
+                &[own, ("origin", "https://evil.example")],
+                "tools.example.com",
+                Refused::Origin,
+            ),
+        ] {
+            assert_eq!(with(headers, forwarded), Err(refused), "{forwarded}");
+        }
+        assert_eq!(
+            check(&[own, page], "127.0.0.1:5312"),
+            Err(Refused::Origin),
+            "without the proxy's word"
+        );
     }
 
     #[test]

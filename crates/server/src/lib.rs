@@ -17,6 +17,7 @@ mod http;
 mod invite;
 mod listener;
 mod mcp;
+mod proxies;
 mod sign_in;
 mod web;
 mod wire;
@@ -27,6 +28,8 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+pub use proxies::Network;
+
 /// What a server needs besides the engine.
 pub struct ServeConfig {
     /// The bound socket, so that a port in use is noticed before anything else is started.
@@ -34,6 +37,8 @@ pub struct ServeConfig {
     /// Names, with or without a port, under which the server is reached besides the address it is
     /// bound to. A request for any other name is refused.
     pub allowed_hosts: Vec<String>,
+    /// Reverse proxies, by address, that are believed as to whom a request is from.
+    pub trusted_proxies: Vec<Network>,
     /// What a request shows, in `x-executor-owner`, that comes from the user who runs the server;
     /// without it being a process of that user is enough.
     pub owner_token: Option<Secret>,
@@ -101,7 +106,8 @@ where
             closing: closing.clone(),
         };
         let hosts = hosts::Hosts::new(port, &config.allowed_hosts);
-        let front = Arc::new(front::Front::new(app, hosts));
+        let proxies = proxies::Proxies::new(config.trusted_proxies);
+        let front = Arc::new(front::Front::new(app, hosts, proxies));
         listener::run(listener, front, shutdown, closing).await;
         Ok(())
     })

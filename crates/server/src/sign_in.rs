@@ -5,6 +5,8 @@
 //! sign-in, and what the browser had before ends. Pages lead only to paths of this server. Next: the
 //! order of things in `engine/sign_in.rs`; how a cookie is looked up in `auth.rs`.
 
+mod onward;
+
 use crate::App;
 use crate::auth::{Client, cookie};
 use crate::error::Failure;
@@ -148,6 +150,7 @@ pub(crate) fn sign_in_page(app: &App, failure: Failure, next: &str) -> Response 
     let mut response = failure.into_response();
     response.headers_mut().insert(CONTENT_TYPE, HTML);
     *response.body_mut() = shown.into_body();
+    onward::keep(app, &mut response, next);
     response
 }
 
@@ -156,7 +159,7 @@ fn offers(app: &App, next: &str) -> String {
     let mut body = String::new();
     let next = local_path(next);
     if let Some(provider) = app.engine.sign_in_provider() {
-        let query: String = encoded(next);
+        let query = onward::encoded(next);
         body += &format!(
             "    <p><a class=\"button\" href=\"/sign-in/begin?next={query}\">Continue with {}</a></p>\n",
             escaped(&provider)
@@ -181,18 +184,6 @@ fn offers(app: &App, next: &str) -> String {
     body
 }
 
-/// A text as the value of a query.
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
-                char::from(b).to_string()
-            }
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
-}
-
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Asked {
@@ -208,17 +199,22 @@ async fn ways(
     headers: HeaderMap,
 ) -> Response {
     if asked.token.is_empty() {
-        return page("Sign in", &offers(&app, &asked.next));
+        let next = onward::wanted(&app, &headers, &asked.next);
+        let mut shown = page("Sign in", &offers(&app, &next));
+        onward::keep(&app, &mut shown, &next);
+        return shown;
     }
     if app.engine.sign_in_mode() != Mode::Anonymous {
         let browser = browser(&app, &headers, &client);
-        return redeem(&app, &asked.token, &browser, VisitBefore::Left).await;
+        return redeem((&app, &headers), &asked, &browser, VisitBefore::Left).await;
     }
     // Whoever follows the link may hold a workspace that the session before is the only way to.
-    let token = escaped(&asked.token);
+    let next = onward::wanted(&app, &headers, &asked.next);
+    let (token, next) = (escaped(&asked.token), escaped(&next));
     let body = format!(
         "{}    <form method=\"post\" action=\"/sign-in\"><input type=\"hidden\" name=\"token\" \
-         value=\"{token}\"><button class=\"main\" type=\"submit\">Sign in</button></form>\n",
+         value=\"{token}\"><input type=\"hidden\" name=\"next\" value=\"{next}\">\
+         <button class=\"main\" type=\"submit\">Sign in</button></form>\n",
         paragraph(
             "This link signs this browser in. The workspace that you have here as a visitor, if \
              you have one, becomes that of whom the link is for: go on only if you made it yourself."
@@ -236,24 +232,35 @@ async fn with_link(
 ) -> Result<Response, Failure> {
     let asked: Asked = form(request).await?;
     let browser = browser(&app, &headers, &client);
-    Ok(redeem(&app, &asked.token, &browser, VisitBefore::Claimed).await)
+    Ok(redeem((&app, &headers), &asked, &browser, VisitBefore::Claimed).await)
 }
 
-async fn redeem(app: &App, token: &str, browser: &Browser, visit: VisitBefore) -> Response {
-    match app.engine.redeem_sign_in_link(token, browser, visit).await {
-        Ok(session) => signed_in(app, &session, "/"),
-        Err(error) => refusal(error.into(), "Not signed in", &offers(app, "/")),
+async fn redeem(
+    (app, headers): (&App, &HeaderMap),
+    asked: &Asked,
+    browser: &Browser,
+    visit: VisitBefore,
+) -> Response {
+    let next = onward::wanted(app, headers, &asked.next);
+    let redeemed = app.engine.redeem_sign_in_link(&asked.token, browser, visit);
+    match redeemed.await {
+        Ok(session) => signed_in((app, headers), &session, &next),
+        Err(error) => refusal(error.into(), "Not signed in", &offers(app, &next)),
     }
 }
 
-fn signed_in(app: &App, session: &str, next: &str) -> Response {
+fn signed_in((app, headers): (&App, &HeaderMap), session: &str, next: &str) -> Response {
     let cookie = signed_in_cookie(app, session);
-    ([(SET_COOKIE, cookie)], Redirect::to(local_path(next))).into_response()
+    let to = Redirect::to(local_path(next));
+    let mut response = ([(SET_COOKIE, cookie)], to).into_response();
+    onward::forget(app, headers, &mut response);
+    response
 }
 
 /// Sends the browser to the provider.
-async fn begin(State(app): State<App>, Query(asked): Query<Asked>) -> Response {
-    match app.engine.send_to_provider(&asked.next).await {
+async fn begin(State(app): State<App>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+    let next = onward::wanted(&app, &headers, &asked.next);
+    match app.engine.send_to_provider(&next).await {
         Ok(away) => {
             let name = away_cookie(&app, &away.name);
             let cookie = set_cookie(&app, &name, &away.browser, AWAY_SECONDS);
@@ -276,7 +283,7 @@ async fn come_back(
     let browser = browser(&app, &headers, &client);
     let taken = app.engine.take_provider_answer(query, kept, &browser);
     let mut response = match taken.await {
-        Ok((session, next)) => signed_in(&app, &session, &next),
+        Ok((session, next)) => signed_in((&app, &headers), &session, &next),
         Err(error) => refusal(error.into(), "Not signed in", AGAIN),
     };
     if let (Some(name), Some(_)) = (name, kept)
@@ -287,14 +294,27 @@ async fn come_back(
     response
 }
 
-/// Ends the session of this browser, on the server as well.
+/// Ends the session of this browser, on the server as well, and leads it on to the provider, where
+/// that publishes how people sign out there. Whoever wants JSON is told where that is.
 async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failure> {
     let name = session_cookie(&app);
-    if let Some(token) = cookie(&headers, &name) {
-        app.engine.sign_out(token).await?;
-    }
+    let at_provider = match cookie(&headers, &name) {
+        Some(token) => app.engine.sign_out(token).await?,
+        None => None,
+    };
+    let next = at_provider.as_deref().unwrap_or("/sign-in");
+    let answer = if wants_json(&headers) {
+        Json(json!({ "next": next })).into_response()
+    } else {
+        Redirect::to(next).into_response()
+    };
     let gone = set_cookie(&app, &name, "", 0);
-    Ok(([(SET_COOKIE, gone)], Redirect::to("/sign-in")).into_response())
+    Ok(([(SET_COOKIE, gone)], answer).into_response())
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok());
+    accept.is_some_and(|v| v.contains("application/json"))
 }
 
 const SETUP_FORM: &str = "    <form method=\"post\" action=\"/setup\"><label>Secret<input name=\"secret\" \
@@ -375,11 +395,7 @@ async fn visitor_key(
         ..engine::NewKey::default()
     };
     let (_, secret) = app.engine.create_key(&caller, new).await?;
-    let wants_json = headers
-        .get(ACCEPT)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.contains("application/json"));
-    if wants_json {
+    if wants_json(&headers) {
         return Ok(Json(json!({
             "url": visitor_url(&app),
             "key": secret.expose(),
@@ -443,11 +459,6 @@ async fn form<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_stays_one_value_of_a_query() {
-        assert_eq!(encoded("/a/b?x=1&y=2#z"), "/a/b%3Fx%3D1%26y%3D2%23z");
-    }
 
     #[test]
     fn pages_hold_no_script_and_no_style_of_their_own() {

@@ -1,6 +1,7 @@
 //! The audit chain of an organization: written with the change it tells of, never altered.
 //!
-//! Whoever appends holds the organization's head row until the commit, so the chain has no fork.
+//! Whoever appends holds the organization's head row until the commit, so the chain has no fork; that
+//! is done at the end of a transaction: see `appended`.
 
 use crate::db::{Param, Row, Select, params};
 use crate::{Error, Reader, Tx};
@@ -10,56 +11,14 @@ use domain::{AccountId, KeyId, Timestamp};
 
 pub mod checkpoints;
 
-/// Puts an entry at the end of the chain.
+/// Puts an entry at the end of the chain. It has its place there when the transaction is durable; the
+/// transaction itself does not see it.
 ///
 /// # Errors
-/// Those of the database.
-pub fn append(tx: &mut Tx<'_>, scope: &Scope, draft: AuditDraft) -> Result<AuditEntry, Error> {
-    let (sequence, previous_hash) = tx
-        .one(
-            "select audit_sequence, audit_hash
-             from organization_heads
-             where organization_id = $1
-             for update",
-            &params![scope.organization_id()],
-            |r| Ok((r.int()?, r.text()?)),
-        )?
-        .ok_or_else(|| Error::Conflict("organization_heads_organization".to_owned()))?;
-    let organization_id = scope.organization_id().clone();
-    let entry = AuditEntry::chain(organization_id, sequence + 1, previous_hash, draft);
-    let draft = &entry.draft;
-    tx.execute(
-        "insert into audit
-             (organization_id, sequence, id, workspace_id, account_id, via, action, subject, detail,
-              at, previous_hash, hash, form, client, key_id, address, request_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-        &params![
-            &entry.organization_id,
-            entry.sequence,
-            &draft.id,
-            &draft.workspace_id,
-            draft.account_id.as_ref(),
-            &draft.via,
-            &draft.action,
-            &draft.subject,
-            &draft.detail,
-            draft.at,
-            &entry.previous_hash,
-            &entry.hash,
-            entry.form,
-            &draft.origin.client,
-            draft.origin.key_id.as_ref(),
-            draft.origin.address.as_ref(),
-            draft.origin.request_id.as_ref(),
-        ],
-    )?;
-    tx.execute(
-        "update organization_heads
-         set audit_sequence = $2, audit_hash = $3
-         where organization_id = $1",
-        &params![&entry.organization_id, entry.sequence, &entry.hash],
-    )?;
-    Ok(entry)
+/// None today; those of the database come with the commit.
+pub fn append(tx: &mut Tx<'_>, scope: &Scope, draft: AuditDraft) -> Result<(), Error> {
+    tx.appended().entry(scope.organization_id(), draft);
+    Ok(())
 }
 
 const COLUMNS: &str = "sequence, organization_id, form, id, workspace_id, account_id, via, client, \

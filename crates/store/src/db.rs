@@ -5,6 +5,7 @@
 //! connection. PostgreSQL wants rows locked that a decision rests on (`for update`); SQLite has one
 //! writer, so its half leaves those words out.
 
+use crate::appended::Appended;
 use crate::{Error, Notice};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -420,6 +421,7 @@ impl<'c> Reader<'c> {
 pub struct Tx<'c> {
     reader: Reader<'c>,
     touches_people: bool,
+    appended: Appended,
 }
 
 impl<'c> Tx<'c> {
@@ -427,7 +429,17 @@ impl<'c> Tx<'c> {
         Self {
             reader: Reader::new(connection),
             touches_people: false,
+            appended: Appended::default(),
         }
+    }
+
+    /// What is written to the numbered logs at the end of the transaction.
+    pub(crate) fn appended(&mut self) -> &mut Appended {
+        &mut self.appended
+    }
+
+    pub(crate) fn into_appended(self) -> Appended {
+        self.appended
     }
 
     /// Whether it changed anything that bears on who may come in: see [`crate::Store::people_version`].

@@ -1,35 +1,28 @@
 //! What happened in a workspace, numbered without gaps in the order in which it became durable.
 //!
 //! Whoever takes a number holds the workspace's head row until the commit, so a reader that has
-//! seen a number has seen every lower one.
+//! seen a number has seen every lower one. Numbers are taken at the end of a transaction: see
+//! `appended`.
 
+use crate::appended::NewEvent;
 use crate::db::{Row, json, params};
 use crate::{Error, Notice, Reader, Tx};
 use domain::access::Scope;
 use domain::event::{Event, EventKind};
 use domain::{TaskId, Timestamp};
 
-/// Records an event; answers its number in the workspace.
+/// Records an event. It has its number, the next in the workspace, when the transaction is durable;
+/// the transaction itself does not see it.
 ///
 /// # Errors
-/// Those of the database.
+/// Those of the database; where the workspace is gone, at the commit.
 pub fn append(
     tx: &mut Tx<'_>,
     scope: &Scope,
     task_id: Option<&TaskId>,
     at: Timestamp,
     kind: &EventKind,
-) -> Result<i64, Error> {
-    let sequence = tx
-        .one(
-            "update workspace_heads
-             set event_sequence = event_sequence + 1
-             where workspace_id = $1
-             returning event_sequence",
-            &params![scope.workspace_id()],
-            |r| r.int(),
-        )?
-        .ok_or_else(|| Error::Conflict("workspace_heads_workspace".to_owned()))?;
+) -> Result<(), Error> {
     let log_line = match kind {
         EventKind::Log { line, .. } => Some(*line),
         EventKind::Task { .. }
@@ -43,21 +36,16 @@ pub fn append(
         | EventKind::Credential { .. }
         | EventKind::Webhook { .. } => None,
     };
-    tx.execute(
-        "insert into events (workspace_id, sequence, organization_id, task_id, at, log_line, kind)
-         values ($1, $2, $3, $4, $5, $6, $7)",
-        &params![
-            scope.workspace_id(),
-            sequence,
-            scope.organization_id(),
-            task_id,
-            at,
-            log_line,
-            json(kind)?,
-        ],
-    )?;
+    let event = NewEvent {
+        organization_id: scope.organization_id().clone(),
+        task_id: task_id.cloned(),
+        at,
+        log_line,
+        kind: json(kind)?,
+    };
+    tx.appended().event(scope.workspace_id(), event);
     tx.notify(Notice::Workspace(scope.workspace_id().clone()));
-    Ok(sequence)
+    Ok(())
 }
 
 fn read(r: &mut Row<'_>) -> Result<Event, Error> {

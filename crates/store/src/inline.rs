@@ -4,12 +4,13 @@
 //! For the simulation: a watcher that never lets go is a process killed at that instant. The
 //! database outlives it, because whoever starts the next engine has [`Store::inline_again`].
 
-use crate::db::{Reader, Tx, params};
+use crate::db::sqlite::Sqlite;
+use crate::db::{Connection, Reader, Tx, params};
 use crate::notices::Outlet;
 use crate::threads::{Item, Link, Work, write_alone};
 use crate::{Error, Location, Store, migrate, points};
 use futures_util::future::BoxFuture;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 /// Where a transaction stands.
@@ -42,10 +43,10 @@ pub(crate) struct Inline {
 
 impl Inline {
     pub(crate) fn open(watcher: Watcher, outlet: Arc<Outlet>) -> Result<Self, Error> {
+        static EMPTY: OnceLock<Result<Vec<u8>, Error>> = OnceLock::new();
+        let empty = EMPTY.get_or_init(migrated).as_ref().map_err(Clone::clone)?;
         let mut link = Link::new(Arc::new(Location::Memory), true);
-        let mut connection = link.connect()?;
-        migrate::migrate(&mut connection)?;
-        link.keep(connection);
+        link.keep(Connection::Sqlite(Sqlite::from_image(empty)?));
         Ok(Self {
             link: Arc::new(Mutex::new(link)),
             outlet,
@@ -97,6 +98,17 @@ impl Inline {
             work.answer();
             answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
         })
+    }
+}
+
+/// A database that has gone every step and holds nothing. Going the steps is a third of what a
+/// short course of events takes, so it is done once for all databases of a process.
+fn migrated() -> Result<Vec<u8>, Error> {
+    let mut connection = Connection::Sqlite(Sqlite::memory()?);
+    migrate::migrate(&mut connection)?;
+    match connection {
+        Connection::Sqlite(sqlite) => sqlite.image(),
+        Connection::Postgres(_) => Err(Error::Internal("it is not in memory".to_owned())),
     }
 }
 

@@ -6,6 +6,7 @@
 //! [`domain::task::Lease`] and is refused once another server holds the task.
 //! Nothing here decides: it keeps, compares and swaps. Read `door`, `tasks`, `calls`, `approvals`.
 
+mod appended;
 mod db;
 mod door;
 mod error;

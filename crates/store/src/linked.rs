@@ -24,6 +24,24 @@ pub fn organization(
     )
 }
 
+/// What a provider calls the organization that one of ours stands for; none if it stands for none.
+///
+/// # Errors
+/// Those of the database.
+pub fn external(
+    conn: &mut Reader<'_>,
+    _: System,
+    provider: &str,
+    organization: &OrganizationId,
+) -> Result<Option<String>, Error> {
+    conn.one(
+        "select external_id from linked_organizations
+         where provider = $1 and organization_id = $2",
+        &params![provider, organization],
+        |r| r.text(),
+    )
+}
+
 /// Every organization of a provider that one of ours stands for.
 ///
 /// # Errors

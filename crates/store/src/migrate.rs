@@ -28,6 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0017_authorization.sql"),
     include_str!("../migrations/0018_audit_vault.sql"),
     include_str!("../migrations/0019_questions.sql"),
+    include_str!("../migrations/0020_way_out.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

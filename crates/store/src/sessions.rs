@@ -4,6 +4,7 @@
 use crate::db::{Row, params};
 use crate::{Error, Reader, Tx};
 use domain::access::System;
+use domain::credential::Sealed;
 use domain::sign_in::{Session, Via};
 use domain::{AccountId, SessionId, Timestamp};
 
@@ -65,6 +66,40 @@ pub fn find(
         &params![token_sha256],
         read,
     )
+}
+
+/// Keeps beside the session of a token what ends the one at its provider, sealed.
+///
+/// # Errors
+/// Those of the database.
+pub fn keep_way_out(
+    tx: &mut Tx<'_>,
+    _: System,
+    token_sha256: &str,
+    sealed: &Sealed,
+) -> Result<(), Error> {
+    tx.execute(
+        "update sessions set way_out = $2 where token_sha256 = $1",
+        &params![token_sha256, &sealed.0],
+    )?;
+    Ok(())
+}
+
+/// What was kept beside the session of a token, sealed; none if nothing was.
+///
+/// # Errors
+/// Those of the database.
+pub fn way_out(
+    conn: &mut Reader<'_>,
+    _: System,
+    token_sha256: &str,
+) -> Result<Option<Sealed>, Error> {
+    let kept = conn.one(
+        "select way_out from sessions where token_sha256 = $1",
+        &params![token_sha256],
+        |r| r.opt_text(),
+    )?;
+    Ok(kept.flatten().map(Sealed))
 }
 
 /// A person's sessions, the one used last first.

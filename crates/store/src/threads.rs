@@ -4,6 +4,7 @@
 //! it never waits for company. Each writer of a group has its own savepoint, so a failure undoes
 //! that part alone. No answer leaves before its commit is durable.
 
+use crate::appended::Appended;
 use crate::db::{Connection, Control, Reader, Tx, postgres::Postgres, sqlite::Sqlite};
 use crate::notices::Outlet;
 use crate::{Error, Location, migrate, points};
@@ -243,10 +244,11 @@ fn together(
         let _ = connection.control(Control::Rollback);
         connection.take_notices();
     }
-    let again = connection.take_retryable();
+    connection.take_retryable();
     match ran {
-        // The commit itself lost against another server: nothing happened, all may run again.
-        Err(_) if again && !connection.is_lost() => Ok((0..group.len()).collect()),
+        // Nothing of it happened. Whatever was in the way, of another server or of one of the group,
+        // need not be in the way of each.
+        Err(_) if !connection.is_lost() => Ok((0..group.len()).collect()),
         other => other,
     }
 }
@@ -256,13 +258,15 @@ fn parts(
     group: &mut [Box<dyn Work>],
     outlet: &Outlet,
 ) -> Result<Vec<usize>, Error> {
-    let mut again = Vec::new();
+    let (mut again, mut appended) = (Vec::new(), Appended::default());
     let mut notices = BTreeSet::new();
     points::undo_to(0);
     connection.control(Control::Savepoint)?;
     for (i, work) in group.iter_mut().enumerate() {
         let points = points::count();
-        if work.write(&mut Tx::new(connection)) {
+        let mut tx = Tx::new(connection);
+        if work.write(&mut tx) {
+            appended.extend(tx.into_appended());
             connection.control(Control::NextSavepoint)?;
             notices.append(&mut connection.take_notices());
         } else {
@@ -275,11 +279,17 @@ fn parts(
             }
         }
     }
-    points::before_commit();
-    connection.control(Control::Commit)?;
+    commit(connection, appended)?;
     points::after_commit();
     outlet.tell(notices);
     Ok(again)
+}
+
+/// Ends a transaction with what it adds to the logs.
+fn commit(connection: &mut Connection, appended: Appended) -> Result<(), Error> {
+    appended.write(&mut Tx::new(connection))?;
+    points::before_commit();
+    connection.control(Control::Commit)
 }
 
 /// Tells others what a transaction noted, if it is durable.
@@ -298,10 +308,11 @@ pub(crate) fn write_alone(link: &mut Link, work: &mut Box<dyn Work>, outlet: &Ou
             Err(error) => return work.fail(error),
         };
         points::undo_to(0);
-        let wanted = work.write(&mut Tx::new(connection));
+        let mut tx = Tx::new(connection);
+        let wanted = work.write(&mut tx);
+        let appended = tx.into_appended();
         let committed = if wanted {
-            points::before_commit();
-            connection.control(Control::Commit)
+            commit(connection, appended)
         } else {
             Ok(())
         };

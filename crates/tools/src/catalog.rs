@@ -7,7 +7,7 @@ mod clean;
 
 use crate::nearest::{distance, tolerance};
 use crate::scan::KnownNames;
-use crate::search::{Index, Match, Segment, Stemming, without_tail};
+use crate::search::{self, Index, Match, Segment, Stemming};
 use crate::typings::{self, Shown};
 use domain::source::{Review, Source, SourceStatus};
 use domain::tool::{Risk, Tool, fold_path};
@@ -299,14 +299,12 @@ impl Catalog {
     fn fitting(&self, query: &Query, visible: &dyn Fn(&Tool) -> bool) -> Vec<Match> {
         let inside = self.inside(query);
         let path_of = |i: usize| self.0.tools[i].0.path.as_str();
-        let mut fitting = self
-            .0
-            .index
-            .matches(&query.text, self.sources_within(query), &path_of);
-        fitting.retain(|m| inside(m.tool as usize) && visible(&self.0.tools[m.tool as usize].0));
-        // Only now, so that no tool that may not be seen moves the bar.
-        without_tail(&mut fitting);
-        fitting
+        let within = self.sources_within(query);
+        let matches = self.0.index.matches(&query.text, within, &path_of);
+        search::fitting(matches, &|m| {
+            let at = m.tool as usize;
+            inside(at) && visible(&self.0.tools[at].0)
+        })
     }
 
     /// The sources that a namespace can lie in.

@@ -57,4 +57,4 @@ pub use repeat::{is_idempotent, with_key};
 pub use request::{Prepared, prepare};
 pub use scan::{KnownNames, scan, scan_text};
 pub use typings::{Shown, described};
-pub use workos_vault::{WorkosVault, WorkosVaultError};
+pub use workos_vault::{VaultOwner, WorkosVault, WorkosVaultError};

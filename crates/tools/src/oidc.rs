@@ -104,6 +104,7 @@ struct Metadata {
     setup: Setup,
     jwks_uri: String,
     userinfo_endpoint: Option<String>,
+    end_session_endpoint: Option<String>,
 }
 
 impl Provider {
@@ -170,15 +171,47 @@ impl Provider {
         })
     }
 
-    /// Trades a code for what the provider says of the person.
+    /// Trades a code for what the provider says of the person, and the token that says it.
     ///
     /// # Errors
     /// [`OidcError`]; nothing of what was said is believed then.
-    pub fn redeem<'a>(&'a self, back: Back<'a>) -> BoxFuture<'a, Result<Identity, OidcError>> {
+    pub fn redeem<'a>(
+        &'a self,
+        back: Back<'a>,
+    ) -> BoxFuture<'a, Result<(Identity, Secret), OidcError>> {
         Box::pin(self.trade(back))
     }
 
-    async fn trade(&self, back: Back<'_>) -> Result<Identity, OidcError> {
+    /// The address at which a browser ends its session with the provider and comes back from to
+    /// `back`, which the provider must know (OpenID Connect RP-Initiated Logout 1.0, sections 2
+    /// and 3). None where the provider publishes none. With the token that the person was signed in
+    /// by, if it is still there: many providers ask the person otherwise, and some refuse.
+    ///
+    /// # Errors
+    /// [`OAuthError`], when the provider does not say who it is.
+    pub fn way_out<'a>(
+        &'a self,
+        id_token: Option<&'a Secret>,
+        back: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, OAuthError>> {
+        Box::pin(async move {
+            let known = self.metadata().await?;
+            let Some(endpoint) = &known.end_session_endpoint else {
+                return Ok(None);
+            };
+            let mut url = self.0.servers.endpoint(endpoint)?;
+            if let Some(token) = id_token {
+                url.query_pairs_mut()
+                    .append_pair("id_token_hint", token.expose());
+            }
+            url.query_pairs_mut()
+                .append_pair("client_id", &self.0.client.client_id)
+                .append_pair("post_logout_redirect_uri", back);
+            Ok(Some(url.into()))
+        })
+    }
+
+    async fn trade(&self, back: Back<'_>) -> Result<(Identity, Secret), OidcError> {
         let known = self.metadata().await?;
         let client = &self.0.client;
         let grant = Grant::Code {
@@ -211,7 +244,7 @@ impl Provider {
                 }
             }
         }
-        Ok(self.identity(&claims))
+        Ok((self.identity(&claims), id_token.clone()))
     }
 
     fn wants_more(&self, claims: &Map<String, Value>) -> bool {
@@ -387,6 +420,8 @@ impl Provider {
         Ok(Metadata {
             jwks_uri: needed("jwks_uri")?,
             userinfo_endpoint: text("userinfo_endpoint")
+                .filter(|address| self.0.servers.endpoint(address).is_ok()),
+            end_session_endpoint: text("end_session_endpoint")
                 .filter(|address| self.0.servers.endpoint(address).is_ok()),
             setup: Setup {
                 issuer: issuer.to_owned(),

@@ -213,19 +213,17 @@ impl Parsed {
         self.document.complete(self.others, &mut warnings);
         let title = self.document.title();
         let base_url = servers::base_url(&self.document, options, &mut warnings)?;
-        let mut schemas = schema::Schemas::new(&self.document);
-        let mut drafts = operation::collect(
-            &self.document,
-            options,
-            &base_url,
-            &mut schemas,
-            &mut warnings,
-        );
-        let (definitions, names_of) = schemas.finish(&mut warnings);
-        let auth = security::schemes(&self.document, &mut warnings);
+        let mut of_auth = Warnings::default();
+        let auth = security::schemes(&self.document, &mut of_auth);
         let oauth = security::hints(&self.document, options.location);
+        let known = schema::Known::of(&self.document);
+        let paths = self.document.take_paths();
+        let mut schemas = schema::Schemas::knowing(&self.document, known);
+        let mut drafts = operation::collect(paths, options, &base_url, &mut schemas, &mut warnings);
+        let (definitions, names_of) = schemas.finish(&mut warnings);
+        warnings.take(of_auth);
         let version = self.document.version;
-        // The largest part by far, and nobody looks at it any more.
+        // Nobody looks at it any more.
         let root = std::mem::take(&mut self.document.root);
         let free = || drop(root);
         let mut digests = || {

@@ -3,9 +3,12 @@
 //! The formula and what it reaches are written down in `docs/search.md`: per term, frequencies of
 //! all fields are weighted, normalized by the field's length and added before they saturate
 //! (Robertson, Zaragoza, Taylor 2004), so a word in the name outweighs any number of repetitions in
-//! a description. `segment` is the index of one source, `words` splits, stems and knows synonyms.
+//! a description. `segment` is the index of one source, `terms` knows in which segments each term
+//! stands, `words` splits, stems and knows synonyms.
 
+mod dictionary;
 mod segment;
+mod terms;
 mod words;
 
 pub(crate) use segment::Segment;
@@ -13,9 +16,11 @@ pub(crate) use words::Stemming;
 
 use crate::nearest::distance;
 use segment::exact_forms;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+use terms::Terms;
 
 /// A synonym counts this much of the word itself.
 const SYNONYM: f32 = 0.5;
@@ -59,11 +64,19 @@ pub(crate) struct Match {
 /// A tool that fits worse than the best by more than this shares a word with the query by chance.
 const TAIL: f32 = 0.1;
 
-/// Leaves out what shares a word with the query by chance, beside what fits.
-pub(crate) fn without_tail(matches: &mut Vec<Match>) {
+/// Of the tools that share a word with the query, those that `may` be shown and do not share it by
+/// chance. What may not be shown moves no bar; `may` is asked only where its answer counts.
+pub(crate) fn fitting(mut matches: Vec<Match>, may: &dyn Fn(&Match) -> bool) -> Vec<Match> {
     let plain = matches.iter().filter(|m| !m.is_named);
-    let best = plain.map(|m| m.score).fold(0.0, f32::max);
-    matches.retain(|m| m.is_named || m.score >= best * TAIL);
+    let best = plain.fold(0.0, |best, m| {
+        if m.score > best && may(m) {
+            m.score
+        } else {
+            best
+        }
+    });
+    matches.retain(|m| (m.is_named || m.score >= best * TAIL) && may(m));
+    matches
 }
 
 /// The index of one catalog: a segment for each source, one after the other.
@@ -71,20 +84,37 @@ pub(crate) struct Index {
     segments: Vec<Arc<Segment>>,
     /// The place of each segment's first tool; one more than there are segments.
     bases: Vec<u32>,
+    terms: Terms,
     stemming: Stemming,
 }
 
-/// What one word of the query may stand for.
-struct Word {
-    alternatives: Vec<Alternative>,
-}
-
-/// One term that counts for a word.
+/// One term that counts for a word of the query.
 struct Alternative {
-    /// Where it stands: segment and place in it.
-    places: Vec<(usize, usize)>,
+    /// Its place among all terms.
+    term: usize,
     /// Its rarity times how much of the word it counts.
     weight: f32,
+}
+
+/// A term whose segments are gone through in order.
+struct Open<'t> {
+    /// Segments that are still to come, each with the term's place in it.
+    places: &'t [(u32, u32)],
+    weight: f32,
+}
+
+impl Open<'_> {
+    /// The term's place in a segment; each segment after those asked for before.
+    fn place_in(&mut self, segment: usize) -> Option<usize> {
+        while let [(at, place), rest @ ..] = self.places {
+            match (*at as usize).cmp(&segment) {
+                Ordering::Less => self.places = rest,
+                Ordering::Equal => return Some(*place as usize),
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
 }
 
 impl Index {
@@ -96,6 +126,7 @@ impl Index {
             bases.push(last + u32::try_from(segment.len()).unwrap_or(u32::MAX));
         }
         Self {
+            terms: Terms::of(&segments),
             segments,
             bases,
             stemming: Stemming::new(),
@@ -104,7 +135,7 @@ impl Index {
 
     /// How many bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.segments.iter().map(|s| s.bytes()).sum()
+        self.terms.bytes() + self.segments.iter().map(|s| s.bytes()).sum::<usize>()
     }
 
     /// All tools of some segments that share a word with the query, in order of place.
@@ -130,43 +161,52 @@ impl Index {
             .collect()
     }
 
+    /// One segment after the other: what is added up for its tools stays close at hand.
     fn add_words(&self, query: &str, within: &Range<usize>, scores: &mut [f32]) {
-        let base = self.bases[within.start] as usize;
-        let mut best: Vec<f32> = Vec::new();
-        let mut touched: Vec<usize> = Vec::new();
-        for word in self.words(query) {
-            let is_alone = word.alternatives.len() == 1;
-            for alternative in &word.alternatives {
-                for (segment, term) in &alternative.places {
-                    if !within.contains(segment) {
+        let mut words: Vec<Vec<Open<'_>>> = Vec::new();
+        for alternatives in self.words(query) {
+            let open = alternatives.iter().map(|alternative| Open {
+                places: self.terms.places(alternative.term),
+                weight: alternative.weight,
+            });
+            words.push(open.collect());
+        }
+        let (mut best, mut touched): (Vec<f32>, Vec<u32>) = (Vec::new(), Vec::new());
+        let mut rest = scores;
+        for at in within.clone() {
+            let segment = &self.segments[at];
+            let (scores, after) = rest.split_at_mut(segment.len());
+            rest = after;
+            best.resize(best.len().max(segment.len()), 0.0);
+            for alternatives in &mut words {
+                let is_alone = alternatives.len() == 1;
+                for alternative in alternatives {
+                    let Some(term) = alternative.place_in(at) else {
                         continue;
-                    }
-                    let first = self.bases[*segment] as usize - base;
-                    let postings = self.segments[*segment].postings(*term);
-                    let scored =
-                        postings.map(|(i, impact)| (first + i, alternative.weight * impact));
+                    };
+                    let scored = segment.postings(term, alternative.weight);
                     if is_alone {
-                        scored.for_each(|(i, score)| scores[i] += score);
+                        scored.for_each(|(tool, score)| scores[tool as usize] += score);
                         continue;
                     }
-                    best.resize(scores.len(), 0.0);
-                    for (i, score) in scored {
-                        if best[i] == 0.0 {
-                            touched.push(i);
+                    for (tool, score) in scored {
+                        let so_far = &mut best[tool as usize];
+                        if *so_far == 0.0 {
+                            touched.push(tool);
                         }
-                        best[i] = best[i].max(score);
+                        *so_far = so_far.max(score);
                     }
                 }
-            }
-            // Of a word's alternatives the best counts, once.
-            for i in touched.drain(..) {
-                scores[i] += std::mem::take(&mut best[i]);
+                // Of a word's alternatives the best counts, once.
+                for tool in touched.drain(..) {
+                    scores[tool as usize] += std::mem::take(&mut best[tool as usize]);
+                }
             }
         }
     }
 
-    /// The words of a query, each once, with what they stand for.
-    fn words(&self, query: &str) -> Vec<Word> {
+    /// The words of a query, each once, with the terms that each may stand for.
+    fn words(&self, query: &str) -> Vec<Vec<Alternative>> {
         let mut words = words::of_query(query);
         words.truncate(QUERY_WORDS_MAX);
         let last = words.len().saturating_sub(1);
@@ -177,124 +217,91 @@ impl Index {
             .filter_map(|(i, word)| {
                 let stem = self.stemming.stem(word);
                 seen.insert(stem.clone())
-                    .then(|| self.word(word, &stem, i == last))
+                    .then(|| self.alternatives(word, &stem, i == last))
             })
             .collect()
     }
 
-    fn word(&self, word: &str, stem: &str, is_last: bool) -> Word {
-        let own = self.places(stem);
+    fn alternatives(&self, word: &str, stem: &str, is_last: bool) -> Vec<Alternative> {
+        let own = self.terms.find(stem);
         // What stands for a word is never rarer than the word itself.
-        let rarity_max = if own.is_empty() {
-            f32::INFINITY
-        } else {
-            self.rarity(&own)
-        };
-        let mut terms: Vec<(String, f32)> = words::synonyms(word)
-            .map(|s| (self.stemming.stem(s), SYNONYM))
+        let rarity_max = own.map_or(f32::INFINITY, |own| self.rarity(own));
+        let mut others: Vec<(usize, f32)> = words::synonyms(word)
+            .filter_map(|s| Some((self.terms.find(&self.stemming.stem(s))?, SYNONYM)))
             .collect();
         if stem.chars().count() >= FAMILY_CHARS_MIN {
-            terms.extend(self.family(stem).map(|t| (t, FAMILY)));
+            others.extend(self.family(stem).map(|term| (term, FAMILY)));
         }
-        if own.is_empty() {
+        if own.is_none() {
             if is_last && word.chars().count() >= 3 {
-                terms.extend(self.beginning_with(word).map(|t| (t, PREFIX)));
+                let begun = self.terms.beginning_with(word).take(ALTERNATIVES_MAX);
+                others.extend(begun.map(|term| (term, PREFIX)));
             }
-            if terms.is_empty() {
-                terms = self.misspelled(stem);
+            if others.is_empty() {
+                others = self.misspelled(stem);
             }
         }
-        terms.retain(|(term, _)| term != stem);
+        others.retain(|(term, _)| Some(*term) != own);
         // The most telling first, so that the limit and the duplicates cut the others.
-        terms.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        others.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let mut seen = BTreeSet::new();
-        terms.retain(|(term, _)| seen.insert(term.clone()));
-        let mut alternatives: Vec<Alternative> = terms
-            .iter()
-            .filter_map(|(term, factor)| {
-                let places = self.places(term);
-                let rarity = self.rarity(&places).min(rarity_max);
-                (!places.is_empty()).then_some(Alternative {
-                    weight: factor * rarity,
-                    places,
-                })
+        others.retain(|(term, _)| seen.insert(*term));
+        others.truncate(ALTERNATIVES_MAX);
+        let mut alternatives: Vec<Alternative> = others
+            .into_iter()
+            .map(|(term, factor)| Alternative {
+                term,
+                weight: factor * self.rarity(term).min(rarity_max),
             })
-            .take(ALTERNATIVES_MAX)
             .collect();
-        if !own.is_empty() {
-            alternatives.push(Alternative {
-                weight: rarity_max,
-                places: own,
-            });
-        }
-        Word { alternatives }
+        alternatives.extend(own.map(|term| Alternative {
+            term,
+            weight: rarity_max,
+        }));
+        alternatives
     }
 
-    /// Where a term stands.
-    fn places(&self, term: &str) -> Vec<(usize, usize)> {
-        let segments = self.segments.iter().enumerate();
-        segments
-            .filter_map(|(i, segment)| Some((i, segment.find(term)?)))
-            .collect()
-    }
-
-    fn rarity(&self, places: &[(usize, usize)]) -> f32 {
+    fn rarity(&self, term: usize) -> f32 {
         let all = self.bases.last().copied().unwrap_or_default() as f32;
-        let holders: usize = places
-            .iter()
-            .map(|(segment, term)| self.segments[*segment].holders(*term))
-            .sum();
-        let holders = holders as f32;
+        let holders = self.terms.holders(term) as f32;
         (1.0 + (all - holders + 0.5) / (holders + 0.5)).ln()
     }
 
-    /// Terms that begin with a text, at most [`ALTERNATIVES_MAX`] of each segment.
-    fn beginning_with(&self, start: &str) -> impl Iterator<Item = String> {
-        self.segments.iter().flat_map(move |segment| {
-            let places = segment.beginning_with(start).take(ALTERNATIVES_MAX);
-            places.map(|at| segment.term(at).to_owned())
-        })
-    }
-
     /// Terms that share most of their beginning: `financ` and `financi`, `invest` and `investor`.
-    fn family(&self, stem: &str) -> impl Iterator<Item = String> {
+    fn family(&self, stem: &str) -> impl Iterator<Item = usize> {
         let chars = stem.chars().count();
         let shared = (chars * FAMILY_SHARE).div_ceil(100).max(FAMILY_CHARS_MIN);
         let start: String = stem.chars().take(shared).collect();
-        let stem = stem.to_owned();
-        self.segments.iter().flat_map(move |segment| {
-            let stem = stem.clone();
-            segment.beginning_with(&start).filter_map(move |at| {
-                let term = segment.term(at);
-                let common = term
-                    .chars()
-                    .zip(stem.chars())
-                    .take_while(|(a, b)| a == b)
-                    .count();
-                let longer = term.chars().count().max(chars);
-                (common * 100 >= longer * FAMILY_SHARE).then(|| term.to_owned())
-            })
+        self.terms.beginning_with(&start).filter(move |at| {
+            let term = self.terms.term(*at);
+            let pairs = term.chars().zip(stem.chars());
+            let common = pairs.take_while(|(a, b)| a == b).count();
+            let longer = term.chars().count().max(chars);
+            common * 100 >= longer * FAMILY_SHARE
         })
     }
 
     /// Terms with the same first letter that are one edit away, or two where the word is long.
-    fn misspelled(&self, stem: &str) -> Vec<(String, f32)> {
+    fn misspelled(&self, stem: &str) -> Vec<(usize, f32)> {
         let chars = stem.chars().count();
         let Some(first) = stem.chars().next().filter(|_| chars >= FAMILY_CHARS_MIN) else {
             return Vec::new();
         };
         let edits_max = if chars < 8 { 1 } else { 2 };
-        let mut near = Vec::new();
-        for segment in &self.segments {
-            for at in segment.beginning_with(first.encode_utf8(&mut [0; 4])) {
-                let term = segment.term(at);
-                if term.len().abs_diff(stem.len()) > edits_max {
-                    continue;
-                }
-                let edits = distance(stem, term);
-                if edits <= edits_max {
-                    near.push((term.to_owned(), MISSPELLED.powi(edits as i32)));
-                }
+        let (mut near, own) = (Vec::new(), letters(stem));
+        for at in self.terms.beginning_with(first.encode_utf8(&mut [0; 4])) {
+            let term = self.terms.term(at);
+            if term.len().abs_diff(stem.len()) > edits_max {
+                continue;
+            }
+            // An edit takes away one letter at most and brings another. Nearly all terms end here.
+            let others = own.zip(letters(term)).map_or(0, |(a, b)| a ^ b);
+            if others.count_ones() as usize > 2 * edits_max {
+                continue;
+            }
+            let edits = distance(stem, term);
+            if edits <= edits_max {
+                near.push((at, MISSPELLED.powi(edits as i32)));
             }
         }
         near
@@ -331,4 +338,11 @@ impl Index {
         }
         named
     }
+}
+
+/// Which letters, digits and signs a text of ASCII has, a bit for each; some share one.
+fn letters(text: &str) -> Option<u64> {
+    text.bytes().try_fold(0, |found, byte| {
+        byte.is_ascii().then_some(found | 1 << (byte % 64))
+    })
 }

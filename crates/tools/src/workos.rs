@@ -6,6 +6,8 @@
 
 use crate::egress::Egress;
 use crate::oauth::{OAuthError, Sending, Servers, one_line, origin_of};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::credential::Secret;
 use domain::sign_in::Identity;
 use futures_util::future::BoxFuture;
@@ -129,11 +131,14 @@ impl WorkOs {
         Ok(url.into())
     }
 
-    /// Trades a code for the person it stands for.
+    /// Trades a code for the person it stands for, and the session at WorkOS that was begun by it.
     ///
     /// # Errors
     /// [`OAuthError`].
-    pub fn redeem<'a>(&'a self, back: Back<'a>) -> BoxFuture<'a, Result<Identity, OAuthError>> {
+    pub fn redeem<'a>(
+        &'a self,
+        back: Back<'a>,
+    ) -> BoxFuture<'a, Result<(Identity, Option<Secret>), OAuthError>> {
         Box::pin(async move {
             let client = &self.0.client;
             let url = self.place(&["user_management", "authenticate"])?;
@@ -149,9 +154,26 @@ impl WorkOs {
             let answered = self.0.servers.once(&url, Sending::json(&body)).await?;
             let fields = answered.success()?;
             let user = fields.get("user").and_then(Value::as_object);
-            user.and_then(|user| self.identity(user))
-                .ok_or_else(|| OAuthError::Unknown("WorkOS did not say who signed in".to_owned()))
+            let identity = user.and_then(|user| self.identity(user)).ok_or_else(|| {
+                OAuthError::Unknown("WorkOS did not say who signed in".to_owned())
+            })?;
+            let session = text(&fields, "access_token").and_then(|token| session_of(&token));
+            Ok((identity, session))
         })
+    }
+
+    /// The address at which a browser ends a session at WorkOS and comes back from to `back`, which
+    /// the environment must list
+    /// (<https://workos.com/docs/reference/authkit/logout>).
+    ///
+    /// # Errors
+    /// [`OAuthError`], when the configured address cannot be used.
+    pub fn way_out(&self, session: &Secret, back: &str) -> Result<String, OAuthError> {
+        let mut url = self.place(&["user_management", "sessions", "logout"])?;
+        url.query_pairs_mut()
+            .append_pair("session_id", session.expose())
+            .append_pair("return_to", back);
+        Ok(url.into())
     }
 
     /// A person, as WorkOS knows them now; none if it does not any more.
@@ -302,6 +324,17 @@ fn text(fields: &Map<String, Value>, key: &str) -> Option<String> {
     fields.get(key)?.as_str().map(str::to_owned)
 }
 
+/// The session that an access token is of. The token came straight from WorkOS and is used for
+/// nothing else, so that its signature is not looked at.
+fn session_of(access_token: &str) -> Option<Secret> {
+    let payload = access_token.split('.').nth(1)?;
+    let claims = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
+    text(&claims, "sid")
+        .filter(|id| !id.is_empty() && id.len() <= 255)
+        .map(Secret::new)
+}
+
 fn membership(value: &Value) -> Option<Membership> {
     let fields = value.as_object()?;
     if text(fields, "status").as_deref() != Some("active") {
@@ -347,6 +380,25 @@ mod tests {
     }
 
     #[test]
+    fn an_access_token_names_its_session() {
+        let token =
+            |claims: Value| format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let session = |token: &str| session_of(token).map(|s| s.expose().to_owned());
+        let good = token(json!({ "sid": "session_1", "sub": "user_1" }));
+        assert_eq!(session(&good).as_deref(), Some("session_1"));
+        for bad in [
+            "opaque".to_owned(),
+            "a.b.c".to_owned(),
+            token(json!({})),
+            token(json!({ "sid": 7 })),
+            token(json!({ "sid": "" })),
+            token(json!(["sid"])),
+        ] {
+            assert_eq!(session(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn where_a_browser_is_sent() {
         let workos = WorkOs::new(
             &Egress::new(crate::EgressConfig::default()),
@@ -370,5 +422,12 @@ mod tests {
              &provider=authkit&state=st&code_challenge=ch&code_challenge_method=S256"
         );
         assert!(!url.contains("sk_1"));
+        let session = Secret::new("session_1&x=1".to_owned());
+        let out = workos.way_out(&session, "https://x.example/sign-in");
+        assert_eq!(
+            out.unwrap(),
+            "https://api.workos.com/user_management/sessions/logout?session_id=session_1%26x%3D1\
+             &return_to=https%3A%2F%2Fx.example%2Fsign-in"
+        );
     }
 }

@@ -21,8 +21,31 @@ const ANSWER_MS: u64 = 10_000;
 /// Largest answer, in bytes: a value of 64 KiB, escaped, with what is told of it.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
-/// The name under which the organization stands in an object's key context.
+/// The name under which the organization stands in an object's key context
+/// (<https://workos.com/docs/vault/key-context>). It stands there alone: each further entry would be
+/// another key to encrypt by, and the environment follows from the API key.
 const CONTEXT: &str = "organization_id";
+
+/// The organization that a value is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultOwner {
+    /// What we call it.
+    pub own: OrganizationId,
+    /// What WorkOS calls it, where it is an organization there: what is new stands under this name,
+    /// so that a key of the organization's own is the one that encrypts it.
+    pub at_workos: Option<String>,
+}
+
+impl VaultOwner {
+    fn context(&self) -> &str {
+        self.at_workos.as_deref().unwrap_or(self.own.as_str())
+    }
+
+    /// Whether a name is this organization's: what was kept before WorkOS knew it stays under ours.
+    fn is(&self, named: &str) -> bool {
+        named == self.own.as_str() || self.at_workos.as_deref() == Some(named)
+    }
+}
 
 /// Why WorkOS Vault did not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,18 +117,18 @@ impl WorkosVault {
     pub async fn put(
         &self,
         name: &str,
-        organization: &OrganizationId,
+        owner: &VaultOwner,
         value: &Secret,
     ) -> Result<String, WorkosVaultError> {
         let new = json!({
             "name": name,
             "value": value.expose(),
-            "key_context": { CONTEXT: organization.as_str() },
+            "key_context": { CONTEXT: owner.context() },
         });
         let (status, text) = self.ask("POST", &["kv"], Some(&new)).await?;
         if (200..300).contains(&status) {
             let made: Metadata = read(&text)?;
-            return of(organization, made);
+            return of(owner, made);
         }
         if !matches!(status, 400 | 409 | 422) {
             return Err(refused(status));
@@ -115,7 +138,7 @@ impl WorkosVault {
         if !(200..300).contains(&found) {
             return Err(refused(status));
         }
-        let id = of(organization, read::<Object>(&text)?.metadata)?;
+        let id = of(owner, read::<Object>(&text)?.metadata)?;
         let new = Value {
             value: value.expose(),
         };
@@ -132,18 +155,14 @@ impl WorkosVault {
     ///
     /// # Errors
     /// [`WorkosVaultError::Foreign`] for an object of another one.
-    pub async fn get(
-        &self,
-        id: &str,
-        organization: &OrganizationId,
-    ) -> Result<Secret, WorkosVaultError> {
+    pub async fn get(&self, id: &str, owner: &VaultOwner) -> Result<Secret, WorkosVaultError> {
         let (status, text) = self.ask("GET", &["kv", id], None).await?;
         if !(200..300).contains(&status) {
             return Err(refused(status));
         }
         let object: Object = read(&text)?;
         let value = Secret::new(object.value);
-        if of(organization, object.metadata)? != id {
+        if of(owner, object.metadata)? != id {
             return Err(WorkosVaultError::Unreadable);
         }
         Ok(value)
@@ -207,9 +226,9 @@ fn read<T: for<'de> Deserialize<'de>>(text: &Secret) -> Result<T, WorkosVaultErr
 }
 
 /// The identifier of an object that is this organization's.
-fn of(organization: &OrganizationId, told: Metadata) -> Result<String, WorkosVaultError> {
+fn of(owner: &VaultOwner, told: Metadata) -> Result<String, WorkosVaultError> {
     match told.context.get(CONTEXT) {
-        Some(own) if own == organization.as_str() => Ok(told.id),
+        Some(named) if owner.is(named) => Ok(told.id),
         Some(_) | None => Err(WorkosVaultError::Foreign),
     }
 }
@@ -219,5 +238,45 @@ fn refused(status: u16) -> WorkosVaultError {
         404 | 410 => WorkosVaultError::Gone,
         408 | 425 | 429 | 500.. => WorkosVaultError::Busy(status),
         _ => WorkosVaultError::Refused(status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_of_the_organization_by_either_name() {
+        let own = OrganizationId::from_bits([1; 16]);
+        let other = OrganizationId::from_bits([2; 16]);
+        let told = |named: &str| Metadata {
+            id: "secret_1".to_owned(),
+            context: [(CONTEXT.to_owned(), named.to_owned())].into(),
+        };
+        let unlinked = VaultOwner {
+            own: own.clone(),
+            at_workos: None,
+        };
+        let linked = VaultOwner {
+            own: own.clone(),
+            at_workos: Some("org_01".to_owned()),
+        };
+        assert_eq!(unlinked.context(), own.as_str());
+        assert_eq!(linked.context(), "org_01");
+        for (owner, named, fits) in [
+            (&unlinked, own.as_str(), true),
+            (&linked, own.as_str(), true),
+            (&linked, "org_01", true),
+            (&unlinked, "org_01", false),
+            (&linked, "org_02", false),
+            (&linked, other.as_str(), false),
+        ] {
+            assert_eq!(of(owner, told(named)).is_ok(), fits, "{named}");
+        }
+        let nameless = Metadata {
+            id: "secret_1".to_owned(),
+            context: [("tenant".to_owned(), own.to_string())].into(),
+        };
+        assert_eq!(of(&linked, nameless), Err(WorkosVaultError::Foreign));
     }
 }

@@ -83,10 +83,16 @@ async function send(method: Method, route: string, given: Given<unknown>): Promi
   throw new ApiError(response.status, problem, Number.isFinite(wait) && wait > 0 ? wait : null);
 }
 
-/** Ends the session of this browser. By a request of the page's own: a form of a page that says nothing of where it comes from is refused. */
+/** Ends the session of this browser, and goes where it ends at the provider, too. By a request of the page's own: a form of a page that says nothing of where it comes from is refused. */
 export async function signOut(): Promise<void> {
-  await fetch("/sign-out", { method: "POST", redirect: "manual" }).catch(() => undefined);
-  location.assign("/sign-in");
+  const ended = await fetch("/sign-out", { method: "POST", headers: { accept: "application/json" } }).catch(() => undefined);
+  const told = ended?.ok ? ((await ended.json().catch(() => undefined)) as { next?: string } | undefined) : undefined;
+  location.assign(told?.next ?? "/sign-in");
+}
+
+/** The page to sign in at, which leads back here. */
+export function signInAddress(): string {
+  return `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
 }
 
 function caller<M extends Method>(method: M, workspace: string | null) {

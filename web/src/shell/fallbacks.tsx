@@ -1,6 +1,6 @@
 // What is shown where a page cannot be: not there, broken, signed out.
 import { Link, type ErrorComponentProps } from "@tanstack/react-router";
-import { ApiError } from "~/api/client";
+import { ApiError, signInAddress } from "~/api/client";
 import { Button, buttonClass } from "~/ui/basics";
 import { Problem } from "~/ui/state";
 
@@ -45,7 +45,7 @@ export function SignedOut() {
       <h1 className="text-page">Signed out</h1>
       <p>This browser is not signed in, or not any more.</p>
       <div className="flex gap-2">
-        <a href="/sign-in" className={buttonClass("main")}>
+        <a href={signInAddress()} className={buttonClass("main")}>
           Sign in
         </a>
         <Button onClick={() => location.reload()}>Try again</Button>

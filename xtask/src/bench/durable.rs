@@ -22,6 +22,10 @@ use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 32;
 const LISTS: usize = 200;
+/// After so long nothing is left to do for tasks that wait.
+const AT_REST: Duration = Duration::from_secs(45);
+/// What a server with tasks that wait may hold, in megabytes.
+const MEMORY_MAX: Budget = Budget::AtMost(120.0);
 /// Tasks whose going on is timed, for each number of recorded calls.
 const ANSWERS: usize = 25;
 /// The tables that are a history of what happened rather than what a waiting task needs.
@@ -65,13 +69,16 @@ fn all(options: &Options, program: &Program, database: &Database) -> Result<Vec<
     let mut figures = vec![make(server.address, &home, options.tasks)?];
     let full = look(&home, None)?;
     figures.extend(sizes(&empty, &full, options.tasks));
-    figures.push(memory("memory with them (PSS)", &server)?);
+    figures.push(memory("memory at once (PSS)", Budget::None, &server)?);
     figures.extend(lists(server.address)?);
+    // Workers that nobody needs are let go of by then.
+    thread::sleep(AT_REST);
+    figures.push(memory("memory at rest (PSS)", MEMORY_MAX, &server)?);
     drop(server);
     let server = Server::start(program, &home)?;
     // Long enough for everything a start leaves to do in the background.
     thread::sleep(Duration::from_secs(5));
-    figures.push(memory("memory after a restart (PSS)", &server)?);
+    figures.push(memory("memory after a restart (PSS)", MEMORY_MAX, &server)?);
     for (name, calls, kept, budget) in [
         ("goes on, 10 calls", 10, true, Budget::AtMost(20.0)),
         ("goes on, 100 calls", 100, true, Budget::None),
@@ -236,13 +243,13 @@ fn sizes(empty: &Look, full: &Look, tasks: usize) -> Vec<Figure> {
     ]
 }
 
-fn memory(name: &'static str, server: &Server) -> Result<Figure> {
+fn memory(name: &'static str, budget: Budget, server: &Server) -> Result<Figure> {
     let (rss, pss) = server.memory()?;
     Ok(Figure {
         name,
         value: megabytes(pss),
         unit: "MB",
-        budget: Budget::AtMost(120.0),
+        budget,
         note: format!(
             "server and workers, {} processes; their RSS adds to {:.1} MB",
             server.process_count(),

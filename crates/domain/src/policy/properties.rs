@@ -444,6 +444,15 @@ proptest! {
     }
 
     #[test]
+    fn what_no_denial_covers_is_not_denied(call in call(), policy in policy()) {
+        let source = call.tool.split('.').next().unwrap_or_default();
+        if !Denials::of(&policy).may_cover(&call.tool, source, call.risk) {
+            let decision = on(&call, |request| decide(request, &policy));
+            prop_assert_ne!(decision.effect, Effect::Deny);
+        }
+    }
+
+    #[test]
     fn a_deny_more_never_opens(call in call(), policy in policy(), deny in rule(), at in 0usize..9) {
         let before = on(&call, |r| decide(r, &policy)).effect.strictness();
         let mut rules = policy.rules.clone();

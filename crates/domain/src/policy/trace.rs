@@ -3,7 +3,7 @@
 //! [`miss`] is the one test of a rule against a call: the decision, the forecast and the explanation
 //! all ask it, so what is told is what was done.
 
-use super::{Decision, Level, Match, Path, Policy, Request, Rule, decide_watched};
+use super::{Decision, Effect, Level, Match, Path, Policy, Request, Rule, decide_watched};
 use crate::RuleId;
 use crate::tool::Risk;
 
@@ -90,8 +90,29 @@ pub fn trace(request: &Request<'_>, policy: &Policy) -> Trace {
 /// Whether a rule is about a tool, for whatever caller and arguments.
 #[must_use]
 pub fn covers(matches: &Match, tool: &str, source: &str, risk: Risk) -> bool {
-    let path = Path::new(tool);
-    fits(&matches.risks, |r| *r == risk) && miss_of_tool(matches, &path, source).is_none()
+    fits(&matches.risks, |r| *r == risk)
+        && miss_of_tool(matches, &Path::new(tool), source).is_none()
+}
+
+/// The rules of a policy that deny, for asking of many tools whether any could bear on them.
+#[derive(Debug, Clone)]
+pub struct Denials(Vec<Match>);
+
+impl Denials {
+    /// Those of a policy.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        let rules = policy.rules.iter();
+        let denying = rules.filter(|rule| matches!(rule.effect, Effect::Deny));
+        Self(denying.map(|rule| rule.matches.clone()).collect())
+    }
+
+    /// Whether a rule denies a tool to some caller, with some arguments. Where none does,
+    /// [`decide`](super::decide) never answers [`Effect::Deny`].
+    #[must_use]
+    pub fn may_cover(&self, tool: &str, source: &str, risk: Risk) -> bool {
+        self.0.iter().any(|m| covers(m, tool, source, risk))
+    }
 }
 
 fn fits<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {

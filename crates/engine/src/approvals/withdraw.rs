@@ -57,7 +57,8 @@ impl Engine {
                         "before": before.status.as_str(),
                         "reason": by.reason,
                     });
-                    audit(tx, &scope, (&id, "approval.withdrawn"), &by, &detail)?;
+                    let what = (&id, "approval.withdrawn");
+                    audit(tx, (&caller, &scope), what, &detail, by.at)?;
                     let withdrawn = Approval {
                         status: ApprovalStatus::Withdrawn(Some(by.clone())),
                         ..before

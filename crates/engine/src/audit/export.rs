@@ -97,28 +97,29 @@ impl Engine {
             let before = self.audit_standing(&scope).await?;
             let begins_after = self.place_after(&scope, &before, after).await?;
             let (within, now) = (scope.clone(), self.inner.clock.now());
-            let through = self
-                .commit(&scope, move |tx| {
-                    let detail = json!({ "format": format, "after": after });
-                    let organization = within.organization_id().as_str();
-                    let entry = by_person(
-                        &caller,
-                        &within,
-                        "audit.exported",
-                        organization,
-                        &detail,
-                        now,
-                    );
-                    Ok(store::audit::append(tx, &within, entry)?.sequence)
-                })
-                .await?;
+            self.commit(&scope, move |tx| {
+                let detail = json!({ "format": format, "after": after });
+                let organization = within.organization_id().as_str();
+                let entry = by_person(
+                    &caller,
+                    &within,
+                    "audit.exported",
+                    organization,
+                    &detail,
+                    now,
+                );
+                Ok(store::audit::append(tx, &within, entry)?)
+            })
+            .await?;
+            let standing = self.audit_standing(&scope).await?;
             Ok(AuditExport {
                 engine: self.clone(),
-                standing: self.audit_standing(&scope).await?,
+                // The entry that tells of the export is the last of it, or near.
+                through: standing.head.0,
+                standing,
                 scope,
                 next: begins_after.0,
                 begins_after,
-                through,
                 over: false,
             })
         })

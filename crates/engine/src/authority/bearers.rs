@@ -6,13 +6,14 @@
 
 use crate::{Engine, Error};
 use domain::Timestamp;
-use domain::access::{Caller, Channel, Forbidden, Scope};
+use domain::access::{Caller, Channel, Forbidden, Scope, System};
 use domain::canonical::sha256_hex;
 use domain::credential::Secret;
 use domain::grant::Resource;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use store::Reader;
 
 /// How long what was read is taken as known, in milliseconds.
 const KNOWN_MS: u64 = 1_000;
@@ -26,6 +27,31 @@ const TOUCH_MS: i64 = 60_000;
 pub(crate) enum Held {
     Key(store::keys::Holder),
     Token(store::grants::Holder),
+}
+
+/// Looks up what a digest belongs to.
+type Find = fn(&mut Reader<'_>, System, &str, Timestamp) -> Result<Option<Held>, store::Error>;
+
+impl Held {
+    fn of_key(
+        r: &mut Reader<'_>,
+        system: System,
+        digest: &str,
+        now: Timestamp,
+    ) -> Result<Option<Self>, store::Error> {
+        Ok(store::keys::find(r, system, digest, now)?.map(Self::Key))
+    }
+
+    fn of_token(
+        r: &mut Reader<'_>,
+        system: System,
+        digest: &str,
+        now: Timestamp,
+    ) -> Result<Option<Self>, store::Error> {
+        let (kind, shared) = (store::grants::Kind::Access, r.now(now)?);
+        let found = store::grants::find(r, system, digest, kind, shared)?;
+        Ok(found.map(Self::Token))
+    }
 }
 
 struct Known {
@@ -86,25 +112,8 @@ impl Engine {
         let digest = sha256_hex(secret.expose().as_bytes());
         Box::pin(async move {
             let now = self.inner.clock.now();
-            let version = self.inner.store.people_version();
-            let held = match self.inner.bearers.get(&digest, version, now) {
-                Some(held) => held,
-                None => {
-                    let (system, wanted) = (self.inner.system, digest.clone());
-                    let found = self
-                        .inner
-                        .store
-                        .read(move |r| Ok::<_, Error>(store::keys::find(r, system, &wanted, now)?))
-                        .await?;
-                    let Some(holder) = found else {
-                        return Ok(None);
-                    };
-                    let held = Held::Key(holder);
-                    self.note_use(&held, now).await;
-                    self.inner.bearers.learn(digest, held, (version, now))
-                }
-            };
-            let Held::Key(holder) = held.as_ref() else {
+            let held = self.held(digest, Held::of_key, now).await?;
+            let Some(Held::Key(holder)) = held.as_deref() else {
                 return Ok(None);
             };
             if !holder.key.works_at(now) {
@@ -141,30 +150,8 @@ impl Engine {
         let digest = sha256_hex(token.expose().as_bytes());
         Box::pin(async move {
             let now = self.inner.clock.now();
-            let version = self.inner.store.people_version();
-            let held = match self.inner.bearers.get(&digest, version, now) {
-                Some(held) => held,
-                None => {
-                    let (system, wanted) = (self.inner.system, digest.clone());
-                    let found = self
-                        .inner
-                        .store
-                        .read(move |r| {
-                            let kind = store::grants::Kind::Access;
-                            let shared = r.now(now)?;
-                            let found = store::grants::find(r, system, &wanted, kind, shared)?;
-                            Ok::<_, Error>(found)
-                        })
-                        .await?;
-                    let Some(holder) = found else {
-                        return Ok(None);
-                    };
-                    let held = Held::Token(holder);
-                    self.note_use(&held, now).await;
-                    self.inner.bearers.learn(digest, held, (version, now))
-                }
-            };
-            let Held::Token(holder) = held.as_ref() else {
+            let held = self.held(digest, Held::of_token, now).await?;
+            let Some(Held::Token(holder)) = held.as_deref() else {
                 return Ok(None);
             };
             if holder.grant.resource != resource || now >= holder.token_expires_at {
@@ -189,6 +176,32 @@ impl Engine {
                 requests_per_minute: None,
             }))
         })
+    }
+
+    /// What a key or token is: as known from the last second, or as it is found now.
+    async fn held(
+        &self,
+        digest: String,
+        find: Find,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Held>>, Error> {
+        let version = self.inner.store.people_version();
+        let known = self.inner.bearers.get(&digest, version, now);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let (system, wanted) = (self.inner.system, digest.clone());
+        let found = self
+            .inner
+            .store
+            .read(move |r| Ok::<_, Error>(find(r, system, &wanted, now)?))
+            .await?;
+        let Some(held) = found else {
+            return Ok(None);
+        };
+        self.note_use(&held, now).await;
+        let learned = self.inner.bearers.learn(digest, held, (version, now));
+        Ok(Some(learned))
     }
 
     /// Notes that a key or grant is in use, unless that was noted within the last minute.
@@ -242,7 +255,7 @@ fn is_open(ending: Option<Timestamp>) -> Result<(), Error> {
 
 /// Whether the grant that a caller came with is in force.
 pub(crate) fn is_granted(
-    conn: &mut store::Reader<'_>,
+    conn: &mut Reader<'_>,
     scope: &Scope,
     caller: &Caller,
 ) -> Result<bool, Error> {

@@ -6,10 +6,11 @@
 
 use super::Keyring;
 use crate::Error;
+use crate::sign_in::WORKOS;
 use domain::access::Scope;
 use domain::credential::{Credential, Sealed, Secret};
 use futures_util::future::BoxFuture;
-use tools::{WorkosVault, WorkosVaultError};
+use tools::{VaultOwner, WorkosVault, WorkosVaultError};
 
 /// What a row begins with whose value is in WorkOS Vault.
 const OUTSIDE: &str = "w.";
@@ -112,6 +113,20 @@ pub(super) struct Outside<'k> {
 }
 
 impl Outside<'_> {
+    /// The organization, also as WorkOS calls it where it stands for one there.
+    async fn owner(&self, scope: &Scope) -> Result<VaultOwner, Error> {
+        let own = scope.organization_id().clone();
+        let (system, wanted) = (self.keyring.system, own.clone());
+        let found = self.keyring.store.read(move |r| {
+            let linked = store::linked::external(r, system, WORKOS, &wanted)?;
+            Ok::<_, Error>(linked)
+        });
+        Ok(VaultOwner {
+            at_workos: found.await?,
+            own,
+        })
+    }
+
     async fn id(
         &self,
         scope: &Scope,
@@ -132,9 +147,9 @@ impl Place for Outside<'_> {
         value: &'a Secret,
     ) -> BoxFuture<'a, Result<Sealed, Error>> {
         Box::pin(async move {
-            let organization = scope.organization_id();
+            let owner = self.owner(scope).await?;
             let name = format!("executor-{}", credential.id);
-            let id = self.vault.put(&name, organization, value).await;
+            let id = self.vault.put(&name, &owner, value).await;
             let id = Secret::new(id.map_err(of_outside)?);
             let binding = reference_binding(scope, credential);
             let sealed = self.keyring.seal_secret(scope, &binding, &id).await?;
@@ -150,7 +165,8 @@ impl Place for Outside<'_> {
     ) -> BoxFuture<'a, Result<Secret, Error>> {
         Box::pin(async move {
             let id = self.id(scope, credential, held).await?;
-            let found = self.vault.get(id.expose(), scope.organization_id()).await;
+            let owner = self.owner(scope).await?;
+            let found = self.vault.get(id.expose(), &owner).await;
             found.map_err(of_outside)
         })
     }

@@ -4,11 +4,12 @@
 //! An account is found by the issuer and by what it calls the person, never by an address: two
 //! providers, or one that lets people choose theirs, could name the same.
 
-use super::{Browser, SignIn};
+use super::{Browser, SignIn, way_out};
 use crate::audit::{by_account, by_server};
 use crate::{Engine, Error, entropy};
 use domain::access::{Scope, System};
 use domain::canonical::sha256_hex;
+use domain::credential::Secret;
 use domain::settings::Settings;
 use domain::sign_in::{Identity, Newcomers, Via};
 use domain::tenancy::{Account, Role};
@@ -22,6 +23,8 @@ pub(super) struct Arriving {
     pub(super) identity: Identity,
     pub(super) via: Via,
     pub(super) browser: Browser,
+    /// What ends the session with the provider.
+    pub(super) way_out: Option<Secret>,
 }
 
 /// What a transaction works with.
@@ -69,6 +72,9 @@ impl Engine {
         };
         at.follow_roles(tx, identity, &account)?;
         let token = sign_in.begin(tx, system, (&account, arriving.via), &arriving.browser, now)?;
+        if let Some(way_out) = &arriving.way_out {
+            way_out::keep(tx, system, &token, way_out)?;
+        }
         self.audit_sign_in(tx, "sign_in", (&account, arriving.via), now)?;
         Ok((account, token))
     }

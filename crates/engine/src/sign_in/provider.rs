@@ -213,11 +213,12 @@ impl Engine {
     ) -> Result<String, Error> {
         match self.provider()? {
             Provider::Oidc(provider) => {
-                let identity = self.of_oidc(provider, back, proof).await?;
+                let (identity, id_token) = self.of_oidc(provider, back, proof).await?;
                 let arriving = Arriving {
                     identity,
                     via: Via::Oidc,
                     browser,
+                    way_out: Some(id_token),
                 };
                 self.enter(arriving).await
             }
@@ -229,7 +230,7 @@ impl Engine {
                     address: Some(browser.address.as_str()).filter(|a| !a.is_empty()),
                     user_agent: &browser.user_agent,
                 });
-                let identity = answered
+                let (identity, session) = answered
                     .await
                     .map_err(|error| of_provider(&self.who(), &error))?;
                 let belongs = self
@@ -239,6 +240,7 @@ impl Engine {
                     identity,
                     via: Via::WorkOs,
                     browser,
+                    way_out: session,
                 };
                 self.enter_with(arriving, belongs).await
             }
@@ -250,7 +252,7 @@ impl Engine {
         provider: &tools::oidc::Provider,
         back: &tools::oauth::Redirected,
         proof: &Proof,
-    ) -> Result<Identity, Error> {
+    ) -> Result<(Identity, Secret), Error> {
         let who = self.who();
         let told = |error: OidcError| match error {
             OidcError::Provider(error) => of_provider(&who, &error),

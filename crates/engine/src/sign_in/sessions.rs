@@ -1,7 +1,7 @@
 //! Sessions: who is signed in with one, what its owner sees of it, and how it ends.
 
 use super::{Browser, SignIn};
-use crate::{Engine, Error, entropy, origin};
+use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Channel, Person};
 use domain::canonical::sha256_hex;
 use domain::sign_in::{Session, Via};
@@ -203,29 +203,6 @@ impl Engine {
                         but.as_ref(),
                     )?)
                 })
-                .await
-        })
-    }
-
-    /// Ends the session of a token. Whether there was one is not told.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub fn sign_out(&self, session: &str) -> BoxFuture<'_, Result<(), Error>> {
-        let digest = sha256_hex(session.as_bytes());
-        Box::pin(async move {
-            let (engine, system) = (self.clone(), self.inner.system);
-            let now = self.inner.clock.now();
-            self.inner
-                .store
-                .write(origin::taken_along(move |tx: &mut store::Tx<'_>| {
-                    if let Some(found) = store::sessions::find(tx, system, &digest)? {
-                        store::sessions::end(tx, system, &found.account_id, &found.id)?;
-                        let who = (&found.account_id, found.via);
-                        engine.audit_sign_in(tx, "sign_out", who, now)?;
-                    }
-                    Ok(())
-                }))
                 .await
         })
     }

@@ -21,7 +21,7 @@ use store::Tx;
 use tools::workos::{Membership, Of, WorkOs};
 
 /// The name under which everything of WorkOS is kept.
-const WORKOS: &str = "workos";
+pub(crate) const WORKOS: &str = "workos";
 /// How far the time of a webhook may be from ours, in milliseconds: what WorkOS's own libraries take.
 const TOLERANCE_MS: i64 = 180_000;
 /// A day.

@@ -10,6 +10,7 @@ use crate::output::{plain, table};
 use api::audit::{AuditCheckpoint, AuditEntry, AuditRetention, AuditVerification};
 use offline::{Verdict, Walk};
 use reqwest::Method;
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -130,6 +131,16 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
     }
 }
 
+/// Through what it was done: what the client calls itself, and the key or grant that it brought.
+fn through(entry: &AuditEntry) -> String {
+    let grant = entry.detail.get("grant").and_then(Value::as_str);
+    let brought = entry.key_id.as_deref().or(grant);
+    match brought {
+        Some(id) => format!("{} {id}", plain(&entry.client)),
+        None => plain(&entry.client),
+    }
+}
+
 async fn list(context: &Context, wanted: &ListArguments) -> Result<Exit> {
     let client = context.client()?;
     let filters = [
@@ -156,6 +167,7 @@ async fn list(context: &Context, wanted: &ListArguments) -> Result<Exit> {
                 e.subject.clone(),
                 e.account_id.clone().unwrap_or_default(),
                 e.via.clone(),
+                through(e),
                 e.address.clone().unwrap_or_default(),
                 e.detail.to_string(),
             ]
@@ -163,7 +175,7 @@ async fn list(context: &Context, wanted: &ListArguments) -> Result<Exit> {
         let rows: Vec<_> = entries.iter().map(row).collect();
         table(
             &[
-                "#", "AT", "ACTION", "SUBJECT", "ACTOR", "VIA", "FROM", "DETAIL",
+                "#", "AT", "ACTION", "SUBJECT", "ACTOR", "VIA", "CLIENT", "FROM", "DETAIL",
             ],
             &rows,
         )

@@ -54,6 +54,12 @@ fn mistakes_name_the_place_and_the_remedy() {
         ),
         ("example = 'maybe'", "is neither true nor false", "example"),
         (
+            "trusted_proxies = ['10.0.0.0/8', 'proxy']",
+            "('proxy') is neither an address",
+            "proxies",
+        ),
+        ("trusted_proxies = '0.0.0.0/0'", "covers every address", ""),
+        (
             "host = 'nowhere'",
             "is no address such as 127.0.0.1",
             "listens",

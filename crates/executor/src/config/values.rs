@@ -3,6 +3,7 @@
 use domain::credential::Secret;
 use domain::sign_in::Mode;
 use domain::tenancy::Role;
+use server::Network;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -129,6 +130,14 @@ impl Value for Vec<String> {
             .filter(|s| !s.is_empty())
             .map(str::to_owned)
             .collect())
+    }
+}
+
+impl Value for Vec<Network> {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        let each = Vec::<String>::read(text)?;
+        let network = |one: &String| Network::parse(one).map_err(|why| format!("('{one}') {why}"));
+        each.iter().map(network).collect()
     }
 }
 

@@ -12,9 +12,10 @@ use crate::connect::{Text, page, paragraph};
 use crate::error::Failure;
 use crate::http::extract::Who;
 use crate::web::escaped;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, Uri};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::access::{ScopeName, Scopes};
 use engine::{Asking, AskingRefused, Consent, Params, Refused, Way};
@@ -78,17 +79,37 @@ fn refusal(refused: Refused) -> Response {
     shown
 }
 
+/// The parameters in the address of a page. Where they cannot be read, a page says why.
+pub(super) struct Asked(Params);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let query = parts.uri.query().unwrap_or_default();
+        Params::read(query.as_bytes()).map(Self).map_err(refusal)
+    }
+}
+
+/// The parameters of a page's form, and the headers that it came with; likewise.
+pub(super) struct Answered(HeaderMap, Params);
+
+impl<S: Send + Sync> FromRequest<S> for Answered {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let (parts, params) = form(request).await.map_err(refusal)?;
+        Ok(Self(parts.headers, params))
+    }
+}
+
 /// Asks a person what a client asks for.
 pub(super) async fn ask(
     State(app): State<App>,
     Who(caller): Who,
-    uri: Uri,
     headers: HeaderMap,
+    Asked(params): Asked,
 ) -> Result<Response, Failure> {
-    let params = match Params::read(uri.query().unwrap_or_default().as_bytes()) {
-        Ok(params) => params,
-        Err(refused) => return Ok(refusal(refused)),
-    };
     let asking: Asking = match app
         .engine
         .asking(&caller, params, here(&app, &headers))
@@ -107,13 +128,9 @@ pub(super) async fn ask(
 pub(super) async fn answer(
     State(app): State<App>,
     Who(caller): Who,
-    request: Request,
+    Answered(headers, params): Answered,
 ) -> Result<Response, Failure> {
-    let (parts, params) = match form(request).await {
-        Ok(read) => read,
-        Err(refused) => return Ok(refusal(refused)),
-    };
-    let browser = browser(&app, &parts.headers).unwrap_or_default();
+    let browser = browser(&app, &headers).unwrap_or_default();
     let ticket = params.get("ticket").unwrap_or_default();
     let engine = &app.engine;
     let answered = match params.get("decision") {
@@ -153,13 +170,9 @@ pub(super) async fn answer(
 pub(super) async fn device(
     State(app): State<App>,
     Who(caller): Who,
-    uri: Uri,
     headers: HeaderMap,
+    Asked(params): Asked,
 ) -> Result<Response, Failure> {
-    let params = match Params::read(uri.query().unwrap_or_default().as_bytes()) {
-        Ok(params) => params,
-        Err(refused) => return Ok(refusal(refused)),
-    };
     match params.get("user_code") {
         Some(code) => entered(&app, &caller, code, &headers).await,
         None => Ok(page(&Text {
@@ -179,14 +192,10 @@ pub(super) async fn device(
 pub(super) async fn device_code(
     State(app): State<App>,
     Who(caller): Who,
-    request: Request,
+    Answered(headers, params): Answered,
 ) -> Result<Response, Failure> {
-    let (parts, params) = match form(request).await {
-        Ok(read) => read,
-        Err(refused) => return Ok(refusal(refused)),
-    };
     let code = params.get("user_code").unwrap_or_default();
-    entered(&app, &caller, code, &parts.headers).await
+    entered(&app, &caller, code, &headers).await
 }
 
 async fn entered(

@@ -39,6 +39,20 @@ impl Sqlite {
         Self::prepare(rusqlite::Connection::open_in_memory().map_err(of)?, "")
     }
 
+    /// A database in memory that begins as [`Self::image`] of another.
+    pub(crate) fn from_image(image: &[u8]) -> Result<Self, Error> {
+        let Self(mut connection) = Self::memory()?;
+        connection
+            .deserialize_read_exact("main", image, image.len(), false)
+            .map_err(of)?;
+        Ok(Self(connection))
+    }
+
+    /// The database as the bytes of its file.
+    pub(crate) fn image(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.0.serialize("main").map_err(of)?.to_vec())
+    }
+
     fn prepare(connection: rusqlite::Connection, pragmas: &str) -> Result<Self, Error> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         connection

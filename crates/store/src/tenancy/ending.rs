@@ -1,6 +1,7 @@
 //! Organizations and workspaces that were deleted and can be taken back: marked, found, unmarked. What
 //! runs by itself leaves them alone ([`held_back`]); how they go for good is in `purge.rs`.
 
+use super::reach::IN_ORDER;
 use super::{ORGANIZATION, WORKSPACE, read_organization, read_workspace};
 use crate::db::params;
 use crate::{Error, Reader, Tx};
@@ -128,7 +129,7 @@ pub fn organizations_of(
              from members m
              join organizations o on o.id = m.organization_id
              where m.account_id = $1
-             order by m.joined_at, o.id"
+             order by {IN_ORDER}"
         ),
         &params![account],
         |r| Ok((read_organization(r)?, r.named(Role::parse)?)),
@@ -147,7 +148,7 @@ pub fn first_workspace(
 ) -> Result<Option<WorkspaceId>, Error> {
     conn.one(
         "select id from workspaces where organization_id = $1
-         order by case when deleted_at is null then 0 else 1 end, created_at, id
+         order by case when deleted_at is null then 0 else 1 end, created_at, slug
          limit 1",
         &params![organization],
         |r| r.id(),
@@ -172,7 +173,7 @@ pub fn restorable_workspaces(
              join workspaces w on w.organization_id = o.id
              where m.account_id = $1 and m.role in ('owner', 'admin')
                and o.deleted_at is null and w.deleted_at is not null
-             order by m.joined_at, o.id, w.created_at, w.id"
+             order by {IN_ORDER}, w.created_at, w.slug"
         ),
         &params![account],
         |r| Ok((read_workspace(r)?, r.text()?, r.named(Role::parse)?)),

@@ -33,6 +33,13 @@ pub(crate) const REACHES: &str = "o.deleted_at is null and w.deleted_at is null
           or exists (select 1 from workspace_members wm
                      where wm.workspace_id = w.id and wm.account_id = m.account_id))";
 
+/// The order of member `m`'s organizations `o`: as the person joined. What a provider says of several
+/// is written in one instant: there the higher role comes first, and then the name decides, so that
+/// the order is the same each time.
+pub(crate) const IN_ORDER: &str = "m.joined_at,
+     case m.role when 'owner' then 0 when 'admin' then 1 when 'billing_admin' then 2 else 3 end,
+     o.name, o.id";
+
 fn read(r: &mut Row<'_>) -> Result<Reached, Error> {
     Ok(Reached {
         organization_id: r.id()?,
@@ -41,14 +48,14 @@ fn read(r: &mut Row<'_>) -> Result<Reached, Error> {
     })
 }
 
-/// The first that fits, in the order in which the person joined and the workspaces were made.
+/// The first that fits, in the order of the organizations and as the workspaces were made.
 fn first(conn: &mut Reader<'_>, and: &str, params: &[Param<'_>]) -> Result<Option<Reached>, Error> {
     conn.one(
         &format!(
             "select m.organization_id, w.id, m.role
              from {FROM}
              where m.account_id = $1 and {REACHES} {and}
-             order by m.joined_at, m.organization_id, w.created_at, w.id
+             order by {IN_ORDER}, w.created_at, w.slug
              limit 1"
         ),
         params,
@@ -123,7 +130,7 @@ pub fn reached_workspaces(
             "select {WORKSPACE}, o.slug
              from {FROM}
              where m.account_id = $1 and {REACHES}
-             order by m.joined_at, m.organization_id, w.created_at, w.id"
+             order by {IN_ORDER}, w.created_at, w.slug"
         ),
         &params![account],
         |r| Ok((read_workspace(r)?, r.text()?)),

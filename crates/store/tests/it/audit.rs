@@ -25,11 +25,16 @@ async fn append(
     action: &str,
     subject: &str,
 ) -> AuditEntry {
-    let (scope, draft) = (scope.clone(), draft(scope, action, subject));
-    let entry: Result<_, Error> = store
-        .write(move |tx| audit::append(tx, &scope, draft.clone()))
+    let (within, draft) = (scope.clone(), draft(scope, action, subject));
+    let id = draft.id.clone();
+    let done: Result<_, Error> = store
+        .write(move |tx| audit::append(tx, &within, draft.clone()))
         .await;
-    entry.unwrap()
+    done.unwrap();
+    let scope = scope.clone();
+    let chain: Result<_, Error> = store.read(move |r| audit::page(r, &scope, 0, 1_000)).await;
+    let mut chain = chain.unwrap().into_iter();
+    chain.find(|entry| entry.draft.id == id).unwrap()
 }
 
 async fn chain(w: &World, scope: &domain::access::Scope) -> Vec<AuditEntry> {

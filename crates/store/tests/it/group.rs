@@ -1,14 +1,18 @@
 //! Group commit: many writers share a commit, and none suffers for another.
 
+use crate::samples::{at, audit as entry};
 use crate::world::World;
+use domain::WorkspaceId;
+use domain::event::EventKind;
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{Error, meta};
+use store::{Error, audit, events, meta};
 
 on_each!(
     a_failure_undoes_its_own_part_alone,
     a_failed_statement_undoes_its_own_part_alone,
+    a_log_that_is_gone_stops_its_own_writer_alone,
     a_panic_is_an_error_of_its_own_writer,
     what_was_answered_is_read,
     a_dropped_writer_still_writes,
@@ -85,6 +89,40 @@ async fn a_failed_statement_undoes_its_own_part_alone(w: World) {
     assert_eq!(won.iter().filter(|n| **n % 3 == 0).count(), 1);
     assert_eq!(won.len(), 21);
     assert_eq!(names(&w, (0..30).map(|n| format!("k{n}"))).await.len(), 21);
+}
+
+async fn a_log_that_is_gone_stops_its_own_writer_alone(w: World) {
+    let system = w.system;
+    let nowhere = WorkspaceId::from_bits([9; 16]);
+    let gone = system.scope(w.a.organization_id().clone(), nowhere);
+    let writers = (0..30).map(|n: i32| {
+        let scope = if n % 3 == 0 { &gone } else { &w.a }.clone();
+        w.store.write(move |tx| {
+            meta::set(tx, system, &format!("k{n}"), "x")?;
+            let kind = EventKind::Settings {};
+            events::append(tx, &scope, None, at(0), &kind)?;
+            audit::append(tx, &scope, entry(&scope, "settings.changed", "x"))?;
+            Ok::<_, Error>(())
+        })
+    });
+    for (n, result) in (0..).zip(join_all(writers).await) {
+        let is_refused = matches!(&result, Err(Error::Conflict(of)) if of.contains("workspace"));
+        assert_eq!(is_refused, n % 3 == 0, "{n}: {result:?}");
+        assert_eq!(result.is_err(), is_refused, "{n}: {result:?}");
+    }
+    assert_eq!(names(&w, (0..30).map(|n| format!("k{n}"))).await.len(), 20);
+    let scope = w.a.clone();
+    let (events, entries) = w
+        .read(move |r| {
+            let events = events::after(r, &scope, 0, 99)?;
+            Ok((events, audit::page(r, &scope, 0, 99)?))
+        })
+        .await;
+    let numbers: Vec<i64> = events.iter().map(|e| e.sequence).collect();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+    let mut chain = domain::audit::Chain::default();
+    assert!(entries.iter().all(|entry| chain.take(entry).is_ok()));
+    assert_eq!(entries.len(), 20);
 }
 
 async fn a_panic_is_an_error_of_its_own_writer(w: World) {

@@ -1,6 +1,6 @@
 //! Members and API keys, settings and quotas, as stored.
 
-use crate::samples::{account, at, bits, task};
+use crate::samples::{account, at, bits, organization, task, workspace};
 use crate::world::World;
 use domain::KeyId;
 use domain::access::{Scope, Scopes};
@@ -17,6 +17,7 @@ on_each!(
     keys_stay_in_their_workspace,
     members_are_listed_changed_and_removed,
     one_owner_is_left,
+    organizations_come_in_one_order,
     what_a_workspace_holds_is_counted_no_further_than_asked,
     a_day_is_counted_exactly,
     settings_are_kept_and_their_defaults_are_not,
@@ -297,4 +298,49 @@ async fn settings_are_kept_and_their_defaults_are_not(w: World) {
         let scope = scope.clone();
         assert_eq!(w.read(move |r| settings::get(r, &scope)).await, expected);
     }
+}
+
+/// What a provider says of many organizations is written in one instant.
+async fn organizations_come_in_one_order(w: World) {
+    let (system, person) = (w.system, account());
+    let new = person.clone();
+    w.write(move |tx| tenancy::insert_account(tx, system, &new))
+        .await;
+    for (name, role, joined) in [
+        ("Delta", Role::Member, 2),
+        ("Echo", Role::Owner, 3),
+        ("Bravo", Role::Admin, 2),
+        ("Charlie", Role::Member, 2),
+        ("Alpha", Role::Admin, 2),
+        ("Zulu", Role::Member, 1),
+        ("Foxtrot", Role::BillingAdmin, 2),
+    ] {
+        let mut new = organization();
+        name.clone_into(&mut new.name);
+        let (main, id) = (workspace(&new, "main"), person.id.clone());
+        w.write(move |tx| {
+            tenancy::insert(tx, system, &new, &main)?;
+            tenancy::join(tx, system, &new.id, &id, (role, at(joined)))
+        })
+        .await;
+    }
+    let id = person.id.clone();
+    let (names, first) = w
+        .read(move |r| {
+            let all = tenancy::organizations_of(r, system, &id)?;
+            let names: Vec<String> = all.into_iter().map(|(o, _)| o.name).collect();
+            Ok((names, tenancy::first_reached(r, system, &id)?))
+        })
+        .await;
+    assert_eq!(
+        names,
+        [
+            "Zulu", "Alpha", "Bravo", "Foxtrot", "Charlie", "Delta", "Echo"
+        ]
+    );
+    assert_eq!(
+        first.map(|at| at.role),
+        Some(Role::Member),
+        "the first that was joined"
+    );
 }

@@ -152,13 +152,14 @@ async fn one_server_removes_at_a_time(w: World) {
 async fn events_that_went_are_known(w: World) {
     let task = ended(&w, 3).await;
     let scope = w.a.clone();
-    let last = w
-        .write(move |tx| {
-            let kind = EventKind::Policy { version: 1 };
-            events::append(tx, &scope, None, at(50), &kind)?;
-            events::append(tx, &scope, None, at(60), &kind)
-        })
-        .await;
+    w.write(move |tx| {
+        let kind = EventKind::Policy { version: 1 };
+        events::append(tx, &scope, None, at(50), &kind)?;
+        events::append(tx, &scope, None, at(60), &kind)
+    })
+    .await;
+    let scope = w.a.clone();
+    let last = w.read(move |r| events::last(r, &scope)).await;
     let removed = || {
         let scope = w.a.clone();
         w.read(move |r| retention::removed_events(r, &scope))

@@ -271,7 +271,7 @@ fn say(tx: &mut store::Tx<'_>, scope: &Scope, task: &domain::TaskId) -> Result<(
     let kind = domain::event::EventKind::Task {
         status: "queued".to_owned(),
     };
-    events::append(tx, scope, Some(task), at(1), &kind).map(|_| ())
+    events::append(tx, scope, Some(task), at(1), &kind)
 }
 
 async fn said(store: &Store, scope: Scope, fails: bool) -> bool {

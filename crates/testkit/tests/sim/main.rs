@@ -2,7 +2,7 @@
 //! people who approve, deny, change arguments, say that a call happened, forget, answer twice, late
 //! or two together, cancel, and change rules and tools; and a kill at any instant between two
 //! writes. One seed is one course of events: it fails the same way again, anywhere. `cargo xtask sim`
-//! runs it; as a test it plays four thousand seeds.
+//! runs it; as a test it plays ten thousand seeds.
 //!
 //! What must hold is in `judge.rs`. That it can fail is shown in
 //! `docs/decisions/0020-simulation.md`. It times nothing and touches no network and no file.
@@ -30,7 +30,7 @@ use std::task::{Poll, Waker};
 use world::World;
 
 /// Seeds of a run that names no number.
-const SEEDS: u64 = 4_000;
+const SEEDS: u64 = 10_000;
 /// How often a run says how far it is.
 const SAY_EVERY: u64 = 500;
 /// Seeds that are played twice, to see that they repeat themselves.

@@ -35,9 +35,9 @@ struct Media<'d> {
 }
 
 /// Reads a request body and adds its arguments. The first form is the preferred one.
-pub(crate) fn read<'d>(
-    declaration: &'d Value,
-    schemas: &mut Schemas<'d>,
+pub(crate) fn read(
+    declaration: &Value,
+    schemas: &mut Schemas<'_>,
     arguments: &mut Arguments,
     warnings: &mut Warnings,
 ) -> Result<Vec<Body>, String> {
@@ -83,7 +83,10 @@ pub(crate) fn read<'d>(
 }
 
 /// Every media type, preferred ones first.
-fn offered<'d>(declaration: &'d Value, schemas: &Schemas<'d>) -> Result<Vec<Media<'d>>, String> {
+fn offered<'d, 's: 'd>(
+    declaration: &'d Value,
+    schemas: &Schemas<'s>,
+) -> Result<Vec<Media<'d>>, String> {
     let content = declaration.get("content").and_then(Value::as_object);
     let mut found = Vec::new();
     for (media_type, declared) in content.into_iter().flatten() {
@@ -122,8 +125,8 @@ fn preferred(offered: &[Media<'_>], schemas: &Schemas<'_>) -> usize {
 }
 
 /// The forms of a body while they are read.
-struct Forms<'a, 'd> {
-    schemas: &'a mut Schemas<'d>,
+struct Forms<'a, 'd, 's> {
+    schemas: &'a mut Schemas<'s>,
     arguments: &'a mut Arguments,
     demanded: Option<bool>,
     /// The argument of each field, by its name on the wire.
@@ -133,7 +136,7 @@ struct Forms<'a, 'd> {
     bodies: Vec<Body>,
 }
 
-impl<'d> Forms<'_, 'd> {
+impl<'d, 's: 'd> Forms<'_, 'd, 's> {
     fn first(&mut self, media: &Media<'d>, others: &[Media<'d>], description: &str) {
         if let Some(fields) = &media.fields {
             self.spread(media, fields, None);
@@ -337,7 +340,7 @@ fn kind_name(kind: BodyKind) -> &'static str {
 }
 
 /// The argument of a body that is not spread.
-fn whole<'d>(media: &Media<'d>, schemas: &mut Schemas<'d>) -> Value {
+fn whole(media: &Media<'_>, schemas: &mut Schemas<'_>) -> Value {
     match media.kind {
         BodyKind::Json => schemas.convert(media.schema),
         BodyKind::Form | BodyKind::Multipart => part(media.schema, schemas, 0),
@@ -352,7 +355,7 @@ fn whole<'d>(media: &Media<'d>, schemas: &mut Schemas<'d>) -> Value {
 
 /// A list of values, one a line. Some descriptions give the schema of the list, others that of one
 /// line, others say that it is text.
-fn lines<'d>(media: &Media<'d>, schemas: &mut Schemas<'d>) -> Value {
+fn lines(media: &Media<'_>, schemas: &mut Schemas<'_>) -> Value {
     if let Some(item) = media.declared.get("itemSchema") {
         return json!({ "type": "array", "items": schemas.convert(item) });
     }
@@ -369,7 +372,7 @@ fn lines<'d>(media: &Media<'d>, schemas: &mut Schemas<'d>) -> Value {
 }
 
 /// The schema of one part of a form: binary text becomes a file value.
-fn part<'d>(raw: &'d Value, schemas: &mut Schemas<'d>, depth: usize) -> Value {
+fn part(raw: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
     let document = schemas.document();
     let Ok(resolved) = document.resolve(raw) else {
         return schemas.convert(raw);

@@ -112,12 +112,37 @@ impl Document {
         ))
     }
 
+    /// Its paths: taken out of it, or copied where something in it refers to a part of them.
+    pub(crate) fn take_paths(&mut self) -> Map<String, Value> {
+        let is_needed = refers_into_paths(&self.root);
+        let paths = self.root.get_mut("paths").map(|paths| match is_needed {
+            true => paths.clone(),
+            false => paths.take(),
+        });
+        match paths {
+            Some(Value::Object(paths)) => paths,
+            Some(_) | None => Map::new(),
+        }
+    }
+
     /// The JSON pointer and the value that a local reference names.
     pub(crate) fn target(&self, reference: &str) -> Option<(String, &Value)> {
         let fragment = reference.strip_prefix('#')?;
         let pointer = percent_decoded(fragment);
         let found = self.root.pointer(&pointer)?;
         Some((pointer, found))
+    }
+}
+
+/// Whether any text could be a reference to a part of the paths.
+fn refers_into_paths(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text
+            .strip_prefix('#')
+            .is_some_and(|fragment| percent_decoded(fragment).starts_with("/paths")),
+        Value::Array(items) => items.iter().any(refers_into_paths),
+        Value::Object(map) => map.values().any(refers_into_paths),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -426,6 +451,22 @@ mod tests {
         );
         let json = "\u{feff}{\"openapi\": \"3.0.3\", \"a\": 1, \"a\": 2}";
         assert_eq!(Document::parse(json.as_bytes()).unwrap().root["a"], 2);
+    }
+
+    #[test]
+    fn paths_that_something_refers_to_stay_where_they_are() {
+        let paths = json!({"/a": {"get": {"responses": {}}}});
+        for (reference, stays) in [
+            ("#/paths/~1a", true),
+            ("#/%70aths/~1a/get", true),
+            ("#/components/paths", false),
+            ("see #/paths", false),
+        ] {
+            let text = json!({"openapi": "3.1.0", "paths": paths, "x": [{"$ref": reference}]});
+            let mut document = Document::parse(text.to_string().as_bytes()).unwrap();
+            assert_eq!(Value::Object(document.take_paths()), paths, "{reference}");
+            assert_eq!(document.root["paths"] == paths, stays, "{reference}");
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@
 use super::binding::{Location, Operation};
 use super::closure::Closure;
 use super::direction::Direction;
-use super::document::Document;
 use super::halves;
 use super::keywords;
 use super::names;
@@ -70,29 +69,27 @@ impl Draft {
     }
 }
 
-/// Reads every operation; what is broken is left out with a warning.
-pub(crate) fn collect<'d>(
-    document: &'d Document,
+/// Reads every operation of these paths; what is broken is left out with a warning. A path is let go
+/// of as soon as its operations are read: in a large description they are most of what there is.
+pub(crate) fn collect(
+    paths: Map<String, Value>,
     options: &ImportOptions<'_>,
     base_url: &str,
-    schemas: &mut Schemas<'d>,
+    schemas: &mut Schemas<'_>,
     warnings: &mut Warnings,
 ) -> Vec<Draft> {
-    let Some(paths) = document.root.get("paths").and_then(Value::as_object) else {
-        return Vec::new();
-    };
-    let paths = paths.iter().filter(|(t, _)| !t.starts_with("x-"));
-    let mut first: Vec<(&String, &Value)> = paths.collect();
+    let paths = paths.into_iter().filter(|(t, _)| !t.starts_with("x-"));
+    let mut first: Vec<(String, Value)> = paths.collect();
     if !halves::worth(first.len()) {
-        return of_paths(&first, options, base_url, schemas, warnings);
+        return of_paths(first, options, base_url, schemas, warnings);
     }
     let second = first.split_off(first.len() / 2);
     let mut beside = schemas.beside();
     let (mut drafts, (more, beside, also)) = halves::both(
-        || of_paths(&first, options, base_url, schemas, warnings),
+        || of_paths(first, options, base_url, schemas, warnings),
         || {
             let mut also = Warnings::default();
-            let more = of_paths(&second, options, base_url, &mut beside, &mut also);
+            let more = of_paths(second, options, base_url, &mut beside, &mut also);
             (more, beside, also)
         },
     );
@@ -102,16 +99,16 @@ pub(crate) fn collect<'d>(
     drafts
 }
 
-fn of_paths<'d>(
-    paths: &[(&'d String, &'d Value)],
+fn of_paths(
+    paths: Vec<(String, Value)>,
     options: &ImportOptions<'_>,
     base_url: &str,
-    schemas: &mut Schemas<'d>,
+    schemas: &mut Schemas<'_>,
     warnings: &mut Warnings,
 ) -> Vec<Draft> {
     let (document, mut drafts) = (schemas.document(), Vec::new());
-    for (template, item) in paths.iter().copied() {
-        let item = match document.resolve(item) {
+    for (template, item) in paths {
+        let item = match document.resolve(&item) {
             Ok(Value::Object(item)) => item,
             Ok(_) => {
                 warnings.add(format!("`{template}` is left out: it is no object"));
@@ -122,9 +119,9 @@ fn of_paths<'d>(
                 continue;
             }
         };
-        for (method, operation) in operations(template, item, warnings) {
+        for (method, operation) in operations(&template, item, warnings) {
             let place = Place {
-                template,
+                template: &template,
                 method,
                 item,
                 operation,
@@ -179,10 +176,10 @@ struct Place<'a, 'd> {
     operation: &'d Value,
 }
 
-fn draft<'d>(
-    place: &Place<'_, 'd>,
+fn draft(
+    place: &Place<'_, '_>,
     server: Option<String>,
-    schemas: &mut Schemas<'d>,
+    schemas: &mut Schemas<'_>,
     warnings: &mut Warnings,
 ) -> Result<Draft, String> {
     let Some(operation) = place.operation.as_object() else {

@@ -43,10 +43,10 @@ struct Read<'d> {
 }
 
 /// Reads the parameter lists of the path and of the operation, and adds their arguments.
-pub(crate) fn read<'d>(
-    lists: [Option<&'d Value>; 2],
+pub(crate) fn read(
+    lists: [Option<&Value>; 2],
     template: &str,
-    schemas: &mut Schemas<'d>,
+    schemas: &mut Schemas<'_>,
     arguments: &mut Arguments,
     warnings: &mut Warnings,
 ) -> Result<Vec<Parameter>, String> {
@@ -149,9 +149,9 @@ fn credentials(root: &Value) -> Vec<(Location, &str)> {
         .collect()
 }
 
-fn parameter<'d>(
-    read: &Read<'d>,
-    schemas: &mut Schemas<'d>,
+fn parameter(
+    read: &Read<'_>,
+    schemas: &mut Schemas<'_>,
     arguments: &mut Arguments,
     warnings: &mut Warnings,
 ) -> Result<Parameter, String> {

@@ -39,11 +39,11 @@ impl Form {
 }
 
 /// The output schema, if the description says anything, and what to accept.
-pub(crate) fn read<'d>(
-    responses: Option<&'d Value>,
-    schemas: &mut Schemas<'d>,
+pub(crate) fn read(
+    responses: Option<&Value>,
+    schemas: &mut Schemas<'_>,
 ) -> (Option<Value>, String) {
-    let mut answers: Vec<(&String, &'d Value)> = Vec::new();
+    let mut answers: Vec<(&String, &Value)> = Vec::new();
     for (status, response) in responses.and_then(Value::as_object).into_iter().flatten() {
         if let Ok(response) = schemas.document().resolve(response) {
             answers.push((status, response));
@@ -51,7 +51,7 @@ pub(crate) fn read<'d>(
     }
     answers.sort_by_key(|(status, _)| *status);
     let successful = |status: &str| status.len() == 3 && status.starts_with('2');
-    let mut chosen: Vec<&'d Value> = answers
+    let mut chosen: Vec<&Value> = answers
         .iter()
         .filter(|(s, _)| successful(s))
         .map(|(_, r)| *r)
@@ -95,7 +95,7 @@ pub(crate) fn read<'d>(
 
 /// The data of one response and the media types that it comes as: JSON alone where it is offered,
 /// else every form.
-fn data<'d>(response: &'d Value, schemas: &mut Schemas<'d>) -> Vec<(Value, Option<String>)> {
+fn data(response: &Value, schemas: &mut Schemas<'_>) -> Vec<(Value, Option<String>)> {
     let content = response.get("content").and_then(Value::as_object);
     let Some(content) = content.filter(|c| !c.is_empty()) else {
         return vec![(json!({ "type": "null" }), None)];
@@ -131,7 +131,7 @@ fn list(item: Value) -> Value {
 
 /// What one line or event is. `schema` describes the whole of it, by the specification, and one
 /// item of it, by many descriptions.
-fn item<'d>(media: &'d Value, schemas: &mut Schemas<'d>) -> Value {
+fn item(media: &Value, schemas: &mut Schemas<'_>) -> Value {
     if let Some(item) = media.get("itemSchema") {
         return schemas.convert(item);
     }
@@ -148,7 +148,7 @@ fn item<'d>(media: &'d Value, schemas: &mut Schemas<'d>) -> Value {
 const EVENT_DEPTH_MAX: usize = 4;
 
 /// What the data of an event is once parsed (OpenAPI 3.2, "Server-Sent Event Streams").
-fn event_data<'d>(event: &'d Value, schemas: &mut Schemas<'d>, depth: usize) -> Value {
+fn event_data(event: &Value, schemas: &mut Schemas<'_>, depth: usize) -> Value {
     let event = schemas.document().resolve(event).unwrap_or(event);
     let forms = ["oneOf", "anyOf", "allOf"].into_iter();
     let forms = forms.filter_map(|k| event.get(k)?.as_array()).flatten();

@@ -42,23 +42,43 @@ pub(crate) struct Schemas<'d> {
     /// Whether what is converted next is part of an `allOf`, where a base means itself.
     in_all_of: bool,
     /// Properties that the parts of the `allOf` being converted lack in this direction.
-    absent: Vec<&'d str>,
+    absent: Vec<String>,
     patterns: HashMap<String, bool>,
     notes: Warnings,
 }
 
+/// What is to be known of a whole document before any of its schemas is converted.
+pub(crate) struct Known {
+    subtypes: Subtypes,
+    directional: Directional,
+}
+
+impl Known {
+    pub(crate) fn of(document: &Document) -> Self {
+        let subtypes = Subtypes::of(document);
+        Self {
+            directional: Directional::of(document, &subtypes),
+            subtypes,
+        }
+    }
+}
+
 impl<'d> Schemas<'d> {
     pub(crate) fn new(document: &'d Document) -> Self {
-        let subtypes = Subtypes::of(document);
+        Self::knowing(document, Known::of(document))
+    }
+
+    /// The same for a document of which a part may have been taken since that was found out.
+    pub(crate) fn knowing(document: &'d Document, known: Known) -> Self {
         Self {
             document,
             wanted: BTreeSet::new(),
             queue: Vec::new(),
             within: None,
             ends: HashMap::new(),
-            directional: Arc::new(Directional::of(document, &subtypes)),
+            directional: Arc::new(known.directional),
             direction: Direction::Input,
-            subtypes: Arc::new(subtypes),
+            subtypes: Arc::new(known.subtypes),
             in_all_of: false,
             absent: Vec::new(),
             patterns: HashMap::new(),
@@ -104,7 +124,7 @@ impl<'d> Schemas<'d> {
     }
 
     /// Whether a property does not go the way that is converted now.
-    pub(crate) fn lacks(&self, property: &'d Value) -> bool {
+    pub(crate) fn lacks(&self, property: &Value) -> bool {
         let key = self.direction.absent();
         let marked = |p: &Value| p.get(key) == Some(&Value::Bool(true));
         self.document.has_directions
@@ -212,7 +232,7 @@ impl<'d> Schemas<'d> {
     }
 
     /// One schema in our dialect. Whatever makes no sense is left out with a note.
-    pub(crate) fn convert(&mut self, schema: &'d Value) -> Value {
+    pub(crate) fn convert(&mut self, schema: &Value) -> Value {
         let map = match schema {
             Value::Object(map) => map,
             Value::Bool(false) => return json!({ "not": {} }),
@@ -251,14 +271,14 @@ impl<'d> Schemas<'d> {
 
     /// Remembers which properties the parts of an `allOf` lack in this direction: another part may
     /// require them.
-    fn note_absent(&mut self, schema: &'d Value, depth: usize) {
+    fn note_absent(&mut self, schema: &Value, depth: usize) {
         let Ok(schema) = self.document.resolve(schema) else {
             return;
         };
         let properties = schema.get("properties").and_then(Value::as_object);
         for (name, property) in properties.into_iter().flatten() {
             if self.lacks(property) {
-                self.absent.push(name);
+                self.absent.push(name.clone());
             }
         }
         let parts = schema.get("allOf").and_then(Value::as_array);
@@ -271,7 +291,7 @@ impl<'d> Schemas<'d> {
 
     fn references(
         &mut self,
-        map: &'d Map<String, Value>,
+        map: &Map<String, Value>,
         in_all_of: bool,
         out: &mut Map<String, Value>,
     ) {
@@ -329,7 +349,7 @@ impl<'d> Schemas<'d> {
         end.ok_or(CIRCLE)
     }
 
-    fn values(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
+    fn values(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
         if let Some(values) = map
             .get("enum")
             .and_then(Value::as_array)
@@ -383,11 +403,11 @@ impl<'d> Schemas<'d> {
         fine
     }
 
-    fn members(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
+    fn members(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
         // What goes the other way only is no part of the value. What parts of an `allOf` lack, they
         // lack at this place and not below it.
         let around = std::mem::take(&mut self.absent);
-        let mut absent: Vec<&str> = around.clone();
+        let mut absent: Vec<&str> = around.iter().map(String::as_str).collect();
         if let Some(properties) = map.get("properties").and_then(Value::as_object) {
             let mut converted = Map::new();
             for (name, property) in properties {
@@ -446,11 +466,11 @@ impl<'d> Schemas<'d> {
         self.absent = around;
     }
 
-    fn all(&mut self, schemas: &'d [Value]) -> Vec<Value> {
+    fn all(&mut self, schemas: &[Value]) -> Vec<Value> {
         schemas.iter().map(|s| self.convert(s)).collect()
     }
 
-    fn combinations(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) {
+    fn combinations(&mut self, map: &Map<String, Value>, out: &mut Map<String, Value>) {
         let mut lists: Vec<Vec<Value>> = Vec::new();
         for key in ["anyOf", "oneOf"] {
             if let Some(branches) = map

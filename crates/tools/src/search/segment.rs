@@ -4,12 +4,12 @@
 //! tool alone, never on its neighbors. So a segment outlives every swap of other sources, and only
 //! the rarity of terms is left to the moment of a query.
 
+use super::dictionary::Dictionary;
 use super::words::{self, Stemming};
 use domain::tool::{Tool, fold_path};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Saturation of a term's weighted frequency.
@@ -77,10 +77,7 @@ const FIELDS: [Field; 6] = [
 
 /// The index of one source's tools.
 pub(crate) struct Segment {
-    /// All terms in order, one after the other.
-    text: String,
-    /// Where each term begins in `text`; one more than there are terms.
-    starts: Vec<u32>,
+    terms: Dictionary,
     /// Where each term's tools begin in `tools`; one more than there are terms.
     postings: Vec<u32>,
     tools: Vec<u32>,
@@ -112,25 +109,9 @@ impl Segment {
         self.count
     }
 
-    /// The place of a term.
-    pub(super) fn find(&self, term: &str) -> Option<usize> {
-        let at = self.first_not_before(term);
-        (at < self.terms() && self.term(at) == term).then_some(at)
-    }
-
-    /// The places of all terms that begin with a text.
-    pub(super) fn beginning_with(&self, start: &str) -> Range<usize> {
-        let first = self.first_not_before(start);
-        let mut last = first;
-        while last < self.terms() && self.term(last).starts_with(start) {
-            last += 1;
-        }
-        first..last
-    }
-
-    /// The term at a place.
-    pub(super) fn term(&self, at: usize) -> &str {
-        &self.text[self.starts[at] as usize..self.starts[at + 1] as usize]
+    /// Its terms.
+    pub(super) fn terms(&self) -> &Dictionary {
+        &self.terms
     }
 
     /// How many tools hold a term.
@@ -138,16 +119,14 @@ impl Segment {
         (self.postings[at + 1] - self.postings[at]) as usize
     }
 
-    /// The tools that hold a term, each with the term's impact: from 0 to K1 + 1.
-    pub(super) fn postings(&self, at: usize) -> impl Iterator<Item = (usize, f32)> {
+    /// The tools that hold a term, each with the term's impact, from 0 to K1 + 1, times its weight.
+    pub(super) fn postings(&self, at: usize, weight: f32) -> impl Iterator<Item = (u32, f32)> {
         let range = self.postings[at] as usize..self.postings[at + 1] as usize;
+        let step = weight * ((K1 + 1.0) / IMPACT_STEPS);
         let tools = self.tools[range.clone()].iter();
-        tools.zip(&self.impacts[range]).map(|(tool, impact)| {
-            (
-                *tool as usize,
-                f32::from(*impact) * ((K1 + 1.0) / IMPACT_STEPS),
-            )
-        })
+        tools
+            .zip(&self.impacts[range])
+            .map(move |(tool, impact)| (*tool, f32::from(*impact) * step))
     }
 
     /// The tools that a query may name word for word; to be compared with their paths.
@@ -162,27 +141,10 @@ impl Segment {
 
     /// How many bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.capacity()
-            + (self.starts.capacity() + self.postings.capacity() + self.tools.capacity()) * 4
+        self.terms.bytes()
+            + (self.postings.capacity() + self.tools.capacity()) * 4
             + self.impacts.capacity() * 2
             + self.exact.capacity() * size_of::<(u64, u32)>()
-    }
-
-    fn terms(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    fn first_not_before(&self, wanted: &str) -> usize {
-        let (mut low, mut high) = (0, self.terms());
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if self.term(middle) < wanted {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
     }
 }
 
@@ -275,14 +237,9 @@ impl<'a> Build<'a> {
         let mut terms: Vec<(String, u32)> = self.stems.into_iter().collect();
         terms.sort_unstable();
         let mut place = vec![0_u32; terms.len()];
-        let mut text = String::with_capacity(terms.iter().map(|(t, _)| t.len()).sum());
-        let mut starts = Vec::with_capacity(terms.len() + 1);
-        for (i, (term, stem)) in terms.iter().enumerate() {
+        for (i, (_, stem)) in terms.iter().enumerate() {
             place[*stem as usize] = i as u32;
-            starts.push(text.len() as u32);
-            text.push_str(term);
         }
-        starts.push(text.len() as u32);
         let mut postings = vec![0_u32; terms.len() + 1];
         for (stem, _, _) in &self.found {
             postings[place[*stem as usize] as usize + 1] += 1;
@@ -300,8 +257,7 @@ impl<'a> Build<'a> {
             *at += 1;
         }
         Segment {
-            text,
-            starts,
+            terms: terms.iter().map(|(term, _)| term.as_str()).collect(),
             postings,
             tools,
             impacts,

@@ -4,10 +4,14 @@
 //! Every case begins with the whole chain, which must be found good by the same command.
 
 use crate::api::items;
+use crate::browser::Browser;
 use crate::database::Database;
+use crate::eras::{Plain, answered, execute, form, let_forms_decide, only_key};
 use crate::keeping::change;
+use crate::people::Person;
 use crate::server::Server;
 use crate::upstream::Upstream;
+use crate::visitor::{App, Visitor};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -15,6 +19,7 @@ on_both_databases!(
     an_export_is_checked_with_no_server,
     a_chain_meddled_with_in_the_store_is_found_out,
     entries_say_who_from_where_and_are_found_by_it,
+    answers_say_through_what_they_were_given,
     what_people_write_breaks_no_line_and_is_no_formula,
     how_long_entries_are_kept_is_the_owners_to_say,
 );
@@ -352,4 +357,82 @@ async fn how_long_entries_are_kept_is_the_owners_to_say(database: Database) {
         json!({ "before": 0, "after": 365 }),
         "{told:#}"
     );
+}
+
+const WRITE: &str = "return await tools.ledger.items.createItem({ name: 'a', amount: 1 })";
+
+/// The newest entry of an action.
+async fn newest(server: &Server, action: &str) -> Value {
+    let entries = server.get(&format!("/audit?action={action}")).await;
+    let newest = items(&entries).first().cloned();
+    newest.unwrap_or_else(|| panic!("no {action}: {entries:#}"))
+}
+
+/// A yes that the person of a client gives in its form.
+async fn by_form(server: &Server, client: &Plain) -> Value {
+    let asked = client.call(execute(WRITE)).await["result"].clone();
+    let key = only_key(&asked["inputRequests"]);
+    let mut again = execute(WRITE);
+    again["requestState"] = asked["requestState"].clone();
+    again["inputResponses"] = answered(&key, "approve");
+    let done = client.call(again).await;
+    let status = &done["result"]["structuredContent"]["status"];
+    assert_eq!(status, "completed", "{done:#}");
+    newest(server, "approval.approved").await
+}
+
+async fn answers_say_through_what_they_were_given(database: Database) {
+    let (server, _upstream) = Upstream::connected(database).await;
+    let task = server.submit(WRITE).await;
+    let asked = server.pending(1).await.remove(0);
+    let id = asked["id"].as_str().expect("an id").to_owned();
+    server.cli(&["approvals", "approve", &id]).await.exits(0);
+    server.finished(&task).await;
+    let entry = newest(&server, "approval.approved").await;
+    assert_eq!(entry["via"], "cli", "{entry:#}");
+    let client = entry["client"].as_str().expect("a client");
+    assert!(client.starts_with("cli/"), "{entry:#}");
+    assert_eq!(entry["keyId"], Value::Null);
+    let shown = server
+        .cli(&["audit", "list", "--action", "approval.approved"])
+        .await
+        .exits(0);
+    shown.says(&[client]);
+
+    let task = server.submit(WRITE).await;
+    let asked = server.pending(1).await.remove(0);
+    let id = asked["id"].as_str().expect("an id").to_owned();
+    let mut browser = Browser::new(&server);
+    browser.follow_link(&server).await;
+    let deny = browser
+        .api("POST", &format!("/approvals/{id}/deny"), Some(&json!({})))
+        .await;
+    assert_eq!(deny.status, 200, "{deny:#?}");
+    server.finished(&task).await;
+    let entry = newest(&server, "approval.denied").await;
+    assert_eq!(entry["client"], "TestBrowser/1.0", "{entry:#}");
+    // An answer that came too late is told of as well.
+    let late = server.cli(&["approvals", "approve", &id]).await;
+    assert_ne!(late.code, 0, "{late:#?}");
+    let entry = newest(&server, "approval.refused").await;
+    assert_eq!(entry["client"], client, "{entry:#}");
+
+    // A form of an MCP client speaks for its person: by a key, and by what was granted.
+    let_forms_decide(&server).await;
+    let ada = Person::add(&server, "Ada", "admin").await;
+    let entry = by_form(&server, &Plain::of(&server, form(), &ada)).await;
+    assert_eq!(entry["via"], "client", "{entry:#}");
+    assert_eq!(entry["client"], "plain of 2026", "{entry:#}");
+    assert_eq!(entry["keyId"], ada.key_id.as_str(), "{entry:#}");
+    assert_eq!(entry["accountId"], ada.id.as_str());
+    let by_key = format!("/audit?action=approval.&key={}", ada.key_id);
+    assert!(!items(&server.get(&by_key).await).is_empty(), "found by it");
+
+    let app = App::registered(&server, "a client").await;
+    let visitor = Visitor::signed_in(&server).await;
+    let (access, _) = app.tokens(&visitor, "run read").await;
+    let granted = server.get("/grants").await["items"][0]["id"].clone();
+    let entry = by_form(&server, &Plain::by(&server, form(), &access)).await;
+    assert_eq!(entry["keyId"], Value::Null, "{entry:#}");
+    assert_eq!(entry["detail"]["grant"], granted, "{entry:#}");
 }

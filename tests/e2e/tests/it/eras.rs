@@ -53,8 +53,13 @@ impl Plain {
 
     /// The same client with a person's key.
     pub(crate) fn of(server: &Server, capabilities: Value, person: &Person) -> Self {
+        Self::by(server, capabilities, &person.key)
+    }
+
+    /// The same client with a key or token.
+    pub(crate) fn by(server: &Server, capabilities: Value, bearer: &str) -> Self {
         Self {
-            key: Some(format!("Bearer {}", person.key)),
+            key: Some(format!("Bearer {bearer}")),
             ..Self::new(server, capabilities)
         }
     }

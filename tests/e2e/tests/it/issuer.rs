@@ -45,6 +45,8 @@ pub(crate) struct Book {
     pub(crate) traded: usize,
     /// Requests for keys.
     pub(crate) keys_read: usize,
+    /// The token about a person that it gave out last.
+    pub(crate) signed: Option<String>,
     codes: HashMap<String, (String, String, String)>,
 }
 
@@ -87,6 +89,7 @@ impl Issuer {
             down: false,
             traded: 0,
             keys_read: 0,
+            signed: None,
             codes: HashMap::new(),
         };
         let shared = Arc::new(Shared {
@@ -272,6 +275,7 @@ fn token(url: &str, book: &mut Book, asked: &HashMap<String, String>) -> Respons
         false => book.lists.first().copied().unwrap_or(0),
     };
     let id_token = signed(book.signs, &format!("key-{named}"), claims);
+    book.signed = Some(id_token.clone());
     axum::Json(json!({
         "access_token": fresh_token(), "token_type": "Bearer", "expires_in": 60,
         "id_token": id_token,

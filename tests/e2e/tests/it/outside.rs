@@ -2,6 +2,7 @@
 //! refused, and a vault that does not answer is told clearly. The double is made from WorkOS's
 //! published description of the API; that there is another store changes nothing for programs.
 
+use crate::answers::meddle;
 use crate::database::Database;
 use crate::keeping::number;
 use crate::server::Server;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex};
 on_both_databases!(
     the_value_is_there_and_a_reference_here,
     what_is_another_organizations_is_refused,
+    an_organization_of_workos_stands_under_its_name_there,
     a_vault_that_does_not_answer_is_told,
 );
 
@@ -220,6 +222,36 @@ async fn what_is_another_organizations_is_refused(database: Database) {
     assert_eq!(upstream.received().len(), sent, "nothing was sent");
     set(own);
     assert_eq!(server.value(READ).await, 1);
+}
+
+/// Once WorkOS knows the organization its own key is the one to encrypt by, and what was kept before
+/// is still read.
+async fn an_organization_of_workos_stands_under_its_name_there(database: Database) {
+    let vault = Double::start().await;
+    let (server, upstream) = vault.connected(database).await;
+    assert_eq!(server.value(READ).await, 1);
+    meddle(
+        &server,
+        "insert into linked_organizations (provider, external_id, organization_id)
+         select 'workos', 'org_01LINKED', id from organizations where slug = 'local'",
+    );
+    assert_eq!(server.value(READ).await, 1, "by the name of before");
+    let set = json!({ "source": "ledger", "value": upstream.token(), "scope": "personal" });
+    server.post("/credentials", set).await;
+    let contexts = vault.with(|k| {
+        let all = k.objects.values();
+        all.map(|o| o["metadata"]["context"].clone())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(contexts.len(), 2, "{contexts:#?}");
+    assert_eq!(contexts[1], json!({ "organization_id": "org_01LINKED" }));
+    assert_eq!(server.value(READ).await, 1);
+    vault.with(|k| {
+        let object = k.objects.get_mut("secret_2").expect("it is there");
+        object["metadata"]["context"] = json!({ "organization_id": "org_01OTHER" });
+    });
+    let refused = server.run(READ).await;
+    assert_eq!(refused["status"], "failed", "{refused:#}");
 }
 
 async fn a_vault_that_does_not_answer_is_told(database: Database) {

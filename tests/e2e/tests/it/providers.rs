@@ -20,9 +20,9 @@ on_both_databases!(
 );
 
 /// The parameters of an address, in their order.
-type Pairs = Vec<(String, String)>;
+pub(crate) type Pairs = Vec<(String, String)>;
 
-async fn started(database: Database, more: &[(&str, &str)]) -> (Server, Issuer) {
+pub(crate) async fn started(database: Database, more: &[(&str, &str)]) -> (Server, Issuer) {
     let issuer = Issuer::start().await;
     let mut server = Server::prepare(database);
     server.environment = issuer.settings("oidc");
@@ -43,7 +43,7 @@ async fn away(browser: &mut Browser, next: &str) -> String {
     back.leads().to_owned()
 }
 
-async fn sign_in(browser: &mut Browser) -> Shown {
+pub(crate) async fn sign_in(browser: &mut Browser) -> Shown {
     let back = away(browser, "/tasks").await;
     browser.get(&back).await
 }

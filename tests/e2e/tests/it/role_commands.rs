@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use std::collections::BTreeSet;
 
 /// Commands that nobody's role bears on, and why.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("serve", "is the server"),
     ("restore", "writes an empty database, and no server runs"),
     ("config", "reads this machine alone"),
@@ -26,6 +26,14 @@ const ELSEWHERE: [(&str, &str); 8] = [
     ("doctor", "tells of a refusal as of any other finding"),
     ("mcp", "passes answers of the protocol on, refusals too"),
     ("approvals watch", "asks at a terminal, and there is none"),
+    (
+        "login",
+        "waits for a person in a browser, who is nobody yet",
+    ),
+    (
+        "logout",
+        "gives back what this machine keeps, whosever it is",
+    ),
 ];
 
 /// A line of the program, and who may. Words in braces are named in `cast.rs`. A line counts for the

@@ -194,8 +194,10 @@ fn authenticate(book: &mut Book, sent: &Value) -> Response {
         return refused("invalid_grant");
     }
     let user = book.users.get(&user).expect("somebody it knows").clone();
+    let claims = json!({ "sid": format!("session_of_{}", text(&user["id"])), "sub": user["id"] });
+    let access_token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
     axum::Json(json!({
-        "user": user, "organization_id": null, "access_token": fresh_token(),
+        "user": user, "organization_id": null, "access_token": access_token,
         "refresh_token": fresh_token(), "authentication_method": "SSO",
     }))
     .into_response()
@@ -327,6 +329,7 @@ async fn people_and_memberships_come_from_workos(database: Database) {
     assert_eq!(hers.len(), 2, "one for each organization: {hers:?}");
     let me = ada.api("GET", "/me", None).await.json();
     assert_eq!(me["name"], "Name of user_ada", "{me:#}");
+    assert_eq!(me["role"], "admin", "she begins where she is most: {me:#}");
     let (mut bob, _) = sign_in(&server, &double, "user_bob").await;
     let his = reaches(&mut bob).await;
     assert_eq!(his.len(), 1, "{his:?}");
@@ -359,6 +362,19 @@ async fn people_and_memberships_come_from_workos(database: Database) {
     assert_eq!(reaches(&mut ada).await, his);
     let role = text(&ada.api("GET", "/me", None).await.json()["role"]);
     assert_eq!(role, "member");
+
+    // Whoever signs out is signed out at WorkOS as well, by the session that was begun there.
+    let out = ada.post("/sign-out", &[]).await;
+    let to = reqwest::Url::parse(out.leads()).expect("an address");
+    assert!(
+        out.leads().starts_with(double.shared.url.as_str()),
+        "{out:#?}"
+    );
+    assert_eq!(to.path(), "/user_management/sessions/logout");
+    let pairs: HashMap<String, String> = to.query_pairs().into_owned().collect();
+    assert_eq!(pairs["session_id"], "session_of_user_ada");
+    assert_eq!(pairs["return_to"], format!("{}/sign-in", server.url()));
+    assert_eq!(ada.who().await, None);
 
     // While WorkOS is down nobody new gets in, and nobody is thrown out.
     let mut late = Browser::new(&server);

@@ -82,12 +82,10 @@ impl Link {
 
     /// Ends the session at the server, as far as it can still be reached.
     pub(crate) async fn end(&self) {
-        if self.state().has_session() {
-            let _unneeded = self
-                .state()
-                .headed(self.endpoint(Method::DELETE))
-                .send()
-                .await;
+        if self.state().has_session()
+            && let Ok(endpoint) = self.endpoint(Method::DELETE).await
+        {
+            let _unneeded = self.state().headed(endpoint).send().await;
         }
     }
 
@@ -134,7 +132,11 @@ impl Link {
     async fn listen_on(&self) {
         loop {
             let number = self.state().number;
-            let request = self.state().headed(self.endpoint(Method::GET));
+            // Whoever is signed out hears it with the next message, and no news until then.
+            let Ok(endpoint) = self.endpoint(Method::GET).await else {
+                return;
+            };
+            let request = self.state().headed(endpoint);
             let response = request.header("accept", "text/event-stream").send().await;
             let status = response.as_ref().map(Response::status).ok();
             match response {
@@ -159,14 +161,14 @@ impl Link {
         }
     }
 
-    fn endpoint(&self, method: Method) -> RequestBuilder {
-        self.client.again().mcp(method, self.query)
+    async fn endpoint(&self, method: Method) -> Result<RequestBuilder> {
+        self.client.again().mcp(method, self.query).await
     }
 
     async fn attempt(&self, message: &Value) -> Result<Attempt> {
         let is_initialize = message.get("method").and_then(Value::as_str) == Some("initialize");
         let modern = Modern::of(message);
-        let endpoint = self.endpoint(Method::POST);
+        let endpoint = self.endpoint(Method::POST).await?;
         let request = match &modern {
             Some(modern) => modern.headed(endpoint),
             None => self.state().headed(endpoint),
@@ -266,10 +268,8 @@ impl Link {
             return Ok(());
         };
         self.change(|state| *state = state.renewed_by(initialize.clone()));
-        let request = self
-            .state()
-            .headed(self.endpoint(Method::POST))
-            .json(&initialize);
+        let endpoint = self.endpoint(Method::POST).await?;
+        let request = self.state().headed(endpoint).json(&initialize);
         let request = request.header("accept", "application/json, text/event-stream");
         let lost = |_| Failure::unreachable("the server went away again");
         let response = request.send().await.map_err(lost)?;
@@ -288,10 +288,8 @@ impl Link {
             .unwrap_or(&text);
         self.change(|state| state.note_version(&serde_json::from_str(data).unwrap_or(Value::Null)));
         let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        let request = self
-            .state()
-            .headed(self.endpoint(Method::POST))
-            .json(&ready);
+        let endpoint = self.endpoint(Method::POST).await?;
+        let request = self.state().headed(endpoint).json(&ready);
         request
             .header("accept", "application/json, text/event-stream")
             .send()

@@ -22,14 +22,17 @@ pub(super) struct Fields<'d> {
 }
 
 /// The fields of an object schema, through references and `allOf`; none if it is anything else.
-pub(super) fn of<'d>(raw: &'d Value, schemas: &Schemas<'d>) -> Result<Option<Fields<'d>>, String> {
+pub(super) fn of<'d, 's: 'd>(
+    raw: &'d Value,
+    schemas: &Schemas<'s>,
+) -> Result<Option<Fields<'d>>, String> {
     Ok(partly(raw, schemas)?.filter(|fields| !fields.opaque))
 }
 
 /// The same where parts of an `allOf` are objects of one of several forms: the fields of the others.
-pub(super) fn partly<'d>(
+pub(super) fn partly<'d, 's: 'd>(
     raw: &'d Value,
-    schemas: &Schemas<'d>,
+    schemas: &Schemas<'s>,
 ) -> Result<Option<Fields<'d>>, String> {
     let mut found = Fields {
         opaque: schemas.has_subtypes(raw),
@@ -41,9 +44,9 @@ pub(super) fn partly<'d>(
     Ok(Some(found).filter(|fields| !fields.properties.is_empty()))
 }
 
-fn gather<'d>(
+fn gather<'d, 's: 'd>(
     raw: &'d Value,
-    schemas: &Schemas<'d>,
+    schemas: &Schemas<'s>,
     found: &mut Fields<'d>,
     depth: usize,
 ) -> Result<bool, String> {
