@@ -2,8 +2,8 @@
 
 Reads one JSON object from stdin: `transport` ("http" with `url`, or "stdio" with `command` and
 `env`), `mode` (how the client negotiates), `code` (a program) and `answers`, one for each question:
-"approve", "deny", "decline" or "cancel". Prints what the person was shown and what came back; judging
-it is left to the Rust test that started this.
+"approve", "deny", "decline", "cancel", or an object that fills the form in. Prints what the person was
+shown and what came back; judging it is left to the Rust test that started this.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ async def converse(order: dict) -> dict:
     async def ask(_context, params) -> ElicitResult:
         shown.append(params.model_dump(by_alias=True, mode="json"))
         answer = answers.pop(0)
+        if isinstance(answer, dict):
+            return ElicitResult(action="accept", content=answer)
         if answer in ("approve", "deny"):
             content = {"decision": answer, "reason": f"the person says {answer}"}
             return ElicitResult(action="accept", content=content)

@@ -350,8 +350,16 @@ impl Field {
                 minimum,
                 maximum,
             } => {
-                let kind = if *whole { "integer" } else { "number" };
-                json!({ "type": kind, "minimum": minimum, "maximum": maximum })
+                let bound = |bound: &Option<f64>, nearest: fn(f64) -> f64| match (bound, whole) {
+                    (None, _) => Value::Null,
+                    (Some(bound), false) => json!(bound),
+                    // Clients and libraries take `1.0` for no bound of an integer.
+                    (Some(bound), true) => json!(nearest(*bound) as i64),
+                };
+                json!({
+                    "type": if *whole { "integer" } else { "number" },
+                    "minimum": bound(minimum, f64::ceil), "maximum": bound(maximum, f64::floor),
+                })
             }
             Kind::Boolean => json!({ "type": "boolean" }),
             Kind::Choice { options } => json!({ "type": "string", "oneOf": titled(options) }),

@@ -97,12 +97,12 @@ impl Engine {
                 }
             };
             check_value(&scheme, &new.value)?;
-            crate::oauth::check_label(&new.label)?;
+            let label = crate::oauth::checked_label(&new.label)?;
             let known = self
                 .own_credentials(&scope, &caller)
                 .await?
                 .into_iter()
-                .find(|c| c.source_id == source.id && c.scope == new.scope && c.label == new.label);
+                .find(|c| c.source_id == source.id && c.scope == new.scope && c.label == label);
             let now = self.inner.clock.now();
             let (credential, action) = match known {
                 Some(old) => {
@@ -121,7 +121,7 @@ impl Engine {
                         source_id: source.id.clone(),
                         scope: new.scope,
                         account_id: caller.account_id.clone(),
-                        label: new.label,
+                        label,
                         scheme,
                         version: 1,
                         created_at: now,
@@ -152,7 +152,15 @@ impl Engine {
         let now = credential.rotated_at;
         let (scope_in, caller, credential) = (scope.clone(), caller.clone(), credential.clone());
         self.commit(scope, move |tx| {
-            store::credentials::upsert(tx, &scope_in, &credential, &sealed)?;
+            let put = store::credentials::upsert(tx, &scope_in, &credential, &sealed);
+            if matches!(put, Err(store::Error::Conflict(_))) {
+                return Err(Error::conflict(
+                    "credential_changed",
+                    "this credential was set by another request at the same moment; set it again \
+                     where yours is the one that counts",
+                ));
+            }
+            put?;
             let draft = audit(&caller, &scope_in, &credential, action, now);
             store::audit::append(tx, &scope_in, draft)?;
             Ok(())

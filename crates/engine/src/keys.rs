@@ -12,9 +12,10 @@ use domain::canonical::sha256_hex;
 use domain::credential::Secret;
 use domain::key::{ApiKey, KeyLimits, PREFIX};
 use domain::limits::{KEY_OVERLAP_MS_MAX, KEYS_MAX};
-use domain::{AccountId, KeyId, Timestamp};
+use domain::{AccountId, KeyId, SessionId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Longest name in characters.
 const NAME_CHARS_MAX: usize = 100;
@@ -44,14 +45,24 @@ fn digest(secret: &Secret) -> String {
 
 impl Engine {
     /// A caller as they are now: with the role that they have today, or none if they have lost it,
-    /// or the key or grant that they came with. For what lasts longer than a request.
+    /// or the key, grant or session that they came with. For what lasts longer than a request.
     ///
     /// # Errors
     /// `unavailable`.
-    pub fn renewed(&self, caller: &Caller) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
-        let caller = caller.clone();
+    pub fn renewed(
+        &self,
+        caller: &Caller,
+        session: Option<&SessionId>,
+    ) -> BoxFuture<'_, Result<Option<Caller>, Error>> {
+        let (caller, session) = (caller.clone(), session.cloned());
         Box::pin(async move {
             let scope = caller.scope(Permission::Enter)?;
+            if let Some(session) = session {
+                let lasting = self.sessions(&caller.person()).await?;
+                if lasting.iter().all(|s| s.id != session) {
+                    return Ok(None);
+                }
+            }
             let now = self.inner.clock.now();
             self.inner
                 .store
@@ -393,7 +404,13 @@ pub(crate) fn checked_name(whose: &str, name: &str) -> Result<String, Error> {
             "the name of {whose} has a line break or another control character in it"
         ));
     }
-    Ok(name.to_owned())
+    Ok(composed(name))
+}
+
+/// A text with its letters composed (NFC): one that looks the same and is written otherwise is the
+/// same.
+pub(crate) fn composed(text: &str) -> String {
+    text.nfc().collect()
 }
 
 fn checked_expiry(

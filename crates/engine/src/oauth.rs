@@ -23,6 +23,7 @@ pub(crate) use client::binding as client_binding;
 
 use crate::audit::{by_person, by_server};
 use crate::credentials::permission;
+use crate::keys::composed;
 use crate::{Check, CheckStatus, Engine, Error, entropy};
 use domain::access::{Caller, Channel, Permission, Scope};
 use domain::connect::{Connect, ConnectStatus, LABEL_CHARS_MAX};
@@ -377,10 +378,10 @@ pub(crate) fn keep_hints(
     Ok(store::oauth::set_of_source(tx, scope, &source.id, &known)?)
 }
 
-/// Whether a text can tell apart several accounts.
-pub(crate) fn check_label(label: &str) -> Result<(), Error> {
+/// A text that can tell apart several accounts, composed: none that looks like another is another.
+pub(crate) fn checked_label(label: &str) -> Result<String, Error> {
     if label.chars().count() <= LABEL_CHARS_MAX && !label.chars().any(char::is_control) {
-        return Ok(());
+        return Ok(composed(label));
     }
     Err(Error::invalid(
         "invalid_label",

@@ -75,23 +75,15 @@ impl Engine {
             Ok(false)
         })
         .await?;
-        let workspaces = self
-            .inner
-            .store
-            .read(move |r| Ok::<_, Error>(store::retention::workspaces(r, system)?))
-            .await?;
         let mut removed = 0;
-        for (scope, settings) in workspaces {
-            if let Some(days) = settings.kept_days() {
-                let before = now.plus_ms(-i64::from(days) * DAY_MS);
-                // What keeps one workspace's tasks from going must not keep the others'.
-                match self.remove_ended(&scope, before).await {
-                    Ok(gone) => removed += gone,
-                    Err(error) => tracing::warn!(
-                        workspace.id = %scope.workspace_id(),
-                        "ended tasks could not be removed: {error}"
-                    ),
-                }
+        for (scope, before) in self.outlived(now).await? {
+            // What keeps one workspace's tasks from going must not keep the others'.
+            match self.remove_ended(&scope, before).await {
+                Ok(gone) => removed += gone,
+                Err(error) => tracing::warn!(
+                    workspace.id = %scope.workspace_id(),
+                    "ended tasks could not be removed: {error}"
+                ),
             }
         }
         if let Err(error) = self.look_after_keys().await {
@@ -104,6 +96,30 @@ impl Engine {
             self.remove_values(now.plus_ms(-VALUE_MS)).await?;
         }
         Ok(())
+    }
+
+    /// The workspaces in which something has outlived its time, each with the instant before which it
+    /// ended. One read for all of them, and no write where there is nothing to remove.
+    async fn outlived(&self, now: Timestamp) -> Result<Vec<(Scope, Timestamp)>, Error> {
+        let system = self.inner.system;
+        // Nothing is kept for less than a day.
+        let shortest = now.plus_ms(-DAY_MS);
+        self.inner
+            .store
+            .read(move |r| {
+                let mut outlived = Vec::new();
+                for (scope, settings) in store::retention::workspaces(r, system, shortest)? {
+                    let Some(days) = settings.kept_days() else {
+                        continue;
+                    };
+                    let before = now.plus_ms(-i64::from(days) * DAY_MS);
+                    if store::retention::has_outlived(r, &scope, before)? {
+                        outlived.push((scope, before));
+                    }
+                }
+                Ok::<_, Error>(outlived)
+            })
+            .await
     }
 
     async fn may_remove(&self) -> Result<bool, Error> {

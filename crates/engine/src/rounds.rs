@@ -79,11 +79,14 @@ impl Engine {
                 return Ok(Vec::new());
             }
             let may_decide = person.scope(Permission::DecideApprovals).is_ok();
-            let may = |a: &Approval| {
-                (may_decide || a.ask.approvers.contains(&person.account_id))
-                    && (a.ask.requester_may || a.requested_by != person.account_id)
-                    && (a.question != Question::Input || a.requested_by == person.account_id)
-                    && a.yeses.iter().all(|y| y.answered.by != person.account_id)
+            let may = |a: &Approval| match a.question {
+                // A source asks whoever runs the task, whatever their role.
+                Question::Input => a.requested_by == person.account_id,
+                Question::Send | Question::SendAgain => {
+                    (may_decide || a.ask.approvers.contains(&person.account_id))
+                        && (a.ask.requester_may || a.requested_by != person.account_id)
+                        && a.yeses.iter().all(|y| y.answered.by != person.account_id)
+                }
             };
             Ok(pending.into_iter().filter(may).collect())
         })

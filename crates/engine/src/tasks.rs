@@ -119,6 +119,9 @@ pub(crate) async fn local_workspace(
         .await
 }
 
+/// How long somebody may wait without its being looked at whether they still may.
+const RENEW: Duration = Duration::from_secs(1);
+
 /// Letters of a search at most, and its words: each is looked for in every task until a page is full.
 const SEARCH_CHARS_MAX: usize = 200;
 const SEARCH_WORDS_MAX: usize = 8;
@@ -194,11 +197,34 @@ impl Engine {
         })
     }
 
-    /// Waits for a task, at most `timeout` and until this server ends, and gives it as it is then.
+    /// Waits for a task, at most `timeout` and until this server ends, and gives it as it is then to
+    /// whoever may still see it.
     ///
     /// # Errors
     /// `not_found`.
     pub fn wait_task(
+        &self,
+        caller: &Caller,
+        id: &TaskId,
+        until: Until,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<TaskView, Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            let begun = tokio::time::Instant::now();
+            let view = self.waited_for(&caller, &id, until, timeout).await?;
+            if begun.elapsed() < RENEW {
+                return Ok(view);
+            }
+            // A wait may outlive the rights that it began with.
+            match self.renewed(&caller, None).await? {
+                Some(caller) => self.task(&caller, &id).await,
+                None => Err(Error::not_found("task", &id)),
+            }
+        })
+    }
+
+    fn waited_for(
         &self,
         caller: &Caller,
         id: &TaskId,

@@ -16,6 +16,7 @@ mod follow;
 mod home;
 mod logins;
 mod master_key;
+mod memory;
 mod output;
 mod program;
 mod reconnect;
@@ -58,6 +59,9 @@ fn start(cli: Cli, output: output::Output) -> Result<Exit> {
     let config = config::Config::load(home, &cli.flags())?;
     let context = Context::new(config, output);
     let serves = matches!(cli.command, Command::Serve(_) | Command::Example(_));
+    if serves {
+        memory::no_dumps()?;
+    }
     let mut builder = if serves {
         tokio::runtime::Builder::new_multi_thread()
     } else {

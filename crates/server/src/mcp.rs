@@ -69,13 +69,18 @@ pub(crate) fn routes(app: &App) -> Router {
         .with_sse_keep_alive(Some(Duration::from_secs(15)))
         .with_max_request_body_bytes(MESSAGE_BYTES_MAX)
         .with_cancellation_token(app.closing.clone());
+    let sessions = Arc::new(Sessions::new(Arc::clone(&manager)));
     let new_handler = {
         let (app, changes) = (app.clone(), Arc::<Changes>::default());
-        move || Ok(Handler::new(app.clone(), Arc::clone(&changes)))
+        let sessions = Arc::clone(&sessions);
+        move || {
+            let (changes, sessions) = (Arc::clone(&changes), Arc::clone(&sessions));
+            Ok(Handler::new(app.clone(), changes, sessions))
+        }
     };
     let endpoint = Endpoint {
-        service: StreamableHttpService::new(new_handler, Arc::clone(&manager), config),
-        sessions: Arc::new(Sessions::new(manager)),
+        service: StreamableHttpService::new(new_handler, manager, config),
+        sessions,
     };
     Router::new()
         .route("/mcp", any(answer))

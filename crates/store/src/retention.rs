@@ -73,16 +73,51 @@ pub fn let_go(tx: &mut Tx<'_>, _: System, owner: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Every workspace with what is set in it.
+/// The workspaces with a task that ended, or an event of no task, before an instant; with what is set
+/// in each, which says whether that has outlived its time there ([`has_outlived`]).
 ///
 /// # Errors
 /// Those of the database.
-pub fn workspaces(conn: &mut Reader<'_>, system: System) -> Result<Vec<(Scope, Settings)>, Error> {
+pub fn workspaces(
+    conn: &mut Reader<'_>,
+    system: System,
+    before: Timestamp,
+) -> Result<Vec<(Scope, Settings)>, Error> {
     conn.all(
-        "select organization_id, id, settings from workspaces order by id",
-        &[],
+        "select organization_id, id, settings
+         from workspaces
+         where exists (select 1 from tasks
+                       where tasks.workspace_id = workspaces.id
+                         and tasks.finished_at is not null and tasks.finished_at < $1)
+            or exists (select 1 from events
+                       where events.workspace_id = workspaces.id
+                         and events.task_id is null and events.at < $1)
+         order by id",
+        &params![before],
         |r| Ok((system.scope(r.id()?, r.id()?), r.json()?)),
     )
+}
+
+/// Whether a task of the workspace ended before an instant, or an event of no task is as old.
+///
+/// # Errors
+/// Those of the database.
+pub fn has_outlived(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    before: Timestamp,
+) -> Result<bool, Error> {
+    let found = conn.one(
+        "select 1
+         where exists (select 1 from tasks
+                       where workspace_id = $1
+                         and finished_at is not null and finished_at < $2)
+            or exists (select 1 from events
+                       where workspace_id = $1 and task_id is null and at < $2)",
+        &params![scope.workspace_id(), before],
+        |r| r.int(),
+    )?;
+    Ok(found.is_some())
 }
 
 /// Tasks of the workspace that ended before an instant, the oldest first.

@@ -55,7 +55,8 @@ impl AuditExport {
             let (scope, after, through) = (self.scope.clone(), self.next, self.through);
             if after >= through {
                 self.over = true;
-                let from = self.begins_after.0 + 1;
+                // With the anchor that stands in the stead of what is before, where one does.
+                let from = self.begins_after.0;
                 let found = store
                     .read(move |r| {
                         let found = store::audit::checkpoints::list(r, &scope, from, u32::MAX)?;

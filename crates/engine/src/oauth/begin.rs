@@ -4,7 +4,7 @@
 //! anybody else gives is good for that once. Private addresses are an administrator's to allow.
 
 use super::client::{Given, Keep, Wanted};
-use super::{ConnectView, Granted, check_label, refused};
+use super::{ConnectView, Granted, checked_label, refused};
 use crate::audit::by_person;
 use crate::credentials::permission;
 use crate::{Engine, Error, entropy};
@@ -112,7 +112,7 @@ impl Engine {
             self.not_as_visitor(caller, "reach private addresses")
                 .await?;
         }
-        check(&new)?;
+        let new = checked(new)?;
         let source = self.source(caller, &new.source).await?;
         let known = self.known_of(&scope, &source).await?;
         let learned = learn(known, &new)?;
@@ -412,10 +412,10 @@ fn learn(known: SourceOAuth, new: &NewConnect) -> Result<SourceOAuth, Error> {
     Ok(learned)
 }
 
-fn check(new: &NewConnect) -> Result<(), Error> {
+/// What can be asked for, its label composed.
+fn checked(new: NewConnect) -> Result<NewConnect, Error> {
     let invalid = |text: String| Err(Error::invalid("invalid_connect", text));
     let is_plain = |text: &str| text.chars().all(|c| !c.is_control());
-    check_label(&new.label)?;
     let asked = domain::oauth::scopes(&new.scopes.join(" "));
     if let Some(odd) = new.scopes.iter().find(|s| !asked.contains(s)) {
         let shown: String = odd.chars().take(64).collect();
@@ -431,5 +431,6 @@ fn check(new: &NewConnect) -> Result<(), Error> {
     {
         return invalid("a client's identifier is one line of at most 2048 bytes".to_owned());
     }
-    Ok(())
+    let label = checked_label(&new.label)?;
+    Ok(NewConnect { label, ..new })
 }

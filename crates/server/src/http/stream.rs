@@ -6,15 +6,17 @@
 
 use super::extract::{Params, Who, here, id};
 use crate::App;
+use crate::auth::CurrentSession;
 use crate::error::{Failure, Problems};
 use crate::wire;
 use api::events::Event as WireEvent;
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use domain::TaskId;
 use domain::access::Caller;
 use domain::event::{Event, EventKind};
+use domain::{SessionId, TaskId};
 use engine::Watch;
 use futures_util::stream;
 use http::HeaderMap;
@@ -54,6 +56,7 @@ pub(crate) struct After {
 pub(crate) async fn task_events(
     State(app): State<App>,
     Who(caller): Who,
+    Extension(CurrentSession(session)): Extension<CurrentSession>,
     Path(task): Path<String>,
     Params(query): Params<After>,
     headers: HeaderMap,
@@ -76,6 +79,7 @@ pub(crate) async fn task_events(
     let feed = Feed {
         app,
         caller,
+        session,
         task: Some(task),
         after,
         renewed: Instant::now(),
@@ -98,6 +102,7 @@ pub(crate) async fn task_events(
 pub(crate) async fn workspace_events(
     State(app): State<App>,
     Who(caller): Who,
+    Extension(CurrentSession(session)): Extension<CurrentSession>,
     Path(workspace): Path<String>,
     Params(query): Params<After>,
     headers: HeaderMap,
@@ -119,6 +124,7 @@ pub(crate) async fn workspace_events(
     let feed = Feed {
         app,
         caller,
+        session,
         task: None,
         after,
         renewed: Instant::now(),
@@ -149,6 +155,8 @@ fn position(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i64>, Fail
 struct Feed {
     app: App,
     caller: Caller,
+    /// The browser's, where one reads.
+    session: Option<SessionId>,
     task: Option<TaskId>,
     /// The number of the last event that was sent or is ready to be.
     after: i64,
@@ -201,7 +209,8 @@ impl Feed {
         if self.renewed.elapsed() < RENEW {
             return true;
         }
-        match self.app.engine.renewed(&self.caller).await {
+        let renewed = self.app.engine.renewed(&self.caller, self.session.as_ref());
+        match renewed.await {
             Ok(Some(caller)) => {
                 self.caller = caller;
                 self.renewed = Instant::now();

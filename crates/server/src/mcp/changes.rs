@@ -3,6 +3,7 @@
 //! One look at the database for each workspace in which somebody listens, however many they are,
 //! when something happened there and once a second. It carries no truth: clients list again.
 
+use super::sessions::Sessions;
 use crate::App;
 use domain::WorkspaceId;
 use domain::access::Caller;
@@ -12,8 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a session that is over may be listened for.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long a session that is over may be listened for, and somebody listen who may no longer and
+/// would be told nothing.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The version of each catalog that somebody listens for.
 #[derive(Default)]
@@ -35,18 +37,31 @@ impl Changes {
         receiver
     }
 
-    /// Tells a session of every change until it is over.
-    pub(super) fn tell(self: &Arc<Self>, app: &App, caller: &Caller, peer: Peer<RoleServer>) {
+    /// Tells a session of every change until it is over. It is over, too, when its person has lost
+    /// what they began it with.
+    pub(super) fn tell(
+        self: &Arc<Self>,
+        app: &App,
+        caller: &Caller,
+        peer: Peer<RoleServer>,
+        session: Option<(String, Arc<Sessions>)>,
+    ) {
         let mut changes = self.listen(app, caller);
-        let closing = app.closing.clone();
+        let (app, caller) = (app.clone(), caller.clone());
         tokio::spawn(async move {
-            while !peer.is_transport_closed() && !closing.is_cancelled() {
-                match tokio::time::timeout(LOOK_AGAIN, changes.changed()).await {
-                    Ok(Ok(())) => {
-                        let _gone = peer.notify_tool_list_changed().await;
+            while !peer.is_transport_closed() && !app.closing.is_cancelled() {
+                let changed = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
+                if matches!(changed, Ok(Err(_))) {
+                    return;
+                }
+                if !may_hear(&app, &caller).await {
+                    if let Some((id, sessions)) = session {
+                        sessions.close(&id).await;
                     }
-                    Ok(Err(_)) => return,
-                    Err(_) => {}
+                    return;
+                }
+                if changed.is_ok() {
+                    let _gone = peer.notify_tool_list_changed().await;
                 }
             }
         });
@@ -84,4 +99,10 @@ impl Changes {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether somebody who began to listen still may. Where that cannot be told, nothing is lost by telling
+/// them to list again: then they are asked who they are.
+pub(super) async fn may_hear(app: &App, caller: &Caller) -> bool {
+    !matches!(app.engine.renewed(caller, None).await, Ok(None))
 }

@@ -60,6 +60,11 @@ pub(super) fn caller_in(extensions: &Extensions) -> Option<Caller> {
     parts.extensions.get::<Caller>().cloned()
 }
 
+/// The session that the HTTP request of a message names.
+pub(super) fn session_in(extensions: &Extensions) -> Option<String> {
+    super::session(&extensions.get::<Parts>()?.headers)
+}
+
 /// Whether the address asks for the catalog itself as tools.
 pub(super) fn wants_catalog(extensions: &Extensions) -> bool {
     let query = extensions.get::<Parts>().and_then(|p| p.uri.query());

@@ -28,6 +28,9 @@ const LOG_LINES: u32 = 200;
 /// How long a client that follows tasks waits for a result before it is given the task.
 const TASK_AFTER: Duration = Duration::from_secs(2);
 
+/// For how long a caller is taken to be what they were.
+const RENEW: Duration = Duration::from_secs(1);
+
 /// How long a client that wants progress is left without any.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -44,6 +47,8 @@ pub(super) struct Talk<'a> {
     /// What the client gave to recognize a repeated request by.
     pub(super) idempotency_key: Option<String>,
     pub(super) progress: Option<Progress>,
+    /// When it began: the caller is known to be what they are as of then.
+    pub(super) begun: Instant,
 }
 
 impl Talk<'_> {
@@ -209,12 +214,17 @@ impl Talk<'_> {
         awaited: &HashSet<ApprovalId>,
         deadline: Instant,
     ) -> Result<TaskView, engine::Error> {
-        let (app, caller) = (self.app, self.caller);
-        let mut watch = app.engine.watch(caller)?;
+        let app = self.app;
+        let mut watch = app.engine.watch(self.caller)?;
+        let mut caller = match self.begun.elapsed() < RENEW {
+            true => self.caller.clone(),
+            // A person was asked in between.
+            false => renewed(app, self.caller, id).await?,
+        };
         loop {
-            let view = app.engine.task(caller, id).await?;
+            let view = app.engine.task(&caller, id).await?;
             if let Some(progress) = &mut self.progress {
-                progress.tell(app, caller, &view).await?;
+                progress.tell(app, &caller, &view).await?;
             }
             let asks = view.task.shown_status() == "waiting" && !pending(&view).is_subset(awaited);
             if view.task.state.is_finished() || asks || Instant::now() >= deadline {
@@ -225,8 +235,18 @@ impl Talk<'_> {
                 () = tokio::time::sleep_until(deadline) => {}
                 () = app.closing.cancelled() => return Ok(view),
             }
+            caller = renewed(app, &caller, id).await?;
         }
     }
+}
+
+/// A caller as they are now: a wait may outlive the rights that it began with.
+async fn renewed(app: &App, caller: &Caller, id: &TaskId) -> Result<Caller, engine::Error> {
+    let renewed = app.engine.renewed(caller, None).await?;
+    renewed.ok_or_else(|| engine::Error::NotFound {
+        what: "task",
+        id: id.to_string(),
+    })
 }
 
 /// The pending approvals of a task that waits for nothing else, and that nobody was asked about yet.

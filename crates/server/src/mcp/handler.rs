@@ -3,12 +3,13 @@
 //!
 //! Who calls is said by each HTTP request, never by the session.
 
-use super::changes::Changes;
+use super::changes::{Changes, LOOK_AGAIN, may_hear};
 use super::client::{self, Client, caller};
 use super::execute::{self, Progress, Talk};
 use super::input::{self, Execute, Resume, WAIT};
 use super::rounds;
 use super::schemas::{self, CANCEL_TASK, EXECUTE, INSTRUCTIONS, RESUME, SEARCH_TOOLS};
+use super::sessions::Sessions;
 use super::{answer, direct, tasks};
 use crate::App;
 use domain::access::Caller;
@@ -45,15 +46,17 @@ const IDEMPOTENCY_KEY: &str = "executor/idempotencyKey";
 pub(super) struct Handler {
     app: App,
     changes: Arc<Changes>,
+    sessions: Arc<Sessions>,
     /// The requests of this session that are under way.
     under_way: Mutex<HashSet<RequestId>>,
 }
 
 impl Handler {
-    pub(super) fn new(app: App, changes: Arc<Changes>) -> Self {
+    pub(super) fn new(app: App, changes: Arc<Changes>, sessions: Arc<Sessions>) -> Self {
         Self {
             app,
             changes,
+            sessions,
             under_way: Mutex::default(),
         }
     }
@@ -77,6 +80,7 @@ impl Handler {
                 .meta
                 .get_progress_token()
                 .map(|token| Progress::new(context.peer.clone(), token.clone())),
+            begun: tokio::time::Instant::now(),
         };
         let is_direct = client::wants_catalog(&context.extensions);
         if request.request_state.is_some() || request.input_responses.is_some() {
@@ -234,7 +238,9 @@ impl ServerHandler for Handler {
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         if let Some(caller) = client::caller_in(&context.extensions) {
-            self.changes.tell(&self.app, &caller, context.peer);
+            let session = client::session_in(&context.extensions);
+            let session = session.map(|id| (id, Arc::clone(&self.sessions)));
+            self.changes.tell(&self.app, &caller, context.peer, session);
         }
     }
 
@@ -252,8 +258,15 @@ impl ServerHandler for Handler {
         loop {
             tokio::select! {
                 changed = changes.changed(), if wanted => {
-                    let told = context.sink().notify_tool_list_changed().await;
-                    if changed.is_err() || told.is_err() {
+                    if changed.is_err() || !may_hear(&self.app, &caller).await {
+                        return Ok(());
+                    }
+                    if context.sink().notify_tool_list_changed().await.is_err() {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep(LOOK_AGAIN) => {
+                    if !may_hear(&self.app, &caller).await {
                         return Ok(());
                     }
                 }

@@ -75,9 +75,15 @@ impl Sessions {
                 open.remove(id);
             })
         };
-        if let Some(id) = evicted
-            && let Err(error) = self.manager.close_session(&id.into()).await
-        {
+        if let Some(id) = evicted {
+            self.close(&id).await;
+        }
+    }
+
+    /// Ends a session, and the streams of it.
+    pub(super) async fn close(&self, id: &str) {
+        self.forget(id);
+        if let Err(error) = self.manager.close_session(&id.into()).await {
             tracing::debug!("a session was gone before it was closed: {error}");
         }
     }

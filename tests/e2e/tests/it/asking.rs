@@ -28,7 +28,7 @@ fn script() -> String {
 }
 
 /// A server of the protocol's own library, over its input and output, whose tools may be called.
-async fn asking(database: Database) -> Server {
+pub(crate) async fn asking(database: Database) -> Server {
     let server = Server::start(database).await;
     let new = json!({ "name": "asking", "command": ["node", script()] });
     let source = server.post("/sources", new).await;
@@ -44,14 +44,14 @@ async fn allow(server: &Server) {
 }
 
 /// The one question that is pending, once the task waits for nothing else.
-async fn question(server: &Server, task: &str) -> Value {
+pub(crate) async fn question(server: &Server, task: &str) -> Value {
     server.task_until(task, |t| t["status"] == "waiting").await;
     let asked = server.pending(1).await.remove(0);
     assert_eq!(asked["question"], "input", "{asked:#}");
     asked
 }
 
-async fn answer(server: &Server, asked: &Value, content: Value) -> crate::api::Reply {
+pub(crate) async fn answer(server: &Server, asked: &Value, content: Value) -> crate::api::Reply {
     let path = format!("/approvals/{}/answer", asked["id"].as_str().expect("an id"));
     let body = json!({ "content": content, "digest": asked["digest"] });
     server.send("POST", &path, Some(&body)).await
@@ -197,7 +197,7 @@ async fn news(server: &Server, task: &Value) -> Vec<String> {
 }
 
 /// The server of 2026, on a port of its own.
-async fn stateless(server: &Server) -> (u16, Child) {
+pub(crate) async fn stateless(server: &Server) -> (u16, Child) {
     let port = free_port();
     let mut command = binary::command(&PathBuf::from("node"), &server.scratch(""));
     command.arg(script()).arg(port.to_string());

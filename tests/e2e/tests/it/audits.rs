@@ -25,7 +25,7 @@ on_both_databases!(
 );
 
 /// Some entries of several kinds.
-async fn busy(database: Database) -> (Server, Upstream) {
+pub(crate) async fn busy(database: Database) -> (Server, Upstream) {
     let (server, upstream) = Upstream::connected(database).await;
     let write = "return await tools.ledger.items.createItem({ name: 'a', amount: 1 })";
     let task = server.submit(write).await;
@@ -35,7 +35,7 @@ async fn busy(database: Database) -> (Server, Upstream) {
     (server, upstream)
 }
 
-async fn exported(server: &Server, name: &str) -> (PathBuf, Vec<String>) {
+pub(crate) async fn exported(server: &Server, name: &str) -> (PathBuf, Vec<String>) {
     let file = server.scratch(name);
     let path = file.to_str().expect("a path");
     server
@@ -47,7 +47,7 @@ async fn exported(server: &Server, name: &str) -> (PathBuf, Vec<String>) {
 }
 
 /// What `audit verify FILE` says of some lines, with nothing of the server at hand.
-async fn verified(server: &Server, lines: &[String], more: &[&str]) -> (i32, Value) {
+pub(crate) async fn verified(server: &Server, lines: &[String], more: &[&str]) -> (i32, Value) {
     let file = server.scratch("meddled.jsonl");
     std::fs::write(&file, lines.join("\n")).expect("written");
     let nowhere = server.scratch("nowhere");

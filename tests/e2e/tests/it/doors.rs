@@ -211,11 +211,28 @@ impl Mcp {
         assert!(sent(end).await.status().is_success());
     }
 
-    async fn send(&self, message: Value) -> Response {
-        let mut request = client()
+    /// Opens the stream of what the server says by itself.
+    pub(crate) async fn listen(&self) -> Response {
+        sent(
+            self.ours(
+                client()
+                    .get(&self.url)
+                    .header("accept", "text/event-stream"),
+            ),
+        )
+        .await
+    }
+
+    /// Sends a message; the answer may go on for as long as it takes.
+    pub(crate) async fn send(&self, message: Value) -> Response {
+        let request = client()
             .post(&self.url)
             .header("accept", "application/json, text/event-stream")
             .json(&message);
+        sent(self.ours(request)).await
+    }
+
+    fn ours(&self, mut request: RequestBuilder) -> RequestBuilder {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
@@ -224,7 +241,7 @@ impl Mcp {
                 .header("mcp-session-id", session)
                 .header("mcp-protocol-version", &self.revision);
         }
-        sent(request).await
+        request
     }
 
     /// Everything that comes back on a call of a tool, its result last.

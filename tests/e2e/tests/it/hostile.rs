@@ -1,11 +1,13 @@
 //! Programs, upstreams and requests that mean harm: what was checked is what is sent, a credential
 //! goes to its own origin alone, and what is not understood is refused.
 
+use crate::browser::Browser;
 use crate::database::Database;
+use crate::people::text;
 use crate::server::{Server, client};
 use crate::upstream::Upstream;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 on_both_databases!(
     arguments_are_read_once,
@@ -202,27 +204,61 @@ async fn what_does_not_exist_is_not_found(database: Database) {
     }
 }
 
+/// Everything of a kind that a server gave out, without what is the same in all of it.
+#[derive(Default)]
+struct Given(BTreeMap<&'static str, HashSet<String>>);
+
+impl Given {
+    /// Notes one, which has at least 128 bits in base 32 or 16, and was never given before.
+    fn note(&mut self, kind: &'static str, text: &str, letters: usize) {
+        let random = text.rsplit(['_', '/']).next().expect("a last part");
+        assert!(random.len() >= letters, "{kind}: {text}");
+        let of_kind = self.0.entry(kind).or_default();
+        assert!(of_kind.insert(random.to_owned()), "{text} was given twice");
+    }
+}
+
 async fn identifiers_are_unguessable(database: Database) {
-    let mut server = Server::start(database).await;
-    let mut seen = HashSet::new();
+    let (mut server, _upstream) = Upstream::connected(database).await;
+    let mut given = Given::default();
+    let asks = "await tools.ledger.items.createItem({ name: 'a', amount: 1 })";
     for round in 0..2 {
         for _ in 0..10 {
-            let id = server.submit("return 1").await;
-            let random = id
-                .strip_prefix("task_")
-                .expect("a task's prefix")
-                .to_owned();
-            assert!(random.len() >= 26, "128 bits: {id}");
-            assert!(seen.insert(random), "{id} was given twice");
+            let task = json!({ "code": asks, "waitMs": 60_000 });
+            let task = server.post("/tasks", task).await;
+            given.note("task", &text(&task["id"]), 26);
+            given.note("approval", &text(&task["approvals"][0]["id"]), 26);
+            let key = server.post("/keys", json!({ "name": "k" })).await;
+            given.note("key", &text(&key["key"]["id"]), 26);
+            given.note("secret", &text(&key["secret"]), 32);
+            let invite = server.post("/invites", json!({})).await;
+            given.note("invite", &text(&invite["invite"]["id"]), 26);
+            given.note("link", &text(&invite["url"]), 32);
+            let link = server.post("/sign-in-links", json!({})).await;
+            let link = text(&link["url"]);
+            let (_, token) = link.split_once("token=").expect("a token");
+            given.note("sign-in", token, 32);
+            let mut browser = Browser::new(&server);
+            browser.get(&link).await;
+            let token = browser.cookies.values().next().expect("a session");
+            given.note("token", token, 32);
         }
         if round == 0 {
             server.kill().await;
             server.launch().await;
         }
     }
-    // Not a counter and not a clock: identifiers made one after the other share no beginning.
-    let beginnings: HashSet<&str> = seen.iter().map(|id| &id[..5]).collect();
-    assert!(beginnings.len() > 15, "{seen:?}");
+    let sessions = server.get("/sessions").await;
+    for session in crate::api::items(&sessions) {
+        given.note("session", &text(&session["id"]), 26);
+    }
+    // Not a counter and not a clock: what was made one after the other shares no beginning.
+    assert_eq!(given.0.len(), 9);
+    for (kind, of_kind) in &given.0 {
+        assert_eq!(of_kind.len(), 20, "{kind}");
+        let beginnings: HashSet<&str> = of_kind.iter().map(|id| &id[..5]).collect();
+        assert!(beginnings.len() > 15, "{kind}: {of_kind:?}");
+    }
 }
 
 async fn swapped_credentials_do_not_open(database: Database) {

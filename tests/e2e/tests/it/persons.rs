@@ -29,18 +29,25 @@ const TWICE: &str = "console.log('begun');\n\
 
 /// A person's conversation; what they were shown and what came back.
 async fn talk(server: &Server, way: (&str, &str, &str), code: &str, answers: &[&str]) -> Value {
+    converse(server, way, json!({ "code": code, "answers": answers })).await
+}
+
+/// The same, with what else the person's script is told.
+pub(crate) async fn converse(server: &Server, way: (&str, &str, &str), told: Value) -> Value {
     let (language, transport, mode) = way;
     let (program, client) = interpreter(language);
     let script = client.with_file_name(match language {
         "python" => "person.py",
         _ => "person.mjs",
     });
-    let order = json!({
+    let mut order = json!({
         "transport": transport, "mode": mode, "url": format!("{}/mcp", server.url()),
-        "command": binary::path(),
+        "command": binary::path(), "headers": {},
         "env": { "EXECUTOR_HOME": server.data(), "HOME": server.scratch("home") },
-        "code": code, "answers": answers,
     });
+    for (name, value) in told.as_object().expect("an object") {
+        order[name] = value.clone();
+    }
     let mut command = binary::command(&program, &server.scratch(""));
     command.arg(script);
     let ran = binary::finish(command, Some(&order.to_string())).await;

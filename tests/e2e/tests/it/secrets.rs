@@ -4,14 +4,21 @@
 //! The search is proven by markers that are no secret and must be found by the same search.
 
 use crate::authority::Authority;
+use crate::canary::{NOWHERE, Search, holding};
 use crate::database::Database;
+use crate::parrot::{PARROTED, Parrot};
 use crate::server::Server;
 use crate::upstream::{Upstream, fresh_token};
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::path::PathBuf;
 
-on_both_databases!(the_token_is_nowhere, what_was_granted_is_nowhere);
+on_both_databases!(
+    the_token_is_nowhere,
+    every_kind_of_credential_is_nowhere,
+    what_was_granted_is_nowhere,
+);
 
 async fn the_token_is_nowhere(database: Database) {
     let mut server = Server::prepare(database);
@@ -96,6 +103,85 @@ async fn the_token_is_nowhere(database: Database) {
     assert_eq!(holding(&places, upstream.token()).await, NOWHERE);
 }
 
+/// Every way in which a credential is sent, with one of its own for each, to somebody who sends it back
+/// in every form.
+async fn every_kind_of_credential_is_nowhere(database: Database) {
+    let mut server = Server::prepare(database);
+    server.environment = vec![("EXECUTOR_LOG".to_owned(), "trace".to_owned())];
+    server.launch().await;
+    let (parrot, mut secrets) = (Parrot::start().await, Vec::new());
+    let marker = fresh_token();
+    for (kind, (auth, attached)) in PARROTED.into_iter().enumerate() {
+        let secret = format!("{}/+%=", fresh_token());
+        let url = format!("{}/openapi.json", parrot.url());
+        let new = json!({ "url": url, "name": format!("kind{kind}"), "allowPrivate": true });
+        server.post("/sources", new).await;
+        let value = match auth {
+            "basic" => format!("somebody:{secret}"),
+            _ => secret.clone(),
+        };
+        parrot.repeats(&secret);
+        let set = ["credentials", "set", &format!("kind{kind}"), "--auth", auth];
+        server.cli_with(&set, Some(&value)).await.exits(0);
+        let code = format!(
+            "// {marker}\nconst said = await tools.kind{kind}.parrot.say({{}}, {{ meta: true }});\n\
+             console.log(JSON.stringify(said));\n\
+             try {{ await tools.kind{kind}.parrot.fail() }} catch (e) {{\n\
+             console.error(e.message, JSON.stringify(e.details), e.stack) }}\n\
+             await tools.kind{kind}.parrot.write({{ note: '{marker}' }});\nreturn said"
+        );
+        let task = server.submit(&code).await;
+        let asked = server.pending(1).await.remove(0);
+        let id = asked["id"].as_str().expect("an id").to_owned();
+        server.cli(&["approvals", "show", &id]).await.exits(0);
+        server.approve(&asked).await;
+        let done = server.finished(&task).await;
+        assert_eq!(done["status"], "completed", "{done:#}");
+        let masked = done["result"].to_string().matches("[secret]").count();
+        assert!(masked >= 10, "{auth}: {done:#}");
+        let received = parrot.received(attached);
+        let expected = match auth {
+            "basic" => format!("Basic {}", STANDARD.encode(&value)),
+            "bearer" => format!("Bearer {value}"),
+            _ => value,
+        };
+        let was_sent = received.iter().any(|sent| sent.contains(&expected));
+        assert!(was_sent, "{auth}: {received:?}");
+        server.logs(&task).await;
+        server.calls(&task).await;
+        server
+            .cli(&["tasks", "show", &task, "--json"])
+            .await
+            .exits(0);
+        secrets.push(secret);
+    }
+    for path in [
+        "/credentials",
+        "/audit",
+        "/sources",
+        "/approvals",
+        "/health",
+    ] {
+        server.get(path).await;
+    }
+    server.cli(&["doctor"]).await;
+    let said = server.scratch("said");
+    std::fs::write(&said, server.heard()).expect("the file is written");
+    let export = ["audit", "export", "--output"];
+    let mut places = places_of(&server).await;
+    places.extend([
+        taken_out(&server, &["backup"], "all.backup").await,
+        taken_out(&server, &export, "audit.jsonl").await,
+        said.clone(),
+    ]);
+    let search = Search::of(&places).await;
+    let found = search.holding(&marker).await;
+    assert!(found.contains(&said) && found.len() > 2, "{found:?}");
+    for secret in &secrets {
+        assert_eq!(search.holding(secret).await, NOWHERE);
+    }
+}
+
 /// Everything that an authorization server ever gave out: tokens, codes, the client's secret.
 async fn what_was_granted_is_nowhere(database: Database) {
     let mut server = Server::prepare(database);
@@ -145,13 +231,58 @@ async fn what_was_granted_is_nowhere(database: Database) {
     std::fs::write(&said, server.heard()).expect("the file is written");
     let mut places = places_of(&server).await;
     places.push(said);
+    let search = Search::of(&places).await;
     assert!(
-        !holding(&places, &marker).await.is_empty(),
+        !search.holding(&marker).await.is_empty(),
         "the search finds what is there"
     );
     for secret in &given {
-        assert_eq!(holding(&places, secret).await, NOWHERE);
+        assert_eq!(search.holding(secret).await, NOWHERE);
     }
+}
+
+/// A crash leaves nothing of the server's memory behind, where the system would keep all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_leaves_no_dump() {
+    let (mut server, upstream) = Upstream::connected(Database::sqlite()).await;
+    server
+        .value("return (await tools.ledger.items.listItems()).items.length")
+        .await;
+    server.stop().await;
+    let under = ["sh", "-c", "ulimit -c unlimited && exec \"$@\"", "sh"];
+    // What the same crash leaves of another process.
+    let place = server.scratch("other");
+    std::fs::create_dir(&place).expect("a directory");
+    let crash = "kill -ABRT $$";
+    let _crashed = std::process::Command::new(under[0])
+        .args(&under[1..])
+        .args(["sh", "-c", crash])
+        .current_dir(&place)
+        .status();
+    let left = std::fs::read_dir(&place).expect("a directory").count();
+    if left == 0 {
+        eprintln!("skipped: this machine keeps no dump in the directory of a process");
+        return;
+    }
+    server.run_under(&under);
+    server.launch().await;
+    server
+        .value("return (await tools.ledger.items.listItems()).items.length")
+        .await;
+    let crash = format!("kill -ABRT {}", server.pid());
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &crash])
+        .status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    server.died().await;
+    let all = server.scratch("");
+    let names = std::fs::read_dir(&all).expect("a directory");
+    let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
+    let dumps = names
+        .iter()
+        .filter(|name| name.to_string_lossy().contains("core"));
+    assert_eq!(dumps.count(), 0, "{names:?}");
+    assert_eq!(holding(&[all], upstream.token()).await, NOWHERE);
 }
 
 /// A file that a command writes, whose last argument it is.
@@ -162,8 +293,6 @@ async fn taken_out(server: &Server, command: &[&str], name: &str) -> PathBuf {
     server.cli(&arguments).await.exits(0);
     file
 }
-
-const NOWHERE: [PathBuf; 0] = [];
 
 /// What a process has written to: its private, writable memory. Empty where that may not be read.
 fn memory_of(pid: u32) -> Vec<u8> {
@@ -283,46 +412,4 @@ fn postgres_directories(url: &str) -> [PathBuf; 2] {
         root.join("base").join(row.get::<_, i64>(1).to_string()),
         root.join("pg_wal"),
     ]
-}
-
-/// The files among and below some places in which a text is found in any of its forms. Searched by
-/// `grep`, as a write-ahead log is large.
-async fn holding(places: &[PathBuf], text: &str) -> Vec<PathBuf> {
-    let patterns = tempfile::NamedTempFile::new().expect("a file for the patterns");
-    std::fs::write(&patterns, forms(text).join("\n")).expect("the patterns are written");
-    let mut grep = tokio::process::Command::new("grep");
-    grep.args([
-        "--recursive",
-        "--text",
-        "--fixed-strings",
-        "--files-with-matches",
-        "--no-messages",
-    ])
-    .arg("--file")
-    .arg(patterns.path())
-    .args(places);
-    let found = grep.output().await.expect("grep runs");
-    // 2 means that a file could not be read: a database may have removed one meanwhile.
-    assert!(matches!(found.status.code(), Some(0..=2)), "{found:?}");
-    String::from_utf8_lossy(&found.stdout)
-        .lines()
-        .map(PathBuf::from)
-        .collect()
-}
-
-/// A text as it might be hidden: in hexadecimal, reversed, or in base64 at each of its three
-/// alignments, less the ends that depend on what stands beside it.
-fn forms(text: &str) -> Vec<String> {
-    let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
-    let reversed = text.chars().rev().collect();
-    let mut forms = vec![text.to_owned(), hex.to_uppercase(), hex, reversed];
-    let engines = [
-        base64::engine::general_purpose::STANDARD,
-        base64::engine::general_purpose::URL_SAFE,
-    ];
-    for (engine, shift) in engines.iter().flat_map(|e| [(e, 0), (e, 1), (e, 2)]) {
-        let encoded = engine.encode(format!("{}{text}", "x".repeat(shift)));
-        forms.push(encoded[4..encoded.len() - 4].to_owned());
-    }
-    forms
 }

@@ -27,12 +27,17 @@ impl Stream {
         if let Some(id) = after {
             request = request.header("last-event-id", id.to_string());
         }
+        Self::of(request).await
+    }
+
+    /// Opens a stream by a request of the test's own.
+    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
         let answer = request
             .header("accept", "text/event-stream")
             .send()
             .await
             .expect("a stream");
-        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.status(), 200, "{}", answer.url());
         let kind = answer
             .headers()
             .get("content-type")
@@ -63,6 +68,15 @@ impl Stream {
                 Ok(None) | Err(_) => return None,
             }
         }
+    }
+
+    /// Reads to the end of the stream; gives back what came until then.
+    pub(crate) async fn rest(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
     }
 
     /// Reads until an event for which `last` holds; gives back all of them.
