@@ -177,9 +177,10 @@ fn memory(name: &'static str, budget: Budget, server: &Server) -> Result<Figure>
 }
 
 fn ask(api: &mut Connection, line: &str, body: &Value) -> Result<Value> {
-    let body = match body {
-        Value::Null => String::new(),
-        body => body.to_string(),
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
     };
     let answer = api.send(line, JSON, &body)?;
     if answer.status >= 300 {

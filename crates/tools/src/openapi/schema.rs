@@ -36,9 +36,8 @@ pub(crate) struct Schemas<'d> {
     within: Option<String>,
     /// Where chains of plain references end; none for those that go round in circles.
     ends: HashMap<String, Option<String>>,
-    directional: Arc<Directional>,
+    known: Known,
     direction: Direction,
-    subtypes: Arc<Subtypes>,
     /// Whether what is converted next is part of an `allOf`, where a base means itself.
     in_all_of: bool,
     /// Properties that the parts of the `allOf` being converted lack in this direction.
@@ -48,17 +47,18 @@ pub(crate) struct Schemas<'d> {
 }
 
 /// What is to be known of a whole document before any of its schemas is converted.
+#[derive(Clone)]
 pub(crate) struct Known {
-    subtypes: Subtypes,
-    directional: Directional,
+    subtypes: Arc<Subtypes>,
+    directional: Arc<Directional>,
 }
 
 impl Known {
     pub(crate) fn of(document: &Document) -> Self {
         let subtypes = Subtypes::of(document);
         Self {
-            directional: Directional::of(document, &subtypes),
-            subtypes,
+            directional: Arc::new(Directional::of(document, &subtypes)),
+            subtypes: Arc::new(subtypes),
         }
     }
 }
@@ -76,9 +76,8 @@ impl<'d> Schemas<'d> {
             queue: Vec::new(),
             within: None,
             ends: HashMap::new(),
-            directional: Arc::new(known.directional),
+            known,
             direction: Direction::Input,
-            subtypes: Arc::new(known.subtypes),
             in_all_of: false,
             absent: Vec::new(),
             patterns: HashMap::new(),
@@ -89,18 +88,8 @@ impl<'d> Schemas<'d> {
     /// The same with nothing gathered yet, for a part of the work that is done beside the rest.
     pub(crate) fn beside(&self) -> Self {
         Self {
-            document: self.document,
-            wanted: BTreeSet::new(),
-            queue: Vec::new(),
-            within: None,
-            ends: HashMap::new(),
-            directional: Arc::clone(&self.directional),
             direction: self.direction,
-            subtypes: Arc::clone(&self.subtypes),
-            in_all_of: false,
-            absent: Vec::new(),
-            patterns: HashMap::new(),
-            notes: Warnings::default(),
+            ..Self::knowing(self.document, self.known.clone())
         }
     }
 
@@ -136,7 +125,7 @@ impl<'d> Schemas<'d> {
     pub(crate) fn has_subtypes(&self, schema: &Value) -> bool {
         let reference = schema.get("$ref").and_then(Value::as_str);
         let target = reference.and_then(|reference| self.document.target(reference));
-        target.is_some_and(|(pointer, _)| self.subtypes.get(&pointer).is_some())
+        target.is_some_and(|(pointer, _)| self.known.subtypes.get(&pointer).is_some())
     }
 
     /// Converts everything that was referred to and names it.
@@ -199,7 +188,7 @@ impl<'d> Schemas<'d> {
         };
         self.direction = direction;
         if let Some(base) = plain.strip_suffix(AS_ANY) {
-            let subtypes = self.subtypes.get(base).cloned().unwrap_or_default();
+            let subtypes = self.known.subtypes.get(base).cloned().unwrap_or_default();
             let all = subtypes.into_iter().chain(std::iter::once(base.to_owned()));
             let all: Vec<Value> = all.map(|one| self.directed(one)).collect();
             return json!({ "anyOf": all });
@@ -212,7 +201,7 @@ impl<'d> Schemas<'d> {
     /// A reference to a shared schema as it is in the direction that is converted now.
     fn directed(&mut self, mut pointer: String) -> Value {
         let plain = pointer.trim_end_matches(AS_ANY);
-        if self.direction == Direction::Input && self.directional.contains(plain) {
+        if self.direction == Direction::Input && self.known.directional.contains(plain) {
             pointer.push(AS_INPUT);
         }
         self.reference(pointer)
@@ -305,7 +294,7 @@ impl<'d> Schemas<'d> {
         };
         match self.end(reference) {
             Ok(mut pointer) => {
-                if !in_all_of && self.subtypes.get(&pointer).is_some() {
+                if !in_all_of && self.known.subtypes.get(&pointer).is_some() {
                     pointer.push(AS_ANY);
                 }
                 if let Value::Object(reference) = self.directed(pointer) {
