@@ -539,7 +539,7 @@ mod tests {
             schema,
             json!({ "type": "object", "required": ["text"], "properties": {
                 "text": { "type": "string", "minLength": 2, "maxLength": 3 },
-                "count": { "type": "integer", "minimum": 1.0 },
+                "count": { "type": "integer", "minimum": 1 },
                 "sure": { "type": "boolean" },
                 "one": { "type": "string", "oneOf": [
                     { "const": "a", "title": "A" }, { "const": "b", "title": "B" }] },

@@ -6,9 +6,9 @@
 //! anything is measured. How a table's size is found is in the store's example `tables`.
 
 use super::http::Connection;
-use super::measure::{milliseconds, quantile};
+use super::measure::{memory, milliseconds, quantile};
 use super::process::{Database, Home, Program, Server};
-use super::{Budget, Figure, Options, machine, megabytes, postgres, report, upstream};
+use super::{Budget, Figure, Options, machine, postgres, report, upstream};
 use crate::project;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -241,21 +241,6 @@ fn sizes(empty: &Look, full: &Look, tasks: usize) -> Vec<Figure> {
         figure("database of a waiting task", Budget::AtMost(4.0), false),
         figure("its log: audit and events", Budget::None, true),
     ]
-}
-
-fn memory(name: &'static str, budget: Budget, server: &Server) -> Result<Figure> {
-    let (rss, pss) = server.memory()?;
-    Ok(Figure {
-        name,
-        value: megabytes(pss),
-        unit: "MB",
-        budget,
-        note: format!(
-            "server and workers, {} processes; their RSS adds to {:.1} MB",
-            server.process_count(),
-            megabytes(rss)
-        ),
-    })
 }
 
 fn lists(server: SocketAddr) -> Result<Vec<Figure>> {

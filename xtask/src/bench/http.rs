@@ -2,6 +2,7 @@
 //! on small packets. It costs a few microseconds, so that what is measured is the server.
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -52,6 +53,20 @@ impl Connection {
         );
         self.stream.get_mut().write_all(request.as_bytes())?;
         self.read_response()
+    }
+
+    /// Sends JSON, nothing for null, and reads JSON.
+    pub(crate) fn ask(&mut self, line: &str, body: &Value) -> Result<Value> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let answer = self.send(line, "content-type: application/json\r\n", &body)?;
+        if answer.status >= 300 {
+            bail!("{line}: HTTP {} {}", answer.status, answer.body);
+        }
+        Ok(serde_json::from_str(&answer.body)?)
     }
 
     fn read_response(&mut self) -> Result<Response> {

@@ -271,3 +271,19 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
         .copied()
         .unwrap_or(f64::NAN)
 }
+
+/// What a server and its workers hold, each page counted once.
+pub(super) fn memory(name: &'static str, budget: Budget, server: &Server) -> Result<Figure> {
+    let (rss, pss) = server.memory()?;
+    Ok(Figure {
+        name,
+        value: megabytes(pss),
+        unit: "MB",
+        budget,
+        note: format!(
+            "server and workers, {} processes; their RSS adds to {:.1} MB",
+            server.process_count(),
+            megabytes(rss)
+        ),
+    })
+}

@@ -17,7 +17,6 @@ const LATENCY: Duration = Duration::from_secs(3);
 const TASKS: usize = 2_048;
 const CLIENTS: usize = 8;
 const PROGRAM: &str = "return await tools.bench.ping()";
-const JSON: &str = "content-type: application/json\r\n";
 
 /// The rates of one server and of two, and what the second adds.
 pub(super) fn measure(program: &Program) -> Result<Vec<Figure>> {
@@ -62,7 +61,7 @@ fn rate(program: &Program, database: &Database, servers: usize) -> Result<f64> {
         "url": format!("http://{address}/openapi.json"), "name": "bench", "allowPrivate": true,
     });
     let mut api = Connection::open(first.address)?;
-    ask(&mut api, "POST /api/v1/sources", &source)?;
+    api.ask("POST /api/v1/sources", &source)?;
     let started = Instant::now();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
@@ -75,16 +74,12 @@ fn rate(program: &Program, database: &Database, servers: usize) -> Result<f64> {
     })?;
     for status in ["queued", "running"] {
         let left = format!("GET /api/v1/tasks?limit=1&status={status}");
-        while !is_empty(&ask(&mut api, &left, &Value::Null)?) {
+        while !is_empty(&api.ask(&left, &Value::Null)?) {
             thread::sleep(Duration::from_millis(20));
         }
     }
     let taken = started.elapsed();
-    let failed = ask(
-        &mut api,
-        "GET /api/v1/tasks?limit=1&status=failed",
-        &Value::Null,
-    )?;
+    let failed = api.ask("GET /api/v1/tasks?limit=1&status=failed", &Value::Null)?;
     if !is_empty(&failed) {
         bail!("a task failed: {failed}");
     }
@@ -94,22 +89,9 @@ fn rate(program: &Program, database: &Database, servers: usize) -> Result<f64> {
 fn submit(server: &Server, count: usize) -> Result<()> {
     let mut api = Connection::open(server.address)?;
     for _ in 0..count {
-        ask(&mut api, "POST /api/v1/tasks", &json!({ "code": PROGRAM }))?;
+        api.ask("POST /api/v1/tasks", &json!({ "code": PROGRAM }))?;
     }
     Ok(())
-}
-
-fn ask(api: &mut Connection, line: &str, body: &Value) -> Result<Value> {
-    let body = if body.is_null() {
-        String::new()
-    } else {
-        body.to_string()
-    };
-    let answer = api.send(line, JSON, &body)?;
-    if answer.status >= 300 {
-        bail!("{line}: HTTP {} {}", answer.status, answer.body);
-    }
-    Ok(serde_json::from_str(&answer.body)?)
 }
 
 fn is_empty(page: &Value) -> bool {

@@ -3,9 +3,9 @@
 //! nobody asks for anything, and what the first use of a workspace takes.
 
 use super::http::Connection;
-use super::measure::{milliseconds, quantile};
+use super::measure::{memory, milliseconds, quantile};
 use super::process::{Database, Home, Program, Server};
-use super::{Budget, Figure, Options, machine, megabytes, postgres, report, upstream};
+use super::{Budget, Figure, Options, machine, postgres, report, upstream};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -21,7 +21,6 @@ const CLIENTS: usize = 8;
 const STARTS: usize = 5;
 /// Workspaces that are used for the first time, one after another.
 const USED: usize = 100;
-const JSON: &str = "content-type: application/json\r\n";
 
 /// Measures on each database; how many budgets are missed.
 pub(super) fn run(options: &Options, program: &Program) -> Result<usize> {
@@ -82,8 +81,7 @@ fn workspace(number: usize) -> String {
 fn connect(server: &Server, upstream: SocketAddr) -> Result<Figure> {
     let mut api = Connection::open(server.address)?;
     for number in 1..WORKSPACES {
-        ask(
-            &mut api,
+        api.ask(
             "POST /api/v1/workspaces",
             &json!({ "slug": workspace(number) }),
         )?;
@@ -127,7 +125,7 @@ fn connect_some(server: SocketAddr, upstream: SocketAddr, next: &AtomicUsize) ->
             "url": format!("http://{upstream}/openapi.json"), "name": format!("s{source}"),
             "allowPrivate": true,
         });
-        ask(&mut api, &line, &body)?;
+        api.ask(&line, &body)?;
     }
 }
 
@@ -141,7 +139,7 @@ fn first_uses(server: &Server) -> Result<Figure> {
             workspace(number)
         );
         let begun = Instant::now();
-        let found = ask(&mut api, &line, &Value::Null)?;
+        let found = api.ask(&line, &Value::Null)?;
         times.push(milliseconds(begun.elapsed()));
         if found["results"].as_array().is_none_or(Vec::is_empty) {
             bail!("{line} gave {found}");
@@ -159,32 +157,4 @@ fn first_uses(server: &Server) -> Result<Figure> {
             quantile(&times, 0.99)
         ),
     })
-}
-
-fn memory(name: &'static str, budget: Budget, server: &Server) -> Result<Figure> {
-    let (rss, pss) = server.memory()?;
-    Ok(Figure {
-        name,
-        value: megabytes(pss),
-        unit: "MB",
-        budget,
-        note: format!(
-            "server and workers, {} processes; their RSS adds to {:.1} MB",
-            server.process_count(),
-            megabytes(rss)
-        ),
-    })
-}
-
-fn ask(api: &mut Connection, line: &str, body: &Value) -> Result<Value> {
-    let body = if body.is_null() {
-        String::new()
-    } else {
-        body.to_string()
-    };
-    let answer = api.send(line, JSON, &body)?;
-    if answer.status >= 300 {
-        bail!("{line}: HTTP {} {}", answer.status, answer.body);
-    }
-    Ok(serde_json::from_str(&answer.body)?)
 }

@@ -1,7 +1,7 @@
 //! Three real API descriptions: every operation becomes a tool, and every tool's types compile.
 //!
 //! The operations are counted here by a walk of a dozen lines that shares nothing with the importer.
-//! The documents are read from `../shared/data` beside the workspace, or from `EXECUTOR_SHARED`.
+//! The documents are in `data` of `../shared` beside the workspace, or of `EXECUTOR_SHARED`.
 
 use crate::binary;
 use crate::database::Database;
@@ -26,11 +26,11 @@ const METHODS: [&str; 8] = [
 
 fn document(file: &str) -> PathBuf {
     let shared = std::env::var_os("EXECUTOR_SHARED")
-        .map_or_else(|| binary::root().join("../shared/data"), PathBuf::from);
-    let path = shared.join("openapi").join(file);
+        .map_or_else(|| binary::root().join("../shared"), PathBuf::from);
+    let path = shared.join("data/openapi").join(file);
     assert!(
         path.is_file(),
-        "{} is missing; set EXECUTOR_SHARED to the data",
+        "{} is missing: set EXECUTOR_SHARED to the directory that holds data/",
         path.display()
     );
     path

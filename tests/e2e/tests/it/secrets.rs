@@ -12,7 +12,7 @@ use crate::upstream::{Upstream, fresh_token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 on_both_databases!(
     the_token_is_nowhere,
@@ -384,12 +384,19 @@ async fn use_it_in_every_way(server: &Server, upstream: &Upstream, marker: &str)
 }
 
 /// Where the server may have kept something. Of PostgreSQL's files these are those of the database
-/// and the write-ahead log, which it shares with other databases of this process.
+/// and, of the write-ahead log that it shares with the databases of other cases, what was written to
+/// since the server has its key.
 async fn places_of(server: &Server) -> Vec<PathBuf> {
     let mut places = vec![server.data().to_owned()];
     if let Some(url) = server.database.url.clone() {
         let directories = tokio::task::spawn_blocking(move || postgres_directories(&url)).await;
-        places.extend(directories.expect("PostgreSQL tells where its files are"));
+        let [database, log] = directories.expect("PostgreSQL tells where its files are");
+        let modified = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified());
+        let begun = modified(&server.data().join("master.key")).expect("the server's key");
+        let segments = std::fs::read_dir(&log).expect("the write-ahead log");
+        let segments = segments.flatten().map(|entry| entry.path());
+        places.extend(segments.filter(|path| modified(path).is_ok_and(|at| at >= begun)));
+        places.push(database);
     }
     places
 }
