@@ -59,7 +59,7 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
     };
     let policy = store::policies::in_force(tx, c.scope, Some(&c.task.account_id))?;
     let decision = policy::decide(&request(c.task, role, target, c.now), &policy);
-    let same_definition = tool.digest == approval.binding.definition_digest;
+    let as_shown = is_as_shown(&approval, target);
     match &decision.effect {
         Effect::Deny if may_have_happened => Ok(Some(Verdict::Settled(CallStatus::Unknown))),
         Effect::Deny => Ok(Some(Verdict::Settled(CallStatus::Denied(
@@ -67,10 +67,12 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
         )))),
         Effect::Ask(today) => {
             let roles = roles_of(tx, c.scope, &approval, None)?;
-            if same_definition && approval.satisfies(today, &|p| roles.get(p).copied()) {
+            if as_shown && approval.satisfies(today, &|p| roles.get(p).copied()) {
                 return c.send(tx, &approval, &decision, target).map(Some);
             }
-            let since = if !same_definition {
+            let since = if approval.request == NOTHING {
+                "nothing could be sent when it was asked about"
+            } else if !as_shown {
                 "the tool's definition changed"
             } else if approval.satisfies(&approval.ask, &|p| roles.get(p).copied()) {
                 "the policy demands more than was answered"
@@ -86,6 +88,14 @@ pub(crate) fn consume(tx: &mut Tx<'_>, c: &Consuming<'_>) -> Result<Option<Verdi
         }
         Effect::Allow => c.send(tx, &approval, &decision, target).map(Some),
     }
+}
+
+/// The request of an approval where nothing could be sent.
+const NOTHING: &str = "null";
+
+/// Whether what would be sent is what the people who answered saw.
+fn is_as_shown(approval: &Approval, target: &Target) -> bool {
+    approval.request != NOTHING && approval.binding.definition_digest == target.tool.digest
 }
 
 pub(super) fn gone(tool: &str) -> ToolError {
@@ -146,11 +156,11 @@ impl Consuming<'_> {
             return Err(Error::internal(&"a call was about to be sent twice"));
         }
         let tool = &*target.tool;
-        let same_definition = tool.digest == approval.binding.definition_digest;
-        let binding = if same_definition {
+        let as_shown = is_as_shown(approval, target);
+        let binding = if as_shown {
             approval.binding.clone()
         } else {
-            // The new definition is allowed outright; the old answer is not what lets it pass.
+            // What would be sent is allowed outright; the old answer is not what lets it pass.
             Binding {
                 definition_digest: tool.digest.clone(),
                 policy_version: decision.policy_version,
@@ -168,7 +178,7 @@ impl Consuming<'_> {
         )?;
         call_event(tx, self.scope, self.call, "running", at)?;
         let mut target = target.clone();
-        let admission = if same_definition {
+        let admission = if as_shown {
             // What the reviewer saw is what is sent: the stored bytes.
             target.prepared =
                 serde_json::from_str(&approval.request).map_err(|e| Error::internal(&e))?;
@@ -261,9 +271,7 @@ impl Uncertain<'_> {
     /// The request that a person approved, where the definition is still the same; else the one
     /// that would be made today. Both carry the same idempotency key.
     fn request(&self, target: &Target) -> Result<String, Error> {
-        let same = self.granted.filter(|granted| {
-            granted.binding.definition_digest == target.tool.digest && granted.request != "null"
-        });
+        let same = self.granted.filter(|granted| is_as_shown(granted, target));
         same.map_or_else(|| target.request(), |granted| Ok(granted.request.clone()))
     }
 
@@ -313,7 +321,7 @@ impl Uncertain<'_> {
                 store::calls::rebind(tx, self.lease, &call)?;
                 self.request(target)?
             }
-            None => "null".to_owned(),
+            None => NOTHING.to_owned(),
         };
         let asking = Asking {
             scope: self.scope,

@@ -52,6 +52,11 @@ struct Played {
 fn main() -> ExitCode {
     let options = Options::read();
     if let Some(seed) = options.seed {
+        // What the engine has to complain of stands among what happens.
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .without_time()
+            .init();
         return report(&play(seed, Voice::Aloud));
     }
     if !options.wanted {
