@@ -230,7 +230,9 @@ impl Index {
             .filter_map(|s| Some((self.terms.find(&self.stemming.stem(s))?, SYNONYM)))
             .collect();
         if stem.chars().count() >= FAMILY_CHARS_MIN {
-            others.extend(self.family(stem).map(|term| (term, FAMILY)));
+            // In order, and worth the same: those beyond the limit would not count. One may be its own.
+            let family = self.family(stem).take(ALTERNATIVES_MAX + 1);
+            others.extend(family.map(|term| (term, FAMILY)));
         }
         if own.is_none() {
             if is_last && word.chars().count() >= 3 {
