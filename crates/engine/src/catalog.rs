@@ -32,8 +32,6 @@ struct Entry {
     /// The version that the catalog was made from.
     version: i64,
     catalog: Catalog,
-    /// How many tools there are in it.
-    tools: usize,
     /// The number of its last use.
     used: u64,
 }
@@ -59,7 +57,6 @@ impl Cache {
         kept.uses += 1;
         let entry = Entry {
             version,
-            tools: catalog.len(),
             catalog,
             used: kept.uses,
         };
@@ -72,12 +69,12 @@ impl Kept {
     /// Lets go of the catalogs that were used least lately, until so many tools are left or one
     /// catalog alone.
     fn make_room(&mut self, tools_max: usize) {
-        let mut tools: usize = self.workspaces.values().map(|e| e.tools).sum();
+        let mut tools: usize = self.workspaces.values().map(|e| e.catalog.len()).sum();
         while tools > tools_max && self.workspaces.len() > 1 {
             let oldest = self.workspaces.iter().min_by_key(|(_, e)| e.used);
             let oldest = oldest.map(|(workspace, _)| workspace.clone());
             let gone = oldest.and_then(|workspace| self.workspaces.remove(&workspace));
-            tools -= gone.map_or(tools, |e| e.tools);
+            tools -= gone.map_or(tools, |e| e.catalog.len());
         }
     }
 }
@@ -188,6 +185,50 @@ fn read(source: Source, made: &Made) -> Result<SourceTools, Box<(Source, String)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::source::{Origin, SourceKind, SourceStatus, Upkeep};
+    use domain::tool::Risk;
+    use domain::{SourceId, Timestamp};
+    use serde_json::Value;
+
+    fn catalog(tools: usize) -> Catalog {
+        let source_id = SourceId::from_bits([1; 16]);
+        let tool = |n| Tool {
+            path: format!("s.t{n}"),
+            source_id: source_id.clone(),
+            description: String::new(),
+            risk: Risk::Read,
+            input_schema: Value::Null,
+            output_schema: None,
+            binding: Value::Null,
+            digest: String::new(),
+        };
+        let source = Source {
+            id: source_id.clone(),
+            name: "s".to_owned(),
+            kind: SourceKind::OpenApi,
+            title: String::new(),
+            origin: Origin::Upload(String::new()),
+            base_url: String::new(),
+            auth: Vec::new(),
+            allow_private: false,
+            headers: Vec::new(),
+            idempotent: Vec::new(),
+            trust_hints: false,
+            may_ask: true,
+            status: SourceStatus::Ready,
+            tool_count: 0,
+            warnings: Vec::new(),
+            document_digest: String::new(),
+            created_at: Timestamp(0),
+            refreshed_at: Timestamp(0),
+            upkeep: Upkeep::default(),
+        };
+        Catalog::new(vec![Arc::new(SourceTools {
+            source,
+            definitions: Arc::new(Value::Null),
+            tools: (0..tools).map(|n| Arc::new(tool(n))).collect(),
+        })])
+    }
 
     #[test]
     fn what_was_used_least_lately_makes_room() {
@@ -195,8 +236,7 @@ mod tests {
         for (place, used) in [(1_u8, 4), (2, 1), (3, 3), (4, 2)] {
             let entry = Entry {
                 version: 1,
-                catalog: Catalog::new(Vec::new()),
-                tools: 100,
+                catalog: catalog(100),
                 used,
             };
             let workspace = WorkspaceId::from_bits([place; 16]);

@@ -6,7 +6,7 @@
 //! anything is measured. How a table's size is found is in the store's example `tables`.
 
 use super::http::Connection;
-use super::measure::{memory, milliseconds, quantile};
+use super::measure::{memory, milliseconds, quantile, side_by_side};
 use super::process::{Database, Home, Program, Server};
 use super::{Budget, Figure, Options, machine, postgres, report, upstream};
 use crate::project;
@@ -30,7 +30,6 @@ const MEMORY_MAX: Budget = Budget::AtMost(120.0);
 const ANSWERS: usize = 25;
 /// The tables that are a history of what happened rather than what a waiting task needs.
 const HISTORY: [&str; 2] = ["audit", "events"];
-const JSON: &str = "content-type: application/json\r\n";
 
 /// Measures on each database; how many budgets are missed.
 pub(super) fn run(options: &Options, program: &Program) -> Result<usize> {
@@ -113,19 +112,11 @@ fn connect(server: SocketAddr, upstream: SocketAddr) -> Result<()> {
 }
 
 fn post(api: &mut Connection, path: &str, body: &Value) -> Result<Value> {
-    let answer = api.send(&format!("POST /api/v1/{path}"), JSON, &body.to_string())?;
-    if answer.status >= 300 {
-        bail!("POST {path}: HTTP {} {}", answer.status, answer.body);
-    }
-    Ok(serde_json::from_str(&answer.body)?)
+    api.ask(&format!("POST /api/v1/{path}"), body)
 }
 
 fn get(api: &mut Connection, path: &str) -> Result<Value> {
-    let answer = api.send(&format!("GET /api/v1/{path}"), "", "")?;
-    if answer.status >= 300 {
-        bail!("GET {path}: HTTP {} {}", answer.status, answer.body);
-    }
-    Ok(serde_json::from_str(&answer.body)?)
+    api.ask(&format!("GET /api/v1/{path}"), &Value::Null)
 }
 
 /// A program that reads so many times and then asks.
@@ -143,27 +134,16 @@ fn program(reads: usize, name: &str) -> String {
 fn make(server: SocketAddr, home: &Home, tasks: usize) -> Result<Figure> {
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
-    thread::scope(|threads| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| {
-                threads.spawn(|| -> Result<()> {
-                    let mut api = Connection::open(server)?;
-                    loop {
-                        let n = next.fetch_add(1, Ordering::Relaxed);
-                        if n >= tasks {
-                            return Ok(());
-                        }
-                        let code = program(2, &format!("order {n}"));
-                        post(&mut api, "tasks", &json!({ "code": code }))?;
-                    }
-                })
-            })
-            .collect();
-        clients.into_iter().try_for_each(|client| {
-            client
-                .join()
-                .unwrap_or_else(|_| bail!("a client of the bench panicked"))
-        })
+    side_by_side(CLIENTS, || {
+        let mut api = Connection::open(server)?;
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= tasks {
+                return Ok(());
+            }
+            let code = program(2, &format!("order {n}"));
+            post(&mut api, "tasks", &json!({ "code": code }))?;
+        }
     })?;
     wait_suspended(home, tasks)?;
     let seconds = begun.elapsed().as_secs_f64();

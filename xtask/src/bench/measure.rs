@@ -287,3 +287,18 @@ pub(super) fn memory(name: &'static str, budget: Budget, server: &Server) -> Res
         ),
     })
 }
+
+/// Runs so many clients of the bench beside each other, to the end of all.
+///
+/// # Errors
+/// The first that one of them ends with.
+pub(super) fn side_by_side(clients: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+    std::thread::scope(|threads| {
+        let clients: Vec<_> = (0..clients).map(|_| threads.spawn(&work)).collect();
+        clients.into_iter().try_for_each(|client| {
+            client
+                .join()
+                .unwrap_or_else(|_| anyhow::bail!("a client of the bench panicked"))
+        })
+    })
+}

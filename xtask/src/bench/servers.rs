@@ -4,6 +4,7 @@
 //! All tasks are submitted to the first server; the second has what it claims from the queue.
 
 use super::http::Connection;
+use super::measure::side_by_side;
 use super::process::{Database, Home, Program, Server};
 use super::{Budget, Figure, postgres, upstream};
 use anyhow::{Result, bail};
@@ -63,15 +64,7 @@ fn rate(program: &Program, database: &Database, servers: usize) -> Result<f64> {
     let mut api = Connection::open(first.address)?;
     api.ask("POST /api/v1/sources", &source)?;
     let started = Instant::now();
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| scope.spawn(|| submit(&first, TASKS / CLIENTS)))
-            .collect();
-        let mut done = clients
-            .into_iter()
-            .map(|client| client.join().expect("no panics in it"));
-        done.try_for_each(|submitted| submitted)
-    })?;
+    side_by_side(CLIENTS, || submit(&first, TASKS / CLIENTS))?;
     for status in ["queued", "running"] {
         let left = format!("GET /api/v1/tasks?limit=1&status={status}");
         while !is_empty(&api.ask(&left, &Value::Null)?) {

@@ -3,7 +3,7 @@
 //! nobody asks for anything, and what the first use of a workspace takes.
 
 use super::http::Connection;
-use super::measure::{memory, milliseconds, quantile};
+use super::measure::{memory, milliseconds, quantile, side_by_side};
 use super::process::{Database, Home, Program, Server};
 use super::{Budget, Figure, Options, machine, postgres, report, upstream};
 use anyhow::{Context, Result, bail};
@@ -88,16 +88,7 @@ fn connect(server: &Server, upstream: SocketAddr) -> Result<Figure> {
     }
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
-    thread::scope(|threads| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| threads.spawn(|| connect_some(server.address, upstream, &next)))
-            .collect();
-        clients.into_iter().try_for_each(|client| {
-            client
-                .join()
-                .unwrap_or_else(|_| bail!("a client of the bench panicked"))
-        })
-    })?;
+    side_by_side(CLIENTS, || connect_some(server.address, upstream, &next))?;
     let (count, seconds) = (WORKSPACES * SOURCES, begun.elapsed().as_secs_f64());
     Ok(Figure {
         name: "sources connected",

@@ -90,8 +90,11 @@ pub fn trace(request: &Request<'_>, policy: &Policy) -> Trace {
 /// Whether a rule is about a tool, for whatever caller and arguments.
 #[must_use]
 pub fn covers(matches: &Match, tool: &str, source: &str, risk: Risk) -> bool {
-    fits(&matches.risks, |r| *r == risk)
-        && miss_of_tool(matches, &Path::new(tool), source).is_none()
+    is_about(matches, &Path::new(tool), source, risk)
+}
+
+fn is_about(matches: &Match, path: &Path, source: &str, risk: Risk) -> bool {
+    fits(&matches.risks, |r| *r == risk) && miss_of_tool(matches, path, source).is_none()
 }
 
 /// The rules of a policy that deny, for asking of many tools whether any could bear on them.
@@ -111,7 +114,11 @@ impl Denials {
     /// [`decide`](super::decide) never answers [`Effect::Deny`].
     #[must_use]
     pub fn may_cover(&self, tool: &str, source: &str, risk: Risk) -> bool {
-        self.0.iter().any(|m| covers(m, tool, source, risk))
+        if self.0.is_empty() {
+            return false;
+        }
+        let path = Path::new(tool);
+        self.0.iter().any(|m| is_about(m, &path, source, risk))
     }
 }
 
