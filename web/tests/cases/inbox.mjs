@@ -473,8 +473,11 @@ export default {
     await page.keyboard.type("as and ds");
     assert.equal(await page.getByLabel("Note to the agent").inputValue(), "as and ds");
     await page.keyboard.press("Escape");
+    const denied = page.url();
     await page.keyboard.press("d");
     await until(async () => (await server.get("/approvals?status=denied")).items.length === 1, "the denial");
+    // The server knows of it before the page goes on; a reload in between would stay with what is decided.
+    await page.waitForFunction((before) => location.href !== before, denied);
     await page.evaluate(() => localStorage.setItem("executor.letters", "off"));
     await page.reload();
     await approveUnlocked(page);
