@@ -29,6 +29,9 @@ pub enum WebhookEvent {
     /// A person is asked.
     #[serde(rename = "approval.pending")]
     ApprovalPending,
+    /// A question that is still asked was given more time, or somebody to look after it.
+    #[serde(rename = "approval.changed")]
+    ApprovalChanged,
     /// It was answered, expired or withdrawn.
     #[serde(rename = "approval.resolved")]
     ApprovalResolved,
@@ -39,13 +42,18 @@ pub enum WebhookEvent {
 
 impl WebhookEvent {
     /// What a webhook can ask to be told.
-    pub const OFFERED: [Self; 2] = [Self::ApprovalPending, Self::ApprovalResolved];
+    pub const OFFERED: [Self; 3] = [
+        Self::ApprovalPending,
+        Self::ApprovalChanged,
+        Self::ApprovalResolved,
+    ];
 
     /// The stable name, as stored, shown and sent.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ApprovalPending => "approval.pending",
+            Self::ApprovalChanged => "approval.changed",
             Self::ApprovalResolved => "approval.resolved",
             Self::Test => "webhook.test",
         }
@@ -54,9 +62,8 @@ impl WebhookEvent {
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ApprovalPending, Self::ApprovalResolved, Self::Test]
-            .into_iter()
-            .find(|e| e.as_str() == text)
+        let mut all = Self::OFFERED.into_iter().chain([Self::Test]);
+        all.find(|e| e.as_str() == text)
     }
 }
 

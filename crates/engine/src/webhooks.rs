@@ -7,7 +7,7 @@
 mod message;
 mod outbox;
 
-pub(crate) use outbox::{Outbox, tell_of_approval};
+pub(crate) use outbox::{Outbox, answerable_longer, tell_of_approval, tell_of_change};
 
 use crate::audit::by_person;
 use crate::health::{Check, CheckStatus};
@@ -403,8 +403,8 @@ fn subscribed(events: Vec<WebhookEvent>) -> Result<Vec<WebhookEvent>, Error> {
     if chosen.is_empty() {
         return Err(Error::invalid(
             "invalid_webhook",
-            "a webhook is told of at least one of approval.pending, approval.resolved; to tell it \
-             nothing for a while, switch it off",
+            "a webhook is told of at least one of approval.pending, approval.changed, \
+             approval.resolved; to tell it nothing for a while, switch it off",
         ));
     }
     Ok(chosen)

@@ -277,6 +277,32 @@ pub fn enqueue(
     Ok(())
 }
 
+/// Tells of a question that was given more time in the words and for as long as it has them now, where
+/// a webhook was not told of it yet.
+///
+/// # Errors
+/// Those of the database.
+pub fn retell(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (event, subject): (WebhookEvent, &str),
+    data: &str,
+    give_up_at: Timestamp,
+) -> Result<u64, Error> {
+    tx.execute(
+        "update webhook_deliveries
+         set data = $4, give_up_at = $5
+         where workspace_id = $1 and event = $2 and subject = $3 and state = 'pending'",
+        &params![
+            scope.workspace_id(),
+            event.as_str(),
+            subject,
+            data,
+            give_up_at
+        ],
+    )
+}
+
 /// What a webhook was and is to be told, the newest first.
 ///
 /// # Errors

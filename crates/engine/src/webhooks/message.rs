@@ -35,6 +35,13 @@ pub(super) fn of_approval(approval: &Approval) -> Value {
         "createdAt": approval.created_at.to_rfc3339(),
         "expiresAt": approval.expires_at.to_rfc3339(),
     });
+    if let Some(extended) = &approval.extended {
+        data["extendedBy"] = json!({ "id": extended.by });
+        data["extendedAt"] = json!(extended.at.to_rfc3339());
+    }
+    if let Some(assigned) = &approval.assigned {
+        data["assignedTo"] = json!({ "id": assigned.to });
+    }
     if let Some(answered) = answered {
         data["decidedBy"] = json!({ "id": answered.by });
         data["decidedVia"] = json!(answered.channel.as_str());
@@ -43,11 +50,13 @@ pub(super) fn of_approval(approval: &Approval) -> Value {
     data
 }
 
+/// The fields of what is told that name a person.
+pub(super) const PEOPLE: [&str; 4] = ["requestedBy", "decidedBy", "extendedBy", "assignedTo"];
+
 /// The names that people know things by, looked up when a delivery is sent.
 pub(super) struct Names<'a> {
     pub(super) workspace: Option<&'a Workspace>,
-    pub(super) requester: Option<&'a str>,
-    pub(super) decider: Option<&'a str>,
+    pub(super) people: &'a [(&'static str, String)],
     pub(super) public_url: &'a str,
 }
 
@@ -58,11 +67,8 @@ pub(super) fn body(delivery: &Delivery, names: &Names<'_>) -> Vec<u8> {
         data["workspace"] =
             json!({ "id": workspace.id, "slug": workspace.slug, "name": workspace.name });
     }
-    for (field, name) in [
-        ("requestedBy", names.requester),
-        ("decidedBy", names.decider),
-    ] {
-        if let (Some(person), Some(name)) = (data.get_mut(field), name) {
+    for (field, name) in names.people {
+        if let Some(person) = data.get_mut(*field) {
             person["name"] = json!(name);
         }
     }

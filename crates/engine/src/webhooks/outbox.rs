@@ -69,34 +69,91 @@ pub(crate) fn tell_of_approval(
     approval: &Approval,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let tried_until = now.plus_ms(TRIED_MS_MAX);
-    let (kind, give_up_at) = if approval.status != ApprovalStatus::Pending {
-        (WebhookEvent::ApprovalResolved, tried_until)
+    let kind = if approval.status != ApprovalStatus::Pending {
+        WebhookEvent::ApprovalResolved
     } else if approval.created_at >= now {
-        let answerable_until = approval.expires_at;
-        (
-            WebhookEvent::ApprovalPending,
-            tried_until.min(answerable_until),
-        )
+        WebhookEvent::ApprovalPending
     } else {
-        // Something about a question changed that is still asked: it was told when it was asked.
+        // A yes of several, or other arguments: what it is about was told when it was asked.
         return Ok(());
     };
+    let told = Told {
+        kind,
+        subject: approval.id.to_string(),
+        data: message::of_approval(approval).to_string(),
+        give_up_at: told_until(approval, kind, now),
+    };
+    write_down(tx, scope, &told, now)
+}
+
+/// Writes down that webhooks are to be told what changed about a question that is still asked.
+pub(crate) fn tell_of_change(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (approval, change): (&Approval, &'static str),
+    now: Timestamp,
+) -> Result<(), Error> {
+    let kind = WebhookEvent::ApprovalChanged;
+    let mut data = message::of_approval(approval);
+    data["change"] = json!(change);
+    let told = Told {
+        kind,
+        subject: approval.id.to_string(),
+        data: data.to_string(),
+        give_up_at: told_until(approval, kind, now),
+    };
+    write_down(tx, scope, &told, now)
+}
+
+/// A question has more time: what was not told yet is told with that, and for as long.
+pub(crate) fn answerable_longer(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    approval: &Approval,
+) -> Result<(), Error> {
+    let kind = WebhookEvent::ApprovalPending;
+    let data = message::of_approval(approval).to_string();
+    let until = told_until(approval, kind, approval.created_at);
+    let subject = approval.id.as_str();
+    store::webhooks::retell(tx, scope, (kind, subject), &data, until)?;
+    Ok(())
+}
+
+/// How long it is tried to tell something: a question no longer than it can be answered.
+fn told_until(approval: &Approval, kind: WebhookEvent, now: Timestamp) -> Timestamp {
+    let tried_until = now.plus_ms(TRIED_MS_MAX);
+    match kind {
+        WebhookEvent::ApprovalPending | WebhookEvent::ApprovalChanged => {
+            tried_until.min(approval.expires_at)
+        }
+        WebhookEvent::ApprovalResolved | WebhookEvent::Test => tried_until,
+    }
+}
+
+/// What is to be told.
+struct Told {
+    kind: WebhookEvent,
+    subject: String,
+    data: String,
+    give_up_at: Timestamp,
+}
+
+fn write_down(tx: &mut Tx<'_>, scope: &Scope, told: &Told, now: Timestamp) -> Result<(), Error> {
     for webhook in store::webhooks::list(tx, scope)? {
-        if !webhook.enabled || !webhook.events.contains(&kind) {
+        if !webhook.enabled || !webhook.events.contains(&told.kind) {
             continue;
         }
         let delivery = Delivery {
             id: DeliveryId::from_bits(entropy::bits()),
             webhook_id: webhook.id,
-            event: kind,
-            subject: approval.id.to_string(),
-            data: message::of_approval(approval).to_string(),
+            event: told.kind,
+            subject: told.subject.clone(),
+            data: told.data.clone(),
             state: DeliveryState::Pending(now),
             attempts: 0,
             last: None,
             created_at: now,
-            give_up_at,
+            give_up_at: told.give_up_at,
         };
         store::webhooks::enqueue(tx, scope, &delivery, Timestamp::default())?;
     }
@@ -108,8 +165,8 @@ struct Known {
     webhook: Webhook,
     secrets: Secrets,
     workspace: Option<domain::tenancy::Workspace>,
-    requester: Option<String>,
-    decider: Option<String>,
+    /// By the field of what is told that names the person.
+    people: Vec<(&'static str, String)>,
 }
 
 /// What a try came to.
@@ -210,12 +267,11 @@ impl Engine {
     async fn known(&self, scope: &Scope, delivery: &Delivery) -> Result<Option<Known>, Error> {
         let (scope, id) = (scope.clone(), delivery.webhook_id.clone());
         let data: serde_json::Value = serde_json::from_str(&delivery.data).unwrap_or_default();
-        let person = |field: &str| {
-            data[field]["id"]
-                .as_str()
-                .and_then(|id| AccountId::parse(id).ok())
+        let person = |field: &'static str| {
+            let id = data[field]["id"].as_str()?;
+            Some((field, AccountId::parse(id).ok()?))
         };
-        let (requester, decider) = (person("requestedBy"), person("decidedBy"));
+        let people: Vec<_> = message::PEOPLE.into_iter().filter_map(person).collect();
         self.inner
             .store
             .read(move |r| {
@@ -224,13 +280,13 @@ impl Engine {
                 let (Some(webhook), Some(secrets)) = (found, secrets) else {
                     return Ok::<_, Error>(None);
                 };
-                let mut name = |id: &Option<AccountId>| match id {
-                    Some(id) => store::accounts::name(r, &scope, id),
-                    None => Ok(None),
-                };
+                let mut named = Vec::new();
+                for (field, id) in &people {
+                    let name = store::accounts::name(r, &scope, id)?;
+                    named.extend(name.map(|name| (*field, name)));
+                }
                 Ok(Some(Known {
-                    requester: name(&requester)?,
-                    decider: name(&decider)?,
+                    people: named,
                     workspace: store::tenancy::workspace(r, &scope)?,
                     webhook,
                     secrets,
@@ -253,8 +309,7 @@ impl Engine {
             delivery,
             &message::Names {
                 workspace: known.workspace.as_ref(),
-                requester: known.requester.as_deref(),
-                decider: known.decider.as_deref(),
+                people: &known.people,
                 public_url: &self.inner.public_url,
             },
         );

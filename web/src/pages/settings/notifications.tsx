@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import type { Schemas, Webhook } from "~/api/client";
 import { useApi, useNeeds, webhooks as allWebhooks } from "~/api/queries";
+import { readQuiet } from "~/lib/quiet";
 import { useStored } from "~/lib/store";
 import { count } from "~/lib/time";
 import { Ago, Button, Copy, Empty, Field, Panel, Status } from "~/ui/basics";
@@ -11,7 +12,7 @@ import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 
-const EVENTS = ["approval.pending", "approval.resolved"];
+const EVENTS = ["approval.pending", "approval.changed", "approval.resolved"];
 type Made = Schemas["WebhookSecret"];
 
 export function NotificationsSection() {
@@ -42,7 +43,38 @@ function SystemNotes() {
           <span className="block text-meta text-ink3">{canNotify ? "It names the tool and its risk, never arguments. No decision is taken from a notification." : "Needs https or localhost."}</span>
         </span>
       </label>
+      <QuietHours />
     </Panel>
+  );
+}
+
+const NIGHT = { from: "22:00", to: "07:00" };
+
+/** When this browser shows no notes; what waited then is told as one when they end. */
+function QuietHours() {
+  const [kept, keep] = useStored("quiet");
+  const hours = readQuiet(kept);
+  const shown = hours ?? NIGHT;
+  const change = (next: { from: string; to: string }) => next.from !== next.to && keep(`${next.from}-${next.to}`);
+  return (
+    <fieldset className="flex flex-wrap items-center gap-x-3 gap-y-2 border-t border-line p-3">
+      <legend className="sr-only">Quiet hours</legend>
+      <label className="flex items-center gap-2">
+        <input type="checkbox" checked={hours !== null} onChange={(event) => (event.target.checked ? change(NIGHT) : keep(null))} />
+        Quiet hours
+      </label>
+      <label className="flex items-center gap-2">
+        from
+        <input type="time" className="field" disabled={!hours} value={shown.from} onChange={(event) => event.target.value && change({ ...shown, from: event.target.value })} />
+      </label>
+      <label className="flex items-center gap-2">
+        to
+        <input type="time" className="field" disabled={!hours} value={shown.to} onChange={(event) => event.target.value && change({ ...shown, to: event.target.value })} />
+      </label>
+      <span className="basis-full text-meta text-ink3">
+        By this computer's clock. Notes and notifications wait until they end, and come as one; the count in the title does not wait. More than 5 within a minute come as one at any time.
+      </span>
+    </fieldset>
   );
 }
 
