@@ -1,8 +1,13 @@
 //! Webhooks: addresses of a workspace that are told of approvals, and what each is still to be told.
 //!
 //! A delivery is tried until it is taken, or until telling is pointless; how long to wait between
-//! tries and when an address counts as failing is decided here. Order is not promised. What is sent
-//! and how it is signed is `engine/webhooks`; nothing here waits.
+//! tries and when an address counts as failing is decided here; `webhook/people.rs` is about those
+//! that people read. Order is not promised. What is sent and how it is signed is `engine/webhooks`;
+//! nothing here waits.
+
+mod people;
+
+pub use people::{MESSAGES_PER_MINUTE, Pace, QuietHours, WebhookFormat};
 
 use crate::{AccountId, DeliveryId, Timestamp, WebhookId};
 
@@ -76,6 +81,10 @@ pub struct Webhook {
     pub url: String,
     /// What it is told.
     pub events: Vec<WebhookEvent>,
+    /// Who reads it, and how it is written for them.
+    pub format: WebhookFormat,
+    /// The last messages, where people read them.
+    pub pace: Pace,
     /// Whether it is told at all.
     pub enabled: bool,
     /// Whether an administrator allows its address to be private, or without TLS.

@@ -1,7 +1,7 @@
 //! What a pending question is given besides an answer: more time, once, and a person who looks after
 //! it. Neither decides anything, and neither changes who may.
 
-use super::{Approval, Question, Refusal, Roles};
+use super::{Approval, ApprovalStatus, Question, Refusal, Roles};
 use crate::access::Channel;
 use crate::limits::APPROVAL_WAIT_MS_MAX;
 use crate::{AccountId, Timestamp};
@@ -29,6 +29,12 @@ pub struct Assigned {
 }
 
 impl Approval {
+    /// Whether it is still asked.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.status == ApprovalStatus::Pending
+    }
+
     /// What extending it adds, in milliseconds: its own period, but never so much that it would wait
     /// longer than anything may. Nothing where it was extended before, or waits that long already.
     #[must_use]
