@@ -18,7 +18,7 @@ pub use yeses::add_yes;
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, keep};
 use crate::{Error, Reader, Tx, points};
-use domain::access::{Channel, Scope, System};
+use domain::access::{Channel, Scope};
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question};
 use domain::call::Binding;
 use domain::tool::Risk;

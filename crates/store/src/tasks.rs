@@ -217,11 +217,7 @@ pub fn owner(
 ///
 /// # Errors
 /// Those of the database.
-pub fn client(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    id: &TaskId,
-) -> Result<Option<String>, Error> {
+pub fn client(conn: &mut Reader<'_>, scope: &Scope, id: &TaskId) -> Result<Option<String>, Error> {
     conn.one(
         "select client from tasks where id = $1 and workspace_id = $2",
         &params![id, scope.workspace_id()],

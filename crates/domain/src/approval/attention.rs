@@ -102,9 +102,11 @@ impl Approval {
             let role = roles(&assigned.to);
             if let Err(refusal) = self.ask.admits(&assigned.to, role, &self.requested_by) {
                 return Err(Refusal::Assignee(match refusal {
-                    Refusal::Requester => "the rule that asks does not let the person who runs the \
+                    Refusal::Requester => {
+                        "the rule that asks does not let the person who runs the \
                                            task answer, so that they cannot look after it either; \
-                                           name another reviewer",
+                                           name another reviewer"
+                    }
                     Refusal::NotAReviewer
                     | Refusal::AlreadyResolved(_)
                     | Refusal::AnsweredBefore(_)
@@ -113,9 +115,11 @@ impl Approval {
                     | Refusal::DoesNotFit(_)
                     | Refusal::ExtendedBefore(_)
                     | Refusal::WaitsLongest
-                    | Refusal::Assignee(_) => "whoever looks after this must be able to answer it: \
+                    | Refusal::Assignee(_) => {
+                        "whoever looks after this must be able to answer it: \
                                                an administrator of this workspace, or a person whom \
-                                               the rule names",
+                                               the rule names"
+                    }
                 }));
             }
         }

@@ -420,7 +420,11 @@ fn who_may_answer_gives_more_time_and_nobody_else() {
         question: Question::Input,
         ..approval(ApprovalStatus::Pending, Ask::default())
     };
-    assert!(input.with_more_time(more_time(REQUESTER, 50), &roles).is_ok());
+    assert!(
+        input
+            .with_more_time(more_time(REQUESTER, 50), &roles)
+            .is_ok()
+    );
     assert_eq!(
         input.with_more_time(more_time(5, 50), &roles),
         Err(Refusal::NotTheOwner)
@@ -481,5 +485,8 @@ fn whoever_looks_after_it_can_answer_it() {
         ..asked
     };
     let refused = input.assigned_to(Some(assigned(5)), Timestamp(50), &roles);
-    assert!(matches!(refused, Err(Refusal::NotThisQuestion(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Refusal::NotThisQuestion(_))),
+        "{refused:?}"
+    );
 }

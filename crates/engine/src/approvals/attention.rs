@@ -89,7 +89,9 @@ fn extend(
         .with_more_time(extended.clone(), &roles)
         .map_err(refused)?;
     if !store::approvals::extend(tx, scope, &longer, &extended)? {
-        return Err(Error::internal(&"an approval was changed while it was held"));
+        return Err(Error::internal(
+            &"an approval was changed while it was held",
+        ));
     }
     let detail = json!({
         "task": longer.binding.task_id,
@@ -119,15 +121,15 @@ fn assign(
         by: caller.account_id.clone(),
         at,
     });
-    let after = before
-        .assigned_to(assigned, at, &roles)
-        .map_err(refused)?;
+    let after = before.assigned_to(assigned, at, &roles).map_err(refused)?;
     let was = before.assigned.as_ref().map(|a| &a.to);
     if was == to {
         return Ok(before);
     }
     if !store::approvals::assign(tx, scope, &after, at)? {
-        return Err(Error::internal(&"an approval was changed while it was held"));
+        return Err(Error::internal(
+            &"an approval was changed while it was held",
+        ));
     }
     let detail = json!({
         "task": after.binding.task_id,

@@ -116,7 +116,11 @@ fn digest(told: &[Told], names: &Names<'_>) -> String {
     let more = waiting.len().saturating_sub(LISTED_MAX);
     if more > 0 {
         let inbox = format!("{}/approvals", names.public_url);
-        let _ = write!(text, "\n…and {more} more. <{}|Open the inbox>", escaped(&inbox));
+        let _ = write!(
+            text,
+            "\n…and {more} more. <{}|Open the inbox>",
+            escaped(&inbox)
+        );
     }
     if !over.is_empty() {
         let counted: Vec<String> = over.iter().map(|(what, n)| format!("{n} {what}")).collect();

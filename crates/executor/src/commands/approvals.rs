@@ -36,20 +36,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  executor approvals list --status pending --json\n  executor approvals list --status pending --order soonest\n  executor approvals list --status pending --assignee me"
     )]
-    List {
-        /// Only with this status: pending, approved, denied, expired, withdrawn
-        #[arg(long)]
-        status: Option<String>,
-        /// Only those that somebody looks after: me, or the id or name of a member
-        #[arg(long, value_name = "WHO")]
-        assignee: Option<String>,
-        /// Which come first: the newest, or those that expire soonest
-        #[arg(long, value_parser = ["newest", "soonest"], default_value = "newest")]
-        order: String,
-        /// Approvals at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-    },
+    List(List),
     /// Shows one approval with the exact request
     #[command(after_help = "Example:\n  executor approvals show appr_…")]
     Show {
@@ -111,6 +98,22 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+struct List {
+    /// Only with this status: pending, approved, denied, expired, withdrawn
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those that somebody looks after: me, or the id or name of a member
+    #[arg(long, value_name = "WHO")]
+    assignee: Option<String>,
+    /// Which come first: the newest, or those that expire soonest
+    #[arg(long, value_parser = ["newest", "soonest"], default_value = "newest")]
+    order: String,
+    /// Approvals at most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+#[derive(clap::Args)]
 struct Approve {
     /// The approval's id
     id: String,
@@ -166,42 +169,7 @@ impl<'a> Listed<'a> {
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
     let client = context.client()?;
     match arguments.command {
-        Command::List {
-            status,
-            assignee,
-            order,
-            limit,
-        } => {
-            let assignee = match &assignee {
-                Some(who) => Some(attention::person(&client, who).await?),
-                None => None,
-            };
-            let mut query = vec![("order", order.as_str())];
-            query.extend(status.as_deref().map(|s| ("status", s)));
-            query.extend(assignee.as_deref().map(|who| ("assignee", who)));
-            let approvals: Vec<Approval> = client.list(&["approvals"], &query, limit).await?;
-            let listed: Vec<_> = approvals.iter().map(Listed::of).collect();
-            context.output.show(&listed, |_| {
-                let row = |a: &Approval| {
-                    vec![
-                        a.id.clone(),
-                        match a.missing {
-                            0 | 1 => a.status.clone(),
-                            missing => format!("{} ({missing} missing)", a.status),
-                        },
-                        a.risk.clone(),
-                        a.tool.clone(),
-                        a.expires_at.clone(),
-                        a.arguments.to_string(),
-                    ]
-                };
-                let rows: Vec<_> = approvals.iter().map(row).collect();
-                table(
-                    &["ID", "STATUS", "RISK", "TOOL", "EXPIRES", "ARGUMENTS"],
-                    &rows,
-                )
-            });
-        }
+        Command::List(wanted) => list(context, &client, wanted).await?,
         Command::Show { id } => {
             let approval: Approval = client.get(&["approvals", &id], &[]).await?;
             context.output.show(&approval, |a| {
@@ -255,6 +223,45 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Watch => return watch::run(context, client).await,
     }
     Ok(Exit::Done)
+}
+
+async fn list(context: &Context, client: &Client, wanted: List) -> Result<()> {
+    let List {
+        status,
+        assignee,
+        order,
+        limit,
+    } = wanted;
+    let assignee = match &assignee {
+        Some(who) => Some(attention::person(client, who).await?),
+        None => None,
+    };
+    let mut query = vec![("order", order.as_str())];
+    query.extend(status.as_deref().map(|s| ("status", s)));
+    query.extend(assignee.as_deref().map(|who| ("assignee", who)));
+    let approvals: Vec<Approval> = client.list(&["approvals"], &query, limit).await?;
+    let listed: Vec<_> = approvals.iter().map(Listed::of).collect();
+    context.output.show(&listed, |_| {
+        let row = |a: &Approval| {
+            vec![
+                a.id.clone(),
+                match a.missing {
+                    0 | 1 => a.status.clone(),
+                    missing => format!("{} ({missing} missing)", a.status),
+                },
+                a.risk.clone(),
+                a.tool.clone(),
+                a.expires_at.clone(),
+                a.arguments.to_string(),
+            ]
+        };
+        let rows: Vec<_> = approvals.iter().map(row).collect();
+        table(
+            &["ID", "STATUS", "RISK", "TOOL", "EXPIRES", "ARGUMENTS"],
+            &rows,
+        )
+    });
+    Ok(())
 }
 
 async fn approved(context: &Context, client: &Client, approve: Approve) -> Result<()> {

@@ -146,11 +146,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             output.show(&told, |d| {
                 format!("{}: {}", d.status, message(d.last_attempt.as_ref()))
             });
-            return Ok(if told.status == "delivered" {
-                Exit::Done
-            } else {
-                Exit::Failed
-            });
+            let is_taken = told.status == "delivered";
+            return Ok(if is_taken { Exit::Done } else { Exit::Failed });
         }
         Command::Edit {
             webhook,
@@ -244,7 +241,15 @@ fn listed(webhooks: &[Webhook]) -> String {
             w.id.clone(),
         ]
     };
-    let head = ["URL", "EVENTS", "FORMAT", "STATUS", "FAILURES", "LAST TAKEN", "ID"];
+    let head = [
+        "URL",
+        "EVENTS",
+        "FORMAT",
+        "STATUS",
+        "FAILURES",
+        "LAST TAKEN",
+        "ID",
+    ];
     table(&head, &webhooks.iter().map(row).collect::<Vec<_>>())
 }
 

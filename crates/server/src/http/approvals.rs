@@ -13,9 +13,9 @@ use api::approvals::{
 };
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::{AccountId, ApprovalId};
 use domain::access::Caller;
 use domain::approval::Verdict;
+use domain::{AccountId, ApprovalId};
 use engine::{ApprovalOrder, ApprovalQuery};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -286,8 +286,12 @@ fn person(caller: &Caller, text: &str) -> Result<AccountId, Failure> {
     if text == "me" {
         return Ok(caller.account_id.clone());
     }
-    AccountId::parse(text)
-        .map_err(|_| Failure::invalid("assignee", "expected `me` or a person's identifier, `acct_…`"))
+    AccountId::parse(text).map_err(|_| {
+        Failure::invalid(
+            "assignee",
+            "expected `me` or a person's identifier, `acct_…`",
+        )
+    })
 }
 
 async fn decide(

@@ -89,7 +89,13 @@ pub fn postpone(
              attempts = case when id = $3 then attempts - 1 else attempts end
          where webhook_id = $1 and workspace_id = $2 and state = 'pending' and state_at <= $4
            and (id = $3 or claimed_until <= $4)",
-        &params![&first.webhook_id, scope.workspace_id(), &first.id, now, until],
+        &params![
+            &first.webhook_id,
+            scope.workspace_id(),
+            &first.id,
+            now,
+            until
+        ],
     )
 }
 

@@ -313,9 +313,9 @@ async fn what_people_read_goes_together_or_is_put_off(w: World) {
     };
     assert_eq!(postpone(1_000).await, 4);
     let waiting = told(&w, &hook).await;
-    let put_off = waiting.iter().filter(|d| {
-        d.state == DeliveryState::Pending(at(1_000)) && d.attempts == 0
-    });
+    let put_off = waiting
+        .iter()
+        .filter(|d| d.state == DeliveryState::Pending(at(1_000)) && d.attempts == 0);
     assert_eq!(put_off.count(), 4);
     assert_eq!(claim(&w.store, &w, 60).await.unwrap().id, later.id);
     assert_eq!(claim(&w.store, &w, 999).await.unwrap().id, later.id);

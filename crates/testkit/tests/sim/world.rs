@@ -4,7 +4,7 @@
 use crate::clock::SimClock;
 use crate::random::Random;
 use crate::script::{Heard, Script, Tool};
-use domain::{AccountId, ApprovalId, TaskId};
+use domain::{AccountId, ApprovalId, TaskId, Timestamp};
 use engine::Clock as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -113,29 +113,50 @@ async fn of_many_who_give_more_time_one_does(database: Database) {
     for reply in refused {
         let code = &reply.body["code"];
         assert_eq!((reply.status, code), (409, &json!("already_extended")));
-        assert!(reply.body["title"].as_str().is_some_and(|t| t.contains(text(&me))), "{reply:#?}");
+        assert!(
+            reply.body["title"]
+                .as_str()
+                .is_some_and(|t| t.contains(text(&me))),
+            "{reply:#?}"
+        );
     }
     let longer = &given[0].body;
     assert_eq!(between(&asked["expiresAt"], &longer["expiresAt"]), period);
-    assert_eq!((&longer["extended"]["by"], &longer["extendsByMs"]), (&me, &json!(0)));
-    assert_eq!(longer["digest"], asked["digest"], "what was seen is what is asked");
+    assert_eq!(
+        (&longer["extended"]["by"], &longer["extendsByMs"]),
+        (&me, &json!(0))
+    );
+    assert_eq!(
+        longer["digest"], asked["digest"],
+        "what was seen is what is asked"
+    );
     assert_eq!(now(&server, &asked).await, *longer);
     let entries = audited(&server, &asked, "approval.extended").await;
     assert_eq!(entries.len(), 1, "{entries:#?}");
     assert_eq!(entries[0]["detail"]["before"], asked["expiresAt"]);
     assert_eq!(entries[0]["detail"]["expiresAt"], longer["expiresAt"]);
     let told = receiver.told_times(&server, "/hook", 2).await;
-    let bodies = told.iter().map(|t| serde_json::from_slice(&t.body).expect("JSON"));
-    let changed: Vec<Value> = bodies.filter(|b: &Value| b["type"] == "approval.changed").collect();
+    let bodies = told
+        .iter()
+        .map(|t| serde_json::from_slice(&t.body).expect("JSON"));
+    let changed: Vec<Value> = bodies
+        .filter(|b: &Value| b["type"] == "approval.changed")
+        .collect();
     assert_eq!(changed.len(), 1, "{changed:#?}");
     let data = &changed[0]["data"];
-    assert_eq!((&data["change"], &data["expiresAt"]), (&json!("extended"), &longer["expiresAt"]));
+    assert_eq!(
+        (&data["change"], &data["expiresAt"]),
+        (&json!("extended"), &longer["expiresAt"])
+    );
     assert!(data["extendedBy"]["name"].is_string(), "{data:#}");
     server.approve(&asked).await;
     assert_eq!(server.finished(&task).await["result"], "once");
     assert_eq!(upstream.created("once"), 1);
     let late = extend(&server, &asked).await;
-    assert_eq!((late.status, &late.body["code"]), (409, &json!("already_resolved")));
+    assert_eq!(
+        (late.status, &late.body["code"]),
+        (409, &json!("already_resolved"))
+    );
 }
 
 async fn more_time_and_an_answer_at_once(database: Database) {
@@ -154,9 +175,16 @@ async fn more_time_and_an_answer_at_once(database: Database) {
         }
     });
     for (verdict, (answer, more), one) in join_all(race).await {
-        assert_eq!(answer.status, 200, "an answer is never in the way: {answer:#?}");
+        assert_eq!(
+            answer.status, 200,
+            "an answer is never in the way: {answer:#?}"
+        );
         let stands = now(&server, one).await;
-        let expected = if verdict == "approve" { "approved" } else { "denied" };
+        let expected = if verdict == "approve" {
+            "approved"
+        } else {
+            "denied"
+        };
         assert_eq!(stands["status"], expected);
         match more.status {
             200 => assert!(stands["extended"].is_object(), "{stands:#}"),
@@ -189,7 +217,10 @@ async fn more_time_and_the_end_of_it_at_once(database: Database) {
     let end = clock_ms() + 1_500;
     meddle(
         &server,
-        &format!("update approvals set expires_at = {end}, created_at = {}", end - 2_000),
+        &format!(
+            "update approvals set expires_at = {end}, created_at = {}",
+            end - 2_000
+        ),
     );
     let asked = items(&server.get("/approvals").await);
     assert_eq!(asked.len(), tasks.len());
@@ -271,14 +302,20 @@ async fn whoever_waits_waits_until_the_new_end(database: Database) {
         brought["requestState"] = round["requestState"].clone();
         brought["inputResponses"] = answered(&key, "approve");
         let done = plain.call(brought).await["result"]["structuredContent"].clone();
-        assert_eq!((&done["status"], &done["result"]), (&json!("completed"), &json!("asks")));
+        assert_eq!(
+            (&done["status"], &done["result"]),
+            (&json!("completed"), &json!("asks"))
+        );
         let other = server.pending(1).await.remove(0);
         server.approve(&other).await;
     };
     let (done, ()) = join(waiting, round).await;
     let done = &done["result"]["structuredContent"];
     assert_eq!(done["result"], "waits", "{done:#}");
-    assert_eq!((upstream.created("waits"), upstream.created("asks")), (1, 1));
+    assert_eq!(
+        (upstream.created("waits"), upstream.created("asks")),
+        (1, 1)
+    );
 }
 
 async fn more_time_outlives_a_crash_or_was_never_given(database: Database) {
@@ -289,7 +326,9 @@ async fn more_time_outlives_a_crash_or_was_never_given(database: Database) {
     for (moment, given) in [("before", false), ("after", true)] {
         server.kill().await;
         let fault = format!("approval.extended:{moment}:1");
-        server.environment.push(("EXECUTOR_FAULT".to_owned(), fault));
+        server
+            .environment
+            .push(("EXECUTOR_FAULT".to_owned(), fault));
         server.launch().await;
         let url = format!("{}/api/v1{path}", server.url());
         let told = server.http.post(url).send().await;
@@ -298,11 +337,21 @@ async fn more_time_outlives_a_crash_or_was_never_given(database: Database) {
         server.died().await;
         server.launch().await;
         let stands = now(&server, &asked).await;
-        assert_eq!(stands["extended"].is_object(), given, "{moment}: {stands:#}");
-        assert_eq!(audited(&server, &asked, "approval.extended").await.len(), usize::from(given));
+        assert_eq!(
+            stands["extended"].is_object(),
+            given,
+            "{moment}: {stands:#}"
+        );
+        assert_eq!(
+            audited(&server, &asked, "approval.extended").await.len(),
+            usize::from(given)
+        );
     }
     let again = extend(&server, &asked).await;
-    assert_eq!((again.status, &again.body["code"]), (409, &json!("already_extended")));
+    assert_eq!(
+        (again.status, &again.body["code"]),
+        (409, &json!("already_extended"))
+    );
     server.approve(&asked).await;
     assert_eq!(server.finished(&task).await["result"], "after all");
     assert_eq!(upstream.created("after all"), 1);
@@ -316,17 +365,32 @@ async fn programs_give_no_time_and_name_nobody(database: Database) {
     let id = text(&asked["id"]);
     for (path, body) in [
         (format!("/approvals/{id}/extend"), None),
-        (format!("/approvals/{id}/assign"), Some(json!({ "assignee": "me" }))),
+        (
+            format!("/approvals/{id}/assign"),
+            Some(json!({ "assignee": "me" })),
+        ),
     ] {
         let by_key = admin.send(&server, "POST", &path, body.as_ref()).await;
-        assert_eq!((by_key.status, &by_key.body["code"]), (403, &json!("forbidden")), "{by_key:#?}");
+        assert_eq!(
+            (by_key.status, &by_key.body["code"]),
+            (403, &json!("forbidden")),
+            "{by_key:#?}"
+        );
     }
-    let offered = Plain::new(&server, form()).ask("tools/list", json!({})).await;
-    let offered = offered["result"]["tools"].as_array().expect("tools").clone();
+    let offered = Plain::new(&server, form())
+        .ask("tools/list", json!({}))
+        .await;
+    let offered = offered["result"]["tools"]
+        .as_array()
+        .expect("tools")
+        .clone();
     let names: Vec<&str> = offered.iter().map(|tool| text(&tool["name"])).collect();
     assert!(names.contains(&"resume"), "{names:?}");
     for name in names {
-        assert!(!name.contains("extend") && !name.contains("assign"), "{name}");
+        assert!(
+            !name.contains("extend") && !name.contains("assign"),
+            "{name}"
+        );
     }
     let same = now(&server, &asked).await;
     assert_eq!(same, asked, "nothing has changed");
@@ -358,10 +422,17 @@ async fn somebody_looks_after_it_and_another_may_answer(database: Database) {
         ("Ada", 422, "invalid_value"),
     ] {
         let refused = assign(&server, &asked, to).await;
-        assert_eq!((refused.status, &refused.body["code"]), (status, &json!(code)), "{refused:#?}");
+        assert_eq!(
+            (refused.status, &refused.body["code"]),
+            (status, &json!(code)),
+            "{refused:#?}"
+        );
     }
     let hers = assign(&server, &asked, &admin.id).await;
-    assert_eq!((hers.status, &hers.body["assigned"]["to"]), (200, &json!(admin.id)));
+    assert_eq!(
+        (hers.status, &hers.body["assigned"]["to"]),
+        (200, &json!(admin.id))
+    );
     assert_eq!(hers.body["expiresAt"], asked["expiresAt"]);
     let listed = |who: String| {
         let server = &server;
@@ -372,13 +443,19 @@ async fn somebody_looks_after_it_and_another_may_answer(database: Database) {
     };
     assert_eq!(listed(admin.id.clone()).await.len(), 1);
     assert_eq!(listed("me".to_owned()).await.len(), 0);
-    let own = admin.send(&server, "GET", "/approvals?assignee=me", None).await;
+    let own = admin
+        .send(&server, "GET", "/approvals?assignee=me", None)
+        .await;
     assert_eq!(items(&own.body)[0]["id"], asked["id"]);
     let wrong = server.send("GET", "/approvals?assignee=Ada", None).await;
     assert_eq!(wrong.status, 422);
     // By the command line, by name and back.
     let id = text(&asked["id"]);
-    for (to, of) in [("me", None), ("nobody", Some("nobody")), ("Ada", Some(admin.id.as_str()))] {
+    for (to, of) in [
+        ("me", None),
+        ("nobody", Some("nobody")),
+        ("Ada", Some(admin.id.as_str())),
+    ] {
         let said = server.cli(&["approvals", "assign", id, "--to", to]).await;
         assert_eq!(said.code, 0, "{said:?}");
         assert!(of.is_none_or(|of| said.out.contains(of)), "{said:?}");
@@ -397,5 +474,8 @@ async fn somebody_looks_after_it_and_another_may_answer(database: Database) {
     assert_eq!(server.finished(&task).await["result"], "hers");
     assert_eq!((upstream.created("hers"), upstream.writes()), (1, 1));
     let late = assign(&server, &asked, "nobody").await;
-    assert_eq!((late.status, &late.body["code"]), (409, &json!("already_resolved")));
+    assert_eq!(
+        (late.status, &late.body["code"]),
+        (409, &json!("already_resolved"))
+    );
 }

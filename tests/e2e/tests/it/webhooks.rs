@@ -385,7 +385,9 @@ async fn by_the_command_line(database: Database) {
 
 /// Hours of the clock of Greenwich that hold now, and for an hour at least.
 fn hours_now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock");
     let hour = since.as_secs() / 3_600 % 24;
     format!("{:02}:00-{:02}:00Z", (hour + 23) % 24, (hour + 2) % 24)
 }
@@ -437,11 +439,21 @@ async fn people_are_told_as_one_after_their_quiet_hours(database: Database) {
     assert_eq!(server.cli(&edit).await.code, 0);
     let told = receiver.told_times(&server, "/people", 2).await;
     let text = texts(&told).remove(1);
-    assert!(text.starts_with("◆ 7 calls wait for a decision in "), "{text}");
-    assert!(text.contains("Decided or over meanwhile: 1 denied"), "{text}");
+    assert!(
+        text.starts_with("◆ 7 calls wait for a decision in "),
+        "{text}"
+    );
+    assert!(
+        text.contains("Decided or over meanwhile: 1 denied"),
+        "{text}"
+    );
     for one in &asked[1..] {
         let url = one["url"].as_str().expect("a link");
-        assert_eq!(text.matches(&format!("<{url}|Review>")).count(), 1, "{text}");
+        assert_eq!(
+            text.matches(&format!("<{url}|Review>")).count(),
+            1,
+            "{text}"
+        );
     }
     assert!(text.contains("`ledger.items.createItem` (write)"), "{text}");
     for kept in ["secret", "4711"] {
@@ -499,7 +511,14 @@ async fn a_flood_is_a_few_messages_to_people(database: Database) {
         .count();
     let counted: usize = texts
         .iter()
-        .filter_map(|text| text.split_once("…and ")?.1.split(' ').next()?.parse::<usize>().ok())
+        .filter_map(|text| {
+            text.split_once("…and ")?
+                .1
+                .split(' ')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
         .sum();
     assert_eq!(listed + counted, 20, "each is named or counted: {texts:#?}");
     let refused = json!({ "format": "standard", "quietHours": "22:00-07:00Z" });
@@ -510,7 +529,11 @@ async fn a_flood_is_a_few_messages_to_people(database: Database) {
         (json!({ "quietHours": "at night" }), "invalid_value"),
     ] {
         let reply = server.send("PATCH", &path, Some(&body)).await;
-        assert_eq!((reply.status, &reply.body["code"]), (422, &json!(code)), "{reply:#?}");
+        assert_eq!(
+            (reply.status, &reply.body["code"]),
+            (422, &json!(code)),
+            "{reply:#?}"
+        );
     }
     for one in &asked {
         server.deny(one, "").await;
