@@ -280,9 +280,10 @@ async fn whoever_waits_waits_until_the_new_end(database: Database) {
     // One client waits in its request, another was given a round for its person.
     let (waits, asks) = (create("waits"), create("asks"));
     let plain = Plain::new(&server, json!({}));
-    let waiting = plain.call(json!({
-        "name": "execute", "arguments": { "code": waits, "resultTimeoutMs": 300_000 },
-    }));
+    let begun = plain.call(execute(&waits)).await["result"]["structuredContent"].clone();
+    assert_eq!(begun["status"], "waiting", "{begun:#}");
+    let resume = json!({ "taskId": begun["taskId"], "waitMs": 300_000 });
+    let waiting = plain.call(json!({ "name": "resume", "arguments": resume }));
     let round = async {
         let plain = Plain::new(&server, form());
         let round = plain.call(execute(&asks)).await["result"].clone();
