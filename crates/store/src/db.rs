@@ -6,7 +6,7 @@
 //! writer, so its half leaves those words out.
 
 use crate::appended::Appended;
-use crate::{Error, Notice};
+use crate::{Error, Notice, packed};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -47,6 +47,7 @@ param_from! {
     String, |v| Self::Text(Cow::Owned(v));
     &'a String, |v| Self::Text(Cow::Borrowed(v));
     &'a str, |v| Self::Text(Cow::Borrowed(v));
+    Cow<'a, str>, |v| Self::Text(v);
     &'a domain::TaskId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::CallId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::ApprovalId, |v| Self::Text(Cow::Borrowed(v.as_str()));
@@ -134,6 +135,11 @@ impl Row<'_> {
             .ok_or_else(|| self.unreadable("it is null"))
     }
 
+    /// A digest that was packed.
+    pub(crate) fn digest(&mut self) -> Result<String, Error> {
+        self.text().map(packed::unpack)
+    }
+
     pub(crate) fn int(&mut self) -> Result<i64, Error> {
         self.opt_int()?.ok_or_else(|| self.unreadable("it is null"))
     }
@@ -187,6 +193,18 @@ impl Row<'_> {
 /// The JSON text of a value of ours.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// The JSON text of what differs from the default of its type: of most values nothing does, and there
+/// are many rows.
+pub(crate) fn sparse_json<T: serde::Serialize + Default>(value: &T) -> Result<String, Error> {
+    let text = |e: serde_json::Error| Error::Internal(e.to_string());
+    let mut own = serde_json::to_value(value).map_err(text)?;
+    let defaults = serde_json::to_value(T::default()).map_err(text)?;
+    if let Some(fields) = own.as_object_mut() {
+        fields.retain(|name, value| defaults.get(name) != Some(value));
+    }
+    Ok(own.to_string())
 }
 
 /// One connection to either database.
