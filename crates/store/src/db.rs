@@ -195,18 +195,6 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// The JSON text of what differs from the default of its type: of most values nothing does, and there
-/// are many rows.
-pub(crate) fn sparse_json<T: serde::Serialize + Default>(value: &T) -> Result<String, Error> {
-    let text = |e: serde_json::Error| Error::Internal(e.to_string());
-    let mut own = serde_json::to_value(value).map_err(text)?;
-    let defaults = serde_json::to_value(T::default()).map_err(text)?;
-    if let Some(fields) = own.as_object_mut() {
-        fields.retain(|name, value| defaults.get(name) != Some(value));
-    }
-    Ok(own.to_string())
-}
-
 /// One connection to either database.
 pub(crate) enum Connection {
     Sqlite(sqlite::Sqlite),

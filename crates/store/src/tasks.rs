@@ -6,6 +6,7 @@
 
 mod claim;
 mod lease;
+mod pins;
 
 pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
 pub(crate) use lease::check_chain;
@@ -13,11 +14,12 @@ pub use lease::{
     abandon, abandon_all, cancel_requested, check, release, renew, suspend, take_over, wake,
 };
 
-use crate::db::{Row, Select, json, params, sparse_json};
+use crate::db::{Row, Select, json, params};
 use crate::values::{self, Whole};
 use crate::{Error, Notice, Reader, Tx, packed, points};
 use domain::access::{Channel, Scope};
-use domain::task::{Activity, Fork, Lease, Outcome, Pins, Task, TaskError, TaskState};
+use domain::limits::Limits;
+use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
 use domain::tenancy::Role;
 use domain::{AccountId, KeyId, TaskId, Timestamp};
 
@@ -76,9 +78,9 @@ fn insert_row(
             &task.code,
             &task.runtime_id,
             &task.metadata,
-            sparse_json(&task.limits)?,
+            limits_text(&task.limits)?,
             packed::pack(&task.seed),
-            json(&Kept::of(&task.pins))?,
+            pins::text(&task.pins)?,
             if claim.is_some() { "running" } else { "queued" },
             begun,
             claim.map(|(owner, _)| owner),
@@ -93,12 +95,24 @@ fn insert_row(
     Ok(())
 }
 
+/// The limits that are not the default ones: most tasks have none, and there are many tasks.
+fn limits_text(limits: &Limits) -> Result<String, Error> {
+    let text = |e: serde_json::Error| Error::Internal(e.to_string());
+    let mut own = serde_json::to_value(limits).map_err(text)?;
+    let defaults = serde_json::to_value(Limits::default()).map_err(text)?;
+    if let Some(fields) = own.as_object_mut() {
+        fields.retain(|name, value| defaults.get(name) != Some(value));
+    }
+    Ok(own.to_string())
+}
+
 /// The columns of a task, with its activity counted. The conditions on status are literal, so that
 /// the partial indexes serve them.
 const COLUMNS: &str = "tasks.id, tasks.organization_id, tasks.workspace_id, tasks.account_id, \
      tasks.role, tasks.channel, tasks.client, tasks.key_id, tasks.grant_id, tasks.code, \
      tasks.runtime_id, \
-     tasks.metadata, tasks.limits, tasks.seed, tasks.pins, tasks.engine, tasks.state, tasks.result, tasks.error, \
+     tasks.metadata, tasks.limits, tasks.seed, tasks.pins, tasks.engine, tasks.state, tasks.result, \
+     tasks.error, \
      (select count(*) from approvals \
       where approvals.task_id = tasks.id and approvals.status = 'pending'), \
      (select count(*) from calls where calls.task_id = tasks.id and calls.status = 'running'), \
@@ -120,7 +134,7 @@ fn read(r: &mut Row<'_>) -> Result<Task, Error> {
         metadata: r.text()?,
         limits: r.json()?,
         seed: r.digest()?,
-        pins: read_pins(r)?,
+        pins: pins::read(r)?,
         state: read_state(r)?,
         activity: Activity {
             approvals_pending: r.u32()?,
@@ -131,45 +145,6 @@ fn read(r: &mut Row<'_>) -> Result<Task, Error> {
         created_at: r.time()?,
         started_at: r.opt_time()?,
         finished_at: r.opt_time()?,
-    })
-}
-
-/// Pins as their column has them: the engine has one of its own, by which tasks are handed out.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Kept {
-    source: String,
-    code: String,
-    /// Only of a task from before the engine had its column.
-    #[serde(skip_serializing, default)]
-    engine: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    fork: Option<Fork>,
-}
-
-impl Kept {
-    fn of(pins: &Pins) -> Self {
-        Self {
-            source: packed::pack(&pins.source).into_owned(),
-            code: packed::pack(&pins.code).into_owned(),
-            engine: String::new(),
-            fork: pins.fork.clone(),
-        }
-    }
-}
-
-/// What two columns say of what replay must find unchanged: `pins` and `engine`.
-fn read_pins(r: &mut Row<'_>) -> Result<Pins, Error> {
-    let kept: Kept = r.json()?;
-    let engine = r.text()?;
-    Ok(Pins {
-        source: packed::unpack(kept.source),
-        code: packed::unpack(kept.code),
-        engine: if engine.is_empty() {
-            kept.engine
-        } else {
-            engine
-        },
-        fork: kept.fork,
     })
 }
 
@@ -485,7 +460,7 @@ pub(crate) fn header(
         |r| {
             Ok(Header {
                 seed: r.digest()?,
-                pins: read_pins(r)?,
+                pins: pins::read(r)?,
             })
         },
     )

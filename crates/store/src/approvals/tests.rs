@@ -1,3 +1,6 @@
+//! That approvals are found by the index that was meant. What is written and read is tried from outside
+//! the crate, on both databases.
+
 use super::OF_TASK;
 use crate::db::sqlite::Sqlite;
 use crate::db::{Connection, Reader, params};

@@ -97,7 +97,7 @@ pub(crate) fn check_chain(
             Ok((
                 Header {
                     seed: r.digest()?,
-                    pins: super::read_pins(r)?,
+                    pins: super::pins::read(r)?,
                 },
                 r.opt_text()?,
             ))
