@@ -3,10 +3,9 @@
 
 use crate::project;
 use anyhow::Result;
-use std::path::Path;
 use std::process::Child;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const PORT: &str = "4312";
 const LOOK_AGAIN: Duration = Duration::from_millis(700);
@@ -15,7 +14,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(700);
 pub(crate) fn run() -> Result<()> {
     let mut server: Option<Child> = None;
     loop {
-        let seen = newest_change(&project::root().join("crates"));
+        let seen = project::newest_change(&project::root().join("crates"));
         match project::run(project::cargo().args(["build", "--package", "executor"])) {
             Ok(()) => {
                 if let Some(old) = server.take() {
@@ -25,7 +24,7 @@ pub(crate) fn run() -> Result<()> {
             }
             Err(error) => eprintln!("dev: {error:#}; waiting for a change"),
         }
-        while newest_change(&project::root().join("crates")) == seen {
+        while project::newest_change(&project::root().join("crates")) == seen {
             thread::sleep(LOOK_AGAIN);
         }
     }
@@ -48,15 +47,4 @@ fn stop(mut server: Child) {
         drop(server.kill());
     }
     drop(server.wait());
-}
-
-/// When a file below this folder was last changed.
-fn newest_change(folder: &Path) -> Option<SystemTime> {
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
-    entries
-        .filter_map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => newest_change(&entry.path()),
-            Ok(_) | Err(_) => entry.metadata().ok()?.modified().ok(),
-        })
-        .max()
 }

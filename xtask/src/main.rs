@@ -11,6 +11,7 @@
 mod bench;
 mod ci;
 mod dev;
+mod dist;
 mod project;
 mod proof;
 mod setup;
@@ -47,6 +48,14 @@ enum Command {
     },
     /// Installs what the tests need and this machine lacks (Debian, as root), or names it.
     Setup,
+    /// Builds the program with the dashboard, where Node is there, and runs it with these arguments.
+    Run {
+        /// What the program is given.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Builds the program as it is given to people, with the dashboard in it; needs Node.
+    Dist,
     /// Runs a development server from source on port 4312 and rebuilds it when a file changes.
     Dev,
     /// Plays the simulation: the engine under kills, failures and people, by seeds.
@@ -67,6 +76,8 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Test { filter } => ci::test(filter.as_deref()),
         Command::Setup => setup::run(),
+        Command::Run { arguments } => dist::start(&arguments),
+        Command::Dist => dist::run(),
         Command::Dev => dev::run(),
         Command::Sim(options) => proof::sim(&options),
         Command::Kills(options) => proof::kills(&options),

@@ -1,8 +1,9 @@
 //! Where the project lies and how its tools are called. Nothing here knows what is checked.
 
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 /// The root of the checkout.
 pub(crate) fn root() -> PathBuf {
@@ -65,6 +66,17 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// The process has ended already.
 pub(crate) fn signal(process: u32, name: &str) -> Result<()> {
     output(command("sh").args(["-c", &format!("kill -{name} {process}")])).map(drop)
+}
+
+/// When this file, or one below this folder, was last changed; none where nothing is there.
+pub(crate) fn newest_change(path: &Path) -> Option<SystemTime> {
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries
+            .flatten()
+            .filter_map(|entry| newest_change(&entry.path()))
+            .max(),
+        Err(_) => path.metadata().ok()?.modified().ok(),
+    }
 }
 
 /// Whether a program of this name can be found.

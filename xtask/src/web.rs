@@ -53,6 +53,28 @@ pub(crate) fn build_if_possible() -> Result<()> {
     }
 }
 
+/// Builds the dashboard unless what is built is newer than everything that it is made of.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_if_stale() -> Result<()> {
+    let web = project::root().join("web");
+    let of_sources = [
+        "src",
+        "public",
+        "index.html",
+        "package-lock.json",
+        "vite.config.ts",
+    ]
+    .into_iter()
+    .filter_map(|name| project::newest_change(&web.join(name)))
+    .max();
+    match project::newest_change(&web.join("dist/index.html")) {
+        Some(built) if Some(built) > of_sources => Ok(()),
+        Some(_) | None => build(),
+    }
+}
+
 /// Whether the types of the API are fresh, and the pages in a browser: the stage `web`. A machine on
 /// which neither Node nor a browser can be had skips it, and says why.
 ///

@@ -8,6 +8,8 @@
 
 mod attention;
 mod expiry;
+#[cfg(test)]
+mod tests;
 mod whole;
 mod yeses;
 
@@ -17,7 +19,7 @@ pub use yeses::add_yes;
 
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, keep};
-use crate::{Error, Reader, Tx, points};
+use crate::{Error, Reader, Tx, packed, points};
 use domain::access::{Channel, Scope};
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question};
 use domain::call::Binding;
@@ -60,7 +62,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             binding.sequence,
             &approval.call_id,
             &binding.tool,
-            &binding.definition_digest,
+            packed::pack(&binding.definition_digest),
             values::own_digest(&arguments, &binding.arguments_digest),
             binding.policy_version,
             approval.question.as_str(),
@@ -87,6 +89,11 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
     Ok(())
 }
 
+/// The approvals of the task `$1` in the workspace `$2`. The workspace is compared as an expression, so
+/// that no index of it serves: SQLite, which keeps no statistics, would read all that wait in the
+/// workspace for the few of a task.
+const OF_TASK: &str = "task_id = $1 and workspace_id || '' = $2";
+
 const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, arguments_digest, \
      policy_version, question, \
      case when approvals.arguments <> '' then approvals.arguments \
@@ -107,7 +114,7 @@ fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
             task_id: r.id()?,
             sequence: r.u32()?,
             tool: r.text()?,
-            definition_digest: r.text()?,
+            definition_digest: r.digest()?,
             arguments_digest: r.text()?,
             policy_version: r.int()?,
         },
@@ -261,18 +268,21 @@ pub fn list(
     scope: &Scope,
     filter: &ApprovalFilter,
 ) -> Result<Vec<Approval>, Error> {
-    let mut select = Select::new(
-        format!("select {COLUMNS} from approvals where workspace_id = $1"),
-        params![scope.workspace_id()],
-    );
+    let mut select = match &filter.task {
+        None => Select::new(
+            format!("select {COLUMNS} from approvals where workspace_id = $1"),
+            params![scope.workspace_id()],
+        ),
+        Some(task) => Select::new(
+            format!("select {COLUMNS} from approvals where {OF_TASK}"),
+            params![task, scope.workspace_id()],
+        ),
+    };
     match filter.status.as_deref() {
         None => {}
         // Written out, so that the planners see the index of what is pending.
         Some("pending") => select = select.and("status = 'pending'", []),
         Some(status) => select = select.and("status = ?", params![status]),
-    }
-    if let Some(task) = &filter.task {
-        select = select.and("task_id = ?", params![task]);
     }
     // Rules name people by identifiers, which nobody can guess and which stand nowhere else in how
     // a rule asks. `replace` is what both databases have to look for a part of a text.
@@ -312,7 +322,7 @@ pub fn for_task(
     let found = conn.all(
         &format!(
             "select {COLUMNS} from approvals
-             where task_id = $1 and workspace_id = $2
+             where {OF_TASK}
              order by sequence, created_at, id"
         ),
         &params![task_id, scope.workspace_id()],
@@ -524,10 +534,10 @@ pub fn asked_by(
     since: Timestamp,
 ) -> Result<(u32, u32), Error> {
     let counts = conn.one(
-        "select (select count(*) from approvals
-                 where task_id = $1 and workspace_id = $2 and status = 'pending'),
-                (select count(*) from approvals
-                 where task_id = $1 and workspace_id = $2 and created_at > $3)",
+        &format!(
+            "select (select count(*) from approvals where {OF_TASK} and status = 'pending'),
+                    (select count(*) from approvals where {OF_TASK} and created_at > $3)"
+        ),
         &params![task_id, scope.workspace_id(), since],
         |r| Ok((r.u32()?, r.u32()?)),
     )?;
@@ -547,7 +557,7 @@ pub fn withdraw_pending(
         &format!(
             "update approvals
              set status = 'withdrawn'
-             where task_id = $1 and workspace_id = $2 and status = 'pending'
+             where {OF_TASK} and status = 'pending'
              returning {COLUMNS}"
         ),
         &params![task_id, scope.workspace_id()],

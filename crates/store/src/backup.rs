@@ -17,6 +17,7 @@ use crate::migrate::applied;
 use crate::{Error, Location, Reader};
 use domain::Timestamp;
 use domain::access::System;
+use domain::canonical::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,10 +199,6 @@ impl Out<'_> {
         let piece = std::mem::take(&mut self.piece);
         self.wanted = self.wanted && (self.sink)(piece);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A table as it is written.

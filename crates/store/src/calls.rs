@@ -11,7 +11,7 @@ mod chain;
 use crate::db::{Row, json, params};
 use crate::tasks;
 use crate::values::{self, Whole};
-use crate::{Error, Reader, Tx, points};
+use crate::{Error, Reader, Tx, packed, points};
 use chain::{chain, genesis, outcome_hash, verify};
 use domain::access::Scope;
 use domain::call::{Binding, Call, CallStatus, Delivery};
@@ -61,7 +61,7 @@ pub fn insert(tx: &mut Tx<'_>, lease: &Lease, scope: &Scope, call: &Call) -> Res
             scope.workspace_id(),
             &call.id,
             &binding.tool,
-            &binding.definition_digest,
+            packed::pack(&binding.definition_digest),
             values::own_digest(&arguments, &binding.arguments_digest),
             binding.policy_version,
             call.source_id.as_ref(),
@@ -176,7 +176,7 @@ pub fn rebind(tx: &mut Tx<'_>, lease: &Lease, call: &Call) -> Result<bool, Error
         &params![
             &lease.task_id,
             call.binding.sequence,
-            &call.binding.definition_digest,
+            packed::pack(&call.binding.definition_digest),
             call.binding.policy_version,
             call.risk.as_str(),
             call.decision,
@@ -411,7 +411,7 @@ fn read(r: &mut Row<'_>) -> Result<Journaled, Error> {
         task_id: r.id()?,
         sequence: r.u32()?,
         tool: r.text()?,
-        definition_digest: r.text()?,
+        definition_digest: r.digest()?,
         arguments_digest: r.text()?,
         policy_version: r.int()?,
     };

@@ -6,7 +6,7 @@
 //! writer, so its half leaves those words out.
 
 use crate::appended::Appended;
-use crate::{Error, Notice};
+use crate::{Error, Notice, packed};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -47,6 +47,7 @@ param_from! {
     String, |v| Self::Text(Cow::Owned(v));
     &'a String, |v| Self::Text(Cow::Borrowed(v));
     &'a str, |v| Self::Text(Cow::Borrowed(v));
+    Cow<'a, str>, |v| Self::Text(v);
     &'a domain::TaskId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::CallId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::ApprovalId, |v| Self::Text(Cow::Borrowed(v.as_str()));
@@ -132,6 +133,11 @@ impl Row<'_> {
     pub(crate) fn text(&mut self) -> Result<String, Error> {
         self.opt_text()?
             .ok_or_else(|| self.unreadable("it is null"))
+    }
+
+    /// A digest that was packed.
+    pub(crate) fn digest(&mut self) -> Result<String, Error> {
+        self.text().map(packed::unpack)
     }
 
     pub(crate) fn int(&mut self) -> Result<i64, Error> {

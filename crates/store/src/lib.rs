@@ -13,6 +13,7 @@ mod error;
 mod inline;
 mod migrate;
 mod notices;
+mod packed;
 mod threads;
 
 pub mod accounts;

@@ -6,6 +6,7 @@
 
 mod claim;
 mod lease;
+mod pins;
 
 pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
 pub(crate) use lease::check_chain;
@@ -15,7 +16,7 @@ pub use lease::{
 
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, Whole};
-use crate::{Error, Notice, Reader, Tx, points};
+use crate::{Error, Notice, Reader, Tx, packed, points};
 use domain::access::{Channel, Scope};
 use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
@@ -78,8 +79,8 @@ fn insert_row(
             &task.runtime_id,
             &task.metadata,
             limits_text(&task.limits)?,
-            &task.seed,
-            json(&task.pins)?,
+            packed::pack(&task.seed),
+            pins::text(&task.pins)?,
             if claim.is_some() { "running" } else { "queued" },
             begun,
             claim.map(|(owner, _)| owner),
@@ -110,7 +111,8 @@ fn limits_text(limits: &Limits) -> Result<String, Error> {
 const COLUMNS: &str = "tasks.id, tasks.organization_id, tasks.workspace_id, tasks.account_id, \
      tasks.role, tasks.channel, tasks.client, tasks.key_id, tasks.grant_id, tasks.code, \
      tasks.runtime_id, \
-     tasks.metadata, tasks.limits, tasks.seed, tasks.pins, tasks.state, tasks.result, tasks.error, \
+     tasks.metadata, tasks.limits, tasks.seed, tasks.pins, tasks.engine, tasks.state, tasks.result, \
+     tasks.error, \
      (select count(*) from approvals \
       where approvals.task_id = tasks.id and approvals.status = 'pending'), \
      (select count(*) from calls where calls.task_id = tasks.id and calls.status = 'running'), \
@@ -131,8 +133,8 @@ fn read(r: &mut Row<'_>) -> Result<Task, Error> {
         runtime_id: r.text()?,
         metadata: r.text()?,
         limits: r.json()?,
-        seed: r.text()?,
-        pins: r.json()?,
+        seed: r.digest()?,
+        pins: pins::read(r)?,
         state: read_state(r)?,
         activity: Activity {
             approvals_pending: r.u32()?,
@@ -465,12 +467,12 @@ pub(crate) fn header(
     id: &TaskId,
 ) -> Result<Option<Header>, Error> {
     conn.one(
-        "select seed, pins from tasks where id = $1 and workspace_id = $2",
+        "select seed, pins, engine from tasks where id = $1 and workspace_id = $2",
         &params![id, scope.workspace_id()],
         |r| {
             Ok(Header {
-                seed: r.text()?,
-                pins: r.json()?,
+                seed: r.digest()?,
+                pins: pins::read(r)?,
             })
         },
     )

@@ -4,11 +4,12 @@
 //! brought to where the backup was, the rows go in, and the schema goes on from there: a backup of
 //! an older version is taken in by a newer one.
 
-use super::{End, FORMAT, Header, Line, Table, hex};
+use super::{End, FORMAT, Header, Line, Table};
 use crate::db::postgres::Postgres;
 use crate::db::sqlite::Sqlite;
 use crate::db::{Connection, Control, Param, Reader, Tx};
 use crate::{Error, Location, migrate};
+use domain::canonical::hex;
 use sha2::{Digest as _, Sha256};
 use std::io::BufRead;
 

@@ -1,21 +1,14 @@
-//! The hashes of the journal: what they cover, and the check of a whole journal. They are written in
-//! base 64: there are two to each call.
+//! The hashes of the journal: what they cover, and the check of a whole journal. They are
+//! packed: there are two to each call.
 
 use super::Journaled;
-use crate::Error;
 use crate::tasks::Header;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use crate::{Error, packed};
 use domain::call::{Call, Delivery};
 use domain::{RuleId, SourceId, TaskId};
 
 fn hash(parts: &[&[u8]]) -> String {
-    let hexadecimal = domain::canonical::sha256_parts(parts);
-    let digits = hexadecimal.as_bytes().chunks(2);
-    let bytes: Vec<u8> = digits
-        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    STANDARD_NO_PAD.encode(bytes)
+    packed::pack(&domain::canonical::sha256_parts(parts)).into_owned()
 }
 
 pub(super) fn genesis(task_id: &TaskId, header: &Header) -> String {

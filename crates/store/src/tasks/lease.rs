@@ -87,7 +87,7 @@ pub(crate) fn check_chain(
     sequence: u32,
 ) -> Result<(Header, Option<String>), Error> {
     tx.one(
-        "select seed, pins,
+        "select seed, pins, engine,
                 (select chain from calls where calls.task_id = tasks.id and calls.sequence = $3)
          from tasks
          where id = $1 and fence = $2 and state = 'running'
@@ -96,8 +96,8 @@ pub(crate) fn check_chain(
         |r| {
             Ok((
                 Header {
-                    seed: r.text()?,
-                    pins: r.json()?,
+                    seed: r.digest()?,
+                    pins: super::pins::read(r)?,
                 },
                 r.opt_text()?,
             ))

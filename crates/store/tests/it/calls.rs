@@ -309,9 +309,10 @@ async fn a_journal_that_was_changed_is_refused(w: World) {
         ("delete from calls where sequence = 1 and task_id", "a call"),
         ("update tasks set seed = 'ff' where id", "the seed"),
         (
-            "update tasks set pins = '{\"source\":\"s\",\"code\":\"c\",\"engine\":\"x\"}' where id",
+            "update tasks set pins = '{\"source\":\"s\",\"code\":\"x\"}' where id",
             "a pin",
         ),
+        ("update tasks set engine = 'x' where id", "the engine"),
     ] {
         let (task, lease) = begun(&w, "one", 0).await;
         for n in 1..=2 {
