@@ -46,6 +46,16 @@ pub struct Approval {
     pub created_at: String,
     /// When it expires unless answered.
     pub expires_at: String,
+    /// Milliseconds that extending it would add; 0 where it was extended before, is pending no more,
+    /// or waits as long as anything may.
+    #[serde(default)]
+    pub extends_by_ms: u64,
+    /// Who gave it more time; part of `expiresAt` already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended: Option<Extended>,
+    /// Who looks after it. It changes nothing about who may answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<Assigned>,
     /// How many people must say yes.
     pub needed: u32,
     /// How many of them are still missing.
@@ -114,6 +124,38 @@ pub struct Edited {
     pub at: String,
     /// The arguments as the program made them.
     pub original_arguments: Value,
+}
+
+/// That a question was given more time.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Extended {
+    /// By whom.
+    pub by: String,
+    /// Through what.
+    pub via: String,
+    /// When.
+    pub at: String,
+}
+
+/// Who looks after a question.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Assigned {
+    /// Who looks after it.
+    pub to: String,
+    /// Who says so.
+    pub by: String,
+    /// When.
+    pub at: String,
+}
+
+/// Who is to look after a question.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assignment {
+    /// The identifier of somebody who may answer it, `me`, or `nobody`.
+    pub assignee: String,
 }
 
 /// What a source asks of the person who runs the task, and of nobody else. Every text in it is the

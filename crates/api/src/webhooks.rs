@@ -9,9 +9,17 @@ use utoipa::ToSchema;
 pub struct NewWebhook {
     /// Where it is told: an `https://` address that is public.
     pub url: String,
-    /// What it is told: `approval.pending`, `approval.resolved`. Both if absent.
+    /// What it is told: `approval.pending`, `approval.changed`, `approval.resolved`. All if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
+    /// `standard`, for programs, if absent; `slack` for people: messages as Slack takes them, at most
+    /// five a minute, above that together as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Hours in which people are told nothing, such as `22:00-07:00+02:00`; what waited then comes as
+    /// one message when they end. The offset is fixed and knows of no summer time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<String>,
     /// Lets the address be private, or without TLS. Never a metadata service.
     #[serde(default)]
     pub allow_private: bool,
@@ -27,6 +35,12 @@ pub struct WebhookChange {
     /// What it is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<String>>,
+    /// `standard` or `slack`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Hours in which people are told nothing, or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<String>,
     /// Whether it is told at all. What it was still to be told waits until it is switched on again,
     /// for a day at most; what happens while it is off it is never told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +70,11 @@ pub struct Webhook {
     pub url: String,
     /// What it is told.
     pub events: Vec<String>,
+    /// `standard`, for programs, or `slack`, for people.
+    pub format: String,
+    /// Hours in which people are told nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<String>,
     /// Whether it is told at all.
     pub enabled: bool,
     /// Whether its address may be private, or without TLS.
@@ -116,7 +135,7 @@ pub struct WebhookDelivery {
     pub id: String,
     /// The webhook.
     pub webhook_id: String,
-    /// `approval.pending`, `approval.resolved` or `webhook.test`.
+    /// `approval.pending`, `approval.changed`, `approval.resolved` or `webhook.test`.
     pub event: String,
     /// What it is about: an approval's identifier, or the webhook's own in a test.
     pub subject: String,

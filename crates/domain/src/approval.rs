@@ -3,6 +3,10 @@
 //! A question may need several people: each yes is theirs and for exactly what they saw. What a yes
 //! is worth is asked again whenever it is used, with the roles as they are then.
 
+mod attention;
+
+pub use attention::{Assigned, Extended};
+
 use crate::access::{Channel, Permission};
 use crate::call::Binding;
 use crate::canonical::{canonical, sha256_hex, sha256_parts};
@@ -165,6 +169,10 @@ pub struct Approval {
     pub created_at: Timestamp,
     /// When it expires unless answered.
     pub expires_at: Timestamp,
+    /// Who gave it more time, if anybody did; part of `expires_at` already.
+    pub extended: Option<Extended>,
+    /// Who looks after it. It changes nothing about who may answer.
+    pub assigned: Option<Assigned>,
 }
 
 /// A person's answer.
@@ -217,6 +225,15 @@ pub enum Refusal {
     /// What was entered does not fit the form.
     #[error("{0}")]
     DoesNotFit(String),
+    /// It was given more time before.
+    #[error("{0}")]
+    ExtendedBefore(String),
+    /// It waits as long as anything may.
+    #[error("it waits for 30 days already, the longest that anything may wait")]
+    WaitsLongest,
+    /// Whoever is to look after it may not answer it.
+    #[error("{0}")]
+    Assignee(&'static str),
 }
 
 /// Which role each person has at the moment; none for whoever is no member.

@@ -1,8 +1,13 @@
 //! Webhooks: addresses of a workspace that are told of approvals, and what each is still to be told.
 //!
 //! A delivery is tried until it is taken, or until telling is pointless; how long to wait between
-//! tries and when an address counts as failing is decided here. Order is not promised. What is sent
-//! and how it is signed is `engine/webhooks`; nothing here waits.
+//! tries and when an address counts as failing is decided here; `webhook/people.rs` is about those
+//! that people read. Order is not promised. What is sent and how it is signed is `engine/webhooks`;
+//! nothing here waits.
+
+mod people;
+
+pub use people::{MESSAGES_PER_MINUTE, Pace, QuietHours, WebhookFormat};
 
 use crate::{AccountId, DeliveryId, Timestamp, WebhookId};
 
@@ -29,6 +34,9 @@ pub enum WebhookEvent {
     /// A person is asked.
     #[serde(rename = "approval.pending")]
     ApprovalPending,
+    /// A question that is still asked was given more time, or somebody to look after it.
+    #[serde(rename = "approval.changed")]
+    ApprovalChanged,
     /// It was answered, expired or withdrawn.
     #[serde(rename = "approval.resolved")]
     ApprovalResolved,
@@ -39,13 +47,18 @@ pub enum WebhookEvent {
 
 impl WebhookEvent {
     /// What a webhook can ask to be told.
-    pub const OFFERED: [Self; 2] = [Self::ApprovalPending, Self::ApprovalResolved];
+    pub const OFFERED: [Self; 3] = [
+        Self::ApprovalPending,
+        Self::ApprovalChanged,
+        Self::ApprovalResolved,
+    ];
 
     /// The stable name, as stored, shown and sent.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ApprovalPending => "approval.pending",
+            Self::ApprovalChanged => "approval.changed",
             Self::ApprovalResolved => "approval.resolved",
             Self::Test => "webhook.test",
         }
@@ -54,9 +67,8 @@ impl WebhookEvent {
     /// Reads the stable name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ApprovalPending, Self::ApprovalResolved, Self::Test]
-            .into_iter()
-            .find(|e| e.as_str() == text)
+        let mut all = Self::OFFERED.into_iter().chain([Self::Test]);
+        all.find(|e| e.as_str() == text)
     }
 }
 
@@ -69,6 +81,10 @@ pub struct Webhook {
     pub url: String,
     /// What it is told.
     pub events: Vec<WebhookEvent>,
+    /// Who reads it, and how it is written for them.
+    pub format: WebhookFormat,
+    /// The last messages, where people read them.
+    pub pace: Pace,
     /// Whether it is told at all.
     pub enabled: bool,
     /// Whether an administrator allows its address to be private, or without TLS.

@@ -1,7 +1,9 @@
 //! Approvals: list, show, answer. An answer counts once, and only from whoever may give it. Edited
-//! arguments are in `approvals/edit.rs`, what is taken back in `approvals/withdraw.rs`, what can be
-//! looked at before in `approvals/counterpart.rs`.
+//! arguments are in `approvals/edit.rs`, what is taken back in `approvals/withdraw.rs`, more time and
+//! who looks after a question in `approvals/attention.rs`, what can be looked at before in
+//! `approvals/counterpart.rs`.
 
+mod attention;
 mod counterpart;
 mod edit;
 mod withdraw;
@@ -11,7 +13,7 @@ use crate::settings::sees_all_tasks;
 use crate::{Engine, Error, gate};
 use domain::access::{Caller, Channel, Permission, Scope, System};
 use domain::approval::{Answered, Approval, ApprovalStatus, Effect, Question, Refusal, Verdict};
-use domain::{ApprovalId, Timestamp};
+use domain::{AccountId, ApprovalId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 pub use store::approvals::ApprovalOrder;
@@ -27,6 +29,8 @@ const HAPPENED_BYTES_MAX: usize = 1 << 20;
 pub struct ApprovalQuery {
     /// Only those with this status.
     pub status: Option<String>,
+    /// Only those that this person looks after.
+    pub assignee: Option<AccountId>,
     /// In which order.
     pub order: ApprovalOrder,
     /// Only what comes after this one in that order: the time that it goes by, and its identifier.
@@ -69,6 +73,7 @@ impl Engine {
                         status: query.status.clone(),
                         task: None,
                         concerning: (!all).then(|| caller.account_id.clone()),
+                        assignee: query.assignee.clone(),
                         order: query.order,
                         before: query.before.clone(),
                         limit: query.limit,
@@ -237,7 +242,7 @@ impl Answering {
             .ok_or_else(|| Error::not_found("approval", &self.id))?;
         let by = &self.answered;
         let roles = gate::roles_of(tx, scope, &before, Some(&by.by))?;
-        let roles = |person: &domain::AccountId| roles.get(person).copied();
+        let roles = |person: &AccountId| roles.get(person).copied();
         // Who was first is told before anything else, and who may not answer learns nothing more.
         before
             .answer(&self.verdict, by.clone(), &roles)
@@ -434,5 +439,8 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::NotThisQuestion(_) => Error::conflict("not_this_question", message),
         Refusal::NotTheOwner => Error::conflict("not_the_owner", message),
         Refusal::DoesNotFit(_) => Error::invalid("invalid_answer", message),
+        Refusal::ExtendedBefore(_) => Error::conflict("already_extended", message),
+        Refusal::WaitsLongest => Error::conflict("waits_longest", message),
+        Refusal::Assignee(_) => Error::invalid("invalid_assignee", message),
     }
 }

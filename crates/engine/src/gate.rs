@@ -33,7 +33,7 @@ use store::Tx;
 use tools::{Judged, McpAnswers, Prepared, SourceTools};
 
 pub(crate) use again::{Consuming, Uncertain, consume, uncertain};
-pub(crate) use asking::{approval_event, roles_of};
+pub(crate) use asking::{approval_event, attention_event, roles_of};
 pub(crate) use editing::{Editing, edited};
 pub(crate) use inputs::{Inquiring, answered, go_on, inquire, take_back};
 pub(crate) use shown::{also_of, explained, forecast_of, recorded, source_name, would_be};

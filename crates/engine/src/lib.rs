@@ -105,7 +105,7 @@ pub use store::values::Part as ResultPart;
 pub use tasks::{FoundTasks, NewFork, NewTask, TaskQuery, TaskView, Until};
 pub use tools::{Counterpart, Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
-pub use webhooks::{NewWebhook, ShownSecret, WebhookChange};
+pub use webhooks::{FormatChange, NewWebhook, ShownSecret, WebhookChange};
 pub use workspaces::WorkspaceChange;
 
 /// Who the request is taken for.

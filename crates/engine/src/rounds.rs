@@ -104,7 +104,8 @@ impl Engine {
         asked: &[Approval],
     ) -> Result<String, Error> {
         let scope = caller.scope(Permission::RunTasks)?;
-        let last = asked.iter().map(|a| a.expires_at).max();
+        // A question may be given more time while its round is with the client.
+        let last = asked.iter().map(Approval::latest_expiry).max();
         let round = Round {
             id: entropy::hex(&entropy::bits()),
             task_id: task_id.clone(),

@@ -2,12 +2,13 @@
 //!
 //! Here: what administrators do with them. `outbox.rs` writes down what is to be told, in the
 //! transaction that records the approval, and tells it; `message.rs` says what is sent and how it is
-//! signed. Nothing that is sent decides anything: it holds a link, and opening it needs a sign-in.
+//! signed, `slack.rs` what people read of it. Nothing that is sent decides anything: it holds a link, and opening it needs a sign-in.
 
 mod message;
 mod outbox;
+mod slack;
 
-pub(crate) use outbox::{Outbox, tell_of_approval};
+pub(crate) use outbox::{Outbox, answerable_longer, tell_of_approval, tell_of_change};
 
 use crate::audit::by_person;
 use crate::health::{Check, CheckStatus};
@@ -16,7 +17,8 @@ use domain::access::{Caller, Channel, Permission, Scope};
 use domain::credential::{Sealed, Secret};
 use domain::event::EventKind;
 use domain::webhook::{
-    Delivery, DeliveryState, OVERLAP_MS, OVERLAP_MS_MAX, Webhook, WebhookEvent, WebhookHealth,
+    Delivery, DeliveryState, OVERLAP_MS, OVERLAP_MS_MAX, Pace, QuietHours, Webhook, WebhookEvent,
+    WebhookFormat, WebhookHealth,
 };
 use domain::{DeliveryId, Timestamp, WebhookId};
 use futures_util::future::BoxFuture;
@@ -34,6 +36,8 @@ pub struct NewWebhook {
     pub url: String,
     /// What it is told; everything there is if empty.
     pub events: Vec<WebhookEvent>,
+    /// Who reads it; a program unless it says otherwise.
+    pub format: FormatChange,
     /// Whether its address may be private, or without TLS.
     pub allow_private: bool,
 }
@@ -45,10 +49,37 @@ pub struct WebhookChange {
     pub url: Option<String>,
     /// What it is told.
     pub events: Option<Vec<WebhookEvent>>,
+    /// Who reads it, and when.
+    pub format: FormatChange,
     /// Whether it is told at all.
     pub enabled: Option<bool>,
     /// Whether its address may be private, or without TLS.
     pub allow_private: Option<bool>,
+}
+
+/// Who reads what a webhook is sent, and in which hours they are told nothing; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct FormatChange {
+    /// `standard` or `slack`.
+    pub format: Option<String>,
+    /// The hours, or none of them any more.
+    pub quiet: Option<Option<QuietHours>>,
+}
+
+impl FormatChange {
+    fn applied_to(&self, old: WebhookFormat) -> Result<WebhookFormat, Error> {
+        let name = self.format.as_deref().unwrap_or(old.as_str());
+        let slack = WebhookFormat::Slack(None).as_str();
+        let kept = if name == slack { old.quiet() } else { None };
+        WebhookFormat::parse(name, self.quiet.unwrap_or(kept)).ok_or_else(|| {
+            let why = if name == WebhookFormat::Standard.as_str() {
+                "a program is told everything at once; quiet hours are for the format slack"
+            } else {
+                "a webhook's format is `standard`, for programs, or `slack`, for people"
+            };
+            Error::invalid("invalid_webhook", why)
+        })
+    }
 }
 
 /// A webhook with its new secret: the one time that it is shown.
@@ -119,6 +150,8 @@ impl Engine {
                 id: WebhookId::from_bits(entropy::bits()),
                 url: new.url,
                 events: subscribed(events)?,
+                format: new.format.applied_to(WebhookFormat::Standard)?,
+                pace: Pace::default(),
                 enabled: true,
                 allow_private: new.allow_private,
                 secret_version: 1,
@@ -173,7 +206,10 @@ impl Engine {
                 let old = store::webhooks::locked(tx, &within, &id)?
                     .ok_or_else(|| Error::not_found("webhook", &id))?;
                 let change = change.clone();
+                let format = change.format.applied_to(old.format)?;
+                let rehoured = format != old.format;
                 let webhook = Webhook {
+                    format,
                     url: change.url.unwrap_or(old.url),
                     events: subscribed(change.events.unwrap_or(old.events))?,
                     enabled: change.enabled.unwrap_or(old.enabled),
@@ -187,6 +223,9 @@ impl Engine {
                 };
                 engine.check_url(&webhook)?;
                 store::webhooks::change(tx, &within, &webhook)?;
+                if rehoured {
+                    store::webhooks::release(tx, &within, &webhook.id, now)?;
+                }
                 note(tx, &within, &caller, &webhook, "changed", now)?;
                 Ok(webhook)
             });
@@ -303,7 +342,7 @@ impl Engine {
                     store::webhooks::enqueue(tx, &within, &written, until)
                 })
                 .await?;
-            self.tell(&scope, delivery)
+            self.tell(&scope, vec![delivery])
                 .await?
                 .ok_or_else(|| Error::not_found("webhook", &id))
         })
@@ -403,8 +442,8 @@ fn subscribed(events: Vec<WebhookEvent>) -> Result<Vec<WebhookEvent>, Error> {
     if chosen.is_empty() {
         return Err(Error::invalid(
             "invalid_webhook",
-            "a webhook is told of at least one of approval.pending, approval.resolved; to tell it \
-             nothing for a while, switch it off",
+            "a webhook is told of at least one of approval.pending, approval.changed, \
+             approval.resolved; to tell it nothing for a while, switch it off",
         ));
     }
     Ok(chosen)
@@ -431,6 +470,8 @@ fn note(
     let detail = json!({
         "host": message::host(&webhook.url),
         "events": webhook.events,
+        "format": webhook.format.as_str(),
+        "quietHours": webhook.format.quiet().map(|hours| hours.to_string()),
         "enabled": webhook.enabled,
         "allowPrivate": webhook.allow_private,
         "secretVersion": webhook.secret_version,

@@ -115,6 +115,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(approvals::preview))
         .routes(routes!(approvals::look))
         .routes(routes!(approvals::withdraw))
+        .routes(routes!(approvals::extend))
+        .routes(routes!(approvals::assign))
         .routes(routes!(tools::list))
         .routes(routes!(tools::search))
         .routes(routes!(tools::namespaces))

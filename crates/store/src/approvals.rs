@@ -3,19 +3,24 @@
 //! An approval leaves `pending` by a compare-and-swap, exactly once, whoever tries and however many.
 //! Arguments that are those of its call stand in the call's row alone, and large values apart
 //! (`approvals/whole.rs`). Where several people must say yes, each yes is a row of its own, in
-//! `approvals/yeses.rs`.
+//! `approvals/yeses.rs`. More time and who looks after it are in `approvals/attention.rs`, what nobody
+//! answered in `approvals/expiry.rs`.
 
+mod attention;
+mod expiry;
 #[cfg(test)]
 mod tests;
 mod whole;
 mod yeses;
 
+pub use attention::{assign, extend};
+pub use expiry::{expire_due, next_expiry};
 pub use yeses::add_yes;
 
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, keep};
 use crate::{Error, Reader, Tx, packed, points};
-use domain::access::{Channel, Scope, System};
+use domain::access::{Channel, Scope};
 use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question};
 use domain::call::Binding;
 use domain::tool::Risk;
@@ -98,7 +103,8 @@ const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, 
      request, risk, rule_id, why, ask, requested_by, \
      original_arguments, edited_by, edited_via, edited_at, status, answered_by, answered_via, \
      answered_at, reason, happened, withdrawn_by, withdrawn_via, withdrawn_at, withdrawn_reason, \
-     created_at, expires_at";
+     created_at, expires_at, extended_by, extended_via, extended_at, \
+     assigned_to, assigned_by, assigned_at";
 
 fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
     Ok(Approval {
@@ -125,6 +131,8 @@ fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
         yeses: Vec::new(),
         created_at: r.time()?,
         expires_at: r.time()?,
+        extended: attention::read_extended(r)?,
+        assigned: attention::read_assigned(r)?,
     })
 }
 
@@ -241,6 +249,8 @@ pub struct ApprovalFilter {
     pub task: Option<TaskId>,
     /// Only those that this person asked for or is named in.
     pub concerning: Option<AccountId>,
+    /// Only those that this person looks after.
+    pub assignee: Option<AccountId>,
     /// In which order.
     pub order: ApprovalOrder,
     /// Only what comes after this one in that order: the time that it goes by, and its identifier.
@@ -282,6 +292,9 @@ pub fn list(
             "(requested_by = ? or replace(ask, ?, '') <> ask)",
             params![id, quoted],
         );
+    }
+    if let Some(id) = &filter.assignee {
+        select = select.and("assigned_to = ?", params![id]);
     }
     let (order, after) = match filter.order {
         ApprovalOrder::Newest => (
@@ -531,49 +544,6 @@ pub fn asked_by(
     Ok(counts.unwrap_or_default())
 }
 
-/// Approvals that expire in one transaction: as many as may be written without holding up others.
-const EXPIRED_AT_ONCE: u32 = 100;
-
-/// Expires what nobody answered in time, the longest overdue first, so many at once; answers what,
-/// and where it belongs.
-///
-/// # Errors
-/// Those of the database.
-pub fn expire_due(
-    tx: &mut Tx<'_>,
-    system: System,
-    now: Timestamp,
-) -> Result<Vec<(Scope, Approval)>, Error> {
-    points::reached("approval.expired");
-    let expired = tx.all(
-        &format!(
-            "update approvals
-             set status = 'expired'
-             where id in (select id from approvals
-                          where status = 'pending' and expires_at <= $1
-                          order by expires_at
-                          limit $2)
-               and status = 'pending'
-             returning {COLUMNS}, organization_id, workspace_id"
-        ),
-        &params![now, EXPIRED_AT_ONCE],
-        |r| {
-            let approval = read(r)?;
-            Ok((system.scope(r.id()?, r.id()?), approval))
-        },
-    )?;
-    expired
-        .into_iter()
-        .map(|(scope, approval)| {
-            let mut approval = whole(tx, &scope, vec![approval])?;
-            let approval = approval.pop().ok_or_else(|| {
-                Error::Internal("an approval was lost while it was read".to_owned())
-            })?;
-            Ok((scope, approval))
-        })
-        .collect()
-}
-
 /// Withdraws what is still asked about a task, because the task ends; answers what.
 ///
 /// # Errors
@@ -594,17 +564,4 @@ pub fn withdraw_pending(
         read,
     )?;
     whole(tx, scope, withdrawn)
-}
-
-/// When the next approval expires unless it is answered.
-///
-/// # Errors
-/// Those of the database.
-pub fn next_expiry(conn: &mut Reader<'_>, _: System) -> Result<Option<Timestamp>, Error> {
-    conn.one(
-        "select min(expires_at) from approvals where status = 'pending'",
-        &[],
-        |r| r.opt_time(),
-    )
-    .map(Option::flatten)
 }

@@ -30,6 +30,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0019_questions.sql"),
     include_str!("../migrations/0020_way_out.sql"),
     include_str!("../migrations/0021_lists.sql"),
+    include_str!("../migrations/0022_attention.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

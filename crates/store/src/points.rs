@@ -13,6 +13,7 @@ pub const POINTS: &[&str] = &[
     "call.recorded",
     "approval.asked",
     "approval.answered",
+    "approval.extended",
     "approval.expired",
     "call.sent",
     "call.unknown",

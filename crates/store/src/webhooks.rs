@@ -1,8 +1,12 @@
 //! Webhooks and their outbox. A delivery is written in the transaction that records what it tells of,
 //! so neither is ever without the other.
 //!
-//! Who sends is settled by a claim that runs out: a server that dies leaves its deliveries to others.
+//! What goes together to people is in `webhooks/together.rs`. Who sends is settled by a claim that runs out: a server that dies leaves its deliveries to others.
 //! A claim names how often it was tried, so that a late outcome of a lost claim changes nothing.
+
+mod together;
+
+pub use together::{Due, due_of, postpone, release};
 
 use crate::db::{Row, json, params};
 use crate::tenancy::held_back;
@@ -10,11 +14,12 @@ use crate::{Error, Reader, Tx};
 use domain::access::{Scope, System};
 use domain::credential::Sealed;
 use domain::webhook::{
-    Attempt, Delivery, DeliveryState, FAILURES_MAX, Webhook, WebhookEvent, WebhookHealth,
+    Attempt, Delivery, DeliveryState, FAILURES_MAX, Pace, QuietHours, Webhook, WebhookEvent,
+    WebhookFormat, WebhookHealth,
 };
 use domain::{DeliveryId, Timestamp, WebhookId};
 
-/// Tries that may be under way at one address; one only while it fails.
+/// Tries that may be under way at one address; one only while it fails, and where people are told.
 const AT_ONCE_MAX: u32 = 4;
 
 /// The secrets that sign, newest first.
@@ -27,7 +32,7 @@ pub struct Secrets {
 }
 
 const COLUMNS: &str = "id, url, events, enabled, allow_private, secret_version, overlap_until, \
-     created_by, created_at, failures, rests_until, taken_at, last_attempt";
+     created_by, created_at, failures, rests_until, taken_at, last_attempt, format, quiet, pace";
 
 fn read(r: &mut Row<'_>) -> Result<Webhook, Error> {
     Ok(Webhook {
@@ -46,7 +51,19 @@ fn read(r: &mut Row<'_>) -> Result<Webhook, Error> {
             taken_at: r.opt_time()?,
             last: attempt(r)?,
         },
+        format: format(r)?,
+        pace: r.json()?,
     })
+}
+
+fn format(r: &mut Row<'_>) -> Result<WebhookFormat, Error> {
+    let (name, quiet) = (r.text()?, r.opt_text()?);
+    let unknown = || Error::Corrupt(format!("a webhook has an unknown format, {name}"));
+    let quiet = match quiet {
+        None => None,
+        Some(hours) => Some(QuietHours::parse(&hours).ok_or_else(unknown)?),
+    };
+    WebhookFormat::parse(&name, quiet).ok_or_else(unknown)
 }
 
 fn attempt(r: &mut Row<'_>) -> Result<Option<Attempt>, Error> {
@@ -75,8 +92,8 @@ pub fn insert(
     tx.execute(
         "insert into webhooks
              (id, organization_id, workspace_id, url, events, enabled, allow_private, secret,
-              secret_version, created_by, created_at, failures, rests_until)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)",
+              secret_version, created_by, created_at, failures, rests_until, format, quiet)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13)",
         &params![
             &webhook.id,
             scope.organization_id(),
@@ -89,6 +106,8 @@ pub fn insert(
             webhook.secret_version,
             &webhook.created_by,
             webhook.created_at,
+            webhook.format.as_str(),
+            webhook.format.quiet().map(|hours| hours.to_string()),
         ],
     )?;
     Ok(())
@@ -163,7 +182,8 @@ pub fn secrets(
 pub fn change(tx: &mut Tx<'_>, scope: &Scope, webhook: &Webhook) -> Result<bool, Error> {
     let changed = tx.execute(
         "update webhooks
-         set url = $3, events = $4, enabled = $5, allow_private = $6, failures = 0, rests_until = 0
+         set url = $3, events = $4, enabled = $5, allow_private = $6, failures = 0, rests_until = 0,
+             format = $7, quiet = $8
          where id = $1 and workspace_id = $2",
         &params![
             &webhook.id,
@@ -172,6 +192,8 @@ pub fn change(tx: &mut Tx<'_>, scope: &Scope, webhook: &Webhook) -> Result<bool,
             json(&webhook.events)?,
             webhook.enabled,
             webhook.allow_private,
+            webhook.format.as_str(),
+            webhook.format.quiet().map(|hours| hours.to_string()),
         ],
     )?;
     Ok(changed == 1)
@@ -277,6 +299,32 @@ pub fn enqueue(
     Ok(())
 }
 
+/// Tells of a question that was given more time in the words and for as long as it has them now, where
+/// a webhook was not told of it yet.
+///
+/// # Errors
+/// Those of the database.
+pub fn retell(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (event, subject): (WebhookEvent, &str),
+    data: &str,
+    give_up_at: Timestamp,
+) -> Result<u64, Error> {
+    tx.execute(
+        "update webhook_deliveries
+         set data = $4, give_up_at = case when give_up_at < $5 then $5 else give_up_at end
+         where workspace_id = $1 and event = $2 and subject = $3 and state = 'pending'",
+        &params![
+            scope.workspace_id(),
+            event.as_str(),
+            subject,
+            data,
+            give_up_at
+        ],
+    )
+}
+
 /// What a webhook was and is to be told, the newest first.
 ///
 /// # Errors
@@ -316,7 +364,7 @@ pub fn claimable(conn: &mut Reader<'_>, _: System, now: Timestamp) -> Result<boo
              from webhook_deliveries d
              join webhooks w on w.id = d.webhook_id
              where d.state = 'pending' and d.state_at <= $1 and d.claimed_until <= $1
-               and w.enabled = 1 and w.rests_until <= $1 and not {}
+               and w.enabled = 1 and w.rests_until <= $1 and w.holds_until <= $1 and not {}
              limit 1",
             held_back("d")
         ),
@@ -346,10 +394,12 @@ pub fn claim(
                            and (select count(*) from webhook_deliveries f
                                 where f.webhook_id = d.webhook_id and f.state = 'pending'
                                   and f.claimed_until > $1)
-                             < (select case when w.failures >= {FAILURES_MAX} then 1 else {AT_ONCE_MAX} end
+                             < (select case when w.failures >= {FAILURES_MAX} then 1
+                                            when w.format = 'slack' then 1
+                                            else {AT_ONCE_MAX} end
                                 from webhooks w
                                 where w.id = d.webhook_id and w.enabled = 1
-                                  and w.rests_until <= $1)
+                                  and w.rests_until <= $1 and w.holds_until <= $1)
                            and not {}
                          order by d.state_at, d.id
                          limit 1
@@ -365,8 +415,9 @@ pub fn claim(
     )
 }
 
-/// Writes down what a try came to: where the delivery and its webhook stand. Only if nobody else has
-/// tried since (`delivery.attempts` is the try's number); false then, and nothing is changed.
+/// Writes down what a try came to: where the delivery and its webhook stand, and when people were sent
+/// their last messages. Only if nobody else has tried since (`delivery.attempts` is the try's number);
+/// false then, and nothing is changed.
 ///
 /// # Errors
 /// Those of the database.
@@ -374,7 +425,7 @@ pub fn tried(
     tx: &mut Tx<'_>,
     scope: &Scope,
     delivery: &Delivery,
-    health: &WebhookHealth,
+    (health, pace): (&WebhookHealth, &Pace),
 ) -> Result<bool, Error> {
     let told = tx.execute(
         "update webhook_deliveries
@@ -394,7 +445,8 @@ pub fn tried(
     }
     tx.execute(
         "update webhooks
-         set failures = $3, rests_until = $4, taken_at = $5, last_attempt = $6
+         set failures = $3, rests_until = $4, taken_at = $5, last_attempt = $6, pace = $7,
+             holds_until = $8
          where id = $1 and workspace_id = $2",
         &params![
             &delivery.webhook_id,
@@ -403,6 +455,8 @@ pub fn tried(
             health.rests_until,
             health.taken_at,
             attempt_text(health.last.as_ref())?,
+            json(pace)?,
+            pace.holds_until(),
         ],
     )?;
     Ok(true)

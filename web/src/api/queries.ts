@@ -58,7 +58,7 @@ export const me = (api: Api) =>
 const PAGE = 200;
 
 /** The first pages of approvals, and whether there are more. */
-async function approvalPages(api: Api, query: { status?: string; order?: string }, pages: number): Promise<Approvals> {
+async function approvalPages(api: Api, query: { status?: string; order?: string; assignee?: string }, pages: number): Promise<Approvals> {
   const items: Approval[] = [];
   let cursor: string | undefined;
   for (let n = 0; n < pages; n++) {
@@ -75,6 +75,14 @@ export const pendingApprovals = (api: Api, pages = 1) =>
   queryOptions({
     queryKey: [api.workspace, "approvals", "pending", pages],
     queryFn: () => approvalPages(api, { status: "pending", order: "soonest" }, pages),
+    placeholderData: ownBefore(api),
+  });
+
+/** What waits and is assigned to the person, the soonest to expire first. */
+export const assignedApprovals = (api: Api, pages: number) =>
+  queryOptions({
+    queryKey: [api.workspace, "approvals", "assigned", pages],
+    queryFn: () => approvalPages(api, { status: "pending", order: "soonest", assignee: "me" }, pages),
     placeholderData: ownBefore(api),
   });
 

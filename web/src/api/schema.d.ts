@@ -78,6 +78,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/approvals/{id}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says who looks after a pending question: one of those who may answer it, or nobody. It changes
+         *     nothing about who may answer, and is for those who may, in person.
+         */
+        post: operations["assignApproval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/approvals/{id}/deny": {
         parameters: {
             query?: never;
@@ -92,6 +112,26 @@ export interface paths {
          *     `outcome_unknown`. The first answer counts.
          */
         post: operations["deny"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a pending question its own time once more, counted from when it would have expired. For those
+         *     who may answer it, in person, and once: after that it is a 409 that says who did it.
+         */
+        post: operations["extendApproval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1834,6 +1874,14 @@ export interface components {
             /** @description When it expires unless answered. */
             expiresAt: string;
             /**
+             * Format: int64
+             * @description Milliseconds that extending it would add; 0 where it was extended before, is pending no more,
+             *     or waits as long as anything may.
+             */
+            extendsByMs?: number;
+            extended?: components["schemas"]["Extended"] | null;
+            assigned?: components["schemas"]["Assigned"] | null;
+            /**
              * Format: int32
              * @description How many people must say yes.
              */
@@ -1903,6 +1951,20 @@ export interface components {
              * @default null
              */
             channel: string | null;
+        };
+        /** @description Who looks after a question. */
+        Assigned: {
+            /** @description Who looks after it. */
+            to: string;
+            /** @description Who says so. */
+            by: string;
+            /** @description When. */
+            at: string;
+        };
+        /** @description Who is to look after a question. */
+        Assignment: {
+            /** @description The identifier of somebody who may answer it, `me`, or `nobody`. */
+            assignee: string;
         };
         /** @description How far the chain went at some time, signed. Kept elsewhere, it shows a tail that was cut off. */
         AuditCheckpoint: {
@@ -2434,6 +2496,15 @@ export interface components {
             explanation: string;
             /** @description Every rule that was looked at, as it was then, in order. */
             lookedAt: components["schemas"]["LookedAt"][];
+        };
+        /** @description That a question was given more time. */
+        Extended: {
+            /** @description By whom. */
+            by: string;
+            /** @description Through what. */
+            via: string;
+            /** @description When. */
+            at: string;
         };
         /** @description Something wrong with a program. */
         Finding: {
@@ -3063,8 +3134,18 @@ export interface components {
         NewWebhook: {
             /** @description Where it is told: an `https://` address that is public. */
             url: string;
-            /** @description What it is told: `approval.pending`, `approval.resolved`. Both if absent. */
+            /** @description What it is told: `approval.pending`, `approval.changed`, `approval.resolved`. All if absent. */
             events?: string[];
+            /**
+             * @description `standard`, for programs, if absent; `slack` for people: messages as Slack takes them, at most
+             *     five a minute, above that together as one.
+             */
+            format?: string | null;
+            /**
+             * @description Hours in which people are told nothing, such as `22:00-07:00+02:00`; what waited then comes as
+             *     one message when they end. The offset is fixed and knows of no summer time.
+             */
+            quietHours?: string | null;
             /** @description Lets the address be private, or without TLS. Never a metadata service. */
             allowPrivate?: boolean;
         };
@@ -3155,6 +3236,14 @@ export interface components {
                 createdAt: string;
                 /** @description When it expires unless answered. */
                 expiresAt: string;
+                /**
+                 * Format: int64
+                 * @description Milliseconds that extending it would add; 0 where it was extended before, is pending no more,
+                 *     or waits as long as anything may.
+                 */
+                extendsByMs?: number;
+                extended?: components["schemas"]["Extended"] | null;
+                assigned?: components["schemas"]["Assigned"] | null;
                 /**
                  * Format: int32
                  * @description How many people must say yes.
@@ -3731,6 +3820,10 @@ export interface components {
                 url: string;
                 /** @description What it is told. */
                 events: string[];
+                /** @description `standard`, for programs, or `slack`, for people. */
+                format: string;
+                /** @description Hours in which people are told nothing. */
+                quietHours?: string | null;
                 /** @description Whether it is told at all. */
                 enabled: boolean;
                 /** @description Whether its address may be private, or without TLS. */
@@ -3770,7 +3863,7 @@ export interface components {
                 id: string;
                 /** @description The webhook. */
                 webhookId: string;
-                /** @description `approval.pending`, `approval.resolved` or `webhook.test`. */
+                /** @description `approval.pending`, `approval.changed`, `approval.resolved` or `webhook.test`. */
                 event: string;
                 /** @description What it is about: an approval's identifier, or the webhook's own in a test. */
                 subject: string;
@@ -4760,6 +4853,10 @@ export interface components {
             url: string;
             /** @description What it is told. */
             events: string[];
+            /** @description `standard`, for programs, or `slack`, for people. */
+            format: string;
+            /** @description Hours in which people are told nothing. */
+            quietHours?: string | null;
             /** @description Whether it is told at all. */
             enabled: boolean;
             /** @description Whether its address may be private, or without TLS. */
@@ -4806,6 +4903,10 @@ export interface components {
             url?: string | null;
             /** @description What it is told. */
             events?: string[] | null;
+            /** @description `standard` or `slack`. */
+            format?: string | null;
+            /** @description Hours in which people are told nothing, or `none`. */
+            quietHours?: string | null;
             /**
              * @description Whether it is told at all. What it was still to be told waits until it is switched on again,
              *     for a day at most; what happens while it is off it is never told.
@@ -4820,7 +4921,7 @@ export interface components {
             id: string;
             /** @description The webhook. */
             webhookId: string;
-            /** @description `approval.pending`, `approval.resolved` or `webhook.test`. */
+            /** @description `approval.pending`, `approval.changed`, `approval.resolved` or `webhook.test`. */
             event: string;
             /** @description What it is about: an approval's identifier, or the webhook's own in a test. */
             subject: string;
@@ -4918,6 +5019,8 @@ export interface operations {
             query?: {
                 /** @description Only those with this status. */
                 status?: string;
+                /** @description Only those that somebody looks after: a person's identifier, or `me`. */
+                assignee?: string;
                 /**
                  * @description In which order: `newest` first, as they were asked, by default; `soonest` first, as they
                  *     expire.
@@ -5376,6 +5479,144 @@ export interface operations {
             };
         };
     };
+    assignApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Assignment"];
+            };
+        };
+        responses: {
+            /** @description The approval as assigned */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     deny: {
         parameters: {
             query?: never;
@@ -5393,6 +5634,140 @@ export interface operations {
         };
         responses: {
             /** @description The approval as answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    extendApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The approval with more time */
             200: {
                 headers: {
                     [name: string]: unknown;

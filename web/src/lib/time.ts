@@ -18,6 +18,15 @@ export function span(ms: number): string {
   return clock(ms);
 }
 
+/** A round length of time: `45 s`, `30 min`, `2 h`, `7 d`; what is not round keeps its seconds. */
+export function period(ms: number): string {
+  const s = Math.round(ms / 1000);
+  if (s >= 86_400 && s % 86_400 < 60) return `${Math.floor(s / 86_400)} d`;
+  if (s >= 3600 && s % 3600 < 60) return `${Math.floor(s / 3600)} h`;
+  if (s >= 60 && s % 60 === 0) return `${s / 60} min`;
+  return s < 60 ? `${s} s` : span(s * 1000);
+}
+
 /** `now`, `41 s ago`, `9 min ago`, `3 h ago`, `2 d ago`. */
 export function ago(iso: string, now: number): string {
   const s = Math.round((now - Date.parse(iso)) / 1000);

@@ -1,13 +1,21 @@
-// Tells that somebody is needed: the title, a note in the corner, the system's note where allowed.
+// Tells that somebody is needed: the title, a note in the corner, the system's note where allowed. What
+// comes too fast becomes one note, and in quiet hours only the title and the icon tell.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import type { Approval } from "~/api/client";
 import { pendingApprovals, useApi, useSession, waitingCount } from "~/api/queries";
-import { read } from "~/lib/store";
+import { isQuiet, readQuiet } from "~/lib/quiet";
+import { read, useStored } from "~/lib/store";
 import { toast } from "~/ui/toast";
 
 /** More than these at once are told as one. */
 const SINGLE_MAX = 3;
+/** More than these within a minute are told as one. */
+const MINUTE_MAX = 5;
+const MINUTE_MS = 60_000;
+/** How often it is seen whether quiet hours have ended. */
+const LOOK_MS = 10_000;
 
 export function Notices() {
   const { slug } = useSession();
@@ -15,6 +23,11 @@ export function Notices() {
   const pending = found?.items;
   const path = useRouterState({ select: (state) => state.location.pathname });
   const known = useRef<Set<string> | null>(null);
+  /** What was not told of yet, because it came in quiet hours. */
+  const held = useRef<Set<string>>(new Set());
+  /** When single calls were told of. */
+  const told = useRef<number[]>([]);
+  const quiet = useQuietNow();
   const count = waitingCount(found);
   useEffect(() => {
     const section = path.split("/")[3] ?? "home";
@@ -27,23 +40,47 @@ export function Notices() {
     const before = known.current;
     known.current = new Set(pending.map((each) => each.id));
     if (!before) return;
-    const fresh = pending.filter((each) => !before.has(each.id));
-    if (fresh.length === 0) return;
+    const fresh = pending.filter((each) => !before.has(each.id) || held.current.has(each.id));
+    const isOver = held.current.size > 0;
+    held.current = new Set(quiet ? fresh.map((each) => each.id) : []);
+    if (quiet || fresh.length === 0) return;
+    const now = Date.now();
+    told.current = told.current.filter((at) => now - at < MINUTE_MS);
+    const isDigest = fresh.length > (isOver ? 1 : SINGLE_MAX) || told.current.length + fresh.length > MINUTE_MAX;
+    told.current.push(...fresh.map(() => now));
     const inInbox = path.includes("/approvals");
-    const said = fresh.length > SINGLE_MAX ? [`${fresh.length} calls wait for a decision`] : fresh.map((each) => `${each.tool} waits for a decision (${each.risk})`);
-    for (const [i, text] of said.entries()) {
-      if (!inInbox)
-        toast(
-          <>
-            <span className="text-wait">◆</span> {text}{" "}
-            <Link to="/w/$slug/approvals/$id" params={{ slug, id: fresh[i]?.id ?? "" }} className="text-accent underline">
-              Review
-            </Link>
-          </>,
-        );
-      if (read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted")
-        new Notification("Executor", { body: text, tag: fresh[i]?.id ?? "many" });
-    }
-  }, [pending, path, slug]);
+    if (isDigest) {
+      const text = pending.length === 1 ? "1 call waits for a decision" : `${count} calls wait for a decision`;
+      tell(inInbox, text, "digest", <Link to="/w/$slug/approvals" params={{ slug }} className="text-accent underline">Review</Link>);
+    } else for (const each of fresh) tell(inInbox, sentence(each), each.id, <Link to="/w/$slug/approvals/$id" params={{ slug, id: each.id }} className="text-accent underline">Review</Link>);
+  }, [pending, path, slug, quiet, count]);
   return null;
+}
+
+const sentence = (of: Approval) => `${of.tool} waits for a decision (${of.risk})`;
+
+/** One note here, and one of the system's where the person wants it and looks elsewhere. */
+function tell(inInbox: boolean, text: string, key: string, link: ReactNode): void {
+  if (!inInbox)
+    toast(
+      <>
+        <span className="text-wait">◆</span> {text} {link}
+      </>,
+      key,
+    );
+  if (read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted")
+    new Notification("Executor", { body: text, tag: key });
+}
+
+/** Whether nothing is told at the moment. */
+function useQuietNow(): boolean {
+  const [kept] = useStored("quiet");
+  const [now, setNow] = useState(() => new Date());
+  useEffect(() => {
+    setNow(new Date());
+    if (kept === null) return;
+    const timer = window.setInterval(() => setNow(new Date()), LOOK_MS);
+    return () => window.clearInterval(timer);
+  }, [kept]);
+  return isQuiet(readQuiet(kept), now);
 }

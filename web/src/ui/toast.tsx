@@ -1,7 +1,7 @@
 // Short notes in a corner. They name the thing, and never hold the only copy of anything.
 import { type ReactNode, useSyncExternalStore } from "react";
 
-type Toast = { id: number; text: ReactNode };
+type Toast = { id: number; text: ReactNode; key: string | undefined };
 let toasts: Toast[] = [];
 let next = 1;
 const watchers = new Set<() => void>();
@@ -11,9 +11,11 @@ function set(list: Toast[]): void {
   for (const watcher of watchers) watcher();
 }
 
-export function toast(text: ReactNode): void {
+/** Shows a note; one with a key takes the place of the one before it with that key. */
+export function toast(text: ReactNode, key?: string): void {
   const id = next++;
-  set([...toasts.slice(-2), { id, text }]);
+  const others = key === undefined ? toasts : toasts.filter((each) => each.key !== key);
+  set([...others.slice(-2), { id, text, key }]);
   window.setTimeout(() => set(toasts.filter((each) => each.id !== id)), 6000);
 }
 

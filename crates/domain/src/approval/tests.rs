@@ -50,6 +50,8 @@ fn approval(status: ApprovalStatus, ask: Ask) -> Approval {
         yeses: Vec::new(),
         created_at: Timestamp(0),
         expires_at: Timestamp(100),
+        extended: None,
+        assigned: None,
     }
 }
 
@@ -338,4 +340,153 @@ fn only_a_yes_admits() {
         let admission = crate::call::Admission::by_approval(&asked, asked.binding.clone());
         assert_eq!(admission.is_some(), admits, "{status:?}");
     }
+}
+
+fn more_time(n: u8, at: i64) -> Extended {
+    Extended {
+        by: person(n),
+        channel: Channel::Cli,
+        at: Timestamp(at),
+    }
+}
+
+#[test]
+fn more_time_is_given_once_and_counts_from_the_old_end() {
+    let asked = Approval {
+        created_at: Timestamp(40),
+        ..approval(ApprovalStatus::Pending, Ask::default())
+    };
+    assert_eq!(asked.extends_by_ms(), 60);
+    assert_eq!(asked.latest_expiry(), Timestamp(160));
+    let longer = asked.with_more_time(more_time(5, 99), &roles).unwrap();
+    assert_eq!(longer.expires_at, Timestamp(160));
+    assert_eq!(longer.extended, Some(more_time(5, 99)));
+    assert_eq!(longer.digest(), asked.digest(), "answers go on to fit");
+    assert_eq!(longer.latest_expiry(), Timestamp(160));
+    // It is answered until the new end, and given no more.
+    for (at, counts) in [(100, true), (159, true), (160, false)] {
+        let answer = longer.answer(&Verdict::Approve, by(5, at), &roles);
+        assert_eq!(answer.is_ok(), counts, "{at}");
+    }
+    let again = longer.with_more_time(more_time(6, 120), &roles);
+    let Err(Refusal::ExtendedBefore(told)) = again else {
+        panic!("{again:?}");
+    };
+    assert!(told.contains(person(5).as_str()), "{told}");
+    // At the end it is over, whether or not anybody has noted it.
+    for at in [100, 101] {
+        let late = asked.with_more_time(more_time(5, at), &roles);
+        assert!(matches!(late, Err(Refusal::AlreadyResolved(_))), "{late:?}");
+    }
+}
+
+#[test]
+fn nothing_waits_longer_than_anything_may() {
+    const DAY: i64 = 86_400_000;
+    for (days, more) in [(1, 1), (15, 15), (20, 10), (30, 0)] {
+        let asked = Approval {
+            expires_at: Timestamp(days * DAY),
+            ..approval(ApprovalStatus::Pending, Ask::default())
+        };
+        assert_eq!(asked.extends_by_ms(), more * DAY, "{days}");
+        let longer = asked.with_more_time(more_time(5, 1), &roles);
+        match more {
+            0 => assert_eq!(longer, Err(Refusal::WaitsLongest)),
+            _ => assert_eq!(longer.unwrap().expires_at, Timestamp((days + more) * DAY)),
+        }
+    }
+}
+
+#[test]
+fn who_may_answer_gives_more_time_and_nobody_else() {
+    let named = Ask {
+        approvers: vec![person(NAMED), person(REQUESTER)],
+        requester_may: false,
+        ..Ask::default()
+    };
+    let asked = approval(ApprovalStatus::Pending, named);
+    for (who, expected) in [
+        (5, Ok(())),
+        (NAMED, Ok(())),
+        (8, Err(Refusal::NotAReviewer)),
+        (GONE, Err(Refusal::NotAReviewer)),
+        (REQUESTER, Err(Refusal::Requester)),
+    ] {
+        let given = asked.with_more_time(more_time(who, 50), &roles);
+        assert_eq!(given.map(|_| ()), expected, "{who}");
+    }
+    // What a source asks is one person's alone.
+    let input = Approval {
+        question: Question::Input,
+        ..approval(ApprovalStatus::Pending, Ask::default())
+    };
+    assert!(
+        input
+            .with_more_time(more_time(REQUESTER, 50), &roles)
+            .is_ok()
+    );
+    assert_eq!(
+        input.with_more_time(more_time(5, 50), &roles),
+        Err(Refusal::NotTheOwner)
+    );
+    for ended in [
+        ApprovalStatus::Approved(by(6, 10)),
+        ApprovalStatus::Denied(by(6, 10)),
+        ApprovalStatus::Expired,
+        ApprovalStatus::Withdrawn(None),
+    ] {
+        let ended = approval(ended, Ask::default());
+        let late = ended.with_more_time(more_time(5, 50), &roles);
+        assert!(matches!(late, Err(Refusal::AlreadyResolved(_))), "{late:?}");
+        let late = ended.assigned_to(None, Timestamp(50), &roles);
+        assert!(matches!(late, Err(Refusal::AlreadyResolved(_))), "{late:?}");
+    }
+}
+
+#[test]
+fn whoever_looks_after_it_can_answer_it() {
+    let assigned = |n: u8| Assigned {
+        to: person(n),
+        by: person(5),
+        at: Timestamp(50),
+    };
+    let asked = approval(
+        ApprovalStatus::Pending,
+        Ask {
+            approvers: vec![person(NAMED)],
+            requester_may: false,
+            ..Ask::default()
+        },
+    );
+    for (who, may) in [
+        (5, true),
+        (NAMED, true),
+        (8, false),
+        (GONE, false),
+        (REQUESTER, false),
+    ] {
+        let after = asked.assigned_to(Some(assigned(who)), Timestamp(50), &roles);
+        match may {
+            true => assert_eq!(after.unwrap().assigned, Some(assigned(who)), "{who}"),
+            false => assert!(matches!(after, Err(Refusal::Assignee(_))), "{who}"),
+        }
+    }
+    // It changes nothing about who may answer.
+    let hers = asked
+        .assigned_to(Some(assigned(NAMED)), Timestamp(50), &roles)
+        .unwrap();
+    assert!(hers.answer(&Verdict::Approve, by(6, 60), &roles).is_ok());
+    let nobodys = hers.assigned_to(None, Timestamp(60), &roles).unwrap();
+    assert_eq!(nobodys, asked);
+    let due = asked.assigned_to(Some(assigned(5)), Timestamp(100), &roles);
+    assert!(matches!(due, Err(Refusal::AlreadyResolved(_))), "{due:?}");
+    let input = Approval {
+        question: Question::Input,
+        ..asked
+    };
+    let refused = input.assigned_to(Some(assigned(5)), Timestamp(50), &roles);
+    assert!(
+        matches!(refused, Err(Refusal::NotThisQuestion(_))),
+        "{refused:?}"
+    );
 }

@@ -82,6 +82,8 @@ pub(super) fn ask_person(
         expires_at: tx
             .now(now)?
             .plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)),
+        extended: None,
+        assigned: None,
     };
     store::approvals::insert(tx, scope, &approval)?;
     approval_event(tx, scope, &approval, now)?;
@@ -105,13 +107,35 @@ pub(crate) fn approval_event(
     approval: &Approval,
     now: Timestamp,
 ) -> Result<(), Error> {
+    tell_watchers(tx, scope, approval, now)?;
+    crate::webhooks::tell_of_approval(tx, scope, approval, now)
+}
+
+/// Tells watchers and webhooks what changed about a question that is still asked: `extended` or
+/// `assigned`.
+pub(crate) fn attention_event(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (approval, change): (&Approval, &'static str),
+    now: Timestamp,
+) -> Result<(), Error> {
+    tell_watchers(tx, scope, approval, now)?;
+    crate::webhooks::tell_of_change(tx, scope, (approval, change), now)
+}
+
+fn tell_watchers(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    approval: &Approval,
+    now: Timestamp,
+) -> Result<(), Error> {
     let kind = EventKind::Approval {
         approval_id: approval.id.clone(),
         tool: approval.binding.tool.clone(),
         status: approval.status.as_str().to_owned(),
     };
     store::events::append(tx, scope, Some(&approval.binding.task_id), now, &kind)?;
-    crate::webhooks::tell_of_approval(tx, scope, approval, now)
+    Ok(())
 }
 
 /// The error of a call that would be one question too many: people who are asked too often stop

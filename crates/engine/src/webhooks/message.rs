@@ -1,15 +1,18 @@
-//! What a webhook is sent: the JSON, and the headers that sign it.
+//! What a webhook is sent: the JSON, and the headers that sign it. What people are sent is in
+//! `slack.rs`.
 //!
 //! The scheme is Standard Webhooks (<https://www.standardwebhooks.com>): an identifier that is the same at
 //! each try, the time of the try, and HMAC-SHA256 over both and the body. No arguments, no request, no
 //! reason a person gave and no token: whoever may see those opens the link and signs in.
 
-use domain::Timestamp;
+use domain::access::Scope;
 use domain::approval::Approval;
 use domain::credential::Secret;
 use domain::tenancy::Workspace;
-use domain::webhook::Delivery;
+use domain::webhook::{Delivery, WebhookEvent};
+use domain::{AccountId, Timestamp};
 use serde_json::{Value, json};
+use store::Reader;
 use tools::FetchError;
 
 /// What a secret begins with where people see it.
@@ -35,6 +38,13 @@ pub(super) fn of_approval(approval: &Approval) -> Value {
         "createdAt": approval.created_at.to_rfc3339(),
         "expiresAt": approval.expires_at.to_rfc3339(),
     });
+    if let Some(extended) = &approval.extended {
+        data["extendedBy"] = json!({ "id": extended.by });
+        data["extendedAt"] = json!(extended.at.to_rfc3339());
+    }
+    if let Some(assigned) = &approval.assigned {
+        data["assignedTo"] = json!({ "id": assigned.to });
+    }
     if let Some(answered) = answered {
         data["decidedBy"] = json!({ "id": answered.by });
         data["decidedVia"] = json!(answered.channel.as_str());
@@ -43,28 +53,60 @@ pub(super) fn of_approval(approval: &Approval) -> Value {
     data
 }
 
-/// The names that people know things by, looked up when a delivery is sent.
+/// The fields of what is told that name a person.
+const PEOPLE: [&str; 4] = ["requestedBy", "decidedBy", "extendedBy", "assignedTo"];
+
+/// One thing that is told, as it is known when it is sent.
+pub(super) struct Told {
+    pub(super) event: WebhookEvent,
+    /// What was written down, with the names of people in it.
+    pub(super) data: Value,
+    /// What the client that asked calls itself, where people are told it.
+    pub(super) client: Option<String>,
+    /// The approval as it is by now, where people are told it.
+    pub(super) now: Option<Approval>,
+}
+
+impl Told {
+    /// What a delivery tells, with the names that people have by now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) fn of(
+        r: &mut Reader<'_>,
+        scope: &Scope,
+        delivery: &Delivery,
+    ) -> Result<Self, store::Error> {
+        let mut data: Value = serde_json::from_str(&delivery.data).unwrap_or_default();
+        for field in PEOPLE {
+            let id = data[field]["id"].as_str().map(AccountId::parse);
+            if let Some(Ok(id)) = id
+                && let Some(name) = store::accounts::name(r, scope, &id)?
+            {
+                data[field]["name"] = json!(name);
+            }
+        }
+        Ok(Self {
+            event: delivery.event,
+            data,
+            client: None,
+            now: None,
+        })
+    }
+}
+
+/// Where things are: looked up when a delivery is sent.
 pub(super) struct Names<'a> {
     pub(super) workspace: Option<&'a Workspace>,
-    pub(super) requester: Option<&'a str>,
-    pub(super) decider: Option<&'a str>,
     pub(super) public_url: &'a str,
 }
 
-/// The body of a delivery.
-pub(super) fn body(delivery: &Delivery, names: &Names<'_>) -> Vec<u8> {
-    let mut data: Value = serde_json::from_str(&delivery.data).unwrap_or_default();
+/// The body of a delivery to a program.
+pub(super) fn body(delivery: &Delivery, told: &Told, names: &Names<'_>) -> Vec<u8> {
+    let mut data = told.data.clone();
     if let Some(workspace) = names.workspace {
         data["workspace"] =
             json!({ "id": workspace.id, "slug": workspace.slug, "name": workspace.name });
-    }
-    for (field, name) in [
-        ("requestedBy", names.requester),
-        ("decidedBy", names.decider),
-    ] {
-        if let (Some(person), Some(name)) = (data.get_mut(field), name) {
-            person["name"] = json!(name);
-        }
     }
     if let Some(id) = data["approvalId"].as_str() {
         data["url"] = json!(format!("{}/approvals/{id}", names.public_url));
@@ -139,7 +181,7 @@ pub(super) fn why_not(error: &FetchError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::webhook::{DeliveryState, WebhookEvent};
+    use domain::webhook::DeliveryState;
     use domain::{DeliveryId, WebhookId};
 
     #[test]

@@ -2,9 +2,11 @@
 //!
 //! At least once: a delivery is claimed, sent and settled, and a server that dies in between leaves a
 //! claim that runs out. An address that fails is left alone for growing times and never holds up
-//! another; when it is well again, what has waited goes out as it falls due.
+//! another; when it is well again, what has waited goes out as it falls due. What people read goes
+//! together where it would be too much, and not in their quiet hours.
 
-use super::{binding, event, message};
+use super::message::{Names, Told};
+use super::{binding, event, message, slack};
 use crate::audit::by_server;
 use crate::{Engine, Error, entropy};
 use domain::access::Scope;
@@ -12,13 +14,14 @@ use domain::approval::{Approval, ApprovalStatus};
 use domain::credential::Secret;
 use domain::source::AuthScheme;
 use domain::webhook::{
-    Attempt, Delivery, DeliveryState, TRIED_MS_MAX, Webhook, WebhookEvent, WebhookHealth,
+    Attempt, Delivery, DeliveryState, TRIED_MS_MAX, Webhook, WebhookEvent, WebhookFormat,
+    WebhookHealth,
 };
-use domain::{AccountId, DeliveryId, Timestamp, WebhookId};
+use domain::{DeliveryId, Timestamp, WebhookId};
 use serde_json::json;
 use std::sync::Arc;
 use store::Tx;
-use store::webhooks::Secrets;
+use store::webhooks::{Due, Secrets};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tools::Attachment;
 
@@ -31,6 +34,8 @@ const LOOK_MS: u64 = 1_000;
 const CLAIM_MS: i64 = 20_000;
 /// How often what has waited too long is given up, and what is old forgotten.
 const SWEEP_MS: u64 = 60_000;
+/// How long it is tried to tell people something: through quiet hours, and a day besides.
+const PEOPLE_TRIED_MS: i64 = 2 * TRIED_MS_MAX;
 /// How long ended deliveries are kept to be looked at.
 const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
@@ -69,34 +74,95 @@ pub(crate) fn tell_of_approval(
     approval: &Approval,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let tried_until = now.plus_ms(TRIED_MS_MAX);
-    let (kind, give_up_at) = if approval.status != ApprovalStatus::Pending {
-        (WebhookEvent::ApprovalResolved, tried_until)
+    let kind = if approval.status != ApprovalStatus::Pending {
+        WebhookEvent::ApprovalResolved
     } else if approval.created_at >= now {
-        let answerable_until = approval.expires_at;
-        (
-            WebhookEvent::ApprovalPending,
-            tried_until.min(answerable_until),
-        )
+        WebhookEvent::ApprovalPending
     } else {
-        // Something about a question changed that is still asked: it was told when it was asked.
+        // A yes of several, or other arguments: what it is about was told when it was asked.
         return Ok(());
     };
+    let told = ToTell {
+        kind,
+        subject: approval.id.to_string(),
+        data: message::of_approval(approval).to_string(),
+        give_up_at: told_until(approval, kind, now),
+    };
+    write_down(tx, scope, &told, now)
+}
+
+/// Writes down that webhooks are to be told what changed about a question that is still asked.
+pub(crate) fn tell_of_change(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (approval, change): (&Approval, &'static str),
+    now: Timestamp,
+) -> Result<(), Error> {
+    let kind = WebhookEvent::ApprovalChanged;
+    let mut data = message::of_approval(approval);
+    data["change"] = json!(change);
+    let told = ToTell {
+        kind,
+        subject: approval.id.to_string(),
+        data: data.to_string(),
+        give_up_at: told_until(approval, kind, now),
+    };
+    write_down(tx, scope, &told, now)
+}
+
+/// A question has more time: what was not told yet is told with that, and for as long.
+pub(crate) fn answerable_longer(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    approval: &Approval,
+) -> Result<(), Error> {
+    let kind = WebhookEvent::ApprovalPending;
+    let data = message::of_approval(approval).to_string();
+    let until = told_until(approval, kind, approval.created_at);
+    let subject = approval.id.as_str();
+    store::webhooks::retell(tx, scope, (kind, subject), &data, until)?;
+    Ok(())
+}
+
+/// How long it is tried to tell something: a question no longer than it can be answered.
+fn told_until(approval: &Approval, kind: WebhookEvent, now: Timestamp) -> Timestamp {
+    let tried_until = now.plus_ms(TRIED_MS_MAX);
+    match kind {
+        WebhookEvent::ApprovalPending | WebhookEvent::ApprovalChanged => {
+            tried_until.min(approval.expires_at)
+        }
+        WebhookEvent::ApprovalResolved | WebhookEvent::Test => tried_until,
+    }
+}
+
+/// What is to be told.
+struct ToTell {
+    kind: WebhookEvent,
+    subject: String,
+    data: String,
+    give_up_at: Timestamp,
+}
+
+fn write_down(tx: &mut Tx<'_>, scope: &Scope, told: &ToTell, now: Timestamp) -> Result<(), Error> {
     for webhook in store::webhooks::list(tx, scope)? {
-        if !webhook.enabled || !webhook.events.contains(&kind) {
+        if !webhook.enabled || !webhook.events.contains(&told.kind) {
             continue;
         }
         let delivery = Delivery {
             id: DeliveryId::from_bits(entropy::bits()),
             webhook_id: webhook.id,
-            event: kind,
-            subject: approval.id.to_string(),
-            data: message::of_approval(approval).to_string(),
+            event: told.kind,
+            subject: told.subject.clone(),
+            data: told.data.clone(),
             state: DeliveryState::Pending(now),
             attempts: 0,
             last: None,
             created_at: now,
-            give_up_at,
+            give_up_at: match webhook.format {
+                WebhookFormat::Standard => told.give_up_at,
+                // People are told after their quiet hours too, and then what became of it.
+                WebhookFormat::Slack(_) => now.plus_ms(PEOPLE_TRIED_MS),
+            },
         };
         store::webhooks::enqueue(tx, scope, &delivery, Timestamp::default())?;
     }
@@ -108,8 +174,8 @@ struct Known {
     webhook: Webhook,
     secrets: Secrets,
     workspace: Option<domain::tenancy::Workspace>,
-    requester: Option<String>,
-    decider: Option<String>,
+    /// What goes out in one request: one thing, or several to people.
+    told: Vec<Told>,
 }
 
 /// What a try came to.
@@ -183,7 +249,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = engine.stopping() => {}
-                told = engine.tell(&scope, delivery) => {
+                told = engine.tell_with_others(&scope, delivery) => {
                     if let Err(error) = told {
                         tracing::warn!("a webhook delivery could not be settled: {error}");
                     }
@@ -194,43 +260,94 @@ impl Engine {
         });
     }
 
-    /// Tries a claimed delivery once and writes down what came of it; none if its webhook is gone.
+    /// Tries a claimed delivery, with what else is to be told to the same people at the moment.
+    async fn tell_with_others(&self, scope: &Scope, delivery: Delivery) -> Result<(), Error> {
+        let deliveries = self.together(scope, delivery).await?;
+        if !deliveries.is_empty() {
+            self.tell(scope, deliveries).await?;
+        }
+        Ok(())
+    }
+
+    /// What goes out in one request with a delivery: to a program it alone. To people everything that is
+    /// due, where it was put off or failed before, or where one by one it would be too much within the
+    /// minute; nothing in their quiet hours, and all of it waits for their end.
+    async fn together(&self, scope: &Scope, first: Delivery) -> Result<Vec<Delivery>, Error> {
+        let (within, id) = (scope.clone(), first.webhook_id.clone());
+        let webhook = self
+            .inner
+            .store
+            .read(move |r| Ok::<_, Error>(store::webhooks::get(r, &within, &id)?))
+            .await?;
+        let (pace, quiet) = match webhook {
+            Some(Webhook {
+                format: WebhookFormat::Slack(quiet),
+                pace,
+                ..
+            }) => (pace, quiet),
+            Some(_) | None => return Ok(vec![first]),
+        };
+        let now = self.inner.clock.now();
+        let within = scope.clone();
+        self.inner
+            .store
+            .write(move |tx| {
+                let due = Due { first: &first, now };
+                if let Some(end) = quiet.and_then(|hours| hours.end(now)) {
+                    store::webhooks::postpone(tx, &within, due, end)?;
+                    return Ok(Vec::new());
+                }
+                let waited = first.attempts > 1 || first.state.at() > first.created_at;
+                let at_least = if waited { 1 } else { pace.left(now) };
+                let until = claim_until(now);
+                let others = store::webhooks::due_of(tx, &within, due, at_least, until)?;
+                let mut all = vec![first.clone()];
+                all.extend(others);
+                Ok::<_, Error>(all)
+            })
+            .await
+    }
+
+    /// Tries claimed deliveries of one webhook once, in one request, and writes down what came of it;
+    /// answers the first of them, none if its webhook is gone.
     pub(super) async fn tell(
         &self,
         scope: &Scope,
-        delivery: Delivery,
+        deliveries: Vec<Delivery>,
     ) -> Result<Option<Delivery>, Error> {
-        let Some(known) = self.known(scope, &delivery).await? else {
+        let Some(known) = self.known(scope, &deliveries).await? else {
             return Ok(None);
         };
-        let tried = self.try_once(scope, &delivery, known).await;
-        self.settle(scope, delivery, tried).await
+        let Some(first) = deliveries.first() else {
+            return Ok(None);
+        };
+        let tried = self.try_once(scope, first, known).await;
+        self.settle(scope, deliveries, tried).await
     }
 
-    async fn known(&self, scope: &Scope, delivery: &Delivery) -> Result<Option<Known>, Error> {
-        let (scope, id) = (scope.clone(), delivery.webhook_id.clone());
-        let data: serde_json::Value = serde_json::from_str(&delivery.data).unwrap_or_default();
-        let person = |field: &str| {
-            data[field]["id"]
-                .as_str()
-                .and_then(|id| AccountId::parse(id).ok())
-        };
-        let (requester, decider) = (person("requestedBy"), person("decidedBy"));
+    async fn known(&self, scope: &Scope, deliveries: &[Delivery]) -> Result<Option<Known>, Error> {
+        let (scope, deliveries) = (scope.clone(), deliveries.to_vec());
         self.inner
             .store
             .read(move |r| {
-                let found = store::webhooks::get(r, &scope, &id)?;
-                let secrets = store::webhooks::secrets(r, &scope, &id)?;
-                let (Some(webhook), Some(secrets)) = (found, secrets) else {
+                let Some(first) = deliveries.first() else {
                     return Ok::<_, Error>(None);
                 };
-                let mut name = |id: &Option<AccountId>| match id {
-                    Some(id) => store::accounts::name(r, &scope, id),
-                    None => Ok(None),
+                let found = store::webhooks::get(r, &scope, &first.webhook_id)?;
+                let secrets = store::webhooks::secrets(r, &scope, &first.webhook_id)?;
+                let (Some(webhook), Some(secrets)) = (found, secrets) else {
+                    return Ok(None);
                 };
+                let told = deliveries.iter().enumerate().map(|(place, delivery)| {
+                    let mut told = Told::of(r, &scope, delivery)?;
+                    if webhook.format != WebhookFormat::Standard {
+                        slack::look_up(r, &scope, (place, delivery), &mut told)?;
+                    }
+                    Ok(told)
+                });
+                let told: Result<Vec<Told>, Error> = told.collect();
                 Ok(Some(Known {
-                    requester: name(&requester)?,
-                    decider: name(&decider)?,
+                    told: told?,
                     workspace: store::tenancy::workspace(r, &scope)?,
                     webhook,
                     secrets,
@@ -239,7 +356,7 @@ impl Engine {
             .await
     }
 
-    async fn try_once(&self, scope: &Scope, delivery: &Delivery, known: Known) -> Tried {
+    async fn try_once(&self, scope: &Scope, first: &Delivery, known: Known) -> Tried {
         let now = self.inner.clock.now();
         let failed = |note: String| Tried {
             attempt: Attempt {
@@ -249,20 +366,20 @@ impl Engine {
             },
             asked_ms: None,
         };
-        let body = message::body(
-            delivery,
-            &message::Names {
-                workspace: known.workspace.as_ref(),
-                requester: known.requester.as_deref(),
-                decider: known.decider.as_deref(),
-                public_url: &self.inner.public_url,
-            },
-        );
+        let names = Names {
+            workspace: known.workspace.as_ref(),
+            public_url: &self.inner.public_url,
+        };
+        let body = match (known.webhook.format, known.told.as_slice()) {
+            (WebhookFormat::Slack(_), told) => slack::body(told, &names),
+            (WebhookFormat::Standard, [told, ..]) => message::body(first, told, &names),
+            (WebhookFormat::Standard, []) => return failed("there is nothing to tell".to_owned()),
+        };
         let signed = self
             .open_secrets(scope, &known, now)
             .await
             .and_then(|secrets| {
-                let headers = message::headers(delivery, &secrets, &body, now).ok()?;
+                let headers = message::headers(first, &secrets, &body, now).ok()?;
                 Some((headers, secrets))
             });
         let Some((headers, secrets)) = signed else {
@@ -318,30 +435,44 @@ impl Engine {
         Some(secrets)
     }
 
-    /// Writes down where delivery and webhook stand after a try.
+    /// Writes down where deliveries and their webhook stand after a try; answers the first of them.
     async fn settle(
         &self,
         scope: &Scope,
-        delivery: Delivery,
+        deliveries: Vec<Delivery>,
         tried: Tried,
     ) -> Result<Option<Delivery>, Error> {
         let Tried { attempt, asked_ms } = tried;
         let jitter = u32::from_be_bytes(entropy::bytes());
-        let settled = Delivery {
-            state: delivery.after(&attempt, jitter, asked_ms),
-            last: Some(attempt.clone()),
-            ..delivery
-        };
+        let settled: Vec<Delivery> = deliveries
+            .into_iter()
+            .map(|delivery| Delivery {
+                state: delivery.after(&attempt, jitter, asked_ms),
+                last: Some(attempt.clone()),
+                ..delivery
+            })
+            .collect();
         let within = scope.clone();
         self.commit(scope, move |tx| {
-            let Some(webhook) = store::webhooks::locked(tx, &within, &settled.webhook_id)? else {
+            let Some(first) = settled.first() else {
+                return Ok(None);
+            };
+            let Some(webhook) = store::webhooks::locked(tx, &within, &first.webhook_id)? else {
                 return Ok(None);
             };
             let health = webhook.health.after(&attempt);
-            if store::webhooks::tried(tx, &within, &settled, &health)? {
-                tell_of_health(tx, &within, &webhook, &health, &settled)?;
+            let pace = match webhook.format {
+                WebhookFormat::Slack(_) if attempt.is_taken() => webhook.pace.with(attempt.at),
+                WebhookFormat::Slack(_) | WebhookFormat::Standard => webhook.pace.clone(),
+            };
+            let mut counts = Vec::new();
+            for one in &settled {
+                if store::webhooks::tried(tx, &within, one, (&health, &pace))? {
+                    counts.push(one);
+                }
             }
-            Ok(Some(settled.clone()))
+            tell_of_health(tx, &within, &webhook, &health, &counts)?;
+            Ok(Some(first.clone()))
         })
         .await
     }
@@ -386,9 +517,9 @@ fn tell_of_health(
     scope: &Scope,
     before: &Webhook,
     health: &WebhookHealth,
-    delivery: &Delivery,
+    deliveries: &[&Delivery],
 ) -> Result<(), Error> {
-    let Some(last) = &delivery.last else {
+    let Some(last) = deliveries.first().and_then(|d| d.last.as_ref()) else {
         return Ok(());
     };
     let change = match (before.health.is_failing(), health.is_failing()) {
@@ -400,8 +531,11 @@ fn tell_of_health(
         let detail = json!({ "failures": health.failures, "last": last });
         tell_by_server(tx, scope, &before.id, change, &detail, last.at)?;
     }
-    if matches!(delivery.state, DeliveryState::Failed(_)) && delivery.event != WebhookEvent::Test {
-        gave_up(tx, scope, delivery, last.at)?;
+    for delivery in deliveries {
+        let failed = matches!(delivery.state, DeliveryState::Failed(_));
+        if failed && delivery.event != WebhookEvent::Test {
+            gave_up(tx, scope, delivery, last.at)?;
+        }
     }
     if last.is_gone() && before.enabled {
         let off = Webhook {

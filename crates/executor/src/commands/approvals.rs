@@ -1,8 +1,9 @@
 //! `executor approvals`: what people are asked, and their answers. Editing arguments is in
-//! `approvals/edit.rs`, what a source asks in `approvals/answer.rs`, answering as questions come in
-//! `approvals/watch.rs`.
+//! `approvals/edit.rs`, what a source asks in `approvals/answer.rs`, more time and who looks after a
+//! question in `approvals/attention.rs`, answering as questions come in `approvals/watch.rs`.
 
 mod answer;
+mod attention;
 mod edit;
 mod remember;
 mod watch;
@@ -33,19 +34,9 @@ pub(crate) struct Arguments {
 enum Command {
     /// Lists approvals
     #[command(
-        after_help = "Examples:\n  executor approvals list --status pending --json\n  executor approvals list --status pending --order soonest"
+        after_help = "Examples:\n  executor approvals list --status pending --json\n  executor approvals list --status pending --order soonest\n  executor approvals list --status pending --assignee me"
     )]
-    List {
-        /// Only with this status: pending, approved, denied, expired, withdrawn
-        #[arg(long)]
-        status: Option<String>,
-        /// Which come first: the newest, or those that expire soonest
-        #[arg(long, value_parser = ["newest", "soonest"], default_value = "newest")]
-        order: String,
-        /// Approvals at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-    },
+    List(List),
     /// Shows one approval with the exact request
     #[command(after_help = "Example:\n  executor approvals show appr_…")]
     Show {
@@ -66,6 +57,25 @@ enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Gives a question its own time once more, counted from when it would have expired
+    #[command(
+        after_help = "It is done once for each question, by somebody who may answer it.\n\nExample:\n  executor approvals extend appr_…"
+    )]
+    Extend {
+        /// The approval's id
+        id: String,
+    },
+    /// Says who looks after a question; it changes nothing about who may answer
+    #[command(
+        after_help = "Examples:\n  executor approvals assign appr_… --to me\n  executor approvals assign appr_… --to Ada\n  executor approvals assign appr_… --to nobody"
+    )]
+    Assign {
+        /// The approval's id
+        id: String,
+        /// Somebody who may answer it: the id or name of a member, or me; or nobody
+        #[arg(long, value_name = "WHO")]
+        to: String,
+    },
     /// Refuses the call; one that may have happened fails with outcome_unknown
     #[command(after_help = "Example:\n  executor approvals deny appr_… --reason 'wrong account'")]
     Deny {
@@ -85,6 +95,22 @@ enum Command {
     /// Shows approvals as they come and takes answers at the terminal
     #[command(after_help = "Example:\n  executor approvals watch")]
     Watch,
+}
+
+#[derive(clap::Args)]
+struct List {
+    /// Only with this status: pending, approved, denied, expired, withdrawn
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those that somebody looks after: me, or the id or name of a member
+    #[arg(long, value_name = "WHO")]
+    assignee: Option<String>,
+    /// Which come first: the newest, or those that expire soonest
+    #[arg(long, value_parser = ["newest", "soonest"], default_value = "newest")]
+    order: String,
+    /// Approvals at most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
 }
 
 #[derive(clap::Args)]
@@ -143,36 +169,7 @@ impl<'a> Listed<'a> {
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
     let client = context.client()?;
     match arguments.command {
-        Command::List {
-            status,
-            order,
-            limit,
-        } => {
-            let mut query = vec![("order", order.as_str())];
-            query.extend(status.as_deref().map(|s| ("status", s)));
-            let approvals: Vec<Approval> = client.list(&["approvals"], &query, limit).await?;
-            let listed: Vec<_> = approvals.iter().map(Listed::of).collect();
-            context.output.show(&listed, |_| {
-                let row = |a: &Approval| {
-                    vec![
-                        a.id.clone(),
-                        match a.missing {
-                            0 | 1 => a.status.clone(),
-                            missing => format!("{} ({missing} missing)", a.status),
-                        },
-                        a.risk.clone(),
-                        a.tool.clone(),
-                        a.expires_at.clone(),
-                        a.arguments.to_string(),
-                    ]
-                };
-                let rows: Vec<_> = approvals.iter().map(row).collect();
-                table(
-                    &["ID", "STATUS", "RISK", "TOOL", "EXPIRES", "ARGUMENTS"],
-                    &rows,
-                )
-            });
-        }
+        Command::List(wanted) => list(context, &client, wanted).await?,
         Command::Show { id } => {
             let approval: Approval = client.get(&["approvals", &id], &[]).await?;
             context.output.show(&approval, |a| {
@@ -211,6 +208,14 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let withdrawn: Approval = client.send(Method::POST, &path, &body).await?;
             told(context, &withdrawn);
         }
+        Command::Extend { id } => {
+            let extended = attention::extend(&client, &id).await?;
+            context.output.show(&extended, attention::extended);
+        }
+        Command::Assign { id, to } => {
+            let assigned = attention::assign(&client, &id, &to).await?;
+            context.output.show(&assigned, attention::assigned);
+        }
         Command::Answer(arguments) => {
             let answered = answer::run(&client, arguments).await?;
             told(context, &answered);
@@ -218,6 +223,45 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Watch => return watch::run(context, client).await,
     }
     Ok(Exit::Done)
+}
+
+async fn list(context: &Context, client: &Client, wanted: List) -> Result<()> {
+    let List {
+        status,
+        assignee,
+        order,
+        limit,
+    } = wanted;
+    let assignee = match &assignee {
+        Some(who) => Some(attention::person(client, who).await?),
+        None => None,
+    };
+    let mut query = vec![("order", order.as_str())];
+    query.extend(status.as_deref().map(|s| ("status", s)));
+    query.extend(assignee.as_deref().map(|who| ("assignee", who)));
+    let approvals: Vec<Approval> = client.list(&["approvals"], &query, limit).await?;
+    let listed: Vec<_> = approvals.iter().map(Listed::of).collect();
+    context.output.show(&listed, |_| {
+        let row = |a: &Approval| {
+            vec![
+                a.id.clone(),
+                match a.missing {
+                    0 | 1 => a.status.clone(),
+                    missing => format!("{} ({missing} missing)", a.status),
+                },
+                a.risk.clone(),
+                a.tool.clone(),
+                a.expires_at.clone(),
+                a.arguments.to_string(),
+            ]
+        };
+        let rows: Vec<_> = approvals.iter().map(row).collect();
+        table(
+            &["ID", "STATUS", "RISK", "TOOL", "EXPIRES", "ARGUMENTS"],
+            &rows,
+        )
+    });
+    Ok(())
 }
 
 async fn approved(context: &Context, client: &Client, approve: Approve) -> Result<()> {

@@ -119,7 +119,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
 }
 
 /// A member by id, or by a name that only one has.
-fn one(all: &[Member], wanted: &str) -> Result<Member> {
+pub(super) fn one(all: &[Member], wanted: &str) -> Result<Member> {
     let named = all.iter().filter(|member| member.name == wanted).count();
     find(all, "member", wanted, |member| {
         member.id == wanted || (named == 1 && member.name == wanted)

@@ -29,14 +29,16 @@ enum Command {
     List,
     /// Adds a webhook and prints its secret, this once
     #[command(
-        after_help = "Examples:\n  executor webhooks add https://hooks.example.com/executor --event approval.pending\n  executor webhooks add http://127.0.0.1:9000/hook --allow-private"
+        after_help = "Examples:\n  executor webhooks add https://hooks.example.com/executor --event approval.pending\n  executor webhooks add http://127.0.0.1:9000/hook --allow-private\n  executor webhooks add https://hooks.slack.com/services/… --format slack --quiet-hours 22:00-07:00+02:00"
     )]
     Add {
         /// Where it is told: a public https address
         url: String,
-        /// What it is told: approval.pending, approval.resolved; both unless given
+        /// What it is told: approval.pending, approval.changed, approval.resolved; all unless given
         #[arg(long = "event", value_name = "EVENT")]
         events: Vec<String>,
+        #[command(flatten)]
+        readers: Readers,
         /// Lets the address be private, or without TLS
         #[arg(long)]
         allow_private: bool,
@@ -49,7 +51,7 @@ enum Command {
     },
     /// Changes a webhook: what is not given stays; its failures are forgotten
     #[command(
-        after_help = "Examples:\n  executor webhooks edit hook_… --off\n  executor webhooks edit hook_… --url https://hooks.example.com/new"
+        after_help = "Examples:\n  executor webhooks edit hook_… --off\n  executor webhooks edit hook_… --url https://hooks.example.com/new\n  executor webhooks edit hook_… --quiet-hours none"
     )]
     Edit {
         /// The webhook's id, or its address
@@ -60,6 +62,8 @@ enum Command {
         /// What it is told
         #[arg(long = "event", value_name = "EVENT")]
         events: Vec<String>,
+        #[command(flatten)]
+        readers: Readers,
         /// Switches it on
         #[arg(long, conflicts_with = "off")]
         on: bool,
@@ -98,6 +102,19 @@ enum Command {
     },
 }
 
+/// Who reads what is sent, and when they do not want to.
+#[derive(clap::Args)]
+struct Readers {
+    /// standard, for programs, which are told every event at once; slack, for people: messages, at most
+    /// five a minute, above that together as one
+    #[arg(long, value_parser = ["standard", "slack"])]
+    format: Option<String>,
+    /// Hours in which people are told nothing, by a clock so far ahead of Greenwich: 22:00-07:00+02:00; or none.
+    /// What waited comes as one message when they end
+    #[arg(long, value_name = "HOURS")]
+    quiet_hours: Option<String>,
+}
+
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
     let client = context.client()?;
     let output = &context.output;
@@ -109,11 +126,14 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Add {
             url,
             events,
+            readers,
             allow_private,
         } => {
             let new = NewWebhook {
                 url,
                 events,
+                format: readers.format,
+                quiet_hours: readers.quiet_hours,
                 allow_private,
             };
             let added: WebhookSecret = client.send(Method::POST, &["webhooks"], &new).await?;
@@ -126,16 +146,14 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             output.show(&told, |d| {
                 format!("{}: {}", d.status, message(d.last_attempt.as_ref()))
             });
-            return Ok(if told.status == "delivered" {
-                Exit::Done
-            } else {
-                Exit::Failed
-            });
+            let is_taken = told.status == "delivered";
+            return Ok(if is_taken { Exit::Done } else { Exit::Failed });
         }
         Command::Edit {
             webhook,
             url,
             events,
+            readers,
             on,
             off,
             allow_private,
@@ -144,6 +162,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let change = WebhookChange {
                 url,
                 events: (!events.is_empty()).then_some(events),
+                format: readers.format,
+                quiet_hours: readers.quiet_hours,
                 enabled: (on || off).then_some(on),
                 allow_private,
             };
@@ -207,16 +227,29 @@ fn message(attempt: Option<&WebhookAttempt>) -> String {
 fn listed(webhooks: &[Webhook]) -> String {
     let row = |w: &Webhook| {
         let last = w.last_delivered_at.as_deref().unwrap_or("never");
+        let format = match &w.quiet_hours {
+            None => w.format.clone(),
+            Some(hours) => format!("{}, quiet {hours}", w.format),
+        };
         vec![
             plain(&w.url),
             w.events.join(" "),
+            format,
             w.status.clone(),
             w.failures.to_string(),
             last.to_owned(),
             w.id.clone(),
         ]
     };
-    let head = ["URL", "EVENTS", "STATUS", "FAILURES", "LAST TAKEN", "ID"];
+    let head = [
+        "URL",
+        "EVENTS",
+        "FORMAT",
+        "STATUS",
+        "FAILURES",
+        "LAST TAKEN",
+        "ID",
+    ];
     table(&head, &webhooks.iter().map(row).collect::<Vec<_>>())
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
         ("  answers", answers(approval)),
         ("  may answer", only(who(approval))),
         ("  next", only(next(approval))),
-        ("  expires", only(approval.expires_at.clone())),
+        ("  assigned", only(looked_after(approval))),
+        ("  expires", only(expires(approval))),
         ("  answer", only(commands(approval))),
     ]));
     lines.join("\n")
@@ -150,6 +151,19 @@ fn who(approval: &Approval) -> String {
     format!("administrators and {}", approval.approvers.join(", "))
 }
 
+/// Who looks after it, which is no condition for an answer.
+fn looked_after(approval: &Approval) -> String {
+    let assigned = approval.assigned.as_ref();
+    assigned.map_or_else(String::new, |a| a.to.clone())
+}
+
+fn expires(approval: &Approval) -> String {
+    match &approval.extended {
+        None => approval.expires_at.clone(),
+        Some(e) => format!("{}, extended by {} at {}", approval.expires_at, e.by, e.at),
+    }
+}
+
 fn next(approval: &Approval) -> String {
     let requester = match approval.requester_may {
         true => "",
@@ -189,5 +203,8 @@ fn commands(approval: &Approval) -> String {
         lines.push(format!("executor approvals approve {id} --edit"));
     }
     lines.push(format!("executor approvals deny {id} --reason …"));
+    if approval.extends_by_ms > 0 {
+        lines.push(format!("executor approvals extend {id}"));
+    }
     lines.join("\n")
 }

@@ -1,4 +1,5 @@
-//! Approvals: list, show, approve, deny, say that it happened, answer what a source asks, withdraw. Reading never answers.
+//! Approvals: list, show, approve, deny, say that it happened, answer what a source asks, withdraw,
+//! extend, assign. Reading never answers.
 
 use super::answer::page;
 use super::extract::{Input, Params, Who, before, id, limit};
@@ -7,13 +8,14 @@ use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
 use api::approvals::{
-    Answer, Approval, Happened, Input as Entered, Look, Preview, ReadingCall, Withdrawal,
+    Answer, Approval, Assignment, Happened, Input as Entered, Look, Preview, ReadingCall,
+    Withdrawal,
 };
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::ApprovalId;
 use domain::access::Caller;
 use domain::approval::Verdict;
+use domain::{AccountId, ApprovalId};
 use engine::{ApprovalOrder, ApprovalQuery};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -25,6 +27,8 @@ use utoipa::IntoParams;
 pub(crate) struct ApprovalList {
     /// Only those with this status.
     status: Option<String>,
+    /// Only those that somebody looks after: a person's identifier, or `me`.
+    assignee: Option<String>,
     /// In which order: `newest` first, as they were asked, by default; `soonest` first, as they
     /// expire.
     order: Option<String>,
@@ -51,8 +55,10 @@ pub(crate) async fn list(
         Some("soonest") => ApprovalOrder::Soonest,
         Some(_) => return Err(Failure::invalid("order", "expected newest or soonest")),
     };
+    let assignee = query.assignee.as_deref();
     let found = ApprovalQuery {
         status: query.status,
+        assignee: assignee.map(|text| person(&caller, text)).transpose()?,
         order,
         before: before::<ApprovalId>(query.cursor.as_deref())?,
         limit: limit + 1,
@@ -234,6 +240,58 @@ pub(crate) async fn withdraw(
         .withdraw_approval(&caller, &approval, reason)
         .await?;
     Ok(Json(wire::approval(&withdrawn, app.engine.public_url())))
+}
+
+/// Gives a pending question its own time once more, counted from when it would have expired. For those
+/// who may answer it, in person, and once: after that it is a 409 that says who did it.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/extend", operation_id = "extendApproval", tag = "approvals",
+    params(("id" = String, Path, description = "The approval")),
+    responses((status = 200, description = "The approval with more time", body = Approval), Problems, WriteProblems)
+)]
+pub(crate) async fn extend(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(approval): Path<String>,
+) -> Result<Json<Approval>, Failure> {
+    let approval = id::<ApprovalId>("approval", &approval)?;
+    let extended = app.engine.extend_approval(&caller, &approval).await?;
+    Ok(Json(wire::approval(&extended, app.engine.public_url())))
+}
+
+/// Says who looks after a pending question: one of those who may answer it, or nobody. It changes
+/// nothing about who may answer, and is for those who may, in person.
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/assign", operation_id = "assignApproval", tag = "approvals",
+    params(("id" = String, Path, description = "The approval")), request_body = Assignment,
+    responses((status = 200, description = "The approval as assigned", body = Approval), Problems, WriteProblems)
+)]
+pub(crate) async fn assign(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(approval): Path<String>,
+    Input(assignment): Input<Assignment>,
+) -> Result<Json<Approval>, Failure> {
+    let approval = id::<ApprovalId>("approval", &approval)?;
+    let to = match assignment.assignee.as_str() {
+        "nobody" => None,
+        text => Some(person(&caller, text)?),
+    };
+    let assigned = app.engine.assign_approval(&caller, &approval, to).await?;
+    Ok(Json(wire::approval(&assigned, app.engine.public_url())))
+}
+
+/// A person by identifier, or `me`.
+fn person(caller: &Caller, text: &str) -> Result<AccountId, Failure> {
+    if text == "me" {
+        return Ok(caller.account_id.clone());
+    }
+    AccountId::parse(text).map_err(|_| {
+        Failure::invalid(
+            "assignee",
+            "expected `me` or a person's identifier, `acct_…`",
+        )
+    })
 }
 
 async fn decide(

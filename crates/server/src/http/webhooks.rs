@@ -29,6 +29,7 @@ pub(crate) async fn add(
     let new = engine::NewWebhook {
         url: new.url,
         events: wire::events(&new.events)?,
+        format: wire::format(new.format, new.quiet_hours.as_deref())?,
         allow_private: new.allow_private,
     };
     Ok(Created(wire::secret(
@@ -86,6 +87,7 @@ pub(crate) async fn change(
     let change = engine::WebhookChange {
         url: change.url,
         events: change.events.as_deref().map(wire::events).transpose()?,
+        format: wire::format(change.format, change.quiet_hours.as_deref())?,
         enabled: change.enabled,
         allow_private: change.allow_private,
     };

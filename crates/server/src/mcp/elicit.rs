@@ -373,6 +373,8 @@ mod tests {
             yeses: Vec::new(),
             created_at: Timestamp(0),
             expires_at: Timestamp(100),
+            extended: None,
+            assigned: None,
         }
     }
 

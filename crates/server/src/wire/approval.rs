@@ -4,7 +4,9 @@
 use super::{approval_url, json};
 use api::approvals as wire;
 use domain::Timestamp;
-use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question, Yes};
+use domain::approval::{
+    Answered, Approval, ApprovalStatus, Assigned, Edited, Extended, Question, Yes,
+};
 use domain::elicitation::{Elicitation, Form, Part, Way};
 
 pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
@@ -39,6 +41,16 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
         url: approval_url(a, public_url),
         created_at: a.created_at.to_rfc3339(),
         expires_at: a.expires_at.to_rfc3339(),
+        extends_by_ms: match a.status {
+            ApprovalStatus::Pending => u64::try_from(a.extends_by_ms()).unwrap_or(0),
+            ApprovalStatus::Approved(_)
+            | ApprovalStatus::Happened(..)
+            | ApprovalStatus::Denied(_)
+            | ApprovalStatus::Expired
+            | ApprovalStatus::Withdrawn(_) => 0,
+        },
+        extended: a.extended.as_ref().map(extended),
+        assigned: a.assigned.as_ref().map(assigned),
         needed: small(a.ask.needed()),
         missing: small(a.missing()),
         answers: for_this.map(yes).collect(),
@@ -110,6 +122,22 @@ fn edited(edited: &Edited) -> wire::Edited {
         via: edited.channel.as_str().to_owned(),
         at: Timestamp::to_rfc3339(edited.at),
         original_arguments: json(&edited.original),
+    }
+}
+
+fn extended(extended: &Extended) -> wire::Extended {
+    wire::Extended {
+        by: extended.by.to_string(),
+        via: extended.channel.as_str().to_owned(),
+        at: extended.at.to_rfc3339(),
+    }
+}
+
+fn assigned(assigned: &Assigned) -> wire::Assigned {
+    wire::Assigned {
+        to: assigned.to.to_string(),
+        by: assigned.by.to_string(),
+        at: assigned.at.to_rfc3339(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::error::Failure;
 use api::webhooks::{Webhook, WebhookAttempt, WebhookDelivery, WebhookSecret};
-use domain::webhook::{Attempt, Delivery, DeliveryState, WebhookEvent};
-use engine::ShownSecret;
+use domain::webhook::{Attempt, Delivery, DeliveryState, QuietHours, WebhookEvent};
+use engine::{FormatChange, ShownSecret};
 
 pub(crate) fn webhook(w: &domain::webhook::Webhook) -> Webhook {
     let health = &w.health;
@@ -17,6 +17,8 @@ pub(crate) fn webhook(w: &domain::webhook::Webhook) -> Webhook {
         id: w.id.to_string(),
         url: w.url.clone(),
         events: w.events.iter().map(|e| e.as_str().to_owned()).collect(),
+        format: w.format.as_str().to_owned(),
+        quiet_hours: w.format.quiet().map(|hours| hours.to_string()),
         enabled: w.enabled,
         allow_private: w.allow_private,
         status: status.to_owned(),
@@ -82,4 +84,22 @@ pub(crate) fn events(names: &[String]) -> Result<Vec<WebhookEvent>, Failure> {
             })
         })
         .collect()
+}
+
+/// Reads who is told, and when nobody wants to be; what is absent stays as it is.
+pub(crate) fn format(format: Option<String>, hours: Option<&str>) -> Result<FormatChange, Failure> {
+    let quiet = match hours {
+        None => None,
+        Some("none") => Some(None),
+        Some(text) => Some(Some(QuietHours::parse(text).ok_or_else(|| {
+            Failure::invalid(
+                "quietHours",
+                format!(
+                    "'{text}' is neither hours with the offset of their clock, such as \
+                     22:00-07:00+02:00, nor none"
+                ),
+            )
+        })?)),
+    };
+    Ok(FormatChange { format, quiet })
 }

@@ -18,7 +18,9 @@ fn what_a_task_asks_is_found_by_the_task_however_much_waits_in_its_workspace() {
             );
             let steps = reader
                 .all(&sql, &params!["task_1", "ws_1"], |r| {
-                    (r.int()?, r.int()?, r.int()?);
+                    r.int()?;
+                    r.int()?;
+                    r.int()?;
                     r.text()
                 })
                 .unwrap();

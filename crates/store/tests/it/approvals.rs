@@ -27,14 +27,14 @@ on_each!(
     questions_are_counted,
 );
 
-async fn get(w: &World, asked: &Approval) -> Approval {
+pub(crate) async fn get(w: &World, asked: &Approval) -> Approval {
     let (scope, id) = (w.a.clone(), asked.id.clone());
     w.read(move |r| approvals::get(r, &scope, &id))
         .await
         .unwrap()
 }
 
-async fn resolve(w: &World, asked: &Approval, status: ApprovalStatus) -> bool {
+pub(crate) async fn resolve(w: &World, asked: &Approval, status: ApprovalStatus) -> bool {
     let (scope, id) = (w.a.clone(), asked.id.clone());
     w.write(move |tx| approvals::resolve(tx, &scope, &id, &status))
         .await

@@ -27,6 +27,7 @@ macro_rules! on_files {
 }
 
 mod approvals;
+mod attention;
 mod audit;
 mod calls;
 mod catalog;

@@ -159,6 +159,8 @@ pub(crate) fn approval(call: &Call, expires_ms: i64) -> Approval {
         status: ApprovalStatus::Pending,
         created_at: at(11),
         expires_at: at(expires_ms),
+        extended: None,
+        assigned: None,
     }
 }
 

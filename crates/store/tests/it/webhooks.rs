@@ -5,12 +5,13 @@ use crate::world::World;
 use domain::access::Scope;
 use domain::credential::Sealed;
 use domain::webhook::{
-    Attempt, Delivery, DeliveryState, FAILURES_MAX, Webhook, WebhookEvent, WebhookHealth,
+    Attempt, Delivery, DeliveryState, FAILURES_MAX, Pace, QuietHours, Webhook, WebhookEvent,
+    WebhookFormat, WebhookHealth,
 };
 use domain::{DeliveryId, Timestamp, WebhookId};
 use futures_util::future::join_all;
 use std::collections::HashSet;
-use store::webhooks;
+use store::webhooks::{self, Due};
 use store::{Error, Store};
 
 on_each!(
@@ -19,6 +20,8 @@ on_each!(
     a_lost_claim_is_taken_over_and_its_outcome_refused,
     a_failing_address_holds_up_no_other,
     what_waits_too_long_is_given_up_and_forgotten,
+    what_people_read_goes_together_or_is_put_off,
+    a_question_with_more_time_is_told_of_for_longer,
 );
 
 fn webhook() -> Webhook {
@@ -29,6 +32,8 @@ fn webhook() -> Webhook {
             WebhookEvent::ApprovalPending,
             WebhookEvent::ApprovalResolved,
         ],
+        format: WebhookFormat::Standard,
+        pace: Pace::default(),
         enabled: true,
         allow_private: true,
         secret_version: 1,
@@ -91,7 +96,7 @@ async fn tried(w: &World, delivery: &Delivery, status: u16, health: WebhookHealt
         ..delivery.clone()
     };
     let scope = w.a.clone();
-    w.write(move |tx| webhooks::tried(tx, &scope, &settled, &health))
+    w.write(move |tx| webhooks::tried(tx, &scope, &settled, (&health, &Pace::default())))
         .await
 }
 
@@ -117,6 +122,7 @@ async fn webhooks_are_kept_changed_rotated_and_removed(w: World) {
         "those of other workspaces are not seen"
     );
     let changed = Webhook {
+        format: WebhookFormat::Slack(QuietHours::parse("22:00-07:00+02:00")),
         url: "http://127.0.0.1/".into(),
         enabled: false,
         ..first.clone()
@@ -255,4 +261,115 @@ async fn what_waits_too_long_is_given_up_and_forgotten(w: World) {
     let (scope, id) = (w.a.clone(), hook.id.clone());
     let rest = w.write(move |tx| webhooks::give_up(tx, &scope, &id, at(3)));
     assert_eq!(rest.await, 1);
+}
+
+/// A webhook of the workspace that people read.
+async fn of_people(w: &World) -> Webhook {
+    let hook = Webhook {
+        format: WebhookFormat::Slack(None),
+        ..added(w, &w.a).await
+    };
+    let (scope, row) = (w.a.clone(), hook.clone());
+    w.write(move |tx| webhooks::change(tx, &scope, &row)).await;
+    hook
+}
+
+async fn others(w: &World, first: &Delivery, now: i64, at_least: usize) -> Vec<DeliveryId> {
+    let (scope, first) = (w.a.clone(), first.clone());
+    let claimed = w.write(move |tx| {
+        let due = Due {
+            first: &first,
+            now: at(now),
+        };
+        webhooks::due_of(tx, &scope, due, at_least, at(now + 100))
+    });
+    claimed.await.into_iter().map(|d| d.id).collect()
+}
+
+async fn what_people_read_goes_together_or_is_put_off(w: World) {
+    let hook = of_people(&w).await;
+    let other = of_people(&w).await;
+    let mut due = Vec::new();
+    for n in 0..4 {
+        due.push(queued(&w, &hook, n).await);
+    }
+    let kept = queued(&w, &other, 3).await;
+    let later = queued(&w, &hook, 50).await;
+    let first = claim(&w.store, &w, 10).await.unwrap();
+    assert_eq!(first.id, due[0].id);
+    let next = claim(&w.store, &w, 10).await.unwrap();
+    assert_eq!(next.id, kept.id, "people are told one thing at a time");
+    assert!(tried(&w, &next, 200, WebhookHealth::default()).await);
+    assert_eq!(others(&w, &first, 10, 4).await, Vec::new(), "too few");
+    // Put off, they wait with the one that was claimed, which was not tried.
+    let postpone = |until: i64| {
+        let (scope, first) = (w.a.clone(), first.clone());
+        w.write(move |tx| {
+            let due = Due {
+                first: &first,
+                now: at(10),
+            };
+            webhooks::postpone(tx, &scope, due, at(until))
+        })
+    };
+    assert_eq!(postpone(1_000).await, 4);
+    let waiting = told(&w, &hook).await;
+    let put_off = waiting
+        .iter()
+        .filter(|d| d.state == DeliveryState::Pending(at(1_000)) && d.attempts == 0);
+    assert_eq!(put_off.count(), 4);
+    assert_eq!(claim(&w.store, &w, 60).await.unwrap().id, later.id);
+    assert_eq!(claim(&w.store, &w, 999).await.unwrap().id, later.id);
+    let (scope, id) = (w.a.clone(), hook.id.clone());
+    let released = w.write(move |tx| webhooks::release(tx, &scope, &id, at(1_200)));
+    assert_eq!(released.await, 0, "what is due already stays");
+    let first = claim(&w.store, &w, 1_200).await.unwrap();
+    let rest = others(&w, &first, 1_200, 1).await;
+    let mut all: Vec<DeliveryId> = rest.into_iter().chain([first.id.clone()]).collect();
+    all.sort();
+    let mut expected: Vec<DeliveryId> = due.iter().map(|d| d.id.clone()).collect();
+    expected.push(later.id);
+    expected.sort();
+    assert_eq!(all, expected, "each once");
+    // After five messages the address rests until the minute is over.
+    let mut pace = Pace::default();
+    for n in 0..5 {
+        pace = pace.with(at(1_200 + n));
+    }
+    let settled = Delivery {
+        state: DeliveryState::Delivered(at(1_204)),
+        ..first
+    };
+    let (scope, row, kept_pace) = (w.a.clone(), settled, pace.clone());
+    let done = w.write(move |tx| {
+        webhooks::tried(tx, &scope, &row, (&WebhookHealth::default(), &kept_pace))
+    });
+    assert!(done.await);
+    assert_eq!(get(&w, &hook.id).await.unwrap().pace, pace);
+    let held = queued(&w, &hook, 1_300).await;
+    assert_eq!(claim(&w.store, &w, 61_199).await, None);
+    assert!(claim(&w.store, &w, 61_200).await.is_some());
+    assert!(told(&w, &hook).await.iter().any(|d| d.id == held.id));
+}
+
+async fn a_question_with_more_time_is_told_of_for_longer(w: World) {
+    let hook = added(&w, &w.a).await;
+    let (asked, ended) = (queued(&w, &hook, 1).await, queued(&w, &hook, 2).await);
+    let claimed = claim(&w.store, &w, 10).await.unwrap();
+    assert!(tried(&w, &claimed, 200, WebhookHealth::default()).await);
+    let retell = |scope: &Scope, until: i64| {
+        let scope = scope.clone();
+        w.write(move |tx| {
+            let what = (WebhookEvent::ApprovalPending, "appr_1");
+            webhooks::retell(tx, &scope, what, "{}", at(until))
+        })
+    };
+    assert_eq!(retell(&w.b, 99_000).await, 0);
+    assert_eq!(retell(&w.a, 99_000).await, 1, "what was told stays told");
+    assert_eq!(retell(&w.a, 5).await, 1);
+    let found = told(&w, &hook).await;
+    let of = |id: &DeliveryId| found.iter().find(|d| d.id == *id).unwrap().clone();
+    assert_eq!(of(&ended.id).give_up_at, at(99_000), "never for shorter");
+    assert_eq!(of(&ended.id).data, "{}");
+    assert_eq!(of(&asked.id).data, asked.data);
 }

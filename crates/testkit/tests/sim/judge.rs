@@ -59,6 +59,7 @@ pub(crate) async fn judge(world: &World, engine: &Engine, store: &Store) -> Vec<
         }
     }
     judge_acknowledged(world, store, &scope, &mut wrong).await;
+    judge_extended(world, store, &scope, &mut wrong).await;
     judge_strangers(engine, &owner, &tasks, &mut wrong).await;
     match engine.verify_audit(&owner).await {
         Ok(verified) if verified.first_bad.is_none() => {}
@@ -197,13 +198,24 @@ fn judge_approvals(record: &Record, audit: &[AuditEntry], say: &mut impl FnMut(S
             matches!(&e.kind, EventKind::Approval { approval_id, status, .. }
                 if *approval_id == approval.id && status != "pending")
         });
-        if told.count() != 1 {
+        let told: Vec<&Event> = told.collect();
+        if told.len() != 1 {
             say(format!("{} was resolved other than once", approval.id));
+        }
+        let early = told.iter().any(|e| e.at < approval.expires_at);
+        if approval.status == ApprovalStatus::Expired && early {
+            say(format!("{} expired before its time", approval.id));
+        }
+        if let Some(answered) = approval.status.answered()
+            && answered.at >= approval.expires_at
+        {
+            say(format!("{} was answered after its time", approval.id));
         }
         let written = audit.iter().filter(|entry| {
             let on_the_way = [
                 "approval.asked",
                 "approval.edited",
+                "approval.extended",
                 "approval.refused",
                 "approval.yes",
             ];
@@ -407,6 +419,27 @@ async fn judge_acknowledged(world: &World, store: &Store, scope: &Scope, wrong: 
         let before = acknowledged[..n].iter();
         if told.resolved && before.filter(|t| t.resolved).any(|t| t.id == told.id) {
             wrong.push(format!("two answers to {} were acknowledged", told.id));
+        }
+    }
+}
+
+/// More time that somebody was told of was given, once, and nobody else was told of it.
+async fn judge_extended(world: &World, store: &Store, scope: &Scope, wrong: &mut Vec<String>) {
+    let extended = world.state().extended.clone();
+    for (n, (id, by, until)) in extended.iter().enumerate() {
+        let (wanted, scope) = (id.clone(), scope.clone());
+        let kept = store
+            .read(move |r| store::approvals::get(r, &scope, &wanted))
+            .await;
+        let stands = kept.ok().flatten().is_some_and(|approval| {
+            let theirs = approval.extended.is_some_and(|e| e.by == *by);
+            theirs && approval.expires_at == *until
+        });
+        if !stands {
+            wrong.push(format!("the time given to {id} by {by} is lost"));
+        }
+        if extended[..n].iter().any(|(other, ..)| other == id) {
+            wrong.push(format!("{id} was given more time twice"));
         }
     }
 }

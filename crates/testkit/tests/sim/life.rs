@@ -298,6 +298,7 @@ impl People {
         match action {
             Action::Submit(task) => self.submit(*task).await,
             Action::Answer(id, by, verdict) => self.answer(id, *by, verdict.clone()).await,
+            Action::Extend(id, by) => self.extend(id, *by).await,
             Action::Intrude(id) => self.intrude(id).await,
             Action::Cancel(task) => {
                 let id = self.world.state().tasks[*task].id.clone();

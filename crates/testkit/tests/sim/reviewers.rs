@@ -1,5 +1,6 @@
 //! People who answer: each question is looked at once, and somebody makes up their mind about it:
-//! now or late, alone or with another, twice or never, with other arguments; and those who may not.
+//! now or late, alone or with another, twice or never, with other arguments, with more time; and those
+//! who may not.
 
 use crate::life::People;
 use crate::random::Random;
@@ -20,6 +21,9 @@ const TOO_LATE: [&str; 5] = [
     "denied_by_policy",
     "editing_not_allowed",
 ];
+
+/// What more time may be found to be too late for.
+const NO_MORE_TIME: [&str; 2] = ["already_resolved", "already_extended"];
 
 /// A reviewer's mind about a question.
 fn verdict(approval: &Approval, dice: &mut Random) -> Verdict {
@@ -78,11 +82,26 @@ impl People {
                 .schedule(in_ms, Action::Answer(id.clone(), by, verdict));
         };
         let forgets = approval.question == Question::Send && dice.one_in(6);
+        let left = approval.expires_at.since(self.world.clock().now());
+        let extends = dice.one_in(if forgets { 2 } else { 5 });
+        if extends {
+            // At any time, often when an answer comes as well; or at the very end; or two at once.
+            let in_ms = if forgets {
+                (left + dice.below(1_500)).saturating_sub(1_000)
+            } else {
+                dice.below(2_000)
+            };
+            let extend = |by| self.world.schedule(in_ms, Action::Extend(id.clone(), by));
+            extend(by);
+            if dice.one_in(3) {
+                extend(by.other());
+            }
+        }
         if forgets {
             if dice.one_in(2) {
-                // At the very end, or just after it.
-                let left = approval.expires_at.since(self.world.clock().now());
-                let late = (left + dice.below(1_500)).saturating_sub(700);
+                // At the very end, or just after it; with more time, at either end.
+                let more = if extends && dice.one_in(2) { left } else { 0 };
+                let late = (left + more + dice.below(1_500)).saturating_sub(700);
                 answer(late, by, Verdict::Approve);
             }
             return;
@@ -144,7 +163,22 @@ impl People {
         }
     }
 
-    /// Nobody of another organization, and no model, answers.
+    pub(crate) async fn extend(&self, id: &ApprovalId, by: Reviewer) {
+        let reviewer = self.reviewer(by);
+        match self.engine.extend_approval(&reviewer, id).await {
+            Ok(approval) => {
+                let (by, until) = (reviewer.account_id, approval.expires_at);
+                self.world.trace(format!("{id} has time until {}", until.0));
+                self.world.state().extended.push((id.clone(), by, until));
+            }
+            Err(error) if NO_MORE_TIME.contains(&error.code()) => {
+                self.world.trace(format!("{} for {id}", error.code()));
+            }
+            Err(error) => self.world.wrong(format!("no more time is given: {error}")),
+        }
+    }
+
+    /// Nobody of another organization, and no model, answers or gives more time.
     pub(crate) async fn intrude(&self, id: &ApprovalId) {
         let stranger = Caller {
             organization_id: OrganizationId::from_bits([9; 16]),
@@ -162,12 +196,15 @@ impl People {
                 .engine
                 .answer_approval(&caller, id, Verdict::Approve, String::new(), None)
                 .await;
-            let code = answered.map(|_| ()).map_err(|e| e.code().to_owned());
-            let code = code.err();
-            let refused = matches!(code.as_deref(), Some("not_found" | "forbidden"));
-            if !refused {
-                self.world
-                    .wrong(format!("an intruder was told {code:?} about {id}"));
+            let extended = self.engine.extend_approval(&caller, id).await;
+            for told in [answered, extended] {
+                let code = told.map(|_| ()).map_err(|e| e.code().to_owned());
+                let code = code.err();
+                let refused = matches!(code.as_deref(), Some("not_found" | "forbidden"));
+                if !refused {
+                    self.world
+                        .wrong(format!("an intruder was told {code:?} about {id}"));
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 use crate::clock::SimClock;
 use crate::random::Random;
 use crate::script::{Heard, Script, Tool};
-use domain::{AccountId, ApprovalId, TaskId};
+use domain::{AccountId, ApprovalId, TaskId, Timestamp};
 use engine::Clock as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Action {
     Submit(usize),
     Answer(ApprovalId, Reviewer, domain::approval::Verdict),
+    /// More time for a question.
+    Extend(ApprovalId, Reviewer),
     /// By somebody of another organization, or through MCP: refused.
     Intrude(ApprovalId),
     Cancel(usize),
@@ -127,6 +129,8 @@ pub(crate) struct State {
     /// Approvals that reviewers have made up their minds about.
     pub(crate) seen: BTreeSet<ApprovalId>,
     pub(crate) acknowledged: Vec<Acknowledged>,
+    /// Who was told that a question has more time, and until when.
+    pub(crate) extended: Vec<(ApprovalId, AccountId, Timestamp)>,
     /// The administrator who answers besides the owner.
     pub(crate) second: Option<AccountId>,
     /// What was found wrong while it ran.
@@ -172,6 +176,7 @@ impl World {
             actions_made: 0,
             seen: BTreeSet::new(),
             acknowledged: Vec::new(),
+            extended: Vec::new(),
             second: None,
             wrong: Vec::new(),
             dice,

@@ -42,6 +42,7 @@ mod access;
 mod aging;
 mod answers;
 mod asking;
+mod attention;
 mod audits;
 mod authorization;
 mod authorization_attacks;

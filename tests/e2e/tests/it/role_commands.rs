@@ -54,6 +54,8 @@ const TABLE: &[(&str, May)] = &[
     ("approvals list", Any(Member)),
     ("approvals show {approval}", Any(Member)),
     ("approvals show {bystander's approval}", Any(Admin)),
+    ("approvals extend {approval}", InPerson(Admin)),
+    ("approvals assign {approval} --to me", InPerson(Admin)),
     ("approvals approve {approval}", InPerson(Admin)),
     ("approvals deny {approval 2}", InPerson(Admin)),
     ("approvals approve {uncertain} --happened {}", InPerson(Admin)),

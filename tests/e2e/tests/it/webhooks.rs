@@ -3,11 +3,11 @@
 
 use crate::api::items;
 use crate::database::Database;
-use crate::receiver::{Receiver, check};
+use crate::receiver::{Receiver, Told, check};
 use crate::server::{PATIENCE, Server};
 use crate::upstream::Upstream;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 on_both_databases!(
     a_question_and_its_end_are_told_and_signed,
@@ -18,6 +18,8 @@ on_both_databases!(
     a_failing_webhook_is_named_and_recovers,
     addresses_within_are_refused,
     by_the_command_line,
+    people_are_told_as_one_after_their_quiet_hours,
+    a_flood_is_a_few_messages_to_people,
 );
 
 const ASKS: &str =
@@ -379,4 +381,162 @@ async fn by_the_command_line(database: Database) {
     server.cli(&["webhooks", "remove", &id]).await.exits(0);
     let unknown = server.cli(&["webhooks", "test", &id]).await.exits(1);
     assert!(unknown.err.contains("webhooks list"), "{unknown:#?}");
+}
+
+/// Hours of the clock of Greenwich that hold now, and for an hour at least.
+fn hours_now() -> String {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock");
+    let hour = since.as_secs() / 3_600 % 24;
+    format!("{:02}:00-{:02}:00Z", (hour + 23) % 24, (hour + 2) % 24)
+}
+
+/// The texts of messages to people.
+fn texts(told: &[Told]) -> Vec<String> {
+    let read = |one: &Told| {
+        let body: Value = serde_json::from_slice(&one.body).expect("JSON");
+        assert_eq!(body["parse"], "none", "{body:#}");
+        body["text"].as_str().expect("a text").to_owned()
+    };
+    told.iter().map(read).collect()
+}
+
+fn many(count: usize) -> String {
+    format!(
+        "return await Promise.all(Array.from({{ length: {count} }}, (_, n) =>\n\
+         tools.ledger.items.createItem({{ name: `secret ${{n}}`, amount: 4711 }}).catch((e) => e.code)));"
+    )
+}
+
+async fn people_are_told_as_one_after_their_quiet_hours(database: Database) {
+    let (mut server, _upstream) = Upstream::connected(database).await;
+    let receiver = Receiver::start().await;
+    let new = json!({
+        "url": receiver.url("/people"), "allowPrivate": true, "format": "slack",
+        "quietHours": hours_now(), "events": ["approval.pending", "approval.resolved"],
+    });
+    let added = server.post("/webhooks", new).await["webhook"].clone();
+    let id = added["id"].as_str().expect("an id").to_owned();
+    assert_eq!(added["format"], "slack", "{added:#}");
+    let (programs, _) = add(&server, &receiver.url("/program")).await;
+    let task = server.submit(&many(8)).await;
+    let asked = server.pending(8).await;
+    // A program hears of each at once; people of none, also after a crash.
+    receiver.told_times(&server, "/program", 8).await;
+    server.kill().await;
+    server.launch().await;
+    server.deny(&asked[0], "no").await;
+    receiver.told_times(&server, "/program", 9).await;
+    assert!(receiver.told("/people").is_empty());
+    let waits = deliveries(&server, &id).await;
+    let untold = waits.iter().filter(|d| d["status"] == "pending");
+    assert_eq!(untold.count(), 9, "{waits:#?}");
+    // A test is wanted now, and is told.
+    assert_eq!(test(&server, &id).await["status"], "delivered");
+    assert!(texts(&receiver.told("/people"))[0].contains("A test"));
+    let edit = ["webhooks", "edit", &id, "--quiet-hours", "none"];
+    assert_eq!(server.cli(&edit).await.code, 0);
+    let told = receiver.told_times(&server, "/people", 2).await;
+    let text = texts(&told).remove(1);
+    assert!(
+        text.starts_with("◆ 7 calls wait for a decision in "),
+        "{text}"
+    );
+    assert!(
+        text.contains("Decided or over meanwhile: 1 denied"),
+        "{text}"
+    );
+    for one in &asked[1..] {
+        let url = one["url"].as_str().expect("a link");
+        assert_eq!(
+            text.matches(&format!("<{url}|Review>")).count(),
+            1,
+            "{text}"
+        );
+    }
+    assert!(text.contains("`ledger.items.createItem` (write)"), "{text}");
+    for kept in ["secret", "4711"] {
+        assert!(!text.contains(kept), "{text}");
+    }
+    let ended = delivered_all(&server, &id).await;
+    assert_eq!(ended.len(), 10, "nine and the test: {ended:#?}");
+    assert_eq!(receiver.told("/people").len(), 2);
+    let programs = deliveries(&server, &programs).await;
+    assert_eq!(programs.len(), 9, "{programs:#?}");
+    for one in &asked[1..] {
+        server.approve(one).await;
+    }
+    server.finished(&task).await;
+}
+
+/// The webhook's deliveries, once each was taken.
+async fn delivered_all(server: &Server, id: &str) -> Vec<Value> {
+    // A receiver that failed five times is left alone for half a minute.
+    let deadline = Instant::now() + 2 * PATIENCE;
+    loop {
+        let found = deliveries(server, id).await;
+        if found.iter().all(|d| d["status"] == "delivered") {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{found:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn a_flood_is_a_few_messages_to_people(database: Database) {
+    let (mut server, _upstream) = Upstream::connected(database).await;
+    let mut receiver = Receiver::closed();
+    let new = json!({
+        "url": receiver.url("/people"), "allowPrivate": true, "format": "slack",
+        "events": ["approval.pending"],
+    });
+    let added = server.post("/webhooks", new).await;
+    let id = added["webhook"]["id"].as_str().expect("an id").to_owned();
+    let task = server.submit(&many(20)).await;
+    let asked = server.pending(20).await;
+    // Nobody listens at first: what fails is tried again together, by another server too.
+    server.kill().await;
+    receiver.open().await;
+    server.launch().await;
+    delivered_all(&server, &id).await;
+    let texts = texts(&receiver.told("/people"));
+    assert!(texts.len() <= 6, "{texts:#?}");
+    let listed: usize = asked
+        .iter()
+        .filter(|one| {
+            let link = format!("<{}|Review>", one["url"].as_str().expect("a link"));
+            texts.iter().any(|text| text.contains(&link))
+        })
+        .count();
+    let counted: usize = texts
+        .iter()
+        .filter_map(|text| {
+            text.split_once("…and ")?
+                .1
+                .split(' ')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
+        .sum();
+    assert_eq!(listed + counted, 20, "each is named or counted: {texts:#?}");
+    let refused = json!({ "format": "standard", "quietHours": "22:00-07:00Z" });
+    let path = format!("/webhooks/{id}");
+    for (body, code) in [
+        (refused, "invalid_webhook"),
+        (json!({ "format": "teams" }), "invalid_webhook"),
+        (json!({ "quietHours": "at night" }), "invalid_value"),
+    ] {
+        let reply = server.send("PATCH", &path, Some(&body)).await;
+        assert_eq!(
+            (reply.status, &reply.body["code"]),
+            (422, &json!(code)),
+            "{reply:#?}"
+        );
+    }
+    for one in &asked {
+        server.deny(one, "").await;
+    }
+    server.finished(&task).await;
 }

@@ -157,6 +157,7 @@ pub(crate) fn body(operation: &Value) -> Option<Value> {
         "editRule" => json!({ "effect": "ask" }),
         "forkTask" => json!({ "fromCall": 1 }),
         "previewApproval" => json!({ "arguments": {} }),
+        "assignApproval" => json!({ "assignee": "nobody" }),
         "moveRule" => json!({ "position": 1 }),
         "reviewSource" => json!({ "all": true, "revision": 1 }),
         "setCredentialOrder" => json!({ "order": ["workspace"] }),

@@ -12,6 +12,7 @@ import { Confirm } from "~/ui/dialog";
 import { explain, Problem } from "~/ui/state";
 import { ToolPath } from "~/ui/text";
 import { toast } from "~/ui/toast";
+import { Assignee, useMayAnswer } from "./attention";
 
 /** Opened by hand, and loaded then. */
 const EditArguments = lazy(() => import("./edit"));
@@ -46,16 +47,9 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
 
   const again = approval.question === "send_again";
   const twoSteps = approval.risk === "destructive" || approval.risk === "unknown";
-  const isOwn = approval.requestedBy === me.accountId;
   const saidYes = approval.answers.some((yes) => yes.by === me.accountId);
   const mayDecide = isAdmin || (approval.approvers ?? []).includes(me.accountId);
-  const forbidden = !mayDecide
-    ? "Needs the role admin, or a rule that names you"
-    : isOwn && !approval.requesterMay
-      ? "Whoever runs the task may not answer this one; another person must"
-      : saidYes
-        ? "You said yes already; another person must too"
-        : undefined;
+  const forbidden = useMayAnswer(approval) ?? (saidYes ? "You said yes already; another person must too" : undefined);
   const locked = isRevealed ? undefined : "Everything must be shown first: scroll to the end of the arguments, or press E";
   const blocked = forbidden ?? locked;
   // A no is open to everybody who may answer, whatever was seen.
@@ -137,7 +131,7 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
     { keys: "d", label: "Deny", run: () => void send("deny") },
     { keys: "s", label: "Deny and stop the task", run: () => void denyAndStop() },
     { keys: "r", label: "Remember", run: () => !again && setOpen("remember") },
-    { keys: "c", label: "Write a note", run: () => document.getElementById("note")?.focus() },
+    { keys: "c", label: "Write a note; Tab goes on to who looks after it", run: () => document.getElementById("note")?.focus() },
   ]);
 
   return (
@@ -182,6 +176,7 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
             ))}
           </datalist>
         </label>
+        <Assignee approval={approval} />
         {!again && (
           <div className="flex gap-1">
             <Button look="quiet" onClick={() => setOpen("remember")}>

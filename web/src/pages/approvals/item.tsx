@@ -12,6 +12,7 @@ import { LookedAtList } from "~/pages/policies/trace";
 import { aboutOf } from "~/pages/policies/words";
 import { Loaded } from "~/ui/state";
 import { Arguments, useReveal, VIEWS, type View } from "./arguments";
+import { Extend } from "./attention";
 import { CodeContext } from "./context";
 import { Current } from "./current";
 import { Decide } from "./decide";
@@ -59,6 +60,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
               asked <Ago at={approval.createdAt} />
             </span>
             {isPending && <Expiry from={approval.createdAt} until={approval.expiresAt} />}
+            {isPending && <Extend approval={approval} />}
           </div>
         </div>
         <div className="flex flex-col gap-4 p-4">
@@ -88,6 +90,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
                 ],
                 ["Risk", <RiskReasons approval={approval} isFirst={recent.data ? before === undefined : false} />],
                 ["Needs", approval.needed > 1 && `${approval.needed} people; ${approval.missing} still missing`],
+                ["Assigned to", approval.assigned && `${names(approval.assigned.to)}, by ${names(approval.assigned.by)}`],
                 ["Yes by", approval.answers.length > 0 && approval.answers.map((yes) => names(yes.by)).join(", ")],
               ]}
             />

@@ -3,11 +3,12 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { approval as oneApproval, endedApprovals, pendingApprovals, useApi, useNames, useSession, waitingCount } from "~/api/queries";
+import { assignedApprovals, approval as oneApproval, endedApprovals, pendingApprovals, useApi, useNames, useSession, waitingCount } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { useMedia } from "~/lib/media";
 import { Button, buttonClass, cx, Empty } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
+import { isOfPerson } from "./attention";
 import { asCsv, download } from "./csv";
 import { Item } from "./item";
 import { Rows } from "./rows";
@@ -43,15 +44,20 @@ export function ApprovalsPage() {
   const pages = read.tab === tab ? read.pages : 1;
   const pending = useQuery(pendingApprovals(api, isQueue ? pages : 1));
   const ended = useQuery({ ...endedApprovals(api, ENDED[tab === "expired" ? "expired" : "resolved"], pages), enabled: !isQueue });
+  // What is assigned is asked for by itself: it may expire later than what was read of all.
+  const assigned = useQuery({ ...assignedApprovals(api, pages), enabled: tab === "mine" });
   const query = isQueue ? pending : ended;
   const all = useMemo(() => {
     const items = query.data?.items ?? [];
-    if (tab === "mine") return items.filter((each) => each.requestedBy === me.accountId).sort(bySoonest);
+    if (tab === "mine") {
+      const byId = new Map([...(assigned.data?.items ?? []), ...items].map((each) => [each.id, each]));
+      return [...byId.values()].filter((each) => isOfPerson(each, me.accountId)).sort(bySoonest);
+    }
     return isQueue ? [...items].sort(bySoonest) : items;
-  }, [query.data, tab, isQueue, me.accountId]);
+  }, [query.data, assigned.data, tab, isQueue, me.accountId]);
   const names = useNames();
   const matching = useMemo(() => all.filter((each) => fits(each, filter, names)), [all, filter, names]);
-  const queue = useQueue(isQueue ? matching : null, matching, `${slug}:${tab}:${filter}:${query.isPlaceholderData ? "" : pages}`);
+  const queue = useQueue(isQueue ? matching : null, matching, `${slug}:${tab}:${filter}:${query.isPlaceholderData || (tab === "mine" && !assigned.data) ? "" : pages}`);
   const shown = queue.shown;
   const open = (next: string | undefined, replace = false) =>
     void (next
@@ -163,7 +169,7 @@ export function ApprovalsPage() {
                     onMark={isQueue ? toggle : undefined}
                   />
                 )}
-                {more && (
+                {(more || (tab === "mine" && assigned.data?.more)) && (
                   <Button className="m-2" disabled={query.isFetching && query.isPlaceholderData} onClick={() => setRead({ tab, pages: pages + 1 })}>
                     {query.isPlaceholderData ? "Reading…" : isQueue ? "Read those that expire later" : "Read older ones"}
                   </Button>

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import type { Schemas, Webhook } from "~/api/client";
 import { useApi, useNeeds, webhooks as allWebhooks } from "~/api/queries";
+import { readQuiet } from "~/lib/quiet";
 import { useStored } from "~/lib/store";
 import { count } from "~/lib/time";
 import { Ago, Button, Copy, Empty, Field, Panel, Status } from "~/ui/basics";
@@ -11,7 +12,7 @@ import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 
-const EVENTS = ["approval.pending", "approval.resolved"];
+const EVENTS = ["approval.pending", "approval.changed", "approval.resolved"];
 type Made = Schemas["WebhookSecret"];
 
 export function NotificationsSection() {
@@ -42,7 +43,38 @@ function SystemNotes() {
           <span className="block text-meta text-ink3">{canNotify ? "It names the tool and its risk, never arguments. No decision is taken from a notification." : "Needs https or localhost."}</span>
         </span>
       </label>
+      <QuietHours />
     </Panel>
+  );
+}
+
+const NIGHT = { from: "22:00", to: "07:00" };
+
+/** When this browser shows no notes; what waited then is told as one when they end. */
+function QuietHours() {
+  const [kept, keep] = useStored("quiet");
+  const hours = readQuiet(kept);
+  const shown = hours ?? NIGHT;
+  const change = (next: { from: string; to: string }) => next.from !== next.to && keep(`${next.from}-${next.to}`);
+  return (
+    <fieldset className="flex flex-wrap items-center gap-x-3 gap-y-2 border-t border-line p-3">
+      <legend className="sr-only">Quiet hours</legend>
+      <label className="flex items-center gap-2">
+        <input type="checkbox" checked={hours !== null} onChange={(event) => (event.target.checked ? change(NIGHT) : keep(null))} />
+        Quiet hours
+      </label>
+      <label className="flex items-center gap-2">
+        from
+        <input type="time" className="field" disabled={!hours} value={shown.from} onChange={(event) => event.target.value && change({ ...shown, from: event.target.value })} />
+      </label>
+      <label className="flex items-center gap-2">
+        to
+        <input type="time" className="field" disabled={!hours} value={shown.to} onChange={(event) => event.target.value && change({ ...shown, to: event.target.value })} />
+      </label>
+      <span className="basis-full text-meta text-ink3">
+        By this computer's clock. Notes and notifications wait until they end, and come as one; the count in the title does not wait. More than 5 within a minute come as one at any time.
+      </span>
+    </fieldset>
   );
 }
 
@@ -57,7 +89,7 @@ function Webhooks() {
   };
   return (
     <Panel title="Webhooks">
-      <p className="border-b border-line p-3 text-ink2">Signed as Standard Webhooks say. They carry the tool, its risk and a link, not arguments.</p>
+      <p className="border-b border-line p-3 text-ink2">For programs, signed as Standard Webhooks say, or for people in Slack. They carry the tool, its risk and a link, not arguments.</p>
       <Loaded query={query}>
         {(items) =>
           items.length === 0 ? (
@@ -103,6 +135,7 @@ function Row({ hook, onMade }: { hook: Webhook; onMade: (made: Made) => void }) 
       <span className="min-w-0 flex-1 basis-64">
         <code className="break-all">{hook.url}</code>
         <span className="block text-meta text-ink2">
+          {hook.format === "slack" && <strong>Slack{hook.quietHours && `, quiet ${hook.quietHours}`} · </strong>}
           {hook.events.join(", ")}
           {hook.lastAttempt && (
             <>
@@ -127,11 +160,48 @@ function Row({ hook, onMade }: { hook: Webhook; onMade: (made: Made) => void }) 
           Remove
         </Button>
       </span>
+      {hook.format === "slack" && (
+        <HoursOf hours={hook.quietHours ?? null} disabled={busy} onChange={(quietHours) => void act(() => api.patch("/api/v1/webhooks/{id}", { path, body: { quietHours: quietHours ?? "none" } as never }))} />
+      )}
       <Deliveries id={hook.id} />
       <Confirm open={open} onClose={() => setOpen(false)} cancelRef={cancel} busy={busy} verb="Remove the webhook" title="Remove this webhook?" onYes={() => void act(() => api.delete("/api/v1/webhooks/{id}", { path }), "Removed the webhook").then(() => setOpen(false))}>
         <p className="break-all">{hook.url}</p>
       </Confirm>
     </li>
+  );
+}
+
+/** How far this computer's clock is ahead of that of Greenwich, such as `+02:00`. */
+function offsetHere(): string {
+  const ahead = -new Date().getTimezoneOffset();
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${ahead < 0 ? "-" : "+"}${two(Math.floor(Math.abs(ahead) / 60))}:${two(Math.abs(ahead) % 60)}`;
+}
+
+/** Hours in which people are told nothing: with the offset that they were given, or else this computer's. */
+function HoursOf({ hours, disabled, onChange }: { hours: string | null; disabled?: boolean; onChange: (hours: string | null) => void }) {
+  const kept = readQuiet(hours?.slice(0, 11) ?? null);
+  const offset = hours?.slice(11) ?? offsetHere();
+  const shown = kept ?? NIGHT;
+  const change = (next: { from: string; to: string }) => next.from !== next.to && onChange(`${next.from}-${next.to}${offset}`);
+  return (
+    <fieldset className="flex basis-full flex-wrap items-center gap-x-3 gap-y-1" disabled={disabled}>
+      <legend className="sr-only">Quiet hours of the webhook</legend>
+      <label className="flex items-center gap-1.5">
+        <input type="checkbox" checked={kept !== null} onChange={(event) => (event.target.checked ? change(NIGHT) : onChange(null))} /> quiet hours
+      </label>
+      {kept && (
+        <>
+          <label className="flex items-center gap-1.5">
+            from <input type="time" className="field" value={shown.from} onChange={(event) => event.target.value && change({ ...shown, from: event.target.value })} />
+          </label>
+          <label className="flex items-center gap-1.5">
+            to <input type="time" className="field" value={shown.to} onChange={(event) => event.target.value && change({ ...shown, to: event.target.value })} />
+          </label>
+          <span className="text-meta text-ink3">UTC{offset}, without summer time</span>
+        </>
+      )}
+    </fieldset>
   );
 }
 
@@ -179,11 +249,13 @@ function Add({ onMade }: { onMade: (made: Made) => void }) {
   const [url, setUrl] = useState("");
   const [events, setEvents] = useState(EVENTS);
   const [isPrivate, setPrivate] = useState(false);
+  const [format, setFormat] = useState("standard");
+  const [hours, setHours] = useState<string | null>(null);
   const [error, setError] = useState<unknown>(null);
   const add = async () => {
     setError(null);
     try {
-      onMade(await api.post("/api/v1/webhooks", { body: { url, events, allowPrivate: isPrivate } as never }));
+      onMade(await api.post("/api/v1/webhooks", { body: { url, events, allowPrivate: isPrivate, format, ...(format === "slack" && hours ? { quietHours: hours } : {}) } as never }));
       setUrl("");
     } catch (failure) {
       setError(failure);
@@ -200,6 +272,13 @@ function Add({ onMade }: { onMade: (made: Made) => void }) {
       <Field label="Address of a new webhook">
         <input className="field max-w-xl font-mono" type="url" placeholder="https://example.com/hooks/executor" value={url} onChange={(event) => setUrl(event.target.value)} />
       </Field>
+      <Field label="Who reads it" hint={format === "slack" ? "At most five messages a minute; above that, and after quiet hours, together as one." : "Every event by itself, at once."}>
+        <select className="field max-w-xs" value={format} onChange={(event) => setFormat(event.target.value)}>
+          <option value="standard">a program (Standard Webhooks)</option>
+          <option value="slack">people, in Slack</option>
+        </select>
+      </Field>
+      {format === "slack" && <HoursOf hours={hours} onChange={setHours} />}
       <div className="flex flex-wrap gap-4">
         {EVENTS.map((each) => (
           <label key={each} className="flex items-center gap-1.5">

@@ -52,6 +52,8 @@ fn approval(question: Question, status: ApprovalStatus) -> Approval {
         yeses: Vec::new(),
         created_at: Timestamp(0),
         expires_at: Timestamp(100),
+        extended: None,
+        assigned: None,
     }
 }
 
