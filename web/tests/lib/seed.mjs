@@ -34,16 +34,19 @@ const i64 = (n) => {
   return bytes;
 };
 
+/** A digest as it is shown, of how a row has it: in fewer characters. */
+const unpacked = (digest) => (digest.length === 43 ? Buffer.from(digest, "base64").toString("hex") : digest);
+
 /** Chains the calls of a task, which the server looks at before it shows them. */
 function chained(task, calls) {
   const pins = JSON.parse(task.pins);
-  let before = hashed(["executor-journal-1", task.id, task.seed, pins.source, pins.code, pins.engine]);
+  let before = hashed(["executor-journal-1", task.id, unpacked(task.seed), unpacked(pins.source), unpacked(pins.code), task.engine]);
   return calls.map((call) => {
     // A row names no digest that its arguments have by themselves.
     const digest = call.arguments_digest || createHash("sha256").update(call.arguments).digest("hex");
     const chain = hashed(["executor-call-1", before, call.id, u32(call.sequence), call.tool, digest, call.arguments, call.options, u32(call.line ?? 0), u32(call.position ?? 0), i64(call.started_at)]);
     const outcome = hashed([
-      "executor-outcome-1", chain, call.definition_digest, i64(call.policy_version), call.source_id ?? "", call.risk, call.decision, call.rule_id ?? "", call.status, call.outcome ?? "",
+      "executor-outcome-1", chain, unpacked(call.definition_digest), i64(call.policy_version), call.source_id ?? "", call.risk, call.decision, call.rule_id ?? "", call.status, call.outcome ?? "",
       u32(call.delivery_order ?? 0), i64(call.delivery_now ?? 0), i64(call.delivery_elapsed_ms ?? 0),
     ]);
     before = chain;

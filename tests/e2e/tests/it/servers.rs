@@ -323,8 +323,7 @@ async fn a_task_of_another_engine_is_left_to_who_has_it() {
         fleet
             .sql(&format!(
                 "update tasks
-                 set state = 'queued', result = null, finished_at = null, engine = 'older',
-                     pins = replace(pins, engine, 'older')
+                 set state = 'queued', result = null, finished_at = null, engine = 'older'
                  where id = '{id}' returning id"
             ))
             .await;
