@@ -62,7 +62,7 @@ const approval = createRoute({ ...at("/approvals/$id"), component: ApprovalsPage
 const tasks = createRoute({
   ...at("/tasks"),
   component: lazyRouteComponent(() => import("~/pages/tasks/list"), "TasksPage"),
-  validateSearch: texts("status", "mine", "client", "q", "at"),
+  validateSearch: texts("status", "mine", "client", "tool", "time", "q", "at"),
 });
 const task = createRoute({
   ...at("/tasks/$id"),

@@ -44,6 +44,8 @@ pub struct Credential {
     pub source: String,
     /// `personal`, `workspace` or `organization`.
     pub scope: String,
+    /// Who set it: `acct_…`; of a personal one the person whom it serves.
+    pub set_by: String,
     /// How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or
     /// several of them, separated by commas.
     pub auth: String,

@@ -40,4 +40,8 @@ pub struct Member {
     pub created_at: String,
     /// When the person became a member.
     pub joined_at: String,
+    /// When a request of theirs last came to a workspace of the organization, to some minutes; absent
+    /// where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_active_at: Option<String>,
 }

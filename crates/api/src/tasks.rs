@@ -78,6 +78,8 @@ pub struct Task {
     pub grant: Option<String>,
     /// The runtime it runs in.
     pub runtime_id: String,
+    /// Wall time that it may take in milliseconds, not counting the time a person is asked.
+    pub timeout_ms: u64,
     /// The program as sent.
     pub code: String,
     /// What the submitter attached.
@@ -94,6 +96,9 @@ pub struct Task {
     /// Where it goes on from another task's record.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forked_from: Option<Forked>,
+    /// How many calls it has made so far; absent where the task was only just begun or waited for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calls: Option<u32>,
     /// How many lines it has logged.
     pub log_lines: u32,
     /// When it was submitted.
@@ -148,6 +153,10 @@ pub struct Call {
     pub rule: Option<String>,
     /// The version of the policy that decided.
     pub policy_version: i64,
+    /// True where the tool is described otherwise now, or is gone; absent otherwise, and where one
+    /// call was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tool_changed: bool,
     /// The line of the program that made it, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
@@ -229,6 +238,8 @@ pub struct SeenClient {
     pub open: u64,
     /// How many approvals of theirs are pending.
     pub pending: u64,
+    /// How many calls its tasks of the last 24 hours have made.
+    pub calls_in_day: u64,
     /// When the first of them was submitted.
     pub first_at: String,
     /// When the last was.

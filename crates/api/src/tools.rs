@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// One tool as found.
@@ -101,6 +102,91 @@ pub struct ToolDescription {
     /// allow. Absent otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreviewed: bool,
+}
+
+/// What the calls of one tool came to. Calls that have not ended are not counted.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolUsage {
+    /// The tool's path.
+    pub path: String,
+    /// Since when calls were counted, by when they ended: thirty days, or less where `cut` is true.
+    pub since: String,
+    /// Whether older calls of the last thirty days were left out: at most the 10,000 latest of the
+    /// workspace are looked through.
+    pub cut: bool,
+    /// Whether only the caller's own calls were counted.
+    pub own_only: bool,
+    /// How many calls ended.
+    pub calls: u64,
+    /// When the last of them ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<String>,
+    /// How many ended how: `succeeded`, `failed`, `denied`; those that none did are left out.
+    pub outcomes: BTreeMap<String, u64>,
+    /// About how many was decided what: `allow`, `ask`, `deny`, and `none` for those that were refused
+    /// before policy was asked; those of none are left out.
+    pub decisions: BTreeMap<String, u64>,
+    /// How long those took that were sent; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<ToolLatency>,
+    /// Who made them, the busiest first; fifty at most.
+    pub clients: Vec<ToolClient>,
+    /// The latest of them, twenty at most.
+    pub recent: Vec<ToolEnded>,
+}
+
+/// How long calls took from when they were sent to when they ended.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolLatency {
+    /// Half of them took no longer, in milliseconds.
+    pub p50_ms: u64,
+    /// Nineteen in twenty took no longer, in milliseconds.
+    pub p95_ms: u64,
+}
+
+/// The calls of one tool that one client made for one person.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolClient {
+    /// What it calls itself; may be empty.
+    pub client: String,
+    /// Through what its tasks came: `dashboard`, `cli`, `api` or `mcp`.
+    pub channel: String,
+    /// Whose tasks they are: `acct_…`.
+    pub account: String,
+    /// How many calls.
+    pub calls: u64,
+    /// How many of them did not succeed.
+    pub failed: u64,
+    /// When the last of them ended.
+    pub last_at: String,
+}
+
+/// A call of one tool that has ended.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolEnded {
+    /// Its task.
+    pub task_id: String,
+    /// Its place in the task, from 1.
+    pub sequence: u32,
+    /// `succeeded`, `failed` or `denied`.
+    pub status: String,
+    /// What was decided: `allow`, `ask`, `deny`, or `none` where it was refused before.
+    pub decision: String,
+    /// What the client of the task calls itself; may be empty.
+    pub client: String,
+    /// Through what the task came.
+    pub channel: String,
+    /// Whose task it is: `acct_…`.
+    pub account: String,
+    /// How long it took from when it was sent, in milliseconds; absent where nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// When it ended.
+    pub finished_at: String,
 }
 
 /// A call of one tool. It runs as a task of one line, through the same gate.

@@ -96,6 +96,8 @@ pub struct Member {
     pub role: Role,
     /// Since when.
     pub joined_at: Timestamp,
+    /// When a request of theirs last came to a workspace of the organization, to some minutes.
+    pub active_at: Option<Timestamp>,
 }
 
 /// What a member is in an organization.

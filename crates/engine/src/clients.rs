@@ -9,6 +9,8 @@ pub use store::tasks::SeenClient;
 
 /// How far back is looked: a week.
 const LOOK_BACK_MS: i64 = 7 * 24 * 3_600_000;
+/// Of which tasks calls are counted: those of a day.
+const DAY_MS: i64 = 24 * 3_600_000;
 /// Clients that one answer tells of at most.
 const CLIENTS_MAX: u32 = 500;
 
@@ -25,13 +27,15 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let since = self.inner.clock.now().plus_ms(-LOOK_BACK_MS);
+            let now = self.inner.clock.now();
+            let (since, day) = (now.plus_ms(-LOOK_BACK_MS), now.plus_ms(-DAY_MS));
             self.inner
                 .store
                 .read(move |r| {
                     let own = !sees_all_tasks(r, &scope, &caller)?;
                     let account = own.then_some(&caller.account_id);
-                    let seen = store::tasks::clients(r, &scope, account, since, CLIENTS_MAX)?;
+                    let seen =
+                        store::tasks::clients(r, &scope, account, (since, day), CLIENTS_MAX)?;
                     Ok((since, seen))
                 })
                 .await

@@ -34,6 +34,7 @@ mod operator;
 mod organizations;
 mod origin;
 mod policies;
+mod presence;
 mod quotas;
 mod rates;
 mod retention;
@@ -45,6 +46,7 @@ mod settings;
 mod sign_in;
 mod sources;
 mod tasks;
+mod tool_usage;
 mod tools_view;
 mod webhooks;
 mod worker;
@@ -101,8 +103,10 @@ pub use sources::{
     Change, Doubtful, DryRun, Enabled, FirstCredential, Looked, NewSource, PreviewedTool, Reason,
     RefreshReport, Reviewed, RuleTouched, SourceHealth, SourcePreview, ToolChange, WaitingTool,
 };
+pub use store::tool_usage::EndedCall;
 pub use store::values::Part as ResultPart;
 pub use tasks::{FoundTasks, NewFork, NewTask, TaskQuery, TaskView, Until};
+pub use tool_usage::{ClientUsage, Counts, Latency, ToolUsage};
 pub use tools::{Counterpart, Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
 pub use webhooks::{FormatChange, NewWebhook, ShownSecret, WebhookChange};
@@ -186,6 +190,7 @@ struct Inner {
     counted_tries: authority::Counted,
     bearers: authority::Bearers,
     worker: worker::Worker,
+    presence: presence::Presence,
     /// One backup is taken at a time.
     backups: Arc<tokio::sync::Semaphore>,
 }
@@ -234,6 +239,7 @@ impl Engine {
                 counted_tries: authority::Counted::default(),
                 bearers: authority::Bearers::default(),
                 worker: worker::Worker::new(parts.server_id, parts.sharing),
+                presence: presence::Presence::default(),
                 backups: Arc::new(tokio::sync::Semaphore::new(1)),
             };
             let engine = Self {

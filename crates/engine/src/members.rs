@@ -66,6 +66,7 @@ impl Engine {
                 },
                 role,
                 joined_at: now,
+                active_at: None,
             };
             self.commit(&scope.clone(), move |tx| {
                 if store::tenancy::members(tx, &scope)?.len() >= MEMBERS_MAX {

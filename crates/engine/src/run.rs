@@ -552,6 +552,7 @@ impl<'e> Run<'e> {
         TaskView {
             task,
             approvals: self.approvals.clone(),
+            calls: None,
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct TaskView {
     pub task: Task,
     /// Its approvals, the oldest first.
     pub approvals: Vec<Approval>,
+    /// How many calls it has made; none where that was not looked up.
+    pub calls: Option<u32>,
 }
 
 /// What to wait for.
@@ -63,8 +65,16 @@ pub struct TaskQuery {
     pub status: Option<String>,
     /// Only the caller's own.
     pub mine: bool,
+    /// Only those of clients that call themselves so.
+    pub client: Option<String>,
+    /// Only those that called the tool of this path.
+    pub tool: Option<String>,
     /// Words, separated by spaces, of which each must stand in the task; empty for all.
     pub search: String,
+    /// Only those submitted at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only those submitted before this time.
+    pub until: Option<Timestamp>,
     /// Only those submitted before this one.
     pub before: Option<(Timestamp, TaskId)>,
     /// How many at most.
@@ -81,7 +91,7 @@ pub struct FoundTasks {
     pub back_to: Option<(Timestamp, TaskId)>,
 }
 
-/// Tasks that one request of a search looks through: their texts have no index.
+/// Tasks that one request of a search looks through: their texts, clients and tools have no index.
 const SEARCHED_AT_ONCE: u32 = 20_000;
 
 /// Finds the one local workspace, or makes it on first start.
@@ -125,6 +135,21 @@ const RENEW: Duration = Duration::from_secs(1);
 /// Letters of a search at most, and its words: each is looked for in every task until a page is full.
 const SEARCH_CHARS_MAX: usize = 200;
 const SEARCH_WORDS_MAX: usize = 8;
+
+/// Where a task stands in the order of age.
+type Place = (Timestamp, TaskId);
+
+/// The first task of the window that may be shown, and the one before which all stand: time and page
+/// as one pair of bounds, so that the index of age serves both however far the pages have gone.
+fn window(query: &TaskQuery) -> (Option<Place>, Option<Place>) {
+    let at = |time: Timestamp| (time, TaskId::from_bits([0; 16]));
+    let until = query.until.map(at);
+    let before = match (query.before.clone(), until) {
+        (Some(page), Some(until)) => Some(page.min(until)),
+        (page, until) => page.or(until),
+    };
+    (query.since.map(at), before)
+}
 
 fn search_words(search: &str) -> Result<Vec<String>, Error> {
     let words: Vec<String> = search.split_whitespace().map(str::to_owned).collect();
@@ -189,7 +214,12 @@ impl Engine {
                             return Ok(None);
                         }
                         let approvals = store::approvals::for_task(r, &scope, &id)?;
-                        Ok::<_, Error>(Some(TaskView { task, approvals }))
+                        let calls = Some(store::calls::count(r, &scope, &id)?);
+                        Ok::<_, Error>(Some(TaskView {
+                            task,
+                            approvals,
+                            calls,
+                        }))
                     }
                 })
                 .await?;
@@ -314,23 +344,35 @@ impl Engine {
                 .store
                 .read(move |r| {
                     let own = query.mine || !sees_all_tasks(r, &scope, &caller)?;
-                    let before = query.before.as_ref();
-                    let back_to = match words[..] {
-                        [] => None,
-                        [..] => store::tasks::last_of(r, &scope, before, SEARCHED_AT_ONCE)?,
+                    let (first, before) = window(&query);
+                    let is_search =
+                        !words.is_empty() || query.client.is_some() || query.tool.is_some();
+                    let searched = if is_search {
+                        store::tasks::last_of(r, &scope, before.as_ref(), SEARCHED_AT_ONCE)?
+                    } else {
+                        None
                     };
+                    // Where the window ends before the search does, there is nothing to go on to.
+                    let back_to = searched.filter(|s| first.as_ref().is_none_or(|f| s > f));
                     let filter = store::tasks::TaskFilter {
                         status: query.status.clone(),
                         account: own.then(|| caller.account_id.clone()),
+                        client: query.client.clone(),
+                        tool: query.tool.clone(),
                         words: words.clone(),
-                        before: query.before.clone(),
-                        back_to: back_to.clone(),
+                        before,
+                        back_to: back_to.clone().or(first),
                         limit: query.limit,
                     };
                     let tasks = store::tasks::list(r, &scope, &filter)?;
                     let views = tasks.into_iter().map(|task| {
                         let approvals = store::approvals::for_task(r, &scope, &task.id)?;
-                        Ok::<_, Error>(TaskView { task, approvals })
+                        let calls = Some(store::calls::count(r, &scope, &task.id)?);
+                        Ok::<_, Error>(TaskView {
+                            task,
+                            approvals,
+                            calls,
+                        })
                     });
                     Ok(FoundTasks {
                         views: views.collect::<Result<_, _>>()?,

@@ -3,11 +3,13 @@
 use crate::gate::forecast;
 use crate::{Engine, Error};
 use domain::access::{Caller, Permission};
+use domain::call::Call;
 use domain::policy::{Denials, Effect, Policy};
 use domain::source::Review;
 use domain::tool::{Risk, Tool};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tools::{Catalog, Namespace, Query};
 
@@ -116,9 +118,35 @@ impl Seen {
             .may_cover(&tool.path, tool.source_name(), tool.risk)
             || !matches!(self.decision(tool, Review::LookedAt), Effect::Deny)
     }
+
+    /// There is no such tool, or none that the caller may see; with the nearest paths of those.
+    fn unknown(&self, path: String) -> Error {
+        let near = self.catalog.suggestions(&path, &|t| self.visible(t));
+        if near.is_empty() {
+            return Error::not_found("tool", &path);
+        }
+        Error::NotFoundNear {
+            what: "tool",
+            id: path,
+            near,
+        }
+    }
 }
 
 impl Engine {
+    /// The path of a tool as the catalog has it, which is how calls record it, for a caller who may
+    /// see the tool.
+    ///
+    /// # Errors
+    /// `forbidden`; `not_found`, naming the nearest paths.
+    pub(crate) async fn exact_path(&self, caller: &Caller, path: &str) -> Result<String, Error> {
+        let seen = self.seen(caller).await?;
+        match seen.catalog.lookup(path) {
+            Some((tool, _)) if seen.visible(tool) => Ok(tool.path.clone()),
+            Some(_) | None => Err(seen.unknown(path.to_owned())),
+        }
+    }
+
     async fn seen(&self, caller: &Caller) -> Result<Seen, Error> {
         let scope = caller.scope(Permission::SeeCatalog)?;
         let (catalog, policy) = self.catalog_and_policy(&scope, &caller.account_id).await?;
@@ -128,6 +156,43 @@ impl Engine {
             policy,
             caller: caller.clone(),
             now: self.inner.clock.now(),
+        })
+    }
+
+    /// The places of those calls whose tool is described otherwise now, or is gone. Calls that reached
+    /// no tool of the catalog are none of them.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn changed_tools(
+        &self,
+        caller: &Caller,
+        calls: &[Call],
+    ) -> BoxFuture<'_, Result<BTreeSet<u32>, Error>> {
+        let caller = caller.clone();
+        let bindings: Vec<_> = calls
+            .iter()
+            .map(|call| &call.binding)
+            .filter(|binding| !binding.definition_digest.is_empty())
+            .map(|binding| {
+                let digest = binding.definition_digest.clone();
+                (binding.sequence, binding.tool.clone(), digest)
+            })
+            .collect();
+        Box::pin(async move {
+            if bindings.is_empty() {
+                return Ok(BTreeSet::new());
+            }
+            let seen = self.seen(&caller).await?;
+            let is_same = |tool: &str, digest: &str| {
+                let found = seen.catalog.lookup(tool);
+                found.is_some_and(|(tool, _)| tool.digest == digest)
+            };
+            let changed = bindings
+                .into_iter()
+                .filter(|(_, tool, digest)| !is_same(tool, digest))
+                .map(|(sequence, ..)| sequence);
+            Ok(changed.collect())
         })
     }
 
@@ -233,16 +298,7 @@ impl Engine {
                 .filter(|(tool, _)| seen.visible(tool))
                 .and_then(|(tool, source)| Some((tool, source, seen.catalog.describe(&path)?)));
             let Some((tool, source, description)) = found else {
-                let near = seen.catalog.suggestions(&path, &|t| seen.visible(t));
-                return Err(if near.is_empty() {
-                    Error::not_found("tool", &path)
-                } else {
-                    Error::NotFoundNear {
-                        what: "tool",
-                        id: path,
-                        near,
-                    }
-                });
+                return Err(seen.unknown(path));
             };
             let review = seen.catalog.review_of(tool);
             Ok(ToolDescription {

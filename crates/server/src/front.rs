@@ -149,6 +149,7 @@ impl Front {
                 parts.extensions.insert(person);
             }
             if let Some(caller) = caller {
+                self.app.engine.note_presence(&caller).await;
                 parts.extensions.insert(caller);
             }
         }
@@ -179,7 +180,8 @@ impl Front {
     }
 
     /// Whoever comes to a page of a server that takes visitors is one from then on: who it is, and
-    /// the cookie that says so. None where there are no visitors, and for what no browser shows.
+    /// the cookie that says so. None where there are no visitors, for what no browser shows, and for
+    /// a link to one thing where somebody who reaches it can sign in: that is asked first.
     async fn visit(
         &self,
         client: &Client,
@@ -190,7 +192,9 @@ impl Front {
             "/setup" => false,
             _ => request.method == http::Method::GET,
         };
-        if self.app.engine.sign_in_mode() != Mode::Anonymous || !asks {
+        let signs_in = self.app.engine.sign_in_provider().is_some();
+        let is_asked = signs_in && sign_in::is_link(request.uri.path());
+        if self.app.engine.sign_in_mode() != Mode::Anonymous || !asks || is_asked {
             return Ok(None);
         }
         let headers = &request.headers;

@@ -121,6 +121,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(tools::search))
         .routes(routes!(tools::namespaces))
         .routes(routes!(tools::describe))
+        .routes(routes!(tools::usage))
         .routes(routes!(tools::call))
         .routes(routes!(sources::add, sources::list))
         .routes(routes!(sources::show, sources::change, sources::remove))

@@ -154,6 +154,14 @@ pub(crate) fn sign_in_page(app: &App, failure: Failure, next: &str) -> Response 
     response
 }
 
+/// Whether a path leads to one thing or one workspace, and so was given to somebody who reaches it: a
+/// visitor made just now does not.
+pub(crate) fn is_link(path: &str) -> bool {
+    ["/a/", "/approvals/", "/tasks/", "/w/"]
+        .iter()
+        .any(|begins| path.starts_with(begins))
+}
+
 /// The ways in that this server has.
 fn offers(app: &App, next: &str) -> String {
     let mut body = String::new();
@@ -173,10 +181,12 @@ fn offers(app: &App, next: &str) -> String {
                      <p class=\"muted\">A link works once, for ten minutes.</p>\n";
         }
         Mode::Anonymous => {
+            // What a link leads to is nothing that a new visitor reaches.
+            let start = if is_link(next) { "/" } else { next };
             body += &format!(
                 "    <p><a href=\"{}\">Go on without an account</a>: you get a workspace of your \
                  own for a time.</p>\n",
-                escaped(next)
+                escaped(start)
             );
         }
         Mode::Oidc | Mode::WorkOs => {}

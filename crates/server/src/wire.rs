@@ -10,12 +10,14 @@ pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
 pub(crate) mod source;
+mod tool_usage;
 pub(crate) mod webhook;
 
 pub(crate) use approval::approval;
 pub(crate) use credential::{connect, credential, credential_scope};
 pub(crate) use domain::time::instant;
 pub(crate) use people::session;
+pub(crate) use tool_usage::tool_usage;
 
 use crate::error::Failure;
 use api::{events, sources, system, tasks, tools};
@@ -50,6 +52,7 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
         key: t.key_id.as_ref().map(ToString::to_string),
         grant: t.grant_id.as_ref().map(ToString::to_string),
         runtime_id: t.runtime_id.clone(),
+        timeout_ms: t.limits.wall_ms,
         code: t.code.clone(),
         metadata: json(&t.metadata),
         result,
@@ -63,6 +66,7 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
             task_id: fork.task_id.to_string(),
             from_call: fork.from_call,
         }),
+        calls: view.calls,
         log_lines: t.log_lines,
         created_at: t.created_at.to_rfc3339(),
         started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
@@ -79,6 +83,7 @@ pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
         tasks: c.tasks,
         open: c.open,
         pending: c.pending,
+        calls_in_day: c.calls,
         first_at: c.first_at.to_rfc3339(),
         last_at: c.last_at.to_rfc3339(),
     }
@@ -110,6 +115,7 @@ pub(crate) fn call(c: &Call) -> tasks::Call {
         decision: c.decision.to_owned(),
         rule: c.rule_id.as_ref().map(ToString::to_string),
         policy_version: c.binding.policy_version,
+        tool_changed: false,
         line: c.position.map(|(line, _)| line),
         column: c.position.map(|(_, column)| column),
         result,

@@ -263,6 +263,20 @@ pub fn outline(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result
         .collect()
 }
 
+/// How many calls a task of the workspace has made.
+///
+/// # Errors
+/// Those of the database.
+pub fn count(conn: &mut Reader<'_>, scope: &Scope, task_id: &TaskId) -> Result<u32, Error> {
+    let found = conn.one(
+        "select max(sequence) from calls where task_id = $1 and workspace_id = $2",
+        &params![task_id, scope.workspace_id()],
+        |r| r.opt_int(),
+    )?;
+    let last = found.flatten().unwrap_or_default();
+    Ok(u32::try_from(last).unwrap_or(u32::MAX))
+}
+
 /// A call without an outcome.
 pub struct Open {
     /// Its place in the task.

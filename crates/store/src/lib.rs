@@ -50,6 +50,7 @@ pub mod settings;
 pub mod sources;
 pub mod tasks;
 pub mod tenancy;
+pub mod tool_usage;
 pub mod traffic;
 pub mod values;
 pub mod visitors;

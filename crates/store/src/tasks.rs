@@ -5,10 +5,12 @@
 //! `waiting` is not stored: it is counted from approvals and calls when a task is read.
 
 mod claim;
+mod clients;
 mod lease;
 mod pins;
 
 pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
+pub use clients::{SeenClient, clients};
 pub(crate) use lease::check_chain;
 pub use lease::{
     abandon, abandon_all, cancel_requested, check, release, renew, suspend, take_over, wake,
@@ -21,7 +23,7 @@ use domain::access::{Channel, Scope};
 use domain::limits::Limits;
 use domain::task::{Activity, Lease, Outcome, Pins, Task, TaskError, TaskState};
 use domain::tenancy::Role;
-use domain::{AccountId, KeyId, TaskId, Timestamp};
+use domain::{AccountId, TaskId, Timestamp};
 
 /// Records a task that waits for a server.
 ///
@@ -234,6 +236,10 @@ pub struct TaskFilter {
     pub status: Option<String>,
     /// Whose they are.
     pub account: Option<AccountId>,
+    /// What the client calls itself, to the letter.
+    pub client: Option<String>,
+    /// The path of a tool that they called, as calls record it.
+    pub tool: Option<String>,
     /// Words of which each must stand in the task: in its program, client, metadata, error or small
     /// result, as the beginning of its identifier, or in the path of a tool that it called. Large
     /// and small letters are the same.
@@ -276,6 +282,10 @@ const WAITING: &str = "tasks.state in ('running', 'suspended') \
                  where approvals.task_id = tasks.id and approvals.status = 'pending') \
      and not exists (select 1 from calls \
                      where calls.task_id = tasks.id and calls.status = 'running')";
+
+/// A tool was called by a task.
+const CALLED: &str = "exists (select 1 from calls
+     where calls.task_id = tasks.id and calls.tool = ?)";
 
 /// A word stands in a task. Every text is lowered by the database, which alone knows how it does so.
 const HAS_WORD: &str = "exists
@@ -326,6 +336,12 @@ pub fn list(conn: &mut Reader<'_>, scope: &Scope, filter: &TaskFilter) -> Result
     if let Some(account) = &filter.account {
         select = select.and("tasks.account_id = ?", params![account]);
     }
+    if let Some(client) = &filter.client {
+        select = select.and("tasks.client = ?", params![client]);
+    }
+    if let Some(tool) = &filter.tool {
+        select = select.and(CALLED, params![tool]);
+    }
     for word in &filter.words {
         let inside = format!("%{}%", escaped(word));
         let begins = format!("{}%", escaped(word));
@@ -368,73 +384,6 @@ pub fn counts(conn: &mut Reader<'_>, scope: &Scope) -> Result<Vec<(String, u64)>
         &params![scope.workspace_id()],
         |r| Ok((r.text()?, r.int()?.unsigned_abs())),
     )
-}
-
-/// What one client has sent for one person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenClient {
-    /// What it calls itself; may be empty.
-    pub client: String,
-    /// Through what its tasks came.
-    pub channel: Channel,
-    /// Whose tasks they are.
-    pub account_id: AccountId,
-    /// The API key it came with.
-    pub key_id: Option<KeyId>,
-    /// How many tasks.
-    pub tasks: u64,
-    /// How many of them have not ended.
-    pub open: u64,
-    /// How many approvals of theirs are pending.
-    pub pending: u64,
-    /// When the first of them was submitted.
-    pub first_at: Timestamp,
-    /// When the last was.
-    pub last_at: Timestamp,
-}
-
-/// Who has sent tasks to the workspace at `since` or later, the latest first.
-///
-/// # Errors
-/// Those of the database.
-pub fn clients(
-    conn: &mut Reader<'_>,
-    scope: &Scope,
-    account: Option<&AccountId>,
-    since: Timestamp,
-    limit: u32,
-) -> Result<Vec<SeenClient>, Error> {
-    let mut select = Select::new(
-        "select tasks.client, tasks.channel, tasks.account_id, tasks.key_id, count(*),
-                sum(case when tasks.state in ('queued', 'running', 'suspended') then 1 else 0 end),
-                cast(sum((select count(*) from approvals
-                          where approvals.task_id = tasks.id
-                            and approvals.status = 'pending')) as bigint),
-                min(tasks.created_at), max(tasks.created_at)
-         from tasks
-         where tasks.workspace_id = $1"
-            .to_owned(),
-        params![scope.workspace_id()],
-    )
-    .and("tasks.created_at >= ?", params![since]);
-    if let Some(account) = account {
-        select = select.and("tasks.account_id = ?", params![account]);
-    }
-    let order = "group by tasks.client, tasks.channel, tasks.account_id, tasks.key_id
-         order by max(tasks.created_at) desc, tasks.client, tasks.account_id";
-    select.all(conn, order, limit, |r| {
-        Ok(SeenClient {
-            client: r.text()?,
-            channel: r.named(Channel::parse)?,
-            account_id: r.id()?,
-            key_id: r.opt_id()?,
-            tasks: r.int()?.unsigned_abs(),
-            open: r.int()?.unsigned_abs(),
-            pending: r.int()?.unsigned_abs(),
-            first_at: r.time()?,
-            last_at: r.time()?,
-        })
-    })
 }
 
 /// What was kept of a task when it was suspended last.

@@ -210,7 +210,8 @@ pub fn role(
     )
 }
 
-const MEMBERS: &str = "select a.id, coalesce(m.name, a.name), a.created_at, m.role, m.joined_at
+const MEMBERS: &str = "select a.id, coalesce(m.name, a.name), a.created_at, m.role, m.joined_at,
+            m.active_at
      from members m
      join accounts a on a.id = m.account_id
      where m.organization_id = $1";
@@ -224,7 +225,28 @@ fn read_member(r: &mut Row<'_>) -> Result<Member, Error> {
         },
         role: r.named(Role::parse)?,
         joined_at: r.time()?,
+        active_at: r.opt_time()?,
     })
+}
+
+/// Records that a member was there, unless that was done since `unless_after`.
+///
+/// # Errors
+/// Those of the database.
+pub fn touch_member(
+    tx: &mut Tx<'_>,
+    _: System,
+    (organization, account): (&OrganizationId, &AccountId),
+    at: Timestamp,
+    unless_after: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(
+        "update members set active_at = $3
+         where organization_id = $1 and account_id = $2
+           and (active_at is null or active_at <= $4)",
+        &params![organization, account, at, unless_after],
+    )?;
+    Ok(())
 }
 
 /// The members of the scope's organization, the oldest first.

@@ -196,6 +196,14 @@ export const tool = (api: Api, path: string) =>
     staleTime: 30_000,
   });
 
+/** Asked again once in a while, and not at each call: thousands may be counted. */
+export const toolUsage = (api: Api, path: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "tool-usage", path],
+    queryFn: () => api.get("/api/v1/tools/usage", { query: { path } }),
+    refetchInterval: 10_000,
+  });
+
 export const policy = (api: Api) =>
   queryOptions({ queryKey: [api.workspace, "policy", "rules"], queryFn: () => api.get("/api/v1/policies") });
 
@@ -206,6 +214,15 @@ export const clients = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "head", "clients"],
     queryFn: async () => (await api.get("/api/v1/clients")).items,
+  });
+
+/** What clients call themselves, to choose from: not read again at each event. */
+export const clientNames = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "client-names"],
+    queryFn: async () => [...new Set((await api.get("/api/v1/clients")).items.map((each) => each.client))].filter(Boolean).sort(),
+    staleTime: 60_000,
+    retry: false,
   });
 
 export const storage = (api: Api) =>

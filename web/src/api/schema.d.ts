@@ -1273,8 +1273,9 @@ export interface paths {
         };
         /**
          * Lists tasks, the newest first. In the place of a result over 4 KiB stands
-         *     `{ $leftOut, bytes, preview }`; one task has it whole. A search looks through 20,000 tasks at once:
-         *     its page may hold fewer than asked for, or none, and have a next one.
+         *     `{ $leftOut, bytes, preview }`; one task has it whole. A search by `q`, `client` or `tool`
+         *     looks through 20,000 tasks at once: its page may hold fewer than asked for, or none, and have a
+         *     next one.
          */
         get: operations["listTasks"];
         put?: never;
@@ -1530,6 +1531,28 @@ export interface paths {
         };
         /** Searches tools, the best first: what `tools.discover` does inside a program. */
         get: operations["searchTools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says what the calls of a tool came to in the last thirty days: how many ended how, what was decided
+         *     about them, how long they took, who made them, and the latest of them. At most the 10,000 latest
+         *     calls of the workspace are looked through; members count their own, or everybody's where the
+         *     workspace lets them.
+         */
+        get: operations["getToolUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2141,6 +2164,11 @@ export interface components {
              */
             policyVersion: number;
             /**
+             * @description True where the tool is described otherwise now, or is gone; absent otherwise, and where one
+             *     call was asked for.
+             */
+            toolChanged?: boolean;
+            /**
              * Format: int32
              * @description The line of the program that made it, where known.
              */
@@ -2301,6 +2329,8 @@ export interface components {
             source: string;
             /** @description `personal`, `workspace` or `organization`. */
             scope: string;
+            /** @description Who set it: `acct_…`; of a personal one the person whom it serves. */
+            setBy: string;
             /**
              * @description How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or
              *     several of them, separated by commas.
@@ -2873,6 +2903,11 @@ export interface components {
             createdAt: string;
             /** @description When the person became a member. */
             joinedAt: string;
+            /**
+             * @description When a request of theirs last came to a workspace of the organization, to some minutes; absent
+             *     where none did.
+             */
+            lastActiveAt?: string | null;
         };
         /** @description What is to change; what is absent stays as it is. */
         MemberChange: {
@@ -3385,6 +3420,11 @@ export interface components {
                  */
                 policyVersion: number;
                 /**
+                 * @description True where the tool is described otherwise now, or is gone; absent otherwise, and where one
+                 *     call was asked for.
+                 */
+                toolChanged?: boolean;
+                /**
                  * Format: int32
                  * @description The line of the program that made it, where known.
                  */
@@ -3418,6 +3458,8 @@ export interface components {
                 source: string;
                 /** @description `personal`, `workspace` or `organization`. */
                 scope: string;
+                /** @description Who set it: `acct_…`; of a personal one the person whom it serves. */
+                setBy: string;
                 /**
                  * @description How it is attached: `bearer`, `basic`, `header:NAME`, `query:NAME` or `cookie:NAME`, or
                  *     several of them, separated by commas.
@@ -3576,6 +3618,11 @@ export interface components {
                 createdAt: string;
                 /** @description When the person became a member. */
                 joinedAt: string;
+                /**
+                 * @description When a request of theirs last came to a workspace of the organization, to some minutes; absent
+                 *     where none did.
+                 */
+                lastActiveAt?: string | null;
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -3785,6 +3832,11 @@ export interface components {
                 grant?: string | null;
                 /** @description The runtime it runs in. */
                 runtimeId: string;
+                /**
+                 * Format: int64
+                 * @description Wall time that it may take in milliseconds, not counting the time a person is asked.
+                 */
+                timeoutMs: number;
                 /** @description The program as sent. */
                 code: string;
                 /** @description What the submitter attached. */
@@ -3795,6 +3847,11 @@ export interface components {
                 /** @description The approvals it is or was asked about, the oldest first. */
                 approvals: components["schemas"]["Approval"][];
                 forkedFrom?: components["schemas"]["Forked"] | null;
+                /**
+                 * Format: int32
+                 * @description How many calls it has made so far; absent where the task was only just begun or waited for.
+                 */
+                calls?: number | null;
                 /**
                  * Format: int32
                  * @description How many lines it has logged.
@@ -4286,6 +4343,11 @@ export interface components {
              * @description How many approvals of theirs are pending.
              */
             pending: number;
+            /**
+             * Format: int64
+             * @description How many calls its tasks of the last 24 hours have made.
+             */
+            callsInDay: number;
             /** @description When the first of them was submitted. */
             firstAt: string;
             /** @description When the last was. */
@@ -4634,6 +4696,11 @@ export interface components {
             grant?: string | null;
             /** @description The runtime it runs in. */
             runtimeId: string;
+            /**
+             * Format: int64
+             * @description Wall time that it may take in milliseconds, not counting the time a person is asked.
+             */
+            timeoutMs: number;
             /** @description The program as sent. */
             code: string;
             /** @description What the submitter attached. */
@@ -4644,6 +4711,11 @@ export interface components {
             /** @description The approvals it is or was asked about, the oldest first. */
             approvals: components["schemas"]["Approval"][];
             forkedFrom?: components["schemas"]["Forked"] | null;
+            /**
+             * Format: int32
+             * @description How many calls it has made so far; absent where the task was only just begun or waited for.
+             */
+            calls?: number | null;
             /**
              * Format: int32
              * @description How many lines it has logged.
@@ -4705,6 +4777,27 @@ export interface components {
             /** @description What it says with the refresh; absent where it is gone. */
             decisionAfter?: string | null;
         };
+        /** @description The calls of one tool that one client made for one person. */
+        ToolClient: {
+            /** @description What it calls itself; may be empty. */
+            client: string;
+            /** @description Through what its tasks came: `dashboard`, `cli`, `api` or `mcp`. */
+            channel: string;
+            /** @description Whose tasks they are: `acct_…`. */
+            account: string;
+            /**
+             * Format: int64
+             * @description How many calls.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description How many of them did not succeed.
+             */
+            failed: number;
+            /** @description When the last of them ended. */
+            lastAt: string;
+        };
         /** @description One tool with its types. */
         ToolDescription: {
             /** @description The path to call it by. */
@@ -4738,6 +4831,33 @@ export interface components {
             /** @description What it is. */
             after: string;
         };
+        /** @description A call of one tool that has ended. */
+        ToolEnded: {
+            /** @description Its task. */
+            taskId: string;
+            /**
+             * Format: int32
+             * @description Its place in the task, from 1.
+             */
+            sequence: number;
+            /** @description `succeeded`, `failed` or `denied`. */
+            status: string;
+            /** @description What was decided: `allow`, `ask`, `deny`, or `none` where it was refused before. */
+            decision: string;
+            /** @description What the client of the task calls itself; may be empty. */
+            client: string;
+            /** @description Through what the task came. */
+            channel: string;
+            /** @description Whose task it is: `acct_…`. */
+            account: string;
+            /**
+             * Format: int64
+             * @description How long it took from when it was sent, in milliseconds; absent where nothing was sent.
+             */
+            tookMs?: number | null;
+            /** @description When it ended. */
+            finishedAt: string;
+        };
         /** @description One tool as found. */
         ToolHit: {
             /** @description The path to call it by. */
@@ -4758,6 +4878,19 @@ export interface components {
              */
             unreviewed?: boolean;
         };
+        /** @description How long calls took from when they were sent to when they ended. */
+        ToolLatency: {
+            /**
+             * Format: int64
+             * @description Half of them took no longer, in milliseconds.
+             */
+            p50Ms: number;
+            /**
+             * Format: int64
+             * @description Nineteen in twenty took no longer, in milliseconds.
+             */
+            p95Ms: number;
+        };
         /** @description Tools in the order of their paths. */
         ToolList: {
             /** @description The tools. */
@@ -4766,6 +4899,43 @@ export interface components {
             total: number;
             /** @description Whether there are more after these. */
             hasMore: boolean;
+        };
+        /** @description What the calls of one tool came to. Calls that have not ended are not counted. */
+        ToolUsage: {
+            /** @description The tool's path. */
+            path: string;
+            /** @description Since when calls were counted, by when they ended: thirty days, or less where `cut` is true. */
+            since: string;
+            /**
+             * @description Whether older calls of the last thirty days were left out: at most the 10,000 latest of the
+             *     workspace are looked through.
+             */
+            cut: boolean;
+            /** @description Whether only the caller's own calls were counted. */
+            ownOnly: boolean;
+            /**
+             * Format: int64
+             * @description How many calls ended.
+             */
+            calls: number;
+            /** @description When the last of them ended. */
+            lastAt?: string | null;
+            /** @description How many ended how: `succeeded`, `failed`, `denied`; those that none did are left out. */
+            outcomes: {
+                [key: string]: number;
+            };
+            /**
+             * @description About how many was decided what: `allow`, `ask`, `deny`, and `none` for those that were refused
+             *     before policy was asked; those of none are left out.
+             */
+            decisions: {
+                [key: string]: number;
+            };
+            latency?: components["schemas"]["ToolLatency"] | null;
+            /** @description Who made them, the busiest first; fifty at most. */
+            clients: components["schemas"]["ToolClient"][];
+            /** @description The latest of them, twenty at most. */
+            recent: components["schemas"]["ToolEnded"][];
         };
         /** @description Something that TypeScript's compiler says. */
         TypeFinding: {
@@ -14972,6 +15142,14 @@ export interface operations {
                  *     small result, as the beginning of its identifier, or in the path of a tool that it called.
                  */
                 q?: string;
+                /** @description Only those of clients that call themselves so, to the letter. */
+                client?: string;
+                /** @description Only those that called this tool: its path as the catalog has it. */
+                tool?: string;
+                /** @description Only those submitted at this instant or later, by RFC 3339. */
+                since?: string;
+                /** @description Only those submitted before this instant, by RFC 3339. */
+                until?: string;
                 /** @description Where the page before ended. */
                 cursor?: string;
                 /** @description How many, 1 to 200; 50 by default. */
@@ -16593,6 +16771,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Discovery"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getToolUsage: {
+        parameters: {
+            query: {
+                /** @description The tool's path. */
+                path: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What they came to */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolUsage"];
                 };
             };
             /** @description The body or a parameter cannot be read; the problem names the field. */

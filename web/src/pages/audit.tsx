@@ -4,8 +4,8 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { AuditEntry, Schemas } from "~/api/client";
 import { members, useApi, useMay, useNames } from "~/api/queries";
-import { compact, isFields } from "~/lib/json";
-import { Button, buttonClass, Empty, Page, Skeleton, When } from "~/ui/basics";
+import { compact, type Fields, isFields, same } from "~/lib/json";
+import { Button, buttonClass, Empty, Page, SearchField, Skeleton, When } from "~/ui/basics";
 import { explain, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
@@ -25,6 +25,7 @@ export function AuditPage() {
   const api = useApi();
   const isAdmin = useMay("admin");
   const people = useQuery(members(api)).data ?? [];
+  const names = useNames();
   const navigate = useNavigate();
   const filters = useSearch({ strict: false }) as Filters;
   const asked = { ...filters, from: dayOf(filters.from), to: dayOf(filters.to, 1) };
@@ -76,7 +77,7 @@ export function AuditPage() {
             </option>
           ))}
         </select>
-        <select className="field" aria-label="By whom" value={filters.actor ?? ""} onChange={(event) => set({ actor: event.target.value || undefined })}>
+        <select className="field max-w-44" aria-label="By whom" value={filters.actor ?? ""} onChange={(event) => set({ actor: event.target.value || undefined })}>
           <option value="">Everybody</option>
           {people.map((each) => (
             <option key={each.id} value={each.id}>
@@ -98,8 +99,8 @@ export function AuditPage() {
           to
           <input type="date" className="field" value={filters.to ?? ""} onChange={(event) => set({ to: event.target.value || undefined })} />
         </label>
-        <input type="search" className="field w-48 max-w-full" aria-label="Text in the entries" placeholder="Text" maxLength={200} defaultValue={filters.text ?? ""} onChange={(event) => set({ text: event.target.value || undefined })} />
-        <input type="search" className="field w-72 max-w-full font-mono" aria-label="Only about this identifier" placeholder="rule_…, src_…, appr_…" defaultValue={filters.subject ?? ""} onChange={(event) => set({ subject: event.target.value || undefined })} />
+        <SearchField className="w-48 max-w-full" aria-label="Text in the entries" placeholder="Text" maxLength={200} value={filters.text ?? ""} onText={(text) => set({ text: text || undefined })} />
+        <SearchField className="w-64 max-w-full font-mono" aria-label="Only about this identifier" placeholder="rule_…, src_…, appr_…" value={filters.subject ?? ""} onText={(text) => set({ subject: text || undefined })} />
       </div>
       {verified && (
         <p role="status" className={verified.intact ? "mb-3 text-good" : "mb-3 text-bad"}>
@@ -112,7 +113,13 @@ export function AuditPage() {
       ) : pages.error && entries.length === 0 ? (
         <Problem error={pages.error} retry={() => void pages.refetch()} />
       ) : entries.length === 0 ? (
-        <Empty>{NAMES.some((name) => filters[name]) ? "No entry matches." : "Nothing has been done yet."}</Empty>
+        NAMES.some((name) => filters[name]) ? (
+          <Empty action={<Button onClick={() => set(Object.fromEntries(NAMES.map((name) => [name, undefined])))}>Clear the filters</Button>}>
+            No entry matches {NAMES.filter((name) => filters[name]).map((name) => `${name === "actor" ? "by" : name} ${name === "actor" ? names(filters.actor) : filters[name]}`).join(", ")}.
+          </Empty>
+        ) : (
+          <Empty>Nothing has been done yet.</Empty>
+        )
       ) : (
         <ol className="rounded-md border border-line bg-surface">
           {entries.map((each) => (
@@ -129,19 +136,66 @@ export function AuditPage() {
   );
 }
 
+type Change = { name: string; before: unknown; after: unknown }[];
+
+/** What became another, field by field, where an entry has how it was and how it is. */
+function changeOf(detail: Fields): Change | null {
+  if (!("before" in detail && "after" in detail)) return null;
+  const { before, after } = detail;
+  if (!isFields(before) || !isFields(after)) return [{ name: "value", before, after }];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return names.filter((name) => !same(before[name], after[name])).map((name) => ({ name, before: before[name], after: after[name] }));
+}
+
+function Difference({ of }: { of: Change }) {
+  const text = (value: unknown) => (value === undefined ? "–" : typeof value === "string" ? value : compact(value));
+  if (of.length === 0) return <p className="mt-2 ml-4 text-ink2 md:ml-16">Before and after are the same.</p>;
+  return (
+    <div className="mt-2 ml-4 overflow-x-auto md:ml-16">
+      <table className="text-left" aria-label="What changed">
+        <thead className="text-ink3">
+          <tr>
+            {["Field", "Before", "After"].map((each) => (
+              <th key={each} className="pr-6 font-normal">
+                {each}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody className="align-top font-mono">
+          {of.map((each) => (
+            <tr key={each.name} className="border-t border-line">
+              <td className="py-1 pr-6">{each.name}</td>
+              <td className="max-w-96 py-1 pr-6 break-words text-ink2">
+                <span aria-hidden>− </span>
+                <Seen text={text(each.before)} />
+              </td>
+              <td className="max-w-96 py-1 break-words">
+                <span aria-hidden>+ </span>
+                <Seen text={text(each.after)} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
 function Entry({ entry, onSubject }: { entry: AuditEntry; onSubject: () => void }) {
   const names = useNames();
   const detail = isFields(entry.detail) ? entry.detail : {};
+  const change = changeOf(detail);
   return (
     <li className="border-b border-line px-3 py-1.5 last:border-0">
       <details>
         <summary className="flex flex-wrap items-baseline gap-x-4">
-          <span className="w-12 text-right font-mono text-ink3">{entry.sequence}</span>
+          <span className="font-mono text-ink3 md:w-12 md:text-right">{entry.sequence}</span>
           <span className="w-28 text-ink2">
             <When at={entry.at} />
           </span>
-          <span className="w-44 font-mono">{entry.action}</span>
-          <span className="w-40 truncate">{names(entry.accountId)}</span>
+          <span className="font-mono md:w-44">{entry.action}</span>
+          <span className="truncate md:w-40">{names(entry.accountId)}</span>
           <span className="text-ink3">{entry.via}</span>
           <span className="min-w-0 flex-1 basis-40 truncate font-mono text-ink2">
             <Seen text={compact(detail)} />
@@ -154,7 +208,9 @@ function Entry({ entry, onSubject }: { entry: AuditEntry; onSubject: () => void 
               {entry.subject}
             </button>
           </dd>
-          {Object.entries(detail).map(([name, value]) => (
+          {Object.entries(detail)
+            .filter(([name]) => !change || (name !== "before" && name !== "after"))
+            .map(([name, value]) => (
             <div key={name} className="contents">
               <dt className="text-ink3">{name}</dt>
               <dd className="font-mono break-words">
@@ -181,6 +237,7 @@ function Entry({ entry, onSubject }: { entry: AuditEntry; onSubject: () => void 
           <dt className="text-ink3">Hash</dt>
           <dd className="font-mono text-meta break-all text-ink2">{entry.hash}</dd>
         </dl>
+        {change && <Difference of={change} />}
       </details>
     </li>
   );

@@ -3,11 +3,12 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import type { Credential } from "~/api/client";
-import { credentials as allCredentials, sources as allSources, useApi } from "~/api/queries";
-import { Ago, Button, Empty, Field, Page } from "~/ui/basics";
+import { credentials as allCredentials, sources as allSources, useApi, useNames } from "~/api/queries";
+import { count } from "~/lib/time";
+import { Ago, Button, Empty, Field, Page, Risk } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
-import { Seen } from "~/ui/text";
+import { Seen, ToolPath } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { OAuthConnect } from "./sources/connect";
 
@@ -24,7 +25,7 @@ export function CredentialsPage() {
       <Loaded query={credentials}>
         {(items) =>
           items.length === 0 ? (
-            <Empty>There is no credential. Sources that let in everybody need none.</Empty>
+            <Empty action={<Button onClick={() => setAdding(true)}>Add a credential</Button>}>There is no credential. Sources that let in everybody need none.</Empty>
           ) : (
             <ul className="rounded-md border border-line bg-surface">
               {items.map((each) => (
@@ -41,6 +42,7 @@ export function CredentialsPage() {
 
 function Row({ credential }: { credential: Credential }) {
   const api = useApi();
+  const names = useNames();
   const client = useQueryClient();
   const [open, setOpen] = useState<"rotate" | "remove" | null>(null);
   const [said, setSaid] = useState<{ accepted: boolean | null; message: string } | null>(null);
@@ -82,7 +84,8 @@ function Row({ credential }: { credential: Credential }) {
           </span>
         )}
         <span className="text-meta text-ink2">
-          version {credential.version}, set <Ago at={credential.rotatedAt} />, {credential.lastUsedAt ? <>used <Ago at={credential.lastUsedAt} /></> : "never used"}
+          version {credential.version}, set <Ago at={credential.rotatedAt} />
+          {credential.setBy && ` by ${names(credential.setBy)}`}, {credential.lastUsedAt ? <>used <Ago at={credential.lastUsedAt} /></> : "never used"}
         </span>
         <span className="ml-auto flex gap-1">
           <Button small disabled={busy} onClick={() => void test()} aria-label={`Test the credential of ${credential.source}`}>
@@ -105,8 +108,39 @@ function Row({ credential }: { credential: Credential }) {
       {open === "rotate" && <Rotate credential={credential} onClose={() => (setOpen(null), void stale())} />}
       <Confirm open={open === "remove"} onClose={() => setOpen(null)} onYes={() => void remove()} busy={busy} cancelRef={cancel} verb="Remove the credential" title={`Remove the credential of ${credential.source}?`}>
         <p>Calls of every tool of {credential.source} that need it fail with credential_missing from then on. The value is destroyed.</p>
+        {open === "remove" && <Affected source={credential.source} />}
       </Confirm>
     </li>
+  );
+}
+
+/** The tools that would lose their credential. */
+function Affected({ source }: { source: string }) {
+  const api = useApi();
+  const query = useQuery({ queryKey: [api.workspace, "tools", "affected", source], queryFn: () => api.get("/api/v1/tools", { query: { namespace: source, limit: 200 } as never }) });
+  return (
+    <Loaded query={query} rows={3}>
+      {({ results, total }) =>
+        total === 0 ? (
+          <p className="mt-2 text-ink2">No tool of it is in your catalog.</p>
+        ) : (
+          <>
+            <h3 className="mt-3 mb-1 text-ink2">{count(total, "tool")}</h3>
+            <ul className="max-h-48 overflow-auto rounded-md border border-line p-2" tabIndex={0} aria-label="Affected tools">
+              {results.map((each) => (
+                <li key={each.path} className="flex items-baseline gap-3">
+                  <ToolPath path={each.path} />
+                  <span className="ml-auto">
+                    <Risk of={each.risk} short />
+                  </span>
+                </li>
+              ))}
+              {total > results.length && <li className="text-ink2">and {(total - results.length).toLocaleString("en")} more</li>}
+            </ul>
+          </>
+        )
+      }
+    </Loaded>
   );
 }
 

@@ -9,7 +9,7 @@ import { useStored, write } from "~/lib/store";
 import { LiveContext } from "~/live/context";
 import { Live } from "~/live/stream";
 import { Skeleton } from "~/ui/basics";
-import { Problem } from "~/ui/state";
+import { Problem, SEARCH } from "~/ui/state";
 import { Toasts } from "~/ui/toast";
 import { Connection } from "./connection";
 import { isSignedOut, NotFound, SignedOut } from "./fallbacks";
@@ -17,6 +17,7 @@ import { Help } from "./help";
 import { Notices } from "./notices";
 import { Palette } from "./palette";
 import { Sidebar } from "./sidebar";
+import { Spoken } from "./spoken";
 
 export function Layout() {
   const { slug } = useParams({ strict: false }) as { slug: string };
@@ -67,6 +68,11 @@ function Frame({ slug }: { slug: string }) {
   const [sidebar, setSidebar] = useStored("sidebar");
   const isHidden = sidebar === "hidden";
   useEffect(() => setOpen(null), [path]);
+  useEffect(() => {
+    const search = () => setOpen("palette");
+    window.addEventListener(SEARCH, search);
+    return () => window.removeEventListener(SEARCH, search);
+  }, []);
   useKeys("Everywhere", [
     { keys: "mod+k", label: "Search and go", everywhere: true, run: () => setOpen((now) => (now === "palette" ? null : "palette")) },
     { keys: "?", label: "Show the keys", run: () => setOpen("help") },
@@ -97,6 +103,7 @@ function Frame({ slug }: { slug: string }) {
         </main>
       </div>
       <Notices />
+      <Spoken />
       <Palette open={open === "palette"} onClose={() => setOpen(null)} />
       <Help open={open === "help"} onClose={() => setOpen(null)} />
       <Toasts />

@@ -1,5 +1,5 @@
 // Small parts that every page is made of.
-import { type ButtonHTMLAttributes, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { ago, full, moment } from "~/lib/time";
 
 export function cx(...classes: (string | false | null | undefined)[]): string {
@@ -62,7 +62,16 @@ export function Hot({ children }: { children: ReactNode }) {
   );
 }
 
-const STATUS: Record<string, { shape: string; tone: string; word?: string }> = {
+/** An hourglass: a letter for it is in few typefaces. */
+export function Hourglass() {
+  return (
+    <svg viewBox="0 0 12 12" aria-hidden className="inline-block h-3 w-3">
+      <path d="M3 1.5h6L3 10.5h6z" fill="none" stroke="currentColor" strokeWidth="1.2" strokeLinejoin="round" />
+    </svg>
+  );
+}
+
+const STATUS: Record<string, { shape: ReactNode; tone: string; word?: string }> = {
   queued: { shape: "○", tone: "text-ink2" },
   running: { shape: "◐", tone: "text-run" },
   waiting: { shape: "◆", tone: "text-wait" },
@@ -77,8 +86,8 @@ const STATUS: Record<string, { shape: string; tone: string; word?: string }> = {
   problem: { shape: "✕", tone: "text-bad" },
   failing: { shape: "✕", tone: "text-bad" },
   denied: { shape: "⊘", tone: "text-bad" },
-  timed_out: { shape: "⧗", tone: "text-bad", word: "timed out" },
-  expired: { shape: "⧗", tone: "text-ink2" },
+  timed_out: { shape: <Hourglass />, tone: "text-bad", word: "timed out" },
+  expired: { shape: <Hourglass />, tone: "text-ink2" },
   withdrawn: { shape: "–", tone: "text-ink2" },
   canceled: { shape: "–", tone: "text-ink2" },
   disabled: { shape: "–", tone: "text-ink2" },
@@ -210,11 +219,39 @@ export function When({ at }: { at: string }) {
 
 export function Field({ label, hint, children, inline }: { label: ReactNode; hint?: ReactNode; children: ReactNode; inline?: boolean }) {
   return (
-    <label className={cx("flex gap-x-2 gap-y-1", inline ? "items-center" : "flex-col")}>
+    <label className={cx("flex max-w-full min-w-0 gap-x-2 gap-y-1", inline ? "items-center" : "flex-col")}>
       <span className={inline ? "order-2" : "text-ink2"}>{label}</span>
       {children}
       {hint && <span className="text-meta text-ink3">{hint}</span>}
     </label>
+  );
+}
+
+type SearchProps = Omit<InputHTMLAttributes<HTMLInputElement>, "value" | "onChange" | "type"> & { value: string; onText: (text: string) => void };
+
+/**
+ * A field whose text stands in the address. What is typed is the field's own as long as the person is in
+ * it, so that an address that comes late takes no letter back; from elsewhere it is set by the address.
+ */
+export function SearchField({ value, onText, className, ...rest }: SearchProps) {
+  const [text, setText] = useState(value);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (document.activeElement !== field.current) setText(value);
+  }, [value]);
+  return (
+    <input
+      ref={field}
+      type="search"
+      className={cx("field", className)}
+      {...rest}
+      value={text}
+      onChange={(event) => {
+        setText(event.target.value);
+        onText(event.target.value);
+      }}
+      onBlur={() => setText(value)}
+    />
   );
 }
 

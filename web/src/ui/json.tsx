@@ -52,7 +52,7 @@ export function JsonView({ value, name = "value" }: { value: unknown; name?: str
       {look === "raw" && (
         <pre className="overflow-x-auto whitespace-pre-wrap break-all">
           <Seen text={isTooLarge ? text.slice(0, LARGE) : text} />
-          {isTooLarge && <span className="text-wait"> … download the rest</span>}
+          {isTooLarge && <span className="text-ink2"> … download the rest</span>}
         </pre>
       )}
     </div>
@@ -143,7 +143,7 @@ function Node({ name, value, path, depth, search }: NodeProps) {
   );
   if (!isBranch)
     return (
-      <div className="flex gap-2">
+      <div className="flex items-baseline gap-2">
         {label}
         <span className={cx("min-w-0 whitespace-pre-wrap break-words", isHit && "bg-select")}>
           <Leaf value={value} />
@@ -155,7 +155,7 @@ function Node({ name, value, path, depth, search }: NodeProps) {
   const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
   if (entries.length === 0)
     return (
-      <div className="flex gap-2">
+      <div className="flex items-baseline gap-2">
         {label}
         {open}
         {close}
@@ -163,7 +163,7 @@ function Node({ name, value, path, depth, search }: NodeProps) {
     );
   return (
     <div>
-      <div className="flex gap-2">
+      <div className="flex items-baseline gap-2">
         <button type="button" aria-expanded={isOpen} aria-label={`${isOpen ? "Fold" : "Unfold"} ${name || "the value"}`} onClick={() => setChosen(!isOpen)} className="w-4 text-ink3">
           {isOpen ? "▾" : "▸"}
         </button>

@@ -188,7 +188,11 @@ impl LastWord {
         task.state = TaskState::Finished(self.outcome);
         task.finished_at = Some(self.at);
         task.activity = Activity::default();
-        TaskView { task, approvals }
+        TaskView {
+            task,
+            approvals,
+            calls: None,
+        }
     }
 }
 

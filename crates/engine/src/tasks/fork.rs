@@ -97,6 +97,7 @@ impl Engine {
             Ok(TaskView {
                 task,
                 approvals: Vec::new(),
+                calls: None,
             })
         })
     }

@@ -87,6 +87,7 @@ impl Engine {
                 return Ok(TaskView {
                     task,
                     approvals: Vec::new(),
+                    calls: None,
                 });
             };
             let now = task.created_at;
@@ -97,6 +98,7 @@ impl Engine {
             let view = TaskView {
                 task: running.clone(),
                 approvals: Vec::new(),
+                calls: None,
             };
             let live = self.inner.live.enter(&running.id);
             let claim = {
@@ -149,6 +151,7 @@ impl Engine {
         Ok(TaskView {
             task,
             approvals: Vec::new(),
+            calls: None,
         })
     }
 

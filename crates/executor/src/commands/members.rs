@@ -143,11 +143,12 @@ pub(super) fn listed(members: &[Member]) -> String {
             plain(&member.name),
             member.role.clone(),
             member.created_at.clone(),
+            member.last_active_at.clone().unwrap_or_default(),
             member.id.clone(),
         ]
     };
     table(
-        &["NAME", "ROLE", "SINCE", "ID"],
+        &["NAME", "ROLE", "SINCE", "LAST ACTIVE", "ID"],
         &members.iter().map(row).collect::<Vec<_>>(),
     )
 }

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::commands::run::{detached, to_the_end};
 use crate::context::Context;
+use crate::duration::parse_since;
 use crate::failure::{Exit, Failure, Result};
 use crate::follow::Asked;
 use crate::output::{brief, fields, plain, table};
@@ -28,22 +29,8 @@ pub(crate) struct Arguments {
 #[derive(clap::Subcommand)]
 enum Command {
     /// Lists tasks, the newest first
-    #[command(after_help = "Example:\n  executor tasks list --status failed --limit 10 --json")]
-    List {
-        /// Only with this status: queued, running, waiting, completed, failed, timed_out, denied, canceled
-        #[arg(long)]
-        status: Option<String>,
-        /// Only your own
-        #[arg(long)]
-        mine: bool,
-        /// Words that must stand in the program, client, metadata, error or result, in the path of a
-        /// tool that was called, or at the beginning of the id
-        #[arg(long, value_name = "WORDS")]
-        search: Option<String>,
-        /// Tasks at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-    },
+    #[command(after_help = "Example:\n  executor tasks list --status failed --since 24h --json")]
+    List(ListArguments),
     /// Shows one task with its calls
     #[command(after_help = "Example:\n  executor tasks show task_… --json")]
     Show {
@@ -105,6 +92,35 @@ enum Command {
     Clients,
 }
 
+#[derive(clap::Args)]
+struct ListArguments {
+    /// Only with this status: queued, running, waiting, completed, failed, timed_out, denied, canceled
+    #[arg(long)]
+    status: Option<String>,
+    /// Only your own
+    #[arg(long)]
+    mine: bool,
+    /// Words that must stand in the program, client, metadata, error or result, in the path of a
+    /// tool that was called, or at the beginning of the id
+    #[arg(long, value_name = "WORDS")]
+    search: Option<String>,
+    /// Only of the client that calls itself so
+    #[arg(long)]
+    client: Option<String>,
+    /// Only those that called this tool
+    #[arg(long, value_name = "PATH")]
+    tool: Option<String>,
+    /// Only submitted since: a length of time before now, such as 24h, or an instant
+    #[arg(long, value_parser = parse_since, value_name = "WHEN")]
+    since: Option<String>,
+    /// Only submitted before: a length of time before now, or an instant
+    #[arg(long, value_parser = parse_since, value_name = "WHEN")]
+    until: Option<String>,
+    /// Tasks at most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
 #[derive(Serialize)]
 struct TaskWithCalls {
     #[serde(flatten)]
@@ -115,22 +131,7 @@ struct TaskWithCalls {
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit> {
     let client = context.client()?;
     match arguments.command {
-        Command::List {
-            status,
-            mine,
-            search,
-            limit,
-        } => {
-            list(
-                context,
-                &client,
-                status.as_deref(),
-                mine,
-                search.as_deref(),
-                limit,
-            )
-            .await?;
-        }
+        Command::List(arguments) => list(context, &client, &arguments).await?,
         Command::Show { id } => {
             let task: Task = client.get(&["tasks", &id], &[]).await?;
             let calls: Vec<Call> = client
@@ -192,19 +193,21 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
     Ok(Exit::Done)
 }
 
-async fn list(
-    context: &Context,
-    client: &Client,
-    status: Option<&str>,
-    mine: bool,
-    search: Option<&str>,
-    limit: usize,
-) -> Result<()> {
-    let mut query = Vec::new();
-    query.extend(status.map(|s| ("status", s)));
-    query.extend(mine.then_some(("mine", "true")));
-    query.extend(search.map(|words| ("q", words)));
-    let tasks: Vec<Task> = client.list(&["tasks"], &query, limit).await?;
+async fn list(context: &Context, client: &Client, wanted: &ListArguments) -> Result<()> {
+    let given = [
+        ("status", wanted.status.as_deref()),
+        ("mine", wanted.mine.then_some("true")),
+        ("q", wanted.search.as_deref()),
+        ("client", wanted.client.as_deref()),
+        ("tool", wanted.tool.as_deref()),
+        ("since", wanted.since.as_deref()),
+        ("until", wanted.until.as_deref()),
+    ];
+    let query: Vec<_> = given
+        .iter()
+        .filter_map(|(name, value)| Some((*name, (*value)?)))
+        .collect();
+    let tasks: Vec<Task> = client.list(&["tasks"], &query, wanted.limit).await?;
     context.output.show(&tasks, |tasks| {
         let row = |t: &Task| {
             vec![
@@ -253,12 +256,21 @@ fn clients(seen: &[SeenClient]) -> String {
             c.tasks.to_string(),
             c.open.to_string(),
             c.pending.to_string(),
+            c.calls_in_day.to_string(),
             c.last_at.clone(),
         ]
     };
     table(
         &[
-            "CLIENT", "OVER", "FOR", "KEY", "TASKS", "OPEN", "WAITING", "LAST",
+            "CLIENT",
+            "OVER",
+            "FOR",
+            "KEY",
+            "TASKS",
+            "OPEN",
+            "WAITING",
+            "CALLS IN A DAY",
+            "LAST",
         ],
         &seen.iter().map(row).collect::<Vec<_>>(),
     )

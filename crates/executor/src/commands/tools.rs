@@ -8,9 +8,13 @@ use crate::failure::{Exit, Result};
 use crate::follow::Asked;
 use crate::output::{brief, fields, plain, table};
 use api::tasks::Task;
-use api::tools::{Discovery, Namespaces, ToolCall, ToolDescription, ToolHit, ToolList};
+use api::tools::{
+    Discovery, Namespaces, ToolCall, ToolClient, ToolDescription, ToolEnded, ToolHit, ToolList,
+    ToolUsage,
+};
 use reqwest::Method;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Tools asked for at once.
 const PAGE: usize = 200;
@@ -52,6 +56,12 @@ enum Command {
     /// Shows a tool with its TypeScript types
     #[command(after_help = "Example:\n  executor tools describe github.issues.create")]
     Describe {
+        /// The tool's path
+        path: String,
+    },
+    /// Says what the calls of a tool came to in the last thirty days
+    #[command(after_help = "Example:\n  executor tools usage github.issues.create --json")]
+    Usage {
         /// The tool's path
         path: String,
     },
@@ -115,19 +125,11 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let tool: ToolDescription = client
                 .get(&["tools", "describe"], &[("path", &path)])
                 .await?;
-            context.output.show(&tool, |t| {
-                let head = fields(&[
-                    ("tool", t.path.clone()),
-                    ("risk", t.risk.clone()),
-                    ("decision", decision(&t.decision, t.unreviewed)),
-                    ("does", t.description.clone()),
-                ]);
-                format!(
-                    "{head}\n\n{}\n\n{}",
-                    plain(t.input.trim()),
-                    plain(t.output.trim())
-                )
-            });
+            context.output.show(&tool, described);
+        }
+        Command::Usage { path } => {
+            let usage: ToolUsage = client.get(&["tools", "usage"], &[("path", &path)]).await?;
+            context.output.show(&usage, used);
         }
         Command::Call { path, arguments } => {
             let call = ToolCall {
@@ -188,4 +190,84 @@ fn hits(hits: &[ToolHit]) -> String {
         &["PATH", "RISK", "DECISION", "DOES"],
         &hits.iter().map(row).collect::<Vec<_>>(),
     )
+}
+
+fn described(tool: &ToolDescription) -> String {
+    let head = fields(&[
+        ("tool", tool.path.clone()),
+        ("risk", tool.risk.clone()),
+        ("decision", decision(&tool.decision, tool.unreviewed)),
+        ("does", tool.description.clone()),
+    ]);
+    format!(
+        "{head}\n\n{}\n\n{}",
+        plain(tool.input.trim()),
+        plain(tool.output.trim())
+    )
+}
+
+fn used(usage: &ToolUsage) -> String {
+    let each = |counts: &BTreeMap<String, u64>| {
+        let parts: Vec<_> = counts
+            .iter()
+            .map(|(name, n)| format!("{n} {name}"))
+            .collect();
+        parts.join(", ")
+    };
+    let whose = if usage.own_only { "of your own " } else { "" };
+    let cut = if usage.cut {
+        ", the latest that were looked through"
+    } else {
+        ""
+    };
+    let mut out = fields(&[
+        ("tool", usage.path.clone()),
+        (
+            "calls",
+            format!("{} {whose}since {}{cut}", usage.calls, usage.since),
+        ),
+        ("last", usage.last_at.clone().unwrap_or_default()),
+        ("ended", each(&usage.outcomes)),
+        ("decided", each(&usage.decisions)),
+        (
+            "took",
+            usage.latency.as_ref().map_or_else(String::new, |l| {
+                format!("{} ms at p50, {} ms at p95", l.p50_ms, l.p95_ms)
+            }),
+        ),
+    ]);
+    if usage.calls == 0 {
+        return out;
+    }
+    let client = |c: &ToolClient| {
+        vec![
+            plain(&c.client),
+            c.channel.clone(),
+            c.account.clone(),
+            c.calls.to_string(),
+            c.failed.to_string(),
+            c.last_at.clone(),
+        ]
+    };
+    let clients: Vec<_> = usage.clients.iter().map(client).collect();
+    let headings = ["CLIENT", "OVER", "FOR", "CALLS", "FAILED", "LAST"];
+    out.push_str("\n\n");
+    out.push_str(&table(&headings, &clients));
+    let call = |c: &ToolEnded| {
+        vec![
+            c.finished_at.clone(),
+            c.status.clone(),
+            c.decision.clone(),
+            c.took_ms.map_or_else(String::new, |ms| format!("{ms} ms")),
+            c.task_id.clone(),
+            c.sequence.to_string(),
+        ]
+    };
+    let calls: Vec<_> = usage.recent.iter().map(call).collect();
+    out.push_str("\n\n");
+    out.push_str(&table(
+        &["ENDED", "STATUS", "DECISION", "TOOK", "TASK", "#"],
+        &calls,
+    ));
+    out
 }

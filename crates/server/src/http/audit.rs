@@ -1,7 +1,7 @@
 //! The audit chain: list, verify, export, checkpoints, and for how long it is kept.
 
 use super::answer::{Created, page, read_cursor};
-use super::extract::{Input, Params, Who, bad_cursor, id, limit};
+use super::extract::{Input, Params, Who, bad_cursor, id, instant, limit};
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
@@ -12,7 +12,6 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use domain::Timestamp;
 use engine::{AuditExport, AuditKeeping, AuditQuery};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Deserialize;
@@ -46,16 +45,6 @@ pub(crate) struct AuditList {
     cursor: Option<String>,
     /// How many, 1 to 200; 50 by default.
     limit: Option<u32>,
-}
-
-fn instant(field: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
-    let read = |text: &str| {
-        wire::instant(text).ok_or_else(|| {
-            let why = format!("'{text}' is no instant such as 2026-11-22T18:54:00Z");
-            Failure::invalid(field, why)
-        })
-    };
-    text.map(read).transpose()
 }
 
 /// Lists audit entries, the newest first.

@@ -7,6 +7,7 @@
 use super::answer::read_cursor;
 use crate::App;
 use crate::error::Failure;
+use crate::wire;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use domain::Timestamp;
@@ -178,6 +179,20 @@ pub(crate) fn bad_cursor() -> Failure {
         "cursor",
         "it is not one that this list gave out; start without it",
     )
+}
+
+/// Reads an instant of a query, by RFC 3339.
+pub(crate) fn instant(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<Timestamp>, Failure> {
+    let read = |text: &str| {
+        wire::instant(text).ok_or_else(|| {
+            let why = format!("'{text}' is no instant such as 2026-11-22T18:54:00Z");
+            Failure::invalid(field, why)
+        })
+    };
+    text.map(read).transpose()
 }
 
 /// How long to wait for a task before answering.

@@ -1,7 +1,7 @@
 //! Tasks: submit, list, show, cancel, run again; their calls, logs and large results.
 
 use super::answer::{Created, cursor, page};
-use super::extract::{Input, Params, Who, before, id, limit, wait};
+use super::extract::{Input, Params, Who, before, id, instant, limit, wait};
 use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
@@ -81,6 +81,14 @@ pub(crate) struct TaskList {
     /// Words of which each must stand in the task: in its program, client, metadata, error or
     /// small result, as the beginning of its identifier, or in the path of a tool that it called.
     q: Option<String>,
+    /// Only those of clients that call themselves so, to the letter.
+    client: Option<String>,
+    /// Only those that called this tool: its path as the catalog has it.
+    tool: Option<String>,
+    /// Only those submitted at this instant or later, by RFC 3339.
+    since: Option<String>,
+    /// Only those submitted before this instant, by RFC 3339.
+    until: Option<String>,
     /// Where the page before ended.
     cursor: Option<String>,
     /// How many, 1 to 200; 50 by default.
@@ -88,8 +96,9 @@ pub(crate) struct TaskList {
 }
 
 /// Lists tasks, the newest first. In the place of a result over 4 KiB stands
-/// `{ $leftOut, bytes, preview }`; one task has it whole. A search looks through 20,000 tasks at once:
-/// its page may hold fewer than asked for, or none, and have a next one.
+/// `{ $leftOut, bytes, preview }`; one task has it whole. A search by `q`, `client` or `tool`
+/// looks through 20,000 tasks at once: its page may hold fewer than asked for, or none, and have a
+/// next one.
 #[utoipa::path(
     get, path = "/api/v1/tasks", operation_id = "listTasks", tag = "tasks", params(TaskList),
     responses((status = 200, description = "A page of tasks", body = Page<Task>), Problems)
@@ -100,10 +109,22 @@ pub(crate) async fn list(
     Params(query): Params<TaskList>,
 ) -> Result<Json<Page<Task>>, Failure> {
     let limit = limit(query.limit)?;
+    let since = instant("since", query.since.as_deref())?;
+    let until = instant("until", query.until.as_deref())?;
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        let why = "it is not after 'since', so that no task can be between them";
+        return Err(Failure::invalid("until", why));
+    }
     let found = TaskQuery {
         status: query.status,
         mine: query.mine,
+        client: query.client.filter(|client| !client.is_empty()),
+        tool: query.tool.filter(|tool| !tool.is_empty()),
         search: query.q.unwrap_or_default(),
+        since,
+        until,
         before: before::<TaskId>(query.cursor.as_deref())?,
         limit: limit + 1,
     };
@@ -232,8 +253,14 @@ pub(crate) async fn calls(
         .engine
         .task_calls(&caller, &id::<TaskId>("task", &task)?)
         .await?;
+    let changed = app.engine.changed_tools(&caller, &calls).await?;
+    let shown = |call| {
+        let mut shown = wire::call(call);
+        shown.tool_changed = changed.contains(&shown.sequence);
+        shown
+    };
     Ok(Json(Page {
-        items: calls.iter().map(wire::call).collect(),
+        items: calls.iter().map(shown).collect(),
         next_cursor: None,
     }))
 }

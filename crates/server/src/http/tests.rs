@@ -70,6 +70,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/tools/describe",
     "get /api/v1/tools/namespaces",
     "get /api/v1/tools/search",
+    "get /api/v1/tools/usage",
     "get /api/v1/vault",
     "get /api/v1/webhooks",
     "get /api/v1/webhooks/{id}",

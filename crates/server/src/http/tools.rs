@@ -7,7 +7,9 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::tasks::Task;
-use api::tools::{Discovery, Namespace, Namespaces, ToolCall, ToolDescription, ToolList};
+use api::tools::{
+    Discovery, Namespace, Namespaces, ToolCall, ToolDescription, ToolList, ToolUsage,
+};
 use axum::Json;
 use axum::extract::State;
 use domain::source::Review;
@@ -118,7 +120,7 @@ pub(crate) async fn namespaces(
     Ok(Json(Namespaces { namespaces, total }))
 }
 
-/// Which tool to describe.
+/// Which tool is meant.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -150,6 +152,24 @@ pub(crate) async fn describe(
         input_schema: d.input_schema,
         output_schema: d.output_schema,
     }))
+}
+
+/// Says what the calls of a tool came to in the last thirty days: how many ended how, what was decided
+/// about them, how long they took, who made them, and the latest of them. At most the 10,000 latest
+/// calls of the workspace are looked through; members count their own, or everybody's where the
+/// workspace lets them.
+#[utoipa::path(
+    get, path = "/api/v1/tools/usage", operation_id = "getToolUsage", tag = "tools",
+    params(DescribeQuery),
+    responses((status = 200, description = "What they came to", body = ToolUsage), Problems)
+)]
+pub(crate) async fn usage(
+    State(app): State<App>,
+    Who(caller): Who,
+    Params(query): Params<DescribeQuery>,
+) -> Result<Json<ToolUsage>, Failure> {
+    let usage = app.engine.tool_usage(&caller, &query.path).await?;
+    Ok(Json(wire::tool_usage(&usage)))
 }
 
 /// Calls one tool: a task of one line, through the same gate as any other call.

@@ -35,6 +35,7 @@ pub(crate) fn credential(view: &CredentialView) -> credentials::Credential {
         id: c.id.to_string(),
         source: view.source_name.clone(),
         scope: c.scope.as_str().to_owned(),
+        set_by: c.account_id.to_string(),
         auth: auth_text(&c.scheme),
         version: c.version,
         created_at: c.created_at.to_rfc3339(),

@@ -86,6 +86,7 @@ pub(crate) fn member(m: &Member) -> members::Member {
         role: m.role.as_str().to_owned(),
         created_at: m.account.created_at.to_rfc3339(),
         joined_at: m.joined_at.to_rfc3339(),
+        last_active_at: m.active_at.map(domain::Timestamp::to_rfc3339),
     }
 }
 

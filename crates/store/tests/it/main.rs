@@ -43,6 +43,7 @@ mod samples;
 mod servers;
 mod small;
 mod tasks;
+mod tool_usage;
 mod upkeep;
 mod values;
 mod webhooks;

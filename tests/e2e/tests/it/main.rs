@@ -78,6 +78,7 @@ mod joining;
 mod keeping;
 mod keys;
 mod kills;
+mod lately;
 mod leaving;
 mod listings;
 mod logins;

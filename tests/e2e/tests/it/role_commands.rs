@@ -3,8 +3,7 @@
 //!
 //! The commands come from the program's own help: one that is in neither table below fails the test.
 //! Who may not ends with 7, or is told that there is no such thing; whoever may succeeds. The same for
-//! every route, and by people in browsers, is in `roles.rs`; whoever tries is in `cast.rs`. Commands
-//! ask the API and nothing else, so that one database is enough here.
+//! every route, and by people in browsers, is in `roles.rs`; whoever tries is in `cast.rs`.
 
 use crate::binary::{self, Ran};
 use crate::cast::May::{Any, InPerson};
@@ -76,6 +75,7 @@ const TABLE: &[(&str, May)] = &[
     ("tools search items", Any(Member)),
     ("tools list", Any(Member)),
     ("tools describe books.items.listItems", Any(Member)),
+    ("tools usage books.items.listItems", Any(Member)),
     ("tools call books.items.listItems", Any(Member)),
     ("policies list", Any(Member)),
     ("policies add ask none.** --level personal", Any(Member)),
@@ -175,9 +175,10 @@ const TABLE: &[(&str, May)] = &[
     ("invites accept {guest link}", InPerson(Stranger)),
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_command_obeys_the_table_of_roles() {
-    let cast = Cast::on(Stage::CommandLine, Database::sqlite()).await;
+on_both_databases!(every_command_obeys_the_table_of_roles);
+
+async fn every_command_obeys_the_table_of_roles(database: Database) {
+    let cast = Cast::on(Stage::CommandLine, database).await;
     let commands = commands(&cast.server).await;
     assert!(commands.len() > 90, "{commands:#?}");
     let mut missing = commands.clone();

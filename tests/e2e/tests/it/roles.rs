@@ -96,6 +96,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("searchTools", Any(Member), "/tools/search?query=items", ""),
     ("listNamespaces", Any(Member), "/tools/namespaces", ""),
     ("describeTool", Any(Member), "/tools/describe?path=books.items.listItems", ""),
+    ("getToolUsage", Any(Member), "/tools/usage?path=books.items.listItems", ""),
     ("callTool", Any(Member), "/tools/call", r#"{"path":"books.items.listItems"}"#),
     ("getPolicy", Any(Member), "/policies", ""),
     ("getRuleUsage", Any(Member), "/policies/usage", ""),

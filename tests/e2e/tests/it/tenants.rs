@@ -200,6 +200,7 @@ async fn lists_tell_of_one_alone(server: &Server, a: &Tenant, b: &Tenant, descri
         let path = match path {
             "/tools/search" => "/tools/search?query=items",
             "/tools/describe" => "/tools/describe?path=ledger.items.listItems",
+            "/tools/usage" => "/tools/usage?path=ledger.items.listItems",
             path => path,
         };
         let answer = server

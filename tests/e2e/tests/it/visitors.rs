@@ -15,6 +15,7 @@ on_both_databases!(
     a_visitor_stays_within_bounds,
     signing_in_claims_what_this_browser_holds_and_nothing_else,
     a_visitor_who_stays_away_is_gone,
+    a_link_asks_who_somebody_is_before_it_makes_them_a_visitor,
 );
 
 async fn started(database: Database, more: &[(&str, &str)]) -> (Server, Issuer) {
@@ -296,4 +297,40 @@ async fn a_visitor_who_stays_away_is_gone(database: Database) {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
     assert_eq!(ann.who().await, None);
+}
+
+async fn a_link_asks_who_somebody_is_before_it_makes_them_a_visitor(database: Database) {
+    let (server, issuer) = started(database, &[]).await;
+    issuer.book(|b| b.claims = person("ann"));
+    let (mut ann, _) = visitor(&server).await;
+    sign_in(&mut ann).await;
+    let task = ann
+        .api("POST", "/tasks", Some(&json!({ "code": "return 1" })))
+        .await;
+    let id = text(&task.json()["id"]);
+    for link in [format!("/tasks/{id}"), "/w/hers/tasks".to_owned()] {
+        let mut elsewhere = Browser::new(&server);
+        let asked = elsewhere.get(&link).await;
+        assert_eq!(asked.status, 401, "{asked:#?}");
+        // Going on without an account leads to the start, as the link would only ask again.
+        assert!(
+            asked.body.contains("<a href=\"/\">Go on without"),
+            "{asked:#?}"
+        );
+        let me = elsewhere.api("GET", "/me", None).await;
+        assert_eq!(me.status, 401, "nobody is a visitor yet: {me:#?}");
+        let begins = "href=\"/sign-in/begin?next=";
+        let at = asked.body.find(begins).expect("a way to the provider");
+        let way = &asked.body[at + "href=\"".len()..];
+        let way = way[..way.find('"').expect("its end")].to_owned();
+        let sent = elsewhere.get(&way).await;
+        let back = elsewhere.get(sent.leads()).await;
+        let shown = elsewhere.get(back.leads()).await;
+        assert_eq!(shown.leads(), link, "after it the link leads on");
+        let seen = elsewhere.api("GET", &format!("/tasks/{id}"), None).await;
+        assert_eq!(seen.status, 200, "{seen:#?}");
+    }
+    // The start makes a visitor, as before, and a visitor's own link is not asked about.
+    let (mut bob, _) = visitor(&server).await;
+    assert_eq!(bob.get(&format!("/tasks/{id}")).await.status, 200);
 }

@@ -6,7 +6,7 @@ import type { Approval } from "~/api/client";
 import { assignedApprovals, approval as oneApproval, endedApprovals, pendingApprovals, useApi, useNames, useSession, waitingCount } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { useMedia } from "~/lib/media";
-import { Button, buttonClass, cx, Empty } from "~/ui/basics";
+import { Button, buttonClass, cx, Empty, SearchField } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
 import { isOfPerson } from "./attention";
 import { asCsv, download } from "./csv";
@@ -130,17 +130,13 @@ export function ApprovalsPage() {
           ))}
         </nav>
         <div className="flex gap-2 border-b border-line p-2">
-          <input
-            type="search"
+          <SearchField
             aria-label="Filter approvals"
             placeholder="Tool, person, argument"
-            className="field w-full"
-            defaultValue={filter}
+            className="w-full"
+            value={filter}
             key={tab}
-            onChange={(event) => {
-              const text = event.target.value;
-              void navigate({ to: ".", search: (before: object) => ({ ...before, filter: text || undefined }), replace: true } as never);
-            }}
+            onText={(text) => void navigate({ to: ".", search: (before: object) => ({ ...before, filter: text || undefined }), replace: true } as never)}
           />
           {tab === "resolved" && all.length > 0 && (
             <Button onClick={() => download("approvals.csv", asCsv(matching, names))}>CSV</Button>

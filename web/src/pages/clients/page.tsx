@@ -165,7 +165,7 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
   const client = useQueryClient();
   const names = useNames();
   const needs = useNeeds("admin");
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState<"pause" | "revoke" | null>(null);
   const [busy, setBusy] = useState(false);
   const cancel = useRef<HTMLButtonElement>(null);
   const paused = rules.find((rule) => isPauseOf(rule, of));
@@ -174,9 +174,14 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
     setBusy(true);
     await what().catch((error: unknown) => toast(explain(error).title));
     setBusy(false);
-    setAsked(false);
-    await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
+    setAsked(null);
+    await Promise.all([client.invalidateQueries({ queryKey: [api.workspace, "policy"] }), client.invalidateQueries({ queryKey: [api.workspace, "keys"] })]);
   };
+  const revoke = () =>
+    act(async () => {
+      await api.delete("/api/v1/keys/{id}", { path: { id: of.key ?? "" } });
+      toast(`Revoked the key of ${name}`);
+    });
   const stop = () =>
     act(async () => {
       await pause(api, of);
@@ -199,11 +204,12 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
         </span>
       </span>
       <span className="text-ink2">
-        <Link to="/w/$slug/tasks" params={{ slug }} search={{ q: of.client || undefined } as never} className="text-accent underline">
+        <Link to="/w/$slug/tasks" params={{ slug }} search={{ client: of.client || undefined, time: "7d" } as never} className="text-accent underline">
           {count(of.tasks, "task")}
         </Link>
         , last <Ago at={of.lastAt} />
       </span>
+      <span className="text-ink2">{count(of.callsInDay, "call")} in 24 h</span>
       {of.open > 0 && <span className="text-run">◐ {of.open} open</span>}
       {of.pending > 0 && <span className="text-wait">◆ {of.pending} waiting</span>}
       {paused ? (
@@ -215,12 +221,22 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
         </>
       ) : (
         of.channel !== "dashboard" && (
-          <Button small blocked={needs} disabled={busy} aria-label={`Pause ${name}`} onClick={() => setAsked(true)}>
+          <Button small blocked={needs} disabled={busy} aria-label={`Pause ${name}`} onClick={() => setAsked("pause")}>
             Pause…
           </Button>
         )
       )}
-      <Confirm open={asked} onClose={() => setAsked(false)} onYes={() => void stop()} busy={busy} cancelRef={cancel} verb="Pause it" title={<>Pause <Seen text={name} />?</>}>
+      {of.key && keyName && (
+        <Button small look="quiet" disabled={busy} aria-label={`Revoke the key of ${name}`} onClick={() => setAsked("revoke")}>
+          Revoke…
+        </Button>
+      )}
+      <Confirm open={asked === "revoke"} onClose={() => setAsked(null)} onYes={() => void revoke()} busy={busy} cancelRef={cancel} verb="Revoke the key" title={<>Revoke the key of <Seen text={name} />?</>}>
+        <p>
+          Whatever comes with the key “{keyName}” is refused from the next request on, and its open tasks make no more calls. It cannot be taken back; a new key is made above.
+        </p>
+      </Confirm>
+      <Confirm open={asked === "pause"} onClose={() => setAsked(null)} onYes={() => void stop()} busy={busy} cancelRef={cancel} verb="Pause it" title={<>Pause <Seen text={name} />?</>}>
         <p>
           A rule at the head of the workspace denies every call of {of.key ? "whatever comes with its key" : "this client for this person"}, until it is let go on. What waits already stays and can be
           denied in the inbox. The rule stands under Policies like any other.

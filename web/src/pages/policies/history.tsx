@@ -75,7 +75,7 @@ function Version({ at }: { at: number }) {
             Version {version.version}: {version.change}
           </h2>
           {version.difference.length > 0 && (
-            <table className="w-full text-left">
+            <table className="w-full text-left wrap-anywhere">
               <thead className="text-ink3">
                 <tr>
                   <th className="pr-3 font-normal">Field</th>
@@ -98,10 +98,10 @@ function Version({ at }: { at: number }) {
           <ol>
             {version.rules.map((each) => (
               <li key={each.id} className="flex gap-3">
-                <span className="w-24 text-ink3">
+                <span className="w-24 shrink-0 text-ink3">
                   {each.level} {each.position}
                 </span>
-                <span className="w-12">{each.effect}</span>
+                <span className="w-10 shrink-0">{each.effect}</span>
                 <code className="min-w-0 break-words">
                   <Seen text={aboutOf(each.match)} />
                 </code>

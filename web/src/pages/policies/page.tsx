@@ -5,7 +5,7 @@ import { useRef, useState } from "react";
 import type { Rule, Schemas } from "~/api/client";
 import { policy, ruleUsage, useApi, useMay, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
-import { Ago, Button, buttonClass, cx, Decision, Page, When } from "~/ui/basics";
+import { Ago, Button, buttonClass, cx, Decision, Hourglass, Page, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
@@ -96,6 +96,9 @@ function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: R
   );
 }
 
+/** The rule that is dragged now. */
+let dragged: { id: string; level: string } | null = null;
+
 type RowProps = { rule: Rule; isLast: boolean; shadow: Rule | null; isHere: boolean; mayChange: boolean; usage: Schemas["RuleUsage"] | undefined };
 
 function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
@@ -106,6 +109,7 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
   const navigate = useNavigate();
   const [asked, setAsked] = useState(false);
   const [busy, setBusy] = useState(false);
+  const [isOver, setOver] = useState(false);
   const cancel = useRef<HTMLButtonElement>(null);
   const blocked = mayChange ? undefined : `Rules of the level ${rule.level} are changed by ${rule.level === "organization" ? "an owner" : "an administrator"}`;
   const act = async (what: () => Promise<unknown>) => {
@@ -114,11 +118,35 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
     setBusy(false);
     await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
   };
-  const move = (by: number) => act(() => api.post("/api/v1/policies/{id}/move", { path: { id: rule.id }, body: { position: rule.position + by } as never }));
+  const place = (id: string, position: number) => act(() => api.post("/api/v1/policies/{id}/move", { path: { id }, body: { position } as never }));
+  const move = (by: number) => place(rule.id, rule.position + by);
+  // A rule is dragged within its level; the arrows do the same without a pointer.
+  const takes = () => mayChange && dragged !== null && dragged.level === rule.level && dragged.id !== rule.id;
   return (
-    <li className={cx("flex items-start gap-2 border-b border-line px-3 py-1.5 last:border-0", isHere && "bg-select")}>
+    <li
+      draggable={mayChange}
+      onDragStart={(event) => {
+        dragged = { id: rule.id, level: rule.level };
+        event.dataTransfer.effectAllowed = "move";
+        event.dataTransfer.setData("text/plain", rule.id);
+      }}
+      onDragEnd={() => (dragged = null)}
+      onDragOver={(event) => {
+        if (!takes()) return;
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        setOver(false);
+        if (!takes() || !dragged) return;
+        event.preventDefault();
+        void place(dragged.id, rule.position);
+      }}
+      className={cx("flex flex-wrap items-start gap-2 border-b border-line px-3 py-1.5 last:border-0 md:flex-nowrap", isHere && "bg-select", isOver && "outline-2 -outline-offset-2 outline-accent")}
+    >
       <span className="w-6 pt-0.5 text-right font-mono text-ink3">{rule.position}</span>
-      <Link to="/w/$slug/policies/$id" params={{ slug, id: rule.id }} aria-current={isHere ? "true" : undefined} className="min-w-0 flex-1">
+      <Link to="/w/$slug/policies/$id" params={{ slug, id: rule.id }} aria-current={isHere ? "true" : undefined} className="min-w-0 flex-1 basis-[calc(100%-2rem)] md:basis-0">
         <span className="flex flex-wrap items-baseline gap-x-3">
           <Decision of={rule.effect} />
           <span className="min-w-0 font-mono break-words">
@@ -129,7 +157,7 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
           {rule.note && <Seen text={rule.note} />}
           {rule.until && (
             <span className={cx(isExpired(rule) && "text-bad")}>
-              {isExpired(rule) ? "⧗ ended " : "until "}
+              {isExpired(rule) ? <><Hourglass /> ended </> : "until "}
               <When at={rule.until} />
             </span>
           )}
@@ -144,7 +172,7 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
           {shadow && <span className="text-bad">▲ never reached: rule {shadow.position} takes every call before it</span>}
         </span>
       </Link>
-      <span className="flex gap-0.5">
+      <span className="ml-auto flex gap-0.5">
         <Button small look="quiet" aria-label={`Move rule ${rule.position} up`} disabled={busy || rule.position === 1} blocked={blocked} onClick={() => void move(-1)}>
           ↑
         </Button>

@@ -1,9 +1,9 @@
 // The people of the organization and what their roles let them do.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import type { Member } from "~/api/client";
+import { ApiError, type Member } from "~/api/client";
 import { members as allMembers, useApi, useNeeds, useSession } from "~/api/queries";
-import { Button, Field, Panel, When } from "~/ui/basics";
+import { Ago, Button, Field, Panel, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded } from "~/ui/state";
 import { toast } from "~/ui/toast";
@@ -77,36 +77,59 @@ function Row({ member, ranks, isLastOwner }: { member: Member; ranks: string[]; 
   const api = useApi();
   const client = useQueryClient();
   const needs = useNeeds("admin");
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState<"remove" | "hand over" | null>(null);
   const cancel = useRef<HTMLButtonElement>(null);
   const blocked = needs ?? (isLastOwner ? "The last owner stays" : ranks.includes(member.role) ? undefined : "Above your own role");
-  const act = async (what: () => Promise<unknown>, said: string) => {
+  const act = async (what: () => Promise<unknown>, said?: string) => {
     await what()
-      .then(() => toast(said))
+      .then((told) => toast(said ?? String(told)))
       .catch((error: unknown) => toast(explain(error).title));
-    setAsked(false);
+    setAsked(null);
     void client.invalidateQueries({ queryKey: [api.workspace, "members"] });
+    void client.invalidateQueries({ queryKey: [api.workspace, "me"] });
+  };
+  const setRole = (id: string, role: string) => api.patch("/api/v1/members/{id}", { path: { id }, body: { role } as never });
+  // The other one first: the last owner stays, whatever comes between.
+  const handOver = async () => {
+    await setRole(member.id, "owner");
+    try {
+      await setRole(me.accountId, "admin");
+      return `${member.name} is the owner now`;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === "local_owner") return `${member.name} is an owner now; whoever runs the server stays one, too`;
+      throw error;
+    }
   };
   return (
-    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1.5">
+    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1.5 md:grid md:grid-cols-[minmax(0,1fr)_auto_140px_100px_84px]">
       <span className="min-w-0 flex-1 basis-48">
         {member.name} {member.id === me.accountId && <span className="text-ink3">(you)</span>}
         <span className="block font-mono text-meta break-all text-ink3">{member.id}</span>
       </span>
       <span className="text-meta text-ink2">
-        since <When at={member.createdAt} />
+        since <When at={member.joinedAt} />, {member.lastActiveAt ? <>last active <Ago at={member.lastActiveAt} /></> : "not seen yet"}
       </span>
-      <select className="field" aria-label={`Role of ${member.name}`} title={blocked} value={member.role} disabled={blocked !== undefined} onChange={(event) => void act(() => api.patch("/api/v1/members/{id}", { path: { id: member.id }, body: { role: event.target.value } as never }), `Changed the role of ${member.name}`)}>
+      <select className="field" aria-label={`Role of ${member.name}`} title={blocked} value={member.role} disabled={blocked !== undefined} onChange={(event) => void act(() => setRole(member.id, event.target.value), `Changed the role of ${member.name}`)}>
         {[...new Set([...ranks, member.role])].map((each) => (
           <option key={each} value={each}>
             {each.replaceAll("_", " ")}
           </option>
         ))}
       </select>
-      <Button small look="quiet" blocked={blocked} onClick={() => setAsked(true)} aria-label={`Remove ${member.name}`}>
+      {me.role === "owner" && member.id !== me.accountId && member.role !== "owner" ? (
+        <Button small look="quiet" onClick={() => setAsked("hand over")} aria-label={`Hand the ownership over to ${member.name}`}>
+          Hand over…
+        </Button>
+      ) : (
+        <span className="hidden md:block" />
+      )}
+      <Button small look="quiet" blocked={blocked} onClick={() => setAsked("remove")} aria-label={`Remove ${member.name}`}>
         Remove
       </Button>
-      <Confirm open={asked} onClose={() => setAsked(false)} cancelRef={cancel} verb={`Remove ${member.name}`} title={`Remove ${member.name}?`} onYes={() => void act(() => api.delete("/api/v1/members/{id}", { path: { id: member.id } }), `Removed ${member.name}`)}>
+      <Confirm open={asked === "hand over"} onClose={() => setAsked(null)} cancelRef={cancel} verb={`Make ${member.name} the owner`} title={`Hand the ownership over to ${member.name}?`} onYes={() => void act(handOver)}>
+        <p>{member.name} becomes an owner, and you become an administrator, unless you run the server. Only an owner can give that back to you.</p>
+      </Confirm>
+      <Confirm open={asked === "remove"} onClose={() => setAsked(null)} cancelRef={cancel} verb={`Remove ${member.name}`} title={`Remove ${member.name}?`} onYes={() => void act(() => api.delete("/api/v1/members/{id}", { path: { id: member.id } }), `Removed ${member.name}`)}>
         <p>Their keys stop to work at once, and what they signed in with ends.</p>
       </Confirm>
     </li>

@@ -134,7 +134,7 @@ function Row({ hook, onMade }: { hook: Webhook; onMade: (made: Made) => void }) 
     <li className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1.5">
       <span className="min-w-0 flex-1 basis-64">
         <code className="break-all">{hook.url}</code>
-        <span className="block text-meta text-ink2">
+        <span className="line-clamp-3 text-meta wrap-anywhere text-ink2">
           {hook.format === "slack" && <strong>Slack{hook.quietHours && `, quiet ${hook.quietHours}`} · </strong>}
           {hook.events.join(", ")}
           {hook.lastAttempt && (

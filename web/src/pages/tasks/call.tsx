@@ -12,7 +12,7 @@ import { JsonView } from "~/ui/json";
 import { Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
 
-export function CallPanel({ task, call }: { task: Task; call: Call }) {
+export function CallPanel({ task, call, calls }: { task: Task; call: Call; calls: Call[] }) {
   const { slug } = useSession();
   const api = useApi();
   // The list may leave out what is large; the call itself has it, once its status is final.
@@ -44,7 +44,10 @@ export function CallPanel({ task, call }: { task: Task; call: Call }) {
           ["Policy", isBuiltIn ? "built in; reaches nothing outside" : <><Decision of={call.decision} /> at version {call.policyVersion}</>],
           ["Rule", call.rule && <Link to="/w/$slug/policies/$id" params={{ slug, id: call.rule }} className="font-mono text-accent underline">{call.rule}</Link>],
           ["Line", call.line && <Link to="/w/$slug/tasks/$id" params={{ slug, id: task.id }} search={{ tab: "code", call: String(call.sequence) }} className="text-accent underline">{call.line}</Link>],
+          ["Tool", call.toolChanged && "▲ described otherwise now, or gone"],
           ["Took", took !== null && span(took)],
+          ["HTTP status", statusOf(call)],
+          ["Sent", !isBuiltIn && !call.sentAt && call.finishedAt && "nothing left"],
           ["Approval", approval && <Link to="/w/$slug/approvals/$id" params={{ slug, id: approval.id }} className="text-accent underline">{approval.status}</Link>],
         ]}
       />
@@ -58,7 +61,7 @@ export function CallPanel({ task, call }: { task: Task; call: Call }) {
           </Link>
         </div>
       )}
-      <Fork task={task} call={call} />
+      <Fork task={task} call={call} calls={calls} />
       <Loaded query={whole}>
         {(full) => (
           <>
@@ -100,14 +103,20 @@ export function CallPanel({ task, call }: { task: Task; call: Call }) {
   );
 }
 
+/** What the other server answered with, as far as an error carries it. */
+function statusOf(call: Call): string | null {
+  return isFields(call.error) && typeof call.error.status === "number" ? String(call.error.status) : null;
+}
+
 /** Goes on from this call: what those before gave is given again, and none of them is sent. */
-function Fork({ task, call }: { task: Task; call: Call }) {
+function Fork({ task, call, calls }: { task: Task; call: Call; calls: Call[] }) {
   const { slug } = useSession();
   const api = useApi();
   const navigate = useNavigate();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const before = call.sequence - 1;
+  const changed = calls.filter((each) => each.sequence < call.sequence && each.toolChanged);
   const fork = async () => {
     setBusy(true);
     setError(null);
@@ -133,6 +142,11 @@ function Fork({ task, call }: { task: Task; call: Call }) {
           {before === 0 ? "Every call is made anew." : `${before === 1 ? "The call before gives" : `The ${before} calls before give`} what ${before === 1 ? "it" : "they"} gave; nothing of ${before === 1 ? "it" : "them"} is sent.`}
         </span>
       </div>
+      {changed.length > 0 && (
+        <p className="text-ink2">
+          <span className="text-bad">▲</span> {changed.length === 1 ? `The tool of call ${changed[0]?.sequence} is` : `The tools of ${changed.length} calls before are`} described otherwise than when {changed.length === 1 ? "it was" : "they were"} called: what is given again may be of another form than today's.
+        </p>
+      )}
       {error !== null && <Problem error={error} />}
     </section>
   );

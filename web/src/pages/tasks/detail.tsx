@@ -127,7 +127,7 @@ function Detail({ task }: { task: Task }) {
             {tab === "code" && <Code task={task} calls={list} selected={moment === null ? selected : (under?.sequence ?? null)} onSelect={(sequence) => show({ call: String(sequence) })} />}
             {tab === "logs" && <Logs task={task} until={moment} />}
             {tab === "result" && <Result task={task} />}
-            {tab === "call" && (call ? <CallPanel task={task} call={call} /> : <p className="p-4 text-ink2">Select a call in the timeline.</p>)}
+            {tab === "call" && (call ? <CallPanel task={task} call={call} calls={list} /> : <p className="p-4 text-ink2">Select a call in the timeline.</p>)}
             {tab === "events" && <Events task={task} calls={list} />}
           </div>
         </div>
@@ -181,6 +181,7 @@ function Meta({ task }: { task: Task }) {
         {task.channel === "dashboard" ? "dashboard" : <Seen text={task.client || task.channel} />} / {names(task.requestedBy)}
       </span>
       <span>{task.runtimeId}</span>
+      <span title="Without the time a person is asked">limit {task.timeoutMs % 60_000 === 0 ? `${task.timeoutMs / 60_000} min` : span(task.timeoutMs)}</span>
       {task.forkedFrom && (
         <span>
           fork at call {task.forkedFrom.fromCall} of{" "}

@@ -5,12 +5,12 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Task } from "~/api/client";
-import { useApi, useNames, useSession } from "~/api/queries";
+import { clientNames, toolSearch, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { useWide } from "~/lib/media";
 import { clock, count, span } from "~/lib/time";
 import { useLiveEvents } from "~/live/context";
-import { Ago, Button, buttonClass, cx, Empty, Skeleton, Status, useNow } from "~/ui/basics";
+import { Ago, Button, buttonClass, cx, Empty, SearchField, Skeleton, Status, useNow } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
@@ -27,30 +27,44 @@ const READ_MS = 700;
 /** How long after the last letter the server is asked. */
 const TYPING_MS = 250;
 
-type Filters = { status?: string; mine?: string; client?: string; q?: string; at?: string };
+type Filters = { status?: string; mine?: string; client?: string; tool?: string; time?: string; q?: string; at?: string };
+
+const HOUR = 3_600_000;
+/** How far back is looked, by what stands in the address. */
+const TIMES: Record<string, [string, number]> = {
+  "1h": ["Last hour", HOUR],
+  "24h": ["Last 24 hours", 24 * HOUR],
+  "7d": ["Last 7 days", 7 * 24 * HOUR],
+  "30d": ["Last 30 days", 30 * 24 * HOUR],
+};
 
 export function TasksPage() {
-  const { slug } = useSession();
+  const { slug, me } = useSession();
   const api = useApi();
   const client = useQueryClient();
   const navigate = useNavigate();
+  const seen = useQuery(clientNames(api)).data ?? [];
   const filters = useSearch({ strict: false }) as Filters;
   const set = (change: Partial<Filters>) =>
     void navigate({ to: ".", search: (before: Filters) => prune({ ...before, ...change }), replace: true } as never);
   const words = useSettled(filters.q ?? "");
-  const server = { status: filters.status, mine: filters.mine === "1" ? true : undefined, q: words || undefined };
-  const key = [api.workspace, "tasks", server.status ?? "", server.mine ?? false, words];
+  const tool = useSettled(filters.tool ?? "");
+  const back = TIMES[filters.time ?? ""]?.[1];
+  const server = { status: filters.status, mine: filters.mine === "1" ? true : undefined, client: filters.client, tool: tool || undefined, q: words || undefined };
+  const since = () => (back ? new Date(Date.now() - back).toISOString() : undefined);
+  const wanted = [server.status ?? "", server.mine ?? false, server.client ?? "", tool, filters.time ?? "", words];
+  const key = [api.workspace, "tasks", ...wanted];
   const pages = useInfiniteQuery({
     queryKey: key,
     initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) => api.get("/api/v1/tasks", { query: { ...server, limit: PAGE, cursor: pageParam } as never, signal }),
+    queryFn: ({ pageParam, signal }) => api.get("/api/v1/tasks", { query: { ...server, since: since(), limit: PAGE, cursor: pageParam } as never, signal }),
     getNextPageParam: (last) => last.nextCursor ?? undefined,
     staleTime: Number.POSITIVE_INFINITY,
     refetchOnWindowFocus: false,
   });
   const head = useQuery({
-    queryKey: [api.workspace, "tasks-head", server.status ?? "", server.mine ?? false, words],
-    queryFn: () => api.get("/api/v1/tasks", { query: { ...server, limit: 50 } as never }),
+    queryKey: [api.workspace, "tasks-head", ...wanted],
+    queryFn: () => api.get("/api/v1/tasks", { query: { ...server, since: since(), limit: 50 } as never }),
     enabled: pages.data !== undefined,
     staleTime: 2_000,
   });
@@ -66,7 +80,10 @@ export function TasksPage() {
   useEffect(() => {
     if (isTop && newer.some((each) => !taken.has(each.id))) setTaken(new Set(newer.map((each) => each.id)));
   }, [isTop, newer, taken]);
-  const shown = useMemo(() => [...above.filter((task) => has(task, filters.q)), ...tasks].filter((task) => !filters.status || filters.status === task.status), [above, tasks, filters.status, filters.q]);
+  // What events told of is looked at here, and which tool it called is not known here: the first page says it.
+  const fits = (task: Task) => !tool && has(task, filters.q) && (!filters.client || task.client === filters.client) && (filters.mine !== "1" || task.requestedBy === me.accountId);
+  const known = new Set((head.data?.items ?? []).map((each) => each.id));
+  const shown = [...above.filter((task) => known.has(task.id) || fits(task)), ...tasks].filter((task) => !filters.status || filters.status === task.status);
   const row = useWide() ? ROW : ROW_NARROW;
   const rows = useVirtualizer({ count: shown.length, getScrollElement: () => scroller.current, estimateSize: () => row, overscan: 8 });
   useEffect(() => rows.measure(), [row, rows]);
@@ -93,11 +110,18 @@ export function TasksPage() {
     requestAnimationFrame(() => document.getElementById(`row-${next.id}`)?.focus());
   };
   const toggle = (id: string) => setMarked((now) => (now.includes(id) ? now.filter((each) => each !== id) : [...now, id]));
+  const extend = () => {
+    if (at < 0) return;
+    const last = shown.findIndex((each) => each.id === marked.at(-1));
+    const [from, to] = last < 0 ? [at, at] : [Math.min(last, at), Math.max(last, at)];
+    setMarked([...new Set([...marked, ...shown.slice(from, to + 1).map((each) => each.id)])]);
+  };
   useKeys("List", [
     { keys: "j / ArrowDown", label: "Next", run: () => go(1) },
     { keys: "k / ArrowUp", label: "Previous", run: () => go(-1) },
     { keys: "o / Enter", label: "Open", run: () => filters.at && void navigate({ to: "/w/$slug/tasks/$id", params: { slug, id: filters.at } }) },
     { keys: "x", label: "Select", run: () => filters.at && toggle(filters.at) },
+    { keys: "X", label: "Select up to here", run: () => extend() },
     { keys: "n", label: "New task", run: () => void navigate({ to: "/w/$slug/run", params: { slug } }) },
   ]);
   const doAll = async (verb: "cancel" | "rerun") => {
@@ -109,7 +133,8 @@ export function TasksPage() {
     setAsked(null);
     void client.invalidateQueries({ queryKey: [api.workspace, "tasks-head"] });
   };
-  const isFiltered = Boolean(filters.status || filters.mine || filters.client || filters.q);
+  const isFiltered = Boolean(filters.status || filters.mine || filters.client || filters.tool || filters.time || filters.q);
+  const names = filters.client && !seen.includes(filters.client) ? [filters.client, ...seen] : seen;
   return (
     <div className="flex h-full min-h-0 flex-col">
       <div className="flex flex-wrap items-center gap-2 px-4 pt-4 pb-2">
@@ -122,10 +147,26 @@ export function TasksPage() {
             </option>
           ))}
         </select>
+        <select className="field max-w-40" aria-label="Client" value={filters.client ?? ""} onChange={(event) => set({ client: event.target.value })}>
+          <option value="">Any client</option>
+          {names.map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
+        <select className="field" aria-label="Time" value={TIMES[filters.time ?? ""] ? filters.time : ""} onChange={(event) => set({ time: event.target.value })}>
+          <option value="">Any time</option>
+          {Object.entries(TIMES).map(([name, [label]]) => (
+            <option key={name} value={name}>
+              {label}
+            </option>
+          ))}
+        </select>
+        <SearchField aria-label="Tool" placeholder="Tool" list="task-tools" className="w-44 max-w-full font-mono" value={filters.tool ?? ""} onText={(text) => set({ tool: text.trim() })} />
+        <Paths of={filters.tool ?? ""} />
         <label className="flex items-center gap-1.5 px-1">
           <input type="checkbox" checked={filters.mine === "1"} onChange={(event) => set({ mine: event.target.checked ? "1" : "" })} /> mine
         </label>
-        <input type="search" aria-label="Search tasks" placeholder="Code, tool, error, id" key={filters.q === undefined ? "none" : "some"} className="field w-56 max-w-full" defaultValue={filters.q ?? ""} onChange={(event) => set({ q: event.target.value })} />
+        <SearchField aria-label="Search tasks" placeholder="Code, tool, error, id" className="w-56 max-w-full" value={filters.q ?? ""} onText={(text) => set({ q: text })} />
         <span className="text-meta text-ink3">
           {loaded.length > 0 && `${shown.length.toLocaleString("en")}${pages.hasNextPage ? "+" : ""} ${isFiltered ? "found" : "tasks"}`}
         </span>
@@ -154,8 +195,8 @@ export function TasksPage() {
         </div>
       ) : shown.length === 0 ? (
         isFiltered ? (
-          <Empty action={<Button onClick={() => set({ status: "", mine: "", client: "", q: "" })}>Clear the filters</Button>}>
-            No task matches {[filters.status, filters.mine && "mine", filters.q && `“${filters.q}”`].filter(Boolean).join(", ")}.
+          <Empty action={<Button onClick={() => set({ status: "", mine: "", client: "", tool: "", time: "", q: "" })}>Clear the filters</Button>}>
+            No task matches {[filters.status, filters.mine && "mine", filters.client, filters.tool, TIMES[filters.time ?? ""]?.[0].toLowerCase(), filters.q && `“${filters.q}”`].filter(Boolean).join(", ")}.
           </Empty>
         ) : (
           <Empty action={<Link to="/w/$slug/run" params={{ slug }} className={buttonClass()}>Run a program</Link>}>Nothing has run yet. Programs that agents send appear here.</Empty>
@@ -177,6 +218,7 @@ export function TasksPage() {
             <span role="columnheader" className={WIDE}>Status</span>
             <span role="columnheader">Task</span>
             <span role="columnheader" className={WIDE}>Client</span>
+            <span role="columnheader" className={cx(WIDE, "text-right")}>Calls</span>
             <span role="columnheader" className={cx(WIDE, "text-right")}>Wait</span>
             <span role="columnheader" className={cx(WIDE, "text-right")}>Duration</span>
             <span role="columnheader" className="text-right">Started</span>
@@ -205,7 +247,7 @@ export function TasksPage() {
   );
 }
 
-const GRID = "grid items-center gap-3 px-4 grid-cols-[20px_minmax(0,1fr)_auto] md:grid-cols-[20px_110px_minmax(0,1fr)_160px_72px_90px_80px]";
+const GRID = "grid items-center gap-3 px-4 grid-cols-[20px_minmax(0,1fr)_auto] md:grid-cols-[20px_110px_minmax(0,1fr)_160px_48px_72px_90px_80px]";
 const WIDE = "hidden md:block";
 
 export function Tall({ height, children }: { height: number; children: React.ReactNode }) {
@@ -234,14 +276,14 @@ function Row({ task, slug, top, index, isAt, isMarked, onMark }: RowProps) {
       style={{ transform: `translateY(${top}px)` }}
       className={cx(GRID, "h-14 md:h-10 absolute inset-x-0 top-0 border-b border-line hover:bg-surface", isAt && "bg-select")}
     >
-      <span role="cell">
+      <span role="cell" className="flex items-center">
         <input type="checkbox" aria-label={`Select ${titleOf(task)}`} checked={isMarked} onChange={onMark} />
       </span>
       <span role="cell" className={WIDE}>
         <Status of={task.status} />
       </span>
       <span role="cell" className="flex min-w-0 flex-col md:flex-row md:items-baseline md:gap-2">
-        <Link id={`row-${task.id}`} to="/w/$slug/tasks/$id" params={{ slug, id: task.id }} className="min-w-0 truncate hover:underline">
+        <Link id={`row-${task.id}`} to="/w/$slug/tasks/$id" params={{ slug, id: task.id }} className="min-w-0 truncate hover:underline md:max-w-[65%] md:shrink-0">
           <Seen text={titleOf(task)} />
         </Link>
         <span className="flex min-w-0 items-baseline gap-2 text-meta md:shrink">
@@ -258,6 +300,9 @@ function Row({ task, slug, top, index, isAt, isMarked, onMark }: RowProps) {
       <span role="cell" className={cx(WIDE, "truncate text-ink2")}>
         {task.channel === "dashboard" ? `${names(task.requestedBy)} (web)` : <Seen text={task.client || task.channel} />}
       </span>
+      <span role="cell" className={cx(WIDE, "text-right font-mono")}>
+        {task.calls ? task.calls.toLocaleString("en") : ""}
+      </span>
       <span role="cell" className={cx(WIDE, "text-right font-mono text-wait")}>
         {since ? clock(now - since) : ""}
       </span>
@@ -273,6 +318,18 @@ function Row({ task, slug, top, index, isAt, isMarked, onMark }: RowProps) {
 
 function prune(filters: Filters): Filters {
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value)) as Filters;
+}
+
+/** Paths that begin as what was typed, to choose from. */
+function Paths({ of }: { of: string }) {
+  const found = useQuery({ ...toolSearch(useApi(), useSettled(of.trim()), 20), enabled: of.trim().length > 1 }).data;
+  return (
+    <datalist id="task-tools">
+      {(found?.results ?? []).map((each) => (
+        <option key={each.path} value={each.path} />
+      ))}
+    </datalist>
+  );
 }
 
 /** Whether a task that an event told of has the words that the server looks for in the others. */

@@ -14,7 +14,7 @@ const PAGE = 1_000;
 /** Lines that are read at once when a long log is opened; older ones come on demand. */
 const FIRST = 10_000;
 const LEVELS = ["debug", "log", "info", "warn", "error"];
-const TONES: Record<string, string> = { error: "text-bad", warn: "text-wait", debug: "text-ink3" };
+const TONES: Record<string, string> = { error: "text-bad", warn: "font-semibold", debug: "text-ink3" };
 
 /** With `until`, only what was logged up to that moment, in milliseconds since 1970. */
 export function Logs({ task, until = null }: { task: Task; until?: number | null }) {

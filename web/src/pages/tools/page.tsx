@@ -4,9 +4,9 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useDeferredValue, useMemo, useRef, useState } from "react";
 import type { ToolHit } from "~/api/client";
-import { namespaces as allNamespaces, toolSearch, toolsOf, useApi, useSession } from "~/api/queries";
+import { credentials as allCredentials, namespaces as allNamespaces, sources as allSources, toolSearch, toolsOf, useApi, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
-import { buttonClass, cx, Decision, Empty, Risk, Skeleton } from "~/ui/basics";
+import { buttonClass, cx, Decision, Empty, Risk, SearchField, Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
 import { Tool } from "./tool";
@@ -24,6 +24,7 @@ export function ToolsPage() {
   const text = search.q ?? "";
   const query = useDeferredValue(text.trim());
   const namespaces = useQuery(allNamespaces(api));
+  const marks = useMarks();
   const found = useQuery({ ...toolSearch(api, query), enabled: query !== "" });
   const [open, setOpen] = useState<Set<string>>(() => new Set(path ? parents(path) : []));
   const opened = (namespaces.data ?? []).filter((each) => open.has(each.namespace)).map((each) => each.namespace);
@@ -58,13 +59,12 @@ export function ToolsPage() {
           </Link>
         </div>
         <div className="border-b border-line p-3">
-          <input
-            type="search"
+          <SearchField
             aria-label="Search tools"
             placeholder={`Search ${total.toLocaleString("en")} tools`}
-            className="field w-full"
-            defaultValue={text}
-            onChange={(event) => void navigate({ to: ".", search: (before: object) => ({ ...before, q: event.target.value || undefined }), replace: true } as never)}
+            className="w-full"
+            value={text}
+            onText={(typed) => void navigate({ to: ".", search: (before: object) => ({ ...before, q: typed || undefined }), replace: true } as never)}
           />
         </div>
         {namespaces.isPending ? (
@@ -78,7 +78,7 @@ export function ToolsPage() {
         ) : lines.length === 0 ? (
           <Empty action={<Link to="/w/$slug/sources/new" params={{ slug }} className={buttonClass()}>Add a source</Link>}>The catalog is empty. Tools come from sources.</Empty>
         ) : (
-          <Tree lines={lines} path={path} slug={slug} onToggle={toggle} />
+          <Tree lines={lines} path={path} slug={slug} marks={marks} onToggle={toggle} />
         )}
       </section>
       <div className={cx("min-h-0 min-w-0 flex-1 overflow-auto", !path && "hidden md:block")} tabIndex={-1}>
@@ -121,7 +121,26 @@ function addBelow(prefix: string, depth: number, tools: ToolHit[], open: Set<str
 
 const INDENT = ["pl-2", "pl-6", "pl-10", "pl-14", "pl-16"];
 
-function Tree({ lines, path, slug, onToggle }: { lines: Line[]; path: string | undefined; slug: string; onToggle: (path: string) => void }) {
+type Mark = { text: string; tone: string };
+
+/** What wants somebody to look at a source: it fails, nothing opens it, tools of it are new. */
+function useMarks(): Map<string, Mark> {
+  const api = useApi();
+  const sources = useQuery({ ...allSources(api), staleTime: 60_000 }).data ?? [];
+  const credentials = useQuery({ ...allCredentials(api), staleTime: 60_000 }).data;
+  return new Map(
+    sources.flatMap((each): [string, Mark][] => {
+      if (each.status !== "ready") return [[each.name, { text: `✕ ${each.status.replaceAll("_", " ")}`, tone: "text-bad" }]];
+      if (each.auth.length > 0 && credentials && !credentials.some((one) => one.source === each.name)) return [[each.name, { text: "▲ no credential", tone: "text-bad" }]];
+      if (each.unreviewed > 0) return [[each.name, { text: `${each.unreviewed} new`, tone: "text-wait" }]];
+      return [];
+    }),
+  );
+}
+
+type TreeProps = { lines: Line[]; path: string | undefined; slug: string; marks: Map<string, Mark>; onToggle: (path: string) => void };
+
+function Tree({ lines, path, slug, marks, onToggle }: TreeProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 32, overscan: 12 });
   return (
@@ -142,7 +161,8 @@ function Tree({ lines, path, slug, onToggle }: { lines: Line[]; path: string | u
                 <span className="min-w-0 truncate font-semibold">
                   <Seen text={line.name} />
                 </span>
-                <span className="ml-auto text-meta text-ink2">{line.count.toLocaleString("en")}</span>
+                {line.depth === 0 && marks.has(line.path) && <span className={cx("ml-auto shrink-0 text-meta whitespace-nowrap", marks.get(line.path)?.tone)}>{marks.get(line.path)?.text}</span>}
+                <span className={cx("text-meta text-ink2", !(line.depth === 0 && marks.has(line.path)) && "ml-auto")}>{line.count.toLocaleString("en")}</span>
               </div>
             );
           const isHere = line.tool.path === path;
@@ -171,7 +191,10 @@ type FoundProps = { hits: ToolHit[] | undefined; total: number; error: unknown; 
 function Found({ hits, total, error, path, slug, search, query }: FoundProps) {
   if (error) return <div className="p-3"><Problem error={error} /></div>;
   if (!hits) return <Skeleton rows={6} />;
-  if (hits.length === 0) return <Empty>No tool matches “{query}”.</Empty>;
+  if (hits.length === 0)
+    return (
+      <Empty action={<Link to="/w/$slug/tools" params={{ slug }} className={buttonClass()}>Clear the search</Link>}>No tool matches “{query}”.</Empty>
+    );
   return (
     <ul className="min-h-0 flex-1 overflow-auto" aria-label="Found tools">
       {hits.map((hit) => (

@@ -9,9 +9,10 @@ import { Button, buttonClass, Copy, cx, Decision, Risk, Status } from "~/ui/basi
 import { JsonView } from "~/ui/json";
 import { Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
+import { Usage } from "./usage";
 import { initial, type Schema, SchemaForm } from "./form";
 
-const TABS = [["about", "Overview"], ["types", "Types"], ["schema", "Schema"], ["try", "Try it"]] as const;
+const TABS = [["about", "Overview"], ["types", "Types"], ["schema", "Schema"], ["try", "Try it"], ["usage", "Usage"]] as const;
 
 export function Tool({ path }: { path: string }) {
   const { slug } = useSession();
@@ -47,6 +48,7 @@ export function Tool({ path }: { path: string }) {
             {tab === "types" && <Types tool={tool} />}
             {tab === "schema" && <Schemas tool={tool} />}
             {tab === "try" && <TryIt tool={tool} />}
+            {tab === "usage" && <Usage path={tool.path} />}
           </div>
         </div>
       )}
@@ -66,7 +68,7 @@ function About({ tool }: { tool: ToolDescription }) {
         <Link to="/w/$slug/policies/test" params={{ slug }} search={{ tool: tool.path }} className={buttonClass()}>
           Test policy
         </Link>
-        <Link to="/w/$slug/tasks" params={{ slug }} search={{ q: tool.path }} className={buttonClass()}>
+        <Link to="/w/$slug/tasks" params={{ slug }} search={{ tool: tool.path }} className={buttonClass()}>
           Tasks that called it
         </Link>
       </div>

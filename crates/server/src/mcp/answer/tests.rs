@@ -36,6 +36,7 @@ fn view(state: TaskState) -> TaskView {
     TaskView {
         task,
         approvals: vec![],
+        calls: None,
     }
 }
 
