@@ -32,7 +32,6 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0021_lists.sql"),
     include_str!("../migrations/0022_attention.sql"),
     include_str!("../migrations/0023_tool_usage.sql"),
-    include_str!("../migrations/0024_asked_by_task.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.
