@@ -40,6 +40,9 @@ pub struct Approval {
     pub why: String,
     /// The person whose task it is.
     pub requested_by: String,
+    /// What the client of the task calls itself; absent where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// The page on which to answer.
     pub url: String,
     /// When it was asked.

@@ -58,6 +58,9 @@ pub struct Credential {
     /// When a call last used it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
+    /// The task of a call that used it about then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_by: Option<String>,
     /// Tells apart several accounts at one source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,

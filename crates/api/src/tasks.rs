@@ -157,6 +157,9 @@ pub struct Call {
     /// call was asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tool_changed: bool,
+    /// The credential that went along with it; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CallCredential>,
     /// The line of the program that made it, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
@@ -178,6 +181,20 @@ pub struct Call {
     /// When its outcome was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
+}
+
+/// The credential that went along with a call, never its value.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallCredential {
+    /// `cred_…`
+    pub id: String,
+    /// Whom it serves: `personal`, `workspace` or `organization`; absent once it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// What tells it apart from others of its source, if anything does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// A line that a program logged.

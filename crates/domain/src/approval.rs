@@ -159,6 +159,8 @@ pub struct Approval {
     pub ask: Ask,
     /// Whose task it is.
     pub requested_by: AccountId,
+    /// What the client of the task calls itself; may be empty.
+    pub client: String,
     /// What a reviewer changed, if one did.
     pub edited: Option<Edited>,
     /// Where it stands.

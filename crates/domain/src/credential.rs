@@ -5,7 +5,7 @@
 
 use crate::oauth::Connection;
 use crate::source::AuthScheme;
-use crate::{AccountId, CredentialId, SourceId, Timestamp};
+use crate::{AccountId, CredentialId, SourceId, TaskId, Timestamp};
 use zeroize::Zeroizing;
 
 /// A value that must not be seen. No `Debug`, no `Display`, no `Serialize`.
@@ -85,6 +85,8 @@ pub struct Credential {
     pub rotated_at: Timestamp,
     /// When a call last used it.
     pub last_used_at: Option<Timestamp>,
+    /// The task of a call that used it lately; none where none did.
+    pub last_used_by: Option<TaskId>,
     /// How it stands with the authorization server that granted it; none for a value that a person
     /// entered.
     pub connection: Option<Connection>,

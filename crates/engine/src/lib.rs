@@ -103,6 +103,7 @@ pub use sources::{
     Change, Doubtful, DryRun, Enabled, FirstCredential, Looked, NewSource, PreviewedTool, Reason,
     RefreshReport, Reviewed, RuleTouched, SourceHealth, SourcePreview, ToolChange, WaitingTool,
 };
+pub use store::calls::Opened;
 pub use store::tool_usage::EndedCall;
 pub use store::values::Part as ResultPart;
 pub use tasks::{FoundTasks, NewFork, NewTask, TaskQuery, TaskView, Until};

@@ -192,6 +192,7 @@ impl Engine {
                 created_at: now,
                 rotated_at: now,
                 last_used_at: None,
+                last_used_by: None,
                 connection: Some(connection),
             },
         };

@@ -27,7 +27,6 @@ use crate::{Engine, Error};
 pub(crate) use begin::{Started, start};
 use begin::{journal_broken, rebuild_program, recorded};
 use calls::CallState;
-use domain::Timestamp;
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::call::{Call, CallStatus};
@@ -35,6 +34,7 @@ use domain::canonical::canonical;
 use domain::elicitation::Elicitation;
 use domain::limits::HOLD_WINDOW_MS;
 use domain::task::{Lease, Outcome, Task};
+use domain::{CredentialId, Timestamp};
 pub(crate) use end::cancel_at_rest;
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -135,6 +135,8 @@ struct Run<'e> {
     inquiries: Vec<(u32, Elicitation)>,
     /// Outcomes to record and deliver.
     ready: Vec<(u32, CallStatus)>,
+    /// The credentials that went along with calls whose outcome is not taken yet.
+    opened: HashMap<u32, CredentialId>,
     /// Outcomes given to the program, to be written with what the run writes next.
     unwritten: Vec<Settled>,
     approvals: Vec<Approval>,
@@ -225,6 +227,7 @@ impl<'e> Run<'e> {
             in_flight: FuturesUnordered::new(),
             inquiries: Vec::new(),
             ready: Vec::new(),
+            opened: HashMap::new(),
             approvals,
             unwritten: Vec::new(),
             outbox: VecDeque::new(),

@@ -16,8 +16,10 @@ use domain::tenancy::{Access, Account, Organization, Workspace};
 use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use store::calls::Opened;
 use store::values::Part;
 
 pub use fork::NewFork;
@@ -494,6 +496,27 @@ impl Engine {
                 .read(move |r| Ok::<_, Error>(store::calls::get(r, &scope, &id, sequence)?))
                 .await?
                 .ok_or_else(|| Error::not_found("call", sequence))
+        })
+    }
+
+    /// The credentials that went along with the calls of a task, by the place of the call; never a
+    /// value.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn task_credentials(
+        &self,
+        caller: &Caller,
+        id: &TaskId,
+    ) -> BoxFuture<'_, Result<BTreeMap<u32, Opened>, Error>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        Box::pin(async move {
+            self.task(&caller, &id).await?;
+            let scope = caller.scope(Permission::SeeTasks)?;
+            self.inner
+                .store
+                .read(move |r| Ok(store::calls::credentials_of(r, &scope, &id)?))
+                .await
         })
     }
 

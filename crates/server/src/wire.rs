@@ -14,7 +14,7 @@ mod tool_usage;
 pub(crate) mod webhook;
 
 pub(crate) use approval::approval;
-pub(crate) use credential::{connect, credential, credential_scope};
+pub(crate) use credential::{connect, credential, credential_scope, opened};
 pub(crate) use domain::time::instant;
 pub(crate) use people::session;
 pub(crate) use tool_usage::tool_usage;
@@ -116,6 +116,7 @@ pub(crate) fn call(c: &Call) -> tasks::Call {
         rule: c.rule_id.as_ref().map(ToString::to_string),
         policy_version: c.binding.policy_version,
         tool_changed: false,
+        credential: None,
         line: c.position.map(|(line, _)| line),
         column: c.position.map(|(_, column)| column),
         result,

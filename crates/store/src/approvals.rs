@@ -101,6 +101,7 @@ const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, 
                 where calls.task_id = approvals.task_id \
                   and calls.sequence = approvals.sequence) end, \
      request, risk, rule_id, why, ask, requested_by, \
+     (select tasks.client from tasks where tasks.id = approvals.task_id), \
      original_arguments, edited_by, edited_via, edited_at, status, answered_by, answered_via, \
      answered_at, reason, happened, withdrawn_by, withdrawn_via, withdrawn_at, withdrawn_reason, \
      created_at, expires_at, extended_by, extended_via, extended_at, \
@@ -126,6 +127,7 @@ fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
         why: r.text()?,
         ask: r.json()?,
         requested_by: r.id()?,
+        client: r.text()?,
         edited: read_edited(r)?,
         status: read_status(r)?,
         yeses: Vec::new(),

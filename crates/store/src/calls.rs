@@ -7,6 +7,9 @@
 //! checked against it (`values`).
 
 mod chain;
+mod opened;
+
+pub use opened::{Opened, credentials_of, note_credential};
 
 use crate::db::{Row, json, params};
 use crate::tasks;

@@ -5,7 +5,7 @@ use crate::{Error, Reader, Tx};
 use domain::access::Scope;
 use domain::credential::{Credential, CredentialScope, Sealed};
 use domain::oauth::Connection;
-use domain::{AccountId, CredentialId, SourceId, Timestamp};
+use domain::{AccountId, CredentialId, SourceId, TaskId, Timestamp};
 
 /// Sets a credential, or replaces the value of the one with its identifier.
 ///
@@ -73,7 +73,7 @@ pub(crate) fn renew_at(credential: &Credential) -> Option<Timestamp> {
 }
 
 pub(crate) const COLUMNS: &str = "id, source_id, scope, account_id, label, scheme, version, \
-     created_at, rotated_at, last_used_at, connection";
+     created_at, rotated_at, last_used_at, last_used_by, connection";
 
 pub(crate) fn read(r: &mut Row<'_>) -> Result<Credential, Error> {
     Ok(Credential {
@@ -87,6 +87,7 @@ pub(crate) fn read(r: &mut Row<'_>) -> Result<Credential, Error> {
         created_at: r.time()?,
         rotated_at: r.time()?,
         last_used_at: r.opt_time()?,
+        last_used_by: r.opt_id()?,
         connection: r.opt_json()?,
     })
 }
@@ -210,9 +211,9 @@ pub fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &CredentialId) -> Result<bool,
 
 /// What a credential keeps an instant of besides its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// A call has used it.
-    Used,
+pub enum Mark<'a> {
+    /// A call has used it, of this task if it was one of a task.
+    Used(Option<&'a TaskId>),
     /// It stands before the others of its source and scope.
     Preferred,
 }
@@ -225,16 +226,20 @@ pub fn mark(
     tx: &mut Tx<'_>,
     scope: &Scope,
     id: &CredentialId,
-    mark: Mark,
+    mark: Mark<'_>,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let column = match mark {
-        Mark::Used => "last_used_at",
-        Mark::Preferred => "preferred_at",
+    match mark {
+        Mark::Used(task) => tx.execute(
+            "update credentials
+             set last_used_at = $3, last_used_by = coalesce($4, last_used_by)
+             where id = $1 and workspace_id = $2",
+            &params![id, scope.workspace_id(), at, task],
+        )?,
+        Mark::Preferred => tx.execute(
+            "update credentials set preferred_at = $3 where id = $1 and workspace_id = $2",
+            &params![id, scope.workspace_id(), at],
+        )?,
     };
-    tx.execute(
-        &format!("update credentials set {column} = $3 where id = $1 and workspace_id = $2"),
-        &params![id, scope.workspace_id(), at],
-    )?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 // What opens sources. Values go in and never come out.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useSearch } from "@tanstack/react-router";
+import { Link, useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import type { Credential } from "~/api/client";
-import { credentials as allCredentials, sources as allSources, useApi, useNames } from "~/api/queries";
+import { credentials as allCredentials, sources as allSources, useApi, useNames, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
 import { Ago, Button, Empty, Field, Page, Risk } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
@@ -41,7 +41,7 @@ export function CredentialsPage() {
 }
 
 function Row({ credential }: { credential: Credential }) {
-  const api = useApi();
+  const { api, slug } = useSession();
   const names = useNames();
   const client = useQueryClient();
   const [open, setOpen] = useState<"rotate" | "remove" | null>(null);
@@ -86,6 +86,7 @@ function Row({ credential }: { credential: Credential }) {
         <span className="text-meta text-ink2">
           version {credential.version}, set <Ago at={credential.rotatedAt} />
           {credential.setBy && ` by ${names(credential.setBy)}`}, {credential.lastUsedAt ? <>used <Ago at={credential.lastUsedAt} /></> : "never used"}
+          {credential.lastUsedBy && <> by <Link to="/w/$slug/tasks/$id" params={{ slug, id: credential.lastUsedBy }} className="text-accent underline">a task</Link></>}
         </span>
         <span className="ml-auto flex gap-1">
           <Button small disabled={busy} onClick={() => void test()} aria-label={`Test the credential of ${credential.source}`}>

@@ -45,6 +45,7 @@ fn approval(status: ApprovalStatus, ask: Ask) -> Approval {
         why: String::new(),
         ask,
         requested_by: person(REQUESTER),
+        client: String::new(),
         edited: None,
         status,
         yeses: Vec::new(),

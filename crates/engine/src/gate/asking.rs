@@ -74,6 +74,7 @@ pub(super) fn ask_person(
             ..ask.clone()
         },
         requested_by: task.account_id.clone(),
+        client: task.client.clone(),
         edited: edited.and_then(|b| b.edited.clone()),
         status: ApprovalStatus::Pending,
         yeses: Vec::new(),

@@ -13,7 +13,7 @@ use domain::credential::{Credential, Secret};
 use domain::oauth::{Connection, ConnectionState, STEP_UPS_MAX, TokenSet};
 use domain::source::{AuthScheme, Source};
 use domain::tool::{ToolError, ToolErrorCode};
-use domain::{AccountId, CredentialId, Timestamp};
+use domain::{AccountId, CredentialId, TaskId, Timestamp};
 use serde_json::{Value, json};
 use store::credentials::Mark;
 use tools::{Attachment, Credentials};
@@ -32,7 +32,7 @@ pub(crate) struct Attached {
 /// The credential that goes along, as far as it has to be known afterwards.
 #[derive(Clone)]
 pub(crate) struct Of {
-    id: CredentialId,
+    pub(crate) id: CredentialId,
     version: u32,
     /// What it is through all renewals, where it was granted: whoever agrees anew makes another.
     grant: Option<String>,
@@ -80,6 +80,8 @@ pub(crate) struct For<'a> {
     pub(crate) source: &'a Source,
     pub(crate) account: &'a AccountId,
     pub(crate) tool: &'a str,
+    /// The task that makes it; none for what is asked of a source besides.
+    pub(crate) task: Option<&'a TaskId>,
 }
 
 impl Engine {
@@ -156,6 +158,7 @@ impl Engine {
         let local = self.inner.clock.now();
         if keys.due_for_touch(&credential.id, local) {
             let (scope, id) = (call.scope.clone(), credential.id.clone());
+            let task = call.task.cloned();
             self.inner
                 .store
                 .write(move |tx| {
@@ -163,7 +166,7 @@ impl Engine {
                         tx,
                         &scope,
                         &id,
-                        Mark::Used,
+                        Mark::Used(task.as_ref()),
                         local,
                     )?)
                 })
@@ -201,6 +204,7 @@ impl Engine {
             source,
             account,
             tool: &source.name,
+            task: None,
         };
         let attached = self.attached(reading).await;
         attached

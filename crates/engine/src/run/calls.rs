@@ -20,7 +20,7 @@ use domain::elicitation::Elicitation;
 use domain::source::SourceKind;
 use domain::task::Outcome;
 use domain::tool::{ToolError, ToolErrorCode};
-use domain::{AccountId, TaskId};
+use domain::{AccountId, CredentialId, TaskId};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tools::McpInvoked;
@@ -178,6 +178,7 @@ impl Run<'_> {
             engine: self.engine.clone(),
             scope: self.scope.clone(),
             account_id: self.task.account_id.clone(),
+            task_id: self.task.id.clone(),
             wants_meta: self
                 .made
                 .get(&sequence)
@@ -320,6 +321,7 @@ struct Sending {
     engine: Engine,
     scope: Scope,
     account_id: AccountId,
+    task_id: TaskId,
     wants_meta: bool,
     listener: Option<Listener>,
     /// What a reviewer put in the place of the program's arguments.
@@ -330,14 +332,23 @@ struct Sending {
 
 impl Sending {
     async fn run(self, admission: Admission, target: Target) -> Came {
-        match self.try_run(admission, target).await {
-            Ok(Gave::Value(value)) => Came::Outcome(CallStatus::Succeeded(value.to_string())),
-            Ok(Gave::Asks(asked)) => Came::Asks(asked),
-            Err(error) => Came::Outcome(CallStatus::from_error(error)),
-        }
+        let mut opened = None;
+        let gave = self.try_run(admission, target, &mut opened).await;
+        let status = match gave {
+            Ok(Gave::Value(value)) => CallStatus::Succeeded(value.to_string()),
+            Ok(Gave::Asks(asked)) => return Came::Asks(asked),
+            Err(error) => CallStatus::from_error(error),
+        };
+        Came::Outcome(status, opened)
     }
 
-    async fn try_run(&self, admission: Admission, target: Target) -> Result<Gave, ToolError> {
+    /// Sends it; `opened` becomes the credential that goes along.
+    async fn try_run(
+        &self,
+        admission: Admission,
+        target: Target,
+        opened: &mut Option<CredentialId>,
+    ) -> Result<Gave, ToolError> {
         let Target {
             tool,
             source,
@@ -350,9 +361,11 @@ impl Sending {
             source: &source.source,
             account: &self.account_id,
             tool: &tool.path,
+            task: Some(&self.task_id),
         };
         let attached = self.engine.attached(call).await?;
         let of = attached.of.clone();
+        *opened = of.as_ref().map(|of| of.id.clone());
         let engine = &self.engine;
         let credentials = engine.credentials_for(&self.scope, attached, &self.live);
         self.engine.still_ours(&self.live).await;

@@ -10,6 +10,7 @@ use super::calls::CallState;
 use crate::gate::{self, Inquiring};
 use crate::live::Live;
 use crate::{Engine, Error};
+use domain::CredentialId;
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus, Question};
 use domain::call::{Call, CallStatus};
@@ -32,8 +33,8 @@ const LOOK_AGAIN_MS: u64 = 1_000;
 
 /// What came of a call that was sent.
 pub(super) enum Came {
-    /// Its outcome.
-    Outcome(CallStatus),
+    /// Its outcome, and the credential that went along, if one did.
+    Outcome(CallStatus, Option<CredentialId>),
     /// A question, and nothing that the source keeps.
     Asks(Box<Elicitation>),
 }
@@ -42,7 +43,10 @@ impl Run<'_> {
     /// Takes what came of a call.
     pub(super) fn came(&mut self, (sequence, came): (u32, Came)) {
         match came {
-            Came::Outcome(status) => self.ready.push((sequence, status)),
+            Came::Outcome(status, opened) => {
+                self.opened.extend(opened.map(|id| (sequence, id)));
+                self.ready.push((sequence, status));
+            }
             Came::Asks(asked) => self.inquiries.push((sequence, *asked)),
         }
     }

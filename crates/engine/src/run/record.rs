@@ -10,7 +10,7 @@ use super::{Run, sandbox_outcome};
 use crate::{Error, entropy, gate};
 use domain::call::{Call, CallStatus, Delivery};
 use domain::tool::Risk;
-use domain::{HandleId, Timestamp};
+use domain::{CredentialId, HandleId, Timestamp};
 use sandbox::Command;
 use serde_json::json;
 
@@ -24,6 +24,7 @@ pub(super) struct Settled {
     large: Option<(HandleId, String)>,
     delivery: Option<Delivery>,
     at: Timestamp,
+    opened: Option<CredentialId>,
 }
 
 impl Run<'_> {
@@ -114,6 +115,7 @@ impl Run<'_> {
                     large,
                     delivery: None,
                     at,
+                    opened: self.opened.remove(&sequence),
                 })
             })
             .collect()
@@ -132,11 +134,15 @@ fn write_outcome(
         large,
         delivery,
         at,
+        opened,
     } = outcome;
     if let Some((handle, text)) = large {
         store::handles::insert(tx, scope, handle, &lease.task_id, text, *at)?;
     }
     store::calls::record_outcome(tx, lease, call.binding.sequence, status, *at, *delivery)?;
+    if let Some(id) = opened {
+        store::calls::note_credential(tx, lease, call.binding.sequence, id)?;
+    }
     gate::call_event(tx, scope, call, status.as_str(), *at)
 }
 

@@ -305,6 +305,7 @@ mod tests {
             created_at: Timestamp(0),
             rotated_at: Timestamp(0),
             last_used_at: None,
+            last_used_by: None,
             connection,
         }
     }

@@ -249,14 +249,14 @@ pub(crate) async fn calls(
     Who(caller): Who,
     Path(task): Path<String>,
 ) -> Result<Json<Page<Call>>, Failure> {
-    let calls = app
-        .engine
-        .task_calls(&caller, &id::<TaskId>("task", &task)?)
-        .await?;
+    let task = id::<TaskId>("task", &task)?;
+    let calls = app.engine.task_calls(&caller, &task).await?;
     let changed = app.engine.changed_tools(&caller, &calls).await?;
+    let opened = app.engine.task_credentials(&caller, &task).await?;
     let shown = |call| {
         let mut shown = wire::call(call);
         shown.tool_changed = changed.contains(&shown.sequence);
+        shown.credential = opened.get(&shown.sequence).map(wire::opened);
         shown
     };
     Ok(Json(Page {
@@ -282,7 +282,10 @@ pub(crate) async fn call(
         .parse()
         .map_err(|_| Failure::not_found("call", &sequence))?;
     let call = app.engine.task_call(&caller, &task, number).await?;
-    Ok(Json(wire::call(&call)))
+    let opened = app.engine.task_credentials(&caller, &task).await?;
+    let mut shown = wire::call(&call);
+    shown.credential = opened.get(&number).map(wire::opened);
+    Ok(Json(shown))
 }
 
 /// Which lines to read.

@@ -368,6 +368,7 @@ mod tests {
             why: String::new(),
             ask: Ask::default(),
             requested_by: AccountId::from_bits([4; 16]),
+            client: String::new(),
             edited: None,
             status: ApprovalStatus::Pending,
             yeses: Vec::new(),

@@ -38,6 +38,7 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
         rule: a.rule_id.as_ref().map(ToString::to_string),
         why: a.why.clone(),
         requested_by: a.requested_by.to_string(),
+        client: Some(a.client.clone()).filter(|client| !client.is_empty()),
         url: approval_url(a, public_url),
         created_at: a.created_at.to_rfc3339(),
         expires_at: a.expires_at.to_rfc3339(),

@@ -41,10 +41,21 @@ pub(crate) fn credential(view: &CredentialView) -> credentials::Credential {
         created_at: c.created_at.to_rfc3339(),
         rotated_at: c.rotated_at.to_rfc3339(),
         last_used_at: c.last_used_at.map(Timestamp::to_rfc3339),
+        last_used_by: c.last_used_by.as_ref().map(ToString::to_string),
         label: said(&c.label),
         state: view.state.to_owned(),
         reason: view.reason.clone(),
         connection,
+    }
+}
+
+/// The credential that went along with a call.
+pub(crate) fn opened(opened: &engine::Opened) -> api::tasks::CallCredential {
+    let named = opened.named.as_ref();
+    api::tasks::CallCredential {
+        id: opened.id.to_string(),
+        scope: named.map(|(scope, _)| scope.as_str().to_owned()),
+        label: named.and_then(|(_, label)| said(label)),
     }
 }
 

@@ -1,14 +1,16 @@
 //! Sources with their tools and credentials.
 
-use crate::samples::{account_id, at, credential, source, tool};
+use crate::samples::{account_id, at, bits, call, credential, source, tool};
+use crate::tasks::begun;
 use crate::world::World;
-use domain::AccountId;
 use domain::access::Scope;
+use domain::call::CallStatus;
 use domain::credential::{CredentialScope, Sealed};
 use domain::source::{AuthScheme, Origin, Source, SourceStatus};
 use domain::tool::Tool;
+use domain::{AccountId, CredentialId, TaskId};
 use store::sources::{self, Imported};
-use store::{Error, credentials};
+use store::{Error, calls, credentials};
 
 on_each!(
     a_source_reads_back_with_its_tools,
@@ -18,6 +20,7 @@ on_each!(
     names_are_unique_in_a_workspace,
     credentials_are_found_nearest_first,
     credentials_are_replaced_and_kept_apart,
+    a_call_says_which_credential_went_along,
 );
 
 const DEFINITIONS: &str = "{\"B\":{},\"A\":{}}";
@@ -275,9 +278,15 @@ async fn credentials_are_replaced_and_kept_apart(w: World) {
     (own.version, own.rotated_at) = (2, at(5));
     upsert(&w.a, &own, "two").await.unwrap();
     let (scope, id) = (w.a.clone(), own.id.clone());
-    w.write(move |tx| credentials::mark(tx, &scope, &id, credentials::Mark::Used, at(6)))
-        .await;
-    own.last_used_at = Some(at(6));
+    let task = TaskId::from_bits(bits());
+    let by = task.clone();
+    w.write(move |tx| {
+        credentials::mark(tx, &scope, &id, credentials::Mark::Used(Some(&by)), at(5))?;
+        // What is no task's leaves the task.
+        credentials::mark(tx, &scope, &id, credentials::Mark::Used(None), at(6))
+    })
+    .await;
+    (own.last_used_at, own.last_used_by) = (Some(at(6)), Some(task));
     let (scope, id, source_id) = (w.a.clone(), own.id.clone(), zoo.id.clone());
     let seen = w
         .read(move |r| {
@@ -294,4 +303,38 @@ async fn credentials_are_replaced_and_kept_apart(w: World) {
     assert!(!remove(&w.b).await);
     assert!(remove(&w.a).await);
     assert!(!remove(&w.a).await);
+}
+
+async fn a_call_says_which_credential_went_along(w: World) {
+    let zoo = source("zoo");
+    let mut own = credential(&zoo.id, CredentialScope::Workspace, &account_id());
+    own.label = "the bot's".to_owned();
+    let (task, lease) = begun(&w, "one", 0).await;
+    for n in 1..=2 {
+        let (scope, held, made) = (
+            w.a.clone(),
+            lease.clone(),
+            call(&task.id, n, CallStatus::Running),
+        );
+        w.write(move |tx| calls::insert(tx, &held, &scope, &made))
+            .await;
+    }
+    add(&w, &w.a, &zoo, Vec::new()).await.unwrap();
+    let gone = CredentialId::from_bits([9; 16]);
+    let (scope, held, kept) = (w.a.clone(), lease.clone(), own.clone());
+    w.write(move |tx| {
+        credentials::upsert(tx, &scope, &kept, &Sealed("sealed".into()))?;
+        calls::note_credential(tx, &held, 1, &kept.id)?;
+        calls::note_credential(tx, &held, 2, &gone)
+    })
+    .await;
+    let seen = async |scope: &Scope| {
+        let (scope, id) = (scope.clone(), task.id.clone());
+        w.read(move |r| calls::credentials_of(r, &scope, &id)).await
+    };
+    let found = seen(&w.a).await;
+    let named = Some((CredentialScope::Workspace, "the bot's".to_owned()));
+    assert_eq!((&found[&1].id, &found[&1].named), (&own.id, &named));
+    assert_eq!(found[&2].named, None, "it was removed since");
+    assert!(seen(&w.b).await.is_empty(), "another workspace's");
 }

@@ -154,6 +154,7 @@ pub(crate) fn approval(call: &Call, expires_ms: i64) -> Approval {
             ..Ask::default()
         },
         requested_by: account_id(),
+        client: "a client".into(),
         edited: None,
         yeses: Vec::new(),
         status: ApprovalStatus::Pending,
@@ -283,6 +284,7 @@ pub(crate) fn credential(
         created_at: at(0),
         rotated_at: at(0),
         last_used_at: None,
+        last_used_by: None,
         connection: None,
     }
 }

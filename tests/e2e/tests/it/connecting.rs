@@ -71,13 +71,19 @@ async fn a_person_agrees_in_a_browser(database: Database) {
         .expect("it is there");
     let path = format!("/credentials/{}/prefer", text(&work["id"]));
     server.post(&path, json!({})).await;
-    server.value(LIST).await;
+    let task = server.run(LIST).await;
     let used = items(&server.get("/credentials").await);
     let work = used
         .iter()
         .find(|c| c["label"] == "work")
         .expect("it is there");
     assert!(work["lastUsedAt"].is_string(), "{used:#?}");
+    assert_eq!(work["lastUsedBy"], task["id"], "{used:#?}");
+    let calls = server
+        .get(&format!("/tasks/{}/calls", text(&task["id"])))
+        .await;
+    let opened = json!({ "id": work["id"], "scope": "workspace", "label": "work" });
+    assert_eq!(calls["items"][0]["credential"], opened, "{calls:#}");
     let audit = server.get("/audit?action=credential.connected").await;
     assert_eq!(items(&audit).len(), 3, "{audit:#}");
 }

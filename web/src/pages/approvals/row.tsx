@@ -53,6 +53,7 @@ export function Row({ approval, slug, search, isOpen, isMarked, isGone, onMark, 
           </span>
         </span>
         <span className="text-meta text-ink3">
+          {approval.client && <><Seen text={approval.client} /> for </>}
           {names(approval.requestedBy)} · <Ago at={approval.createdAt} />
           {isPending && approval.assigned && ` · assigned to ${names(approval.assigned.to)}`}
           {approval.needed > 1 && ` · ${approval.needed - approval.missing} of ${approval.needed} yes`}

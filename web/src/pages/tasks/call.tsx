@@ -47,6 +47,7 @@ export function CallPanel({ task, call, calls }: { task: Task; call: Call; calls
           ["Tool", call.toolChanged && "▲ described otherwise now, or gone"],
           ["Took", took !== null && span(took)],
           ["HTTP status", statusOf(call)],
+          ["Credential", call.credential && <Link to="/w/$slug/credentials" params={{ slug }} className="text-accent underline"><Seen text={[call.credential.scope ?? "removed since", call.credential.label].filter(Boolean).join(", ")} /></Link>],
           ["Sent", !isBuiltIn && !call.sentAt && call.finishedAt && "nothing left"],
           ["Approval", approval && <Link to="/w/$slug/approvals/$id" params={{ slug, id: approval.id }} className="text-accent underline">{approval.status}</Link>],
         ]}

@@ -47,6 +47,7 @@ fn approval(question: Question, status: ApprovalStatus) -> Approval {
         why: String::new(),
         ask: Ask::default(),
         requested_by: AccountId::from_bits([4; 16]),
+        client: String::new(),
         edited: None,
         status,
         yeses: Vec::new(),
