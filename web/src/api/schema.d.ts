@@ -1890,6 +1890,8 @@ export interface components {
             why: string;
             /** @description The person whose task it is. */
             requestedBy: string;
+            /** @description What the client of the task calls itself; absent where it says nothing. */
+            client?: string | null;
             /** @description The page on which to answer. */
             url: string;
             /** @description When it was asked. */
@@ -2168,6 +2170,7 @@ export interface components {
              *     call was asked for.
              */
             toolChanged?: boolean;
+            credential?: components["schemas"]["CallCredential"] | null;
             /**
              * Format: int32
              * @description The line of the program that made it, where known.
@@ -2188,6 +2191,15 @@ export interface components {
             sentAt?: string | null;
             /** @description When its outcome was recorded. */
             finishedAt?: string | null;
+        };
+        /** @description The credential that went along with a call, never its value. */
+        CallCredential: {
+            /** @description `cred_…` */
+            id: string;
+            /** @description Whom it serves: `personal`, `workspace` or `organization`; absent once it is removed. */
+            scope?: string | null;
+            /** @description What tells it apart from others of its source, if anything does. */
+            label?: string | null;
         };
         /** @description What the calls of a source came to. */
         CallsHealth: {
@@ -2347,6 +2359,8 @@ export interface components {
             rotatedAt: string;
             /** @description When a call last used it. */
             lastUsedAt?: string | null;
+            /** @description The task of a call that used it about then. */
+            lastUsedBy?: string | null;
             /** @description Tells apart several accounts at one source. */
             label?: string | null;
             /**
@@ -3265,6 +3279,8 @@ export interface components {
                 why: string;
                 /** @description The person whose task it is. */
                 requestedBy: string;
+                /** @description What the client of the task calls itself; absent where it says nothing. */
+                client?: string | null;
                 /** @description The page on which to answer. */
                 url: string;
                 /** @description When it was asked. */
@@ -3424,6 +3440,7 @@ export interface components {
                  *     call was asked for.
                  */
                 toolChanged?: boolean;
+                credential?: components["schemas"]["CallCredential"] | null;
                 /**
                  * Format: int32
                  * @description The line of the program that made it, where known.
@@ -3476,6 +3493,8 @@ export interface components {
                 rotatedAt: string;
                 /** @description When a call last used it. */
                 lastUsedAt?: string | null;
+                /** @description The task of a call that used it about then. */
+                lastUsedBy?: string | null;
                 /** @description Tells apart several accounts at one source. */
                 label?: string | null;
                 /**

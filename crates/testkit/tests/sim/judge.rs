@@ -362,7 +362,8 @@ fn differs(arguments: &str, arrival: &Arrival) -> Option<&'static str> {
 }
 
 /// Each life of a program heard the same answers in the same order at the same times, up to an
-/// answer to a call that only reads and that was not yet durable when its server died.
+/// answer to a call that only reads and that was not yet durable when its server died, or when it had
+/// lost the task and somebody canceled it before anybody took it over.
 fn judge_heard(lives: &[Vec<Heard>], record: &Record, say: &mut impl FnMut(String)) {
     let mut recorded: Vec<&Call> = record
         .calls
@@ -387,7 +388,8 @@ fn judge_heard(lives: &[Vec<Heard>], record: &Record, say: &mut impl FnMut(Strin
         let sequence = heard[at].sequence;
         let call = record.calls.iter().find(|c| c.binding.sequence == sequence);
         let only_read = call.is_some_and(|c| c.risk == Risk::Read);
-        if is_last || !only_read {
+        let was_canceled = record.task.state == TaskState::Finished(Outcome::Canceled);
+        if (is_last && !was_canceled) || !only_read {
             say(format!(
                 "life {n} heard {:?} which is not in its journal",
                 heard[at]
