@@ -93,7 +93,7 @@ export default {
     const clients = page.getByRole("region", { name: "By client" }).getByRole("row");
     await clients.filter({ hasText: "agent-a/1.0" }).getByRole("cell", { name: "2", exact: true }).waitFor();
     await clients.filter({ hasText: "agent-b/1.0" }).getByText("1 call").waitFor();
-    await page.getByRole("link", { name: `Call 1 of ${bad.id}` }).click();
+    await page.getByRole("link", { name: `${bad.id.slice(0, 12)}… call 1` }).click();
     await page.getByRole("tab", { name: "Call 1", selected: true }).waitFor();
     await page.getByText("500", { exact: true }).first().waitFor();
     await page.goto("/w/local/tools/shop.items.deleteItem?tab=usage");

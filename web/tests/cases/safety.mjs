@@ -104,7 +104,7 @@ export default {
     await approveUnlocked(page);
     await through("confirm", page.getByTestId("approve"));
     await page.goto("/w/local/credentials");
-    await through("add a credential", page.getByRole("button", { name: "Add a credential" }));
+    await through("add a credential", page.getByRole("button", { name: "Add a credential" }).first());
     await page.goto("/w/local/settings/keys");
     await through("rotate a key", page.getByRole("button", { name: "Rotate a key" }));
     await page.goto("/w/local/sources/new");

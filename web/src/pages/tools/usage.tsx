@@ -69,8 +69,8 @@ function Shown({ usage }: { usage: Used }) {
                 <td className="pr-4 font-mono whitespace-nowrap">{typeof each.tookMs === "number" ? span(each.tookMs) : <span className="font-sans text-ink3">not sent</span>}</td>
                 <td className="max-w-40 truncate pr-4">{each.client ? <Seen text={each.client} /> : (WAYS[each.channel] ?? each.channel)}</td>
                 <td className="font-mono whitespace-nowrap">
-                  <Link to="/w/$slug/tasks/$id" params={{ slug, id: each.taskId }} search={{ tab: "call", call: String(each.sequence) }} className="text-accent underline" aria-label={`Call ${each.sequence} of ${each.taskId}`}>
-                    {each.taskId.slice(0, 12)}… {each.sequence}
+                  <Link to="/w/$slug/tasks/$id" params={{ slug, id: each.taskId }} search={{ tab: "call", call: String(each.sequence) }} className="text-accent underline" title={each.taskId}>
+                    {each.taskId.slice(0, 12)}… call {each.sequence}
                   </Link>
                 </td>
               </tr>
