@@ -93,8 +93,11 @@ export default {
       await control.click();
       await look(name);
       for (let n = 0; n < 12; n++) await page.keyboard.press("Tab");
-      // At the end of a round it passes a guard, which sends it back.
-      await page.waitForFunction(() => Boolean(document.activeElement?.closest("[role=dialog], [role=alertdialog]")));
+      // At the end of a round it passes a guard, which sends it back; where what had it was drawn anew
+      // meanwhile, the next step leads back.
+      const isInside = () => page.waitForFunction(() => Boolean(document.activeElement?.closest("[role=dialog], [role=alertdialog]")), undefined, { timeout: 1_000 }).then(() => true, () => false);
+      for (let n = 0; n < 20 && !(await isInside()); n++) await page.keyboard.press("Tab");
+      assert.ok(await isInside(), `the focus left the dialog of ${name}`);
       await page.keyboard.press("Escape");
       await page.getByRole("dialog").or(page.getByRole("alertdialog")).waitFor({ state: "detached" });
     };
