@@ -3,6 +3,7 @@
 
 use crate::{project, web};
 use anyhow::{Result, bail};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 const BUILD: [&str; 5] = ["build", "--release", "--locked", "--package", "executor"];
@@ -13,13 +14,8 @@ const BUILD: [&str; 5] = ["build", "--release", "--locked", "--package", "execut
 /// There is no Node that builds the dashboard; a step failed; the program lacks the dashboard.
 pub(crate) fn run() -> Result<()> {
     web::build()?;
-    project::run(project::cargo().args(BUILD))?;
-    let path = project::root().join("target/release/executor");
-    let mut version = project::command(&path.to_string_lossy());
-    let said = project::output(version.args(["version", "--json"]))?;
-    if !said.contains(r#""web":"bundled""#) {
-        bail!("the program was built without the dashboard: {said}");
-    }
+    let path = program()?;
+    web::check_bundled(&path)?;
     let megabytes = path.metadata()?.len() as f64 / 1e6;
     println!("{}: {megabytes:.1} MB, with the dashboard", path.display());
     Ok(())
@@ -34,9 +30,7 @@ pub(crate) fn start(arguments: &[String]) -> Result<()> {
     if let Err(reason) = web::build_if_stale() {
         eprintln!("the dashboard is left out: {reason:#}");
     }
-    project::run(project::cargo().args(BUILD))?;
-    let path = project::root().join("target/release/executor");
-    let mut program = project::command(&path.to_string_lossy());
+    let mut program = project::command(&program()?.to_string_lossy());
     program.args(arguments).stdin(Stdio::inherit());
     if let Ok(here) = std::env::current_dir() {
         program.current_dir(here);
@@ -46,4 +40,10 @@ pub(crate) fn start(arguments: &[String]) -> Result<()> {
         bail!("the program ended with {status}");
     }
     Ok(())
+}
+
+/// Builds the program, and says where it is.
+fn program() -> Result<PathBuf> {
+    project::run(project::cargo().args(BUILD))?;
+    Ok(project::root().join("target/release/executor"))
 }

@@ -145,12 +145,21 @@ pub(crate) fn build() -> Result<()> {
     Ok(())
 }
 
-/// Runs the browser's tests whose name contains `filter`, against a program with the dashboard in it.
-fn test(program: &Path, browser: &Path, filter: &str) -> Result<()> {
+/// Whether a built program has the dashboard in it.
+///
+/// # Errors
+/// It has not, or it does not run.
+pub(crate) fn check_bundled(program: &Path) -> Result<()> {
     let version = project::output(Command::new(program).args(["version", "--json"]))?;
-    if !version.contains("bundled") {
+    if !version.contains(r#""web":"bundled""#) {
         bail!("the program was built without the dashboard: {version}");
     }
+    Ok(())
+}
+
+/// Runs the browser's tests whose name contains `filter`, against a program with the dashboard in it.
+fn test(program: &Path, browser: &Path, filter: &str) -> Result<()> {
+    check_bundled(program)?;
     let mut tests = node(&["tests/run.mjs"]);
     tests
         .arg(filter)

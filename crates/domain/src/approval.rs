@@ -366,11 +366,10 @@ impl Approval {
         roles: Roles<'_>,
     ) -> Result<Effect, Refusal> {
         self.open(answered.at)?;
+        self.may_be_answered_by(&answered.by, roles)?;
         if self.question == Question::Input {
-            return self.input(verdict, answered, roles);
+            return self.input(verdict, answered);
         }
-        self.ask
-            .admits(&answered.by, roles(&answered.by), &self.requested_by)?;
         match (verdict, self.question) {
             (_, Question::Input) | (Verdict::Input(_), _) => Err(Refusal::NotThisQuestion(
                 "nothing is asked for here but whether the call may be sent; approve or deny it",
@@ -399,17 +398,24 @@ impl Approval {
         is_asked.then(|| serde_json::from_str(&self.request).ok())?
     }
 
-    /// An answer to a question of the source's own: from whoever runs the task, as long as they are a
-    /// member, and from nobody else, whatever their role.
-    fn input(
-        &self,
-        verdict: &Verdict,
-        answered: Answered,
-        roles: Roles<'_>,
-    ) -> Result<Effect, Refusal> {
-        if answered.by != self.requested_by || roles(&answered.by).is_none() {
-            return Err(Refusal::NotTheOwner);
+    /// Whether a person may answer it, apart from what they have answered before. A question of the
+    /// source's own is for whoever runs the task, as long as they are a member, and for nobody else,
+    /// whatever their role.
+    fn may_be_answered_by(&self, person: &AccountId, roles: Roles<'_>) -> Result<(), Refusal> {
+        let role = roles(person);
+        match self.question {
+            Question::Input if *person != self.requested_by || role.is_none() => {
+                Err(Refusal::NotTheOwner)
+            }
+            Question::Input => Ok(()),
+            Question::Send | Question::SendAgain => {
+                self.ask.admits(person, role, &self.requested_by)
+            }
         }
+    }
+
+    /// An answer to a question of the source's own.
+    fn input(&self, verdict: &Verdict, answered: Answered) -> Result<Effect, Refusal> {
         match verdict {
             Verdict::Deny => Ok(Effect::Resolves(ApprovalStatus::Denied(answered))),
             Verdict::Input(content) => {

@@ -71,7 +71,6 @@ impl Engine {
                     let all = sees_all_tasks(r, &scope, &caller)?;
                     let filter = store::approvals::ApprovalFilter {
                         status: query.status.clone(),
-                        task: None,
                         concerning: (!all).then(|| caller.account_id.clone()),
                         assignee: query.assignee.clone(),
                         order: query.order,

@@ -1,6 +1,8 @@
 //! Randomness for identifiers and seeds, from the operating system; in a development build it may be
 //! drawn from a seed instead, so that a simulation repeats itself.
 
+pub(crate) use domain::canonical::hex;
+
 /// Random bytes.
 ///
 /// The operating system's generator fails only on a machine that cannot run anything else either;
@@ -18,11 +20,6 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
 /// 128 random bits for an identifier.
 pub(crate) fn bits() -> [u8; 16] {
     bytes()
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A name for a failure in the log.

@@ -106,7 +106,7 @@ pub use sources::{
 pub use store::calls::Opened;
 pub use store::tool_usage::EndedCall;
 pub use store::values::Part as ResultPart;
-pub use tasks::{FoundTasks, NewFork, NewTask, TaskQuery, TaskView, Until};
+pub use tasks::{FoundTasks, NewFork, NewTask, TaskCalls, TaskQuery, TaskView, Until};
 pub use tool_usage::{ClientUsage, Counts, Latency, ToolUsage};
 pub use tools::{Counterpart, Namespace, Query};
 pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};

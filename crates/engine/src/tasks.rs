@@ -138,6 +138,14 @@ const RENEW: Duration = Duration::from_secs(1);
 const SEARCH_CHARS_MAX: usize = 200;
 const SEARCH_WORDS_MAX: usize = 8;
 
+/// The calls of a task.
+pub struct TaskCalls {
+    /// In their order.
+    pub calls: Vec<Call>,
+    /// The credentials that went along, by the place of the call; never a value.
+    pub opened: BTreeMap<u32, Opened>,
+}
+
 /// Where a task stands in the order of age.
 type Place = (Timestamp, TaskId);
 
@@ -456,8 +464,8 @@ impl Engine {
         })
     }
 
-    /// The calls of a task in their order. In the place of a large value stands how long it is and
-    /// how it begins; [`Engine::task_call`] has it whole.
+    /// The calls of a task. In the place of a large value stands how long it is and how it begins;
+    /// [`Engine::task_call`] has it whole.
     ///
     /// # Errors
     /// `not_found`.
@@ -465,19 +473,23 @@ impl Engine {
         &self,
         caller: &Caller,
         id: &TaskId,
-    ) -> BoxFuture<'_, Result<Vec<Call>, Error>> {
+    ) -> BoxFuture<'_, Result<TaskCalls, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
             let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
-                .read(move |r| Ok(store::calls::outline(r, &scope, &id)?))
+                .read(move |r| {
+                    let calls = store::calls::outline(r, &scope, &id)?;
+                    let opened = store::calls::credentials_of(r, &scope, &id, 1..=u32::MAX)?;
+                    Ok(TaskCalls { calls, opened })
+                })
                 .await
         })
     }
 
-    /// One call of a task, whole.
+    /// One call of a task, whole, and the credential that went along.
     ///
     /// # Errors
     /// `not_found`.
@@ -486,36 +498,20 @@ impl Engine {
         caller: &Caller,
         id: &TaskId,
         sequence: u32,
-    ) -> BoxFuture<'_, Result<Call, Error>> {
+    ) -> BoxFuture<'_, Result<(Call, Option<Opened>), Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             self.task(&caller, &id).await?;
             let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
-                .read(move |r| Ok::<_, Error>(store::calls::get(r, &scope, &id, sequence)?))
-                .await?
-                .ok_or_else(|| Error::not_found("call", sequence))
-        })
-    }
-
-    /// The credentials that went along with the calls of a task, by the place of the call; never a
-    /// value.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub fn task_credentials(
-        &self,
-        caller: &Caller,
-        id: &TaskId,
-    ) -> BoxFuture<'_, Result<BTreeMap<u32, Opened>, Error>> {
-        let (caller, id) = (caller.clone(), id.clone());
-        Box::pin(async move {
-            self.task(&caller, &id).await?;
-            let scope = caller.scope(Permission::SeeTasks)?;
-            self.inner
-                .store
-                .read(move |r| Ok(store::calls::credentials_of(r, &scope, &id)?))
+                .read(move |r| {
+                    let call = store::calls::get(r, &scope, &id, sequence)?
+                        .ok_or_else(|| Error::not_found("call", sequence))?;
+                    let mut opened =
+                        store::calls::credentials_of(r, &scope, &id, sequence..=sequence)?;
+                    Ok((call, opened.remove(&sequence)))
+                })
                 .await
         })
     }

@@ -247,8 +247,6 @@ impl ApprovalOrder {
 pub struct ApprovalFilter {
     /// Where they stand.
     pub status: Option<String>,
-    /// The task they belong to.
-    pub task: Option<TaskId>,
     /// Only those that this person asked for or is named in.
     pub concerning: Option<AccountId>,
     /// Only those that this person looks after.
@@ -270,16 +268,10 @@ pub fn list(
     scope: &Scope,
     filter: &ApprovalFilter,
 ) -> Result<Vec<Approval>, Error> {
-    let mut select = match &filter.task {
-        None => Select::new(
-            format!("select {COLUMNS} from approvals where workspace_id = $1"),
-            params![scope.workspace_id()],
-        ),
-        Some(task) => Select::new(
-            format!("select {COLUMNS} from approvals where {OF_TASK}"),
-            params![task, scope.workspace_id()],
-        ),
-    };
+    let mut select = Select::new(
+        format!("select {COLUMNS} from approvals where workspace_id = $1"),
+        params![scope.workspace_id()],
+    );
     match filter.status.as_deref() {
         None => {}
         // Written out, so that the planners see the index of what is pending.

@@ -217,18 +217,6 @@ pub fn owner(
     )
 }
 
-/// What the client that sent a task called itself.
-///
-/// # Errors
-/// Those of the database.
-pub fn client(conn: &mut Reader<'_>, scope: &Scope, id: &TaskId) -> Result<Option<String>, Error> {
-    conn.one(
-        "select client from tasks where id = $1 and workspace_id = $2",
-        &params![id, scope.workspace_id()],
-        |r| r.text(),
-    )
-}
-
 /// Which tasks to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFilter {

@@ -36,10 +36,11 @@ impl Approval {
     }
 
     /// What extending it adds, in milliseconds: its own period, but never so much that it would wait
-    /// longer than anything may. Nothing where it was extended before, or waits that long already.
+    /// longer than anything may. Nothing where it was extended before, waits that long already, or is
+    /// asked no more.
     #[must_use]
     pub fn extends_by_ms(&self) -> i64 {
-        if self.extended.is_some() {
+        if self.extended.is_some() || !self.is_pending() {
             return 0;
         }
         let period = self.expires_at.since(self.created_at);
@@ -127,19 +128,5 @@ impl Approval {
             assigned,
             ..self.clone()
         })
-    }
-
-    /// Whether a person may answer it, apart from what they have answered before.
-    fn may_be_answered_by(&self, person: &AccountId, roles: Roles<'_>) -> Result<(), Refusal> {
-        let role = roles(person);
-        match self.question {
-            Question::Input if *person != self.requested_by || role.is_none() => {
-                Err(Refusal::NotTheOwner)
-            }
-            Question::Input => Ok(()),
-            Question::Send | Question::SendAgain => {
-                self.ask.admits(person, role, &self.requested_by)
-            }
-        }
     }
 }

@@ -338,10 +338,10 @@ impl Engine {
                 let (Some(webhook), Some(secrets)) = (found, secrets) else {
                     return Ok(None);
                 };
-                let told = deliveries.iter().enumerate().map(|(place, delivery)| {
+                let told = deliveries.iter().map(|delivery| {
                     let mut told = Told::of(r, &scope, delivery)?;
                     if webhook.format != WebhookFormat::Standard {
-                        slack::look_up(r, &scope, (place, delivery), &mut told)?;
+                        slack::look_up(r, &scope, delivery, &mut told)?;
                     }
                     Ok(told)
                 });

@@ -7,7 +7,6 @@
 //! stands where nothing is formatted.
 
 use super::message::{Names, Told};
-use domain::TaskId;
 use domain::access::Scope;
 use domain::approval::Approval;
 use domain::webhook::{Delivery, WebhookEvent};
@@ -21,26 +20,21 @@ const LISTED_MAX: usize = 10;
 /// Characters of a name that somebody else has chosen.
 const NAME_CHARS_MAX: usize = 100;
 
-/// Looks up what people are told besides: how it stands by now and, for as many as are listed, who asks.
+/// Looks up what people are told besides: how it stands by now, and through what it is asked.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) fn look_up(
     r: &mut Reader<'_>,
     scope: &Scope,
-    (place, delivery): (usize, &Delivery),
+    delivery: &Delivery,
     told: &mut Told,
 ) -> Result<(), store::Error> {
     if let Ok(id) = delivery.subject.parse() {
         told.now = store::approvals::get(r, scope, &id)?;
     }
-    let task = told.data["taskId"].as_str().map(TaskId::parse);
-    if let Some(Ok(task)) = task
-        && place < 2 * LISTED_MAX
-    {
-        let client = store::tasks::client(r, scope, &task)?;
-        told.client = client.filter(|client| !client.trim().is_empty());
-    }
+    let client = told.now.as_ref().map(|approval| approval.client.clone());
+    told.client = client.filter(|client| !client.trim().is_empty());
     Ok(())
 }
 

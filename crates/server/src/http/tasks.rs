@@ -10,7 +10,7 @@ use api::tasks::{Call, LogLine, NewFork, NewTask, ResultPart, SeenClients, Task}
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::{HandleId, TaskId};
-use engine::{TaskQuery, Until};
+use engine::{TaskCalls, TaskQuery, Until};
 use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -250,9 +250,8 @@ pub(crate) async fn calls(
     Path(task): Path<String>,
 ) -> Result<Json<Page<Call>>, Failure> {
     let task = id::<TaskId>("task", &task)?;
-    let calls = app.engine.task_calls(&caller, &task).await?;
+    let TaskCalls { calls, opened } = app.engine.task_calls(&caller, &task).await?;
     let changed = app.engine.changed_tools(&caller, &calls).await?;
-    let opened = app.engine.task_credentials(&caller, &task).await?;
     let shown = |call| {
         let mut shown = wire::call(call);
         shown.tool_changed = changed.contains(&shown.sequence);
@@ -281,10 +280,9 @@ pub(crate) async fn call(
     let number = sequence
         .parse()
         .map_err(|_| Failure::not_found("call", &sequence))?;
-    let call = app.engine.task_call(&caller, &task, number).await?;
-    let opened = app.engine.task_credentials(&caller, &task).await?;
+    let (call, opened) = app.engine.task_call(&caller, &task, number).await?;
     let mut shown = wire::call(&call);
-    shown.credential = opened.get(&number).map(wire::opened);
+    shown.credential = opened.as_ref().map(wire::opened);
     Ok(Json(shown))
 }
 

@@ -42,14 +42,7 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
         url: approval_url(a, public_url),
         created_at: a.created_at.to_rfc3339(),
         expires_at: a.expires_at.to_rfc3339(),
-        extends_by_ms: match a.status {
-            ApprovalStatus::Pending => u64::try_from(a.extends_by_ms()).unwrap_or(0),
-            ApprovalStatus::Approved(_)
-            | ApprovalStatus::Happened(..)
-            | ApprovalStatus::Denied(_)
-            | ApprovalStatus::Expired
-            | ApprovalStatus::Withdrawn(_) => 0,
-        },
+        extends_by_ms: u64::try_from(a.extends_by_ms()).unwrap_or(0),
         extended: a.extended.as_ref().map(extended),
         assigned: a.assigned.as_ref().map(assigned),
         needed: small(a.ask.needed()),

@@ -8,6 +8,7 @@ use domain::credential::CredentialScope;
 use domain::task::Lease;
 use domain::{CredentialId, TaskId};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// The credential that went along with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub fn note_credential(
     Ok(())
 }
 
-/// The credentials that went along with the calls of a task, by the place of the call.
+/// The credentials that went along with those calls of a task, by the place of the call.
 ///
 /// # Errors
 /// Those of the database.
@@ -43,14 +44,21 @@ pub fn credentials_of(
     conn: &mut Reader<'_>,
     scope: &Scope,
     task_id: &TaskId,
+    sequences: RangeInclusive<u32>,
 ) -> Result<BTreeMap<u32, Opened>, Error> {
     let found = conn.all(
         "select calls.sequence, calls.credential_id, credentials.scope, credentials.label
          from calls
          left join credentials on credentials.id = calls.credential_id
                               and credentials.workspace_id = calls.workspace_id
-         where calls.task_id = $1 and calls.workspace_id = $2 and calls.credential_id is not null",
-        &params![task_id, scope.workspace_id()],
+         where calls.task_id = $1 and calls.workspace_id = $2 and calls.sequence between $3 and $4
+           and calls.credential_id is not null",
+        &params![
+            task_id,
+            scope.workspace_id(),
+            *sequences.start(),
+            *sequences.end()
+        ],
         |r| {
             let (sequence, id) = (r.u32()?, r.id()?);
             let (whom, label) = (r.opt_text()?, r.opt_text()?);

@@ -222,7 +222,7 @@ async fn lists_filter_and_page(w: World) {
     assert_eq!(list(expired).await[0].id, other.id);
     let mut pages = Vec::new();
     let mut filter = ApprovalFilter {
-        task: Some(task.id.clone()),
+        status: Some("pending".into()),
         limit: 1,
         ..all.clone()
     };

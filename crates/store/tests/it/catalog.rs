@@ -330,7 +330,8 @@ async fn a_call_says_which_credential_went_along(w: World) {
     .await;
     let seen = async |scope: &Scope| {
         let (scope, id) = (scope.clone(), task.id.clone());
-        w.read(move |r| calls::credentials_of(r, &scope, &id)).await
+        w.read(move |r| calls::credentials_of(r, &scope, &id, 1..=2))
+            .await
     };
     let found = seen(&w.a).await;
     let named = Some((CredentialScope::Workspace, "the bot's".to_owned()));
