@@ -37,6 +37,7 @@ mod group;
 mod opening;
 mod people;
 mod policies;
+mod policy_sets;
 mod purge;
 mod retention;
 mod samples;

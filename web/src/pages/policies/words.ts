@@ -1,5 +1,5 @@
 // Rules in words.
-import type { NewRule, Rule } from "~/api/client";
+import type { NewRule, Rule, SetRule } from "~/api/client";
 
 /** What a rule applies to, as a sentence. */
 export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
@@ -17,13 +17,13 @@ export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
   return parts.join(" ");
 }
 
-export function isExpired(rule: Rule): boolean {
+export function isExpired(rule: Pick<Rule, "until">): boolean {
   return rule.until !== undefined && rule.until !== null && Date.parse(rule.until) < Date.now();
 }
 
-/** Whether an earlier rule of the same level takes everything before this one, as far as text shows. */
-export function shadowOf(rule: Rule, rules: Rule[]): Rule | null {
-  const earlier = rules.filter((each) => each.level === rule.level && each.position < rule.position && !isExpired(each));
+/** Whether an earlier rule of the same layer takes everything before this one, as far as text shows. */
+export function shadowOf<T extends Rule | SetRule>(rule: T, layer: T[]): T | null {
+  const earlier = layer.filter((each) => each.position < rule.position && !isExpired(each));
   return (
     earlier.find((each) => {
       const m = each.match;
