@@ -90,9 +90,8 @@ pub use policies::explain::{Explanation, Instead, Tested, Why};
 pub use policies::history::PolicyVersion;
 pub use policies::preview::Preview;
 pub use policies::remember::{Lasting, Suggestion};
-pub use policies::sets::{
-    AssignTo, Assigned, PolicySetView, SetDraft, SetEdit, SetRuleDraft,
-};
+pub use policies::assignments::AssignTo;
+pub use policies::sets::{Assigned, PolicySetView, SetDraft, SetEdit, SetRuleDraft};
 pub use policies::usage::{RuleUsage, RuleUse};
 pub use rounds::Round;
 pub use runtimes::Runtimes;

@@ -3,8 +3,9 @@
 //!
 //! Read on in `history.rs` (versions), `explain.rs` (why a call was decided so), `backtest.rs` (what
 //! a change would do to recorded calls), `preview.rs` (which tools a rule is about), `remember.rs`
-//! (a rule made of an approval) and `sets.rs` (lists of rules that are assigned).
+//! (a rule made of an approval), `sets.rs` (lists of rules) and `assignments.rs` (whom they bind).
 
+pub(crate) mod assignments;
 pub(crate) mod backtest;
 pub(crate) mod explain;
 pub(crate) mod history;

@@ -4,7 +4,8 @@
 //! Every call is decided twice, on the rules as they are and on the rules as they would be, both as
 //! of now. So only the change shows, not what else has changed since the call.
 
-use super::sets::{AssignTo, SetEdit};
+use super::assignments::AssignTo;
+use super::sets::SetEdit;
 use super::{RuleDraft, added, check, edited, made_here, permission};
 use crate::gate::{also_of, forecast_of};
 use crate::{Engine, Error, entropy};

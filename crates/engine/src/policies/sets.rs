@@ -4,9 +4,8 @@
 //! Whoever may change the rules of a level may assign a set there, and whoever changes a set must be
 //! allowed to at every level where it is assigned: a set is no way to rules that its author could not
 //! have made. What a change comes to is decided in `domain::policy`; what it would do to recorded
-//! calls, in `backtest.rs`.
+//! calls, in `backtest.rs`. Assigning is in `assignments.rs`.
 
-use super::backtest::Planned;
 use super::check;
 use crate::audit::by_person;
 use crate::{Engine, Error, entropy};
@@ -15,7 +14,7 @@ use domain::event::EventKind;
 use domain::policy::{
     Assignment, Change, Effect, Level, Match, PolicySet, SetChange, SetRule, Target,
 };
-use domain::{AccountId, AssignmentId, PolicySetId, RuleId, SetRuleId, Timestamp, WorkspaceId};
+use domain::{PolicySetId, RuleId, SetRuleId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 pub use store::policies::sets::Assigned;
@@ -24,10 +23,6 @@ pub use store::policies::sets::Assigned;
 const SETS_MAX: usize = 100;
 /// Most rules of a set.
 const RULES_MAX: usize = 100;
-/// Most places where one set is assigned.
-const ASSIGNMENTS_MAX: usize = 200;
-/// Most sets that are assigned to one organization, to one workspace or to one person in one.
-const LAYERS_MAX: usize = 20;
 /// Longest name in characters.
 const NAME_CHARS_MAX: usize = 80;
 /// Longest description in characters.
@@ -68,17 +63,6 @@ pub enum SetEdit {
     Remove(SetRuleId),
 }
 
-/// Whom to bind with a set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AssignTo {
-    /// Every workspace of the caller's organization.
-    Organization,
-    /// The caller's workspace.
-    Workspace,
-    /// A person in the caller's workspace.
-    Person(AccountId),
-}
-
 /// A set, with where it is assigned as far as the caller may know.
 #[derive(Debug, Clone)]
 pub struct PolicySetView {
@@ -89,14 +73,14 @@ pub struct PolicySetView {
 }
 
 /// What takes a set to a level.
-fn permission(level: Level) -> Permission {
+pub(super) fn permission(level: Level) -> Permission {
     match level {
         Level::Organization => Permission::OrganizationRules,
         Level::Workspace | Level::Personal => Permission::ManageRules,
     }
 }
 
-fn shown(rule: &SetRule) -> Value {
+pub(super) fn shown(rule: &SetRule) -> Value {
     json!({
         "id": rule.id,
         "match": rule.matches,
@@ -317,160 +301,6 @@ impl Engine {
             .await
         })
     }
-
-    /// Binds somebody with a set: its rules become rules of that level, as a layer of their own.
-    ///
-    /// # Errors
-    /// `not_found` for the set, or a person who does not reach the workspace; `forbidden`;
-    /// `already_assigned`; `invalid_set` where there is no room for one more.
-    pub fn assign_policy_set(
-        &self,
-        caller: &Caller,
-        id: &PolicySetId,
-        to: AssignTo,
-    ) -> BoxFuture<'_, Result<Assigned, Error>> {
-        let (caller, id) = (caller.clone(), id.clone());
-        Box::pin(async move {
-            let scope = caller.scope(Permission::ManageRules)?;
-            let now = self.inner.clock.now();
-            self.commit(&scope.clone(), move |tx| {
-                store::policies::sets::hold(tx, &scope)?;
-                let (set, assignment) = assignable(tx, (&scope, &caller), &id, &to, now)?;
-                store::policies::sets::assign(tx, &scope, &assignment)?;
-                let changes = assignment.brings(&set, || RuleId::from_bits(entropy::bits()));
-                written(tx, (&scope, &caller), &assignment, &changes, now)?;
-                let mut all = store::policies::sets::assignments(tx, &scope)?.into_iter();
-                let made = all
-                    .find(|a| a.assignment.id == assignment.id)
-                    .ok_or_else(|| Error::internal(&"an assignment is not there once made"))?;
-                let detail = json!({
-                    "name": set.name, "assignment": assignment.id, "to": whom(&made),
-                    "workspace": assignment.target.workspace(),
-                    "person": assignment.target.person(),
-                    "rules": set.rules.iter().map(shown).collect::<Vec<_>>(),
-                });
-                told(tx, (&scope, &caller), ("assigned", &id), detail, now)?;
-                Ok(made)
-            })
-            .await
-        })
-    }
-
-    /// Takes an assignment back: the rules that it brought go.
-    ///
-    /// # Errors
-    /// `not_found`, `forbidden`.
-    pub fn unassign_policy_set(
-        &self,
-        caller: &Caller,
-        id: &PolicySetId,
-        assignment: &AssignmentId,
-    ) -> BoxFuture<'_, Result<(), Error>> {
-        let (caller, id, assignment) = (caller.clone(), id.clone(), assignment.clone());
-        Box::pin(async move {
-            let scope = caller.scope(Permission::ManageRules)?;
-            let now = self.inner.clock.now();
-            self.commit(&scope.clone(), move |tx| {
-                store::policies::sets::hold(tx, &scope)?;
-                let view = whole(tx, &scope, &id)?;
-                let one = of_view(&caller, &view, &assignment)?;
-                let copies = store::policies::sets::copies(tx, &scope, &assignment)?;
-                let gone = Assignment::takes_away(&copies);
-                written(tx, (&scope, &caller), &one.assignment, &gone, now)?;
-                store::policies::sets::unassign(tx, &scope, &assignment)?;
-                let detail = json!({
-                    "name": view.set.name, "assignment": assignment, "to": whom(one),
-                    "workspace": one.assignment.target.workspace(),
-                    "person": one.assignment.target.person(),
-                });
-                told(tx, (&scope, &caller), ("unassigned", &id), detail, now)
-            })
-            .await
-        })
-    }
-
-    /// What assigning would come to.
-    pub(super) async fn would_assign(
-        &self,
-        caller: &Caller,
-        id: &PolicySetId,
-        to: AssignTo,
-    ) -> Result<Planned, Error> {
-        let scope = caller.scope(Permission::ManageRules)?;
-        let now = self.inner.clock.now();
-        let (caller, id) = (caller.clone(), id.clone());
-        self.inner
-            .store
-            .read(move |r| {
-                let (set, assignment) = assignable(r, (&scope, &caller), &id, &to, now)?;
-                Ok(Planned {
-                    changes: assignment.brings(&set, || RuleId::from_bits(entropy::bits())),
-                    elsewhere: assignment.target == Target::Organization,
-                })
-            })
-            .await
-    }
-
-    /// What taking an assignment back would come to.
-    pub(super) async fn would_unassign(
-        &self,
-        caller: &Caller,
-        id: &PolicySetId,
-        assignment: &AssignmentId,
-    ) -> Result<Planned, Error> {
-        let scope = caller.scope(Permission::ManageRules)?;
-        let (caller, id, assignment) = (caller.clone(), id.clone(), assignment.clone());
-        self.inner
-            .store
-            .read(move |r| {
-                let view = whole(r, &scope, &id)?;
-                let one = &of_view(&caller, &view, &assignment)?.assignment;
-                let copies = store::policies::sets::copies(r, &scope, &assignment)?;
-                let workspace = one.target.workspace();
-                let changes = if is_here(&one.target, scope.workspace_id()) {
-                    Assignment::takes_away(&copies)
-                } else {
-                    Vec::new()
-                };
-                Ok(Planned {
-                    changes,
-                    elsewhere: workspace != Some(scope.workspace_id()),
-                })
-            })
-            .await
-    }
-
-    /// What a change of the rules of a set would come to.
-    pub(super) async fn would_change_set(
-        &self,
-        caller: &Caller,
-        id: &PolicySetId,
-        edit: SetEdit,
-    ) -> Result<Planned, Error> {
-        let scope = caller.scope(Permission::ManageRules)?;
-        let now = self.inner.clock.now();
-        let (caller, id) = (caller.clone(), id.clone());
-        self.inner
-            .store
-            .read(move |r| {
-                let view = whole(r, &scope, &id)?;
-                let change = changed(&caller, &view, &edit, now)?;
-                let mut planned = Planned {
-                    changes: Vec::new(),
-                    elsewhere: false,
-                };
-                for one in &view.assigned {
-                    let workspace = one.assignment.target.workspace();
-                    planned.elsewhere |= workspace != Some(scope.workspace_id());
-                    if is_here(&one.assignment.target, scope.workspace_id()) {
-                        let made = of_copies(r, &scope, (&view.set, &one.assignment), &change)?;
-                        planned.changes.push(made);
-                    }
-                }
-                Ok(planned)
-            })
-            .await
-    }
 }
 
 impl SetDraft {
@@ -502,7 +332,7 @@ impl SetDraft {
     }
 }
 
-fn invalid(message: String) -> Error {
+pub(super) fn invalid(message: String) -> Error {
     Error::invalid("invalid_set", message)
 }
 
@@ -556,7 +386,7 @@ fn known_to(caller: &Caller, whole: PolicySetView) -> Result<PolicySetView, Erro
 }
 
 /// A set with all of its assignments, for whoever changes it.
-fn whole(
+pub(super) fn whole(
     r: &mut store::Reader<'_>,
     scope: &Scope,
     id: &PolicySetId,
@@ -569,12 +399,12 @@ fn whole(
 }
 
 /// Whether a target bears on a workspace.
-fn is_here(target: &Target, workspace: &WorkspaceId) -> bool {
+pub(super) fn is_here(target: &Target, workspace: &WorkspaceId) -> bool {
     target.workspace().is_none_or(|own| own == workspace)
 }
 
 /// Checks that a caller may change the rules that an assignment brought.
-fn may_change(caller: &Caller, one: &Assigned) -> Result<(), Error> {
+pub(super) fn may_change(caller: &Caller, one: &Assigned) -> Result<(), Error> {
     let target = &one.assignment.target;
     caller.scope(permission(target.level()))?;
     if caller.is_bound() && !is_here(target, &caller.workspace_id) {
@@ -586,76 +416,8 @@ fn may_change(caller: &Caller, one: &Assigned) -> Result<(), Error> {
     Ok(())
 }
 
-/// An assignment of a set that the caller may take back.
-fn of_view<'v>(
-    caller: &Caller,
-    view: &'v PolicySetView,
-    id: &AssignmentId,
-) -> Result<&'v Assigned, Error> {
-    let mut all = view.assigned.iter();
-    let one = all
-        .find(|a| a.assignment.id == *id)
-        .ok_or_else(|| Error::not_found("assignment of this policy set", id))?;
-    may_change(caller, one)?;
-    Ok(one)
-}
-
-/// The set and the assignment that binds somebody with it, where that can be.
-fn assignable(
-    r: &mut store::Reader<'_>,
-    (scope, caller): (&Scope, &Caller),
-    id: &PolicySetId,
-    to: &AssignTo,
-    now: Timestamp,
-) -> Result<(PolicySet, Assignment), Error> {
-    let here = || scope.workspace_id().clone();
-    let target = match to {
-        AssignTo::Organization => Target::Organization,
-        AssignTo::Workspace => Target::Workspace(here()),
-        AssignTo::Person(person) => Target::Person(here(), person.clone()),
-    };
-    caller.scope(permission(target.level()))?;
-    let PolicySetView { set, assigned } = whole(r, scope, id)?;
-    if let Some(person) = target.person() {
-        store::tenancy::role_in(r, scope, person)?
-            .ok_or_else(|| Error::not_found("member of this workspace", person))?;
-    }
-    if let Some(one) = assigned.iter().find(|a| a.assignment.target == target) {
-        return Err(Error::conflict(
-            "already_assigned",
-            format!(
-                "the policy set '{}' is assigned to {} already ({})",
-                set.name,
-                whom(one),
-                one.assignment.id
-            ),
-        ));
-    }
-    if assigned.len() >= ASSIGNMENTS_MAX {
-        return Err(invalid(format!(
-            "a policy set is assigned to at most {ASSIGNMENTS_MAX} places; assign it to a workspace \
-             or the organization instead of people"
-        )));
-    }
-    let all = store::policies::sets::assignments(r, scope)?.into_iter();
-    if all.filter(|a| a.assignment.target == target).count() >= LAYERS_MAX {
-        return Err(invalid(format!(
-            "at most {LAYERS_MAX} policy sets are assigned to the same {}; take one back that is not \
-             needed",
-            target.level().whom()
-        )));
-    }
-    let assignment = Assignment {
-        id: AssignmentId::from_bits(entropy::bits()),
-        set_id: id.clone(),
-        target,
-        created_at: now,
-    };
-    Ok((set, assignment))
-}
-
 /// The change of a set that an edit comes to, if the caller may make it wherever it is assigned.
-fn changed(
+pub(super) fn changed(
     caller: &Caller,
     view: &PolicySetView,
     edit: &SetEdit,
@@ -701,7 +463,7 @@ fn changed(
 }
 
 /// What a change of a set, given as it was before, comes to for the rules that an assignment brought.
-fn of_copies(
+pub(super) fn of_copies(
     r: &mut store::Reader<'_>,
     scope: &Scope,
     (set, assignment): (&PolicySet, &Assignment),
@@ -715,7 +477,7 @@ fn of_copies(
 }
 
 /// Writes changes of the rules that an assignment brought, each as a version.
-fn written(
+pub(super) fn written(
     tx: &mut store::Tx<'_>,
     (scope, caller): (&Scope, &Caller),
     assignment: &Assignment,
@@ -737,7 +499,7 @@ fn written(
 }
 
 /// Keeps what was done to a set, and tells of it.
-fn told(
+pub(super) fn told(
     tx: &mut store::Tx<'_>,
     (scope, caller): (&Scope, &Caller),
     (action, id): (&str, &PolicySetId),
@@ -754,7 +516,7 @@ fn told(
 }
 
 /// Whom an assignment binds, in words.
-fn whom(assigned: &Assigned) -> String {
+pub(super) fn whom(assigned: &Assigned) -> String {
     let workspace = assigned.workspace.as_deref().unwrap_or_default();
     match &assigned.assignment.target {
         Target::Organization => "the organization".to_owned(),
