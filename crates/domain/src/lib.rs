@@ -35,7 +35,8 @@ pub mod tool;
 pub mod webhook;
 
 pub use id::{
-    AccountId, ApprovalId, AssignmentId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
-    InviteId, KeyId, OrganizationId, PolicySetId, RuleId, SessionId, SetRuleId, SourceId, TaskId, WebhookId, WorkspaceId,
+    AccountId, ApprovalId, AssignmentId, AuditId, CallId, ConnectId, CredentialId, DeliveryId,
+    GrantId, HandleId, InviteId, KeyId, OrganizationId, PolicySetId, RuleId, SessionId, SetRuleId,
+    SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

@@ -198,9 +198,7 @@ pub(super) fn group<'p>(policy: &'p Policy, rule: &Rule) -> Vec<&'p Rule> {
 }
 
 fn is_beside(a: &Rule, b: &Rule) -> bool {
-    a.level == b.level
-        && a.account_id == b.account_id
-        && a.assignment_id() == b.assignment_id()
+    a.level == b.level && a.account_id == b.account_id && a.assignment_id() == b.assignment_id()
 }
 
 /// A rule of the policy with its place in its group, from 0.

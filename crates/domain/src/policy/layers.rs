@@ -31,11 +31,7 @@ impl<'p> Firsts<'p> {
         };
         let is_its = |of: &OfAssignment<'_>| of.named_by.assignment_id() == Some(assignment);
         if !self.sets.get(self.last).is_some_and(is_its) {
-            self.last = self
-                .sets
-                .iter()
-                .position(is_its)
-                .unwrap_or(self.sets.len());
+            self.last = self.sets.iter().position(is_its).unwrap_or(self.sets.len());
         }
         if self.last == self.sets.len() {
             self.sets.push(OfAssignment {

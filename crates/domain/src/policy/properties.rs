@@ -218,9 +218,7 @@ fn numbered(version: i64, rules: Vec<Rule>) -> Policy {
             ..rule
         });
     }
-    policy
-        .rules
-        .sort_by(|a, b| a.order().cmp(&b.order()));
+    policy.rules.sort_by(|a, b| a.order().cmp(&b.order()));
     policy
 }
 
@@ -269,7 +267,9 @@ mod reference {
         }
         let mut asked: Option<(Ask, RuleId)> = None;
         for rule in &said {
-            let Effect::Ask(ask) = &rule.effect else { continue };
+            let Effect::Ask(ask) = &rule.effect else {
+                continue;
+            };
             match &mut asked {
                 None => asked = Some((ask.clone(), rule.id.clone())),
                 Some((all, _)) if rule.of_set.is_some() => {

@@ -157,7 +157,10 @@ impl SetChange {
     /// A rule more, placed as a new rule of a level is: above broader ones.
     #[must_use]
     pub fn add(set: &PolicySet, rule: SetRule) -> Self {
-        let others = set.rules.iter().map(|other| (&other.matches, &other.effect));
+        let others = set
+            .rules
+            .iter()
+            .map(|other| (&other.matches, &other.effect));
         let place = place_of_new(others, (&rule.matches, &rule.effect));
         Self::Added(rule, place)
     }

@@ -165,12 +165,7 @@ impl Engine {
     }
 
     /// The change that a proposal comes to, if the caller may make it.
-    fn proposed(
-        &self,
-        caller: &Caller,
-        policy: &Policy,
-        edit: RuleEdit,
-    ) -> Result<Change, Error> {
+    fn proposed(&self, caller: &Caller, policy: &Policy, edit: RuleEdit) -> Result<Change, Error> {
         let (id, level) = match &edit {
             RuleEdit::Add(draft) => (RuleId::from_bits(entropy::bits()), draft.level),
             RuleEdit::Edit(id, _) | RuleEdit::Move(id, _) | RuleEdit::Remove(id) => {

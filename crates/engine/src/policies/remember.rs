@@ -88,7 +88,12 @@ impl Engine {
                 // A rule that would not hold for this call is no proposal.
                 if let Ok(change) = tried {
                     let backtest = self
-                        .tried(&caller, &scope, Planned::of(change.clone()), Sample::default())
+                        .tried(
+                            &caller,
+                            &scope,
+                            Planned::of(change.clone()),
+                            Sample::default(),
+                        )
                         .await?;
                     suggestions.push(Suggestion {
                         draft,

@@ -196,7 +196,8 @@ impl Engine {
                 store::policies::sets::hold(tx, &scope)?;
                 let mut view = whole(tx, &scope, &id)?;
                 free(&store::policies::sets::all(tx, &scope)?, &id, &draft.name)?;
-                let text = |set: &PolicySet| json!({ "name": set.name, "description": set.description });
+                let text =
+                    |set: &PolicySet| json!({ "name": set.name, "description": set.description });
                 let before = text(&view.set);
                 view.set.name.clone_from(&draft.name);
                 view.set.description.clone_from(&draft.description);

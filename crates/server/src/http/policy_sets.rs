@@ -233,8 +233,5 @@ async fn changed(
     let set = set_id(set)?;
     let (view, rule) = app.engine.change_policy_set(caller, &set, edit).await?;
     let place = view.set.place(&rule.id).unwrap_or_default();
-    Ok((
-        wire::policy_set(&view),
-        wire::shown_rule(&rule, place + 1),
-    ))
+    Ok((wire::policy_set(&view), wire::shown_rule(&rule, place + 1)))
 }

@@ -88,7 +88,10 @@ pub(crate) fn set_rule(new: NewRule) -> Result<SetRuleDraft, Failure> {
 pub(crate) fn assign_to(prefix: &str, new: &wire::NewAssignment) -> Result<AssignTo, Failure> {
     let (level, person) = (format!("{prefix}level"), format!("{prefix}person"));
     let expected = "organization, workspace or personal";
-    match (one(&level, &new.level, Level::parse, expected)?, &new.person) {
+    match (
+        one(&level, &new.level, Level::parse, expected)?,
+        &new.person,
+    ) {
         (Level::Organization, None) => Ok(AssignTo::Organization),
         (Level::Workspace, None) => Ok(AssignTo::Workspace),
         (Level::Personal, Some(text)) => {
@@ -118,8 +121,14 @@ mod tests {
         for (new, field) in [
             (json!({ "level": "everybody" }), "to.level: "),
             (json!({ "level": "personal" }), "to.person: "),
-            (json!({ "level": "personal", "person": "me" }), "to.person: "),
-            (json!({ "level": "workspace", "person": person }), "to.person: "),
+            (
+                json!({ "level": "personal", "person": "me" }),
+                "to.person: ",
+            ),
+            (
+                json!({ "level": "workspace", "person": person }),
+                "to.person: ",
+            ),
         ] {
             let new: wire::NewAssignment = serde_json::from_value(new).unwrap();
             let title = assign_to("to.", &new).unwrap_err().title().to_owned();

@@ -141,7 +141,9 @@ async fn a_set_reads_back_and_binds_nobody(w: World) {
         // A place of the text that was edited is that of the set as it is by then.
         let change = match &change {
             SetChange::Edited(rule, _) => SetChange::edit(&now, rule.clone()).unwrap(),
-            SetChange::Added(_, _) | SetChange::Moved(_, _) | SetChange::Removed(_) => change,
+            SetChange::Added(_, _) | SetChange::Moved(_, _) | SetChange::Removed(_) => {
+                change.clone()
+            }
         };
         let (scope, before, made) = (w.a.clone(), now.clone(), change.clone());
         w.write(move |tx| sets::change(tx, &scope, &before, &made))
@@ -153,11 +155,14 @@ async fn a_set_reads_back_and_binds_nobody(w: World) {
 
     // No two are called alike, whatever the case; of another organization they may be.
     stored(&w, &w.b, "production").await;
-    let (scope, twin) = (w.sibling.clone(), PolicySet {
-        id: PolicySetId::from_bits(bits()),
-        name: "PRODUCTION".into(),
-        ..now.clone()
-    });
+    let (scope, twin) = (
+        w.sibling.clone(),
+        PolicySet {
+            id: PolicySetId::from_bits(bits()),
+            name: "PRODUCTION".into(),
+            ..now.clone()
+        },
+    );
     let refused = w.refused(move |tx| sets::insert(tx, &scope, &twin)).await;
     assert_eq!(
         refused.to_string(),
@@ -168,9 +173,8 @@ async fn a_set_reads_back_and_binds_nobody(w: World) {
 async fn an_assignment_binds_whom_it_names(w: World) {
     let set = stored(&w, &w.a, "Production").await;
     let a = w.a.workspace_id().clone();
-    let count = async |scope: &Scope, account: &AccountId| {
-        policy(&w, scope, account).await.rules.len()
-    };
+    let count =
+        async |scope: &Scope, account: &AccountId| policy(&w, scope, account).await.rules.len();
     assigned(&w, &w.a, &set, Target::Person(a.clone(), account_id())).await;
     assert_eq!(count(&w.a, &account_id()).await, 2);
     assert_eq!(count(&w.a, &somebody()).await, 0);
@@ -225,7 +229,11 @@ async fn change(w: &World, scope: &Scope, set: &mut PolicySet, change: SetChange
             let id = RuleId::from_bits(bits());
             let of_copy = made_of.of_copies(&one, &before.name, &copies, id).unwrap();
             write(tx, &scope, &one.target, &mut copies, &of_copy)?;
-            assert_eq!(sets::copies(tx, &scope, &one.id)?, copies, "as they are told");
+            assert_eq!(
+                sets::copies(tx, &scope, &one.id)?,
+                copies,
+                "as they are told"
+            );
         }
         Ok(())
     })

@@ -75,7 +75,10 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
     let mut before = Vec::new();
     for amount in amounts {
         let (then, task) = becomes(&server, amount).await;
-        assert_eq!(then, "completed", "a set that is assigned to nobody binds nobody");
+        assert_eq!(
+            then, "completed",
+            "a set that is assigned to nobody binds nobody"
+        );
         before.push(task);
     }
 
@@ -88,10 +91,17 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
     let changes = &found["changes"];
     for expected in [("allow", "ask"), ("allow", "deny")] {
         let one = json!({ "from": expected.0, "to": expected.1, "count": 1 });
-        assert!(changes.as_array().is_some_and(|c| c.contains(&one)), "{found:#}");
+        assert!(
+            changes.as_array().is_some_and(|c| c.contains(&one)),
+            "{found:#}"
+        );
     }
     assert_eq!(found["examples"][0]["set"]["name"], "Production");
-    assert_eq!(server.get("/policies").await["version"], version, "nothing is changed");
+    assert_eq!(
+        server.get("/policies").await["version"],
+        version,
+        "nothing is changed"
+    );
     let assignment = assigned(&server, &set, json!({ "level": "workspace" })).await;
     let mut during = Vec::new();
     for (amount, expected) in [(5, "completed"), (50, "waiting"), (500, "denied")] {
@@ -124,15 +134,30 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
     let trial = json!({ "change": "unassign", "set": set, "assignment": assignment });
     let found = server.post("/policies/backtest", trial).await;
     assert_eq!(found["otherwise"], 4, "both rounds: {found:#}");
-    gone(&server, &format!("/policies/sets/{set}/assignments/{assignment}")).await;
+    gone(
+        &server,
+        &format!("/policies/sets/{set}/assignments/{assignment}"),
+    )
+    .await;
     let (then, after) = becomes(&server, 500).await;
     assert_eq!(then, "completed");
     let verdict = server.post("/policies/test", test).await;
-    assert_eq!((&verdict["decision"], verdict.get("set")), (&json!("allow"), None));
+    assert_eq!(
+        (&verdict["decision"], verdict.get("set")),
+        (&json!("allow"), None)
+    );
     for task in before.iter().chain([&after]) {
         let told = why(&server, task).await;
-        assert_eq!((&told["known"], &told["rule"]), (&json!(true), &allow["id"]), "{told:#}");
-        assert_eq!(told["lookedAt"].as_array().map(Vec::len), Some(1), "{told:#}");
+        assert_eq!(
+            (&told["known"], &told["rule"]),
+            (&json!(true), &allow["id"]),
+            "{told:#}"
+        );
+        assert_eq!(
+            told["lookedAt"].as_array().map(Vec::len),
+            Some(1),
+            "{told:#}"
+        );
     }
     for (task, decision) in during.iter().zip(["allow", "ask", "deny"]) {
         let told = why(&server, task).await;
@@ -140,7 +165,9 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
         assert_eq!(told["decision"], decision, "{told:#}");
         let seen = told["lookedAt"].as_array().expect("rules");
         assert!(seen.len() >= 2, "{told:#}");
-        let set_looked_at = seen.iter().any(|l| l["text"]["set"]["assignment"] == json!(assignment));
+        let set_looked_at = seen
+            .iter()
+            .any(|l| l["text"]["set"]["assignment"] == json!(assignment));
         assert!(set_looked_at, "{told:#}");
         if decision != "allow" {
             let said = text(&told["explanation"]);
@@ -184,17 +211,31 @@ async fn a_change_of_a_set_is_tried_and_bears_wherever_it_is_assigned(database: 
 
     // A copy is not changed by itself: the error names the set.
     let rules = items(&json!({ "items": server.get("/policies").await["rules"] }));
-    let copy = rules.iter().find(|r| r.get("set").is_some()).expect("a copy");
+    let copy = rules
+        .iter()
+        .find(|r| r.get("set").is_some())
+        .expect("a copy");
     let id = text(&copy["id"]);
     let text_of = json!({ "effect": "allow" });
     for (method, path, body) in [
         ("PUT", format!("/policies/{id}"), Some(&text_of)),
         ("DELETE", format!("/policies/{id}"), None),
-        ("POST", format!("/policies/{id}/move"), Some(&json!({ "position": 1 }))),
-        ("POST", "/policies/backtest".to_owned(), Some(&json!({ "change": "remove", "id": id }))),
+        (
+            "POST",
+            format!("/policies/{id}/move"),
+            Some(&json!({ "position": 1 })),
+        ),
+        (
+            "POST",
+            "/policies/backtest".to_owned(),
+            Some(&json!({ "change": "remove", "id": id })),
+        ),
     ] {
         let refused = server.send(method, &path, body).await;
-        assert_eq!((refused.status, &refused.body["code"]), (409, &json!("rule_of_set")));
+        assert_eq!(
+            (refused.status, &refused.body["code"]),
+            (409, &json!("rule_of_set"))
+        );
         let told = refused.body.to_string();
         assert!(told.contains("Large") && told.contains(&set), "{told}");
     }
@@ -211,7 +252,12 @@ async fn a_change_of_a_set_is_tried_and_bears_wherever_it_is_assigned(database: 
         Some(2),
         "50 from allow to ask, 500 from deny to ask: {found:#}"
     );
-    assert!(found["notLookedAt"].to_string().contains("other workspaces"), "{found:#}");
+    assert!(
+        found["notLookedAt"]
+            .to_string()
+            .contains("other workspaces"),
+        "{found:#}"
+    );
     let path = format!("/policies/sets/{set}/rules/{set_rule}");
     let edited = server.send("PUT", &path, Some(&rule)).await;
     assert_eq!(edited.status, 200, "{edited:#?}");
@@ -225,16 +271,24 @@ async fn a_change_of_a_set_is_tried_and_bears_wherever_it_is_assigned(database: 
     // It is deleted only when it binds nobody, and the refusal says whom it binds.
     let path = format!("/policies/sets/{set}");
     let refused = server.send("DELETE", &path, None).await;
-    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("set_assigned")));
+    assert_eq!(
+        (refused.status, &refused.body["code"]),
+        (409, &json!("set_assigned"))
+    );
     let told = refused.body.to_string();
-    assert!(told.contains("the workspace local") && told.contains("the workspace other"), "{told}");
+    assert!(
+        told.contains("the workspace local") && told.contains("the workspace other"),
+        "{told}"
+    );
     let view = server.get(&path).await;
     for one in view["assignments"].as_array().expect("assignments") {
         gone(&server, &format!("{path}/assignments/{}", text(&one["id"]))).await;
     }
     gone(&server, &path).await;
     for workspace in ["local", "other"] {
-        let left = server.get(&format!("/policies?workspace={workspace}")).await;
+        let left = server
+            .get(&format!("/policies?workspace={workspace}"))
+            .await;
         assert!(!left.to_string().contains(&set), "{left:#}");
     }
     assert_eq!(becomes(&server, 500).await.0, "completed");
@@ -267,13 +321,20 @@ async fn a_set_reaches_no_further_than_who_assigns_it(database: Database) {
     let sets = as_member("GET", "/policies/sets", None).await.body;
     assert_eq!(sets["items"].as_array().map(Vec::len), Some(1), "{sets:#}");
     let again = as_admin("POST", &to, Some(&mine)).await;
-    assert_eq!((again.status, &again.body["code"]), (409, &json!("already_assigned")));
+    assert_eq!(
+        (again.status, &again.body["code"]),
+        (409, &json!("already_assigned"))
+    );
     let test = json!({ "tool": CREATE, "arguments": { "name": "x", "amount": 50 } });
     let verdict = |of: &Value| of["decision"].clone();
     let hers = as_member("POST", "/policies/test", Some(&test)).await.body;
     assert_eq!(verdict(&hers), "deny", "{hers:#}");
     let his = as_admin("POST", "/policies/test", Some(&test)).await.body;
-    assert_eq!(verdict(&his), "ask", "a set for one person binds nobody else: {his:#}");
+    assert_eq!(
+        verdict(&his),
+        "ask",
+        "a set for one person binds nobody else: {his:#}"
+    );
     // Nor may she take back what an administrator bound her with, by the set or by the rule.
     let bound = text(&personal.body["id"]);
     let unassign = format!("{to}/{bound}");
@@ -289,8 +350,18 @@ async fn a_set_reaches_no_further_than_who_assigns_it(database: Database) {
     let whole = assigned(&server, &set, everywhere.clone()).await;
     assert_eq!(as_admin("POST", &rules, Some(&deny)).await.status, 403);
     let trial = json!({ "change": "add", "set": set, "rule": deny });
-    assert_eq!(as_admin("POST", "/policies/backtest", Some(&trial)).await.status, 403);
-    assert_eq!(as_admin("DELETE", &format!("{to}/{whole}"), None).await.status, 403);
+    assert_eq!(
+        as_admin("POST", "/policies/backtest", Some(&trial))
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        as_admin("DELETE", &format!("{to}/{whole}"), None)
+            .await
+            .status,
+        403
+    );
     gone(&server, &format!("{to}/{whole}")).await;
     assert_eq!(as_admin("POST", &rules, Some(&deny)).await.status, 201);
 
@@ -307,12 +378,37 @@ async fn a_set_reaches_no_further_than_who_assigns_it(database: Database) {
 
     // What does not fit is told.
     for (path, body, status, code) in [
-        ("/policies/sets", json!({ "name": " CAREFUL " }), 409, "name_taken"),
+        (
+            "/policies/sets",
+            json!({ "name": " CAREFUL " }),
+            409,
+            "name_taken",
+        ),
         ("/policies/sets", json!({ "name": " " }), 422, "invalid_set"),
-        ("/policies/sets", json!({ "name": "set_x" }), 422, "invalid_set"),
-        (rules.as_str(), json!({ "effect": "deny", "level": "workspace" }), 422, "invalid_value"),
-        (to.as_str(), json!({ "level": "personal" }), 422, "invalid_value"),
-        (to.as_str(), json!({ "level": "personal", "person": format!("acct_{}", "0".repeat(26)) }), 404, "not_found"),
+        (
+            "/policies/sets",
+            json!({ "name": "set_x" }),
+            422,
+            "invalid_set",
+        ),
+        (
+            rules.as_str(),
+            json!({ "effect": "deny", "level": "workspace" }),
+            422,
+            "invalid_value",
+        ),
+        (
+            to.as_str(),
+            json!({ "level": "personal" }),
+            422,
+            "invalid_value",
+        ),
+        (
+            to.as_str(),
+            json!({ "level": "personal", "person": format!("acct_{}", "0".repeat(26)) }),
+            404,
+            "not_found",
+        ),
     ] {
         let refused = server.send("POST", path, Some(&body)).await;
         assert_eq!(
@@ -335,41 +431,105 @@ async fn the_command_line_does_it_all(database: Database) {
         let line = [&["policies"][..], line].concat();
         server.cli(&line).await
     };
-    let new = ["sets", "create", "Night shift", "--description", "nothing at night"];
-    cli(&new).await.exits(0).says(&["Night shift", "binds nobody"]);
-    let add = ["sets", "add", "night SHIFT", "deny", "ledger.**", "--note", "asleep"];
-    cli(&add).await.exits(0).says(&["deny", "ledger.**", "srule_"]);
-    let add = ["sets", "add", "Night shift", "allow", "ledger.items.listItems", "--json"];
+    let new = [
+        "sets",
+        "create",
+        "Night shift",
+        "--description",
+        "nothing at night",
+    ];
+    cli(&new)
+        .await
+        .exits(0)
+        .says(&["Night shift", "binds nobody"]);
+    let add = [
+        "sets",
+        "add",
+        "night SHIFT",
+        "deny",
+        "ledger.**",
+        "--note",
+        "asleep",
+    ];
+    cli(&add)
+        .await
+        .exits(0)
+        .says(&["deny", "ledger.**", "srule_"]);
+    let add = [
+        "sets",
+        "add",
+        "Night shift",
+        "allow",
+        "ledger.items.listItems",
+        "--json",
+    ];
     let allow = text(&cli(&add).await.exits(0).json()["id"]);
     let allow = allow.as_str();
-    let levels = ["sets", "add", "Night shift", "allow", "x", "--level", "personal"];
+    let levels = [
+        "sets",
+        "add",
+        "Night shift",
+        "allow",
+        "x",
+        "--level",
+        "personal",
+    ];
     cli(&levels).await.exits(1).says(&["level"]);
     let edit = ["sets", "edit", "Night shift", allow, "--effect", "ask"];
     cli(&edit).await.exits(0).says(&["ask"]);
-    cli(&["sets", "move", "Night shift", allow, "2"]).await.exits(0);
-    cli(&["sets", "remove", "Night shift", &allow]).await.exits(0);
+    cli(&["sets", "move", "Night shift", allow, "2"])
+        .await
+        .exits(0);
+    cli(&["sets", "remove", "Night shift", &allow])
+        .await
+        .exits(0);
     let trial = ["backtest", "--set", "Night shift", "--assign", "workspace"];
     cli(&trial).await.exits(0).says(&["1 from allow to deny"]);
-    cli(&["backtest", "--assign", "workspace"]).await.exits(2).says(&["--set"]);
+    cli(&["backtest", "--assign", "workspace"])
+        .await
+        .exits(2)
+        .says(&["--set"]);
     let assign = ["sets", "assign", "Night shift", "--json"];
     let made = cli(&assign).await.exits(0).json();
     let assignment = text(&made["id"]);
     let assignment = assignment.as_str();
-    cli(&["list"]).await.exits(0).says(&["workspace: Night shift"]);
+    cli(&["list"])
+        .await
+        .exits(0)
+        .says(&["workspace: Night shift"]);
     let test = ["test", "ledger.items.listItems"];
-    cli(&test).await.exits(0).says(&["deny", "of the set 'Night shift'"]);
+    cli(&test)
+        .await
+        .exits(0)
+        .says(&["deny", "of the set 'Night shift'"]);
     cli(&["sets", "show", "Night shift"]).await.exits(0).says(&[
-        "nothing at night", "the workspace local", assignment,
+        "nothing at night",
+        "the workspace local",
+        assignment,
     ]);
-    cli(&["sets", "delete", "Night shift"]).await.exits(1).says(&["the workspace local"]);
+    cli(&["sets", "delete", "Night shift"])
+        .await
+        .exits(1)
+        .says(&["the workspace local"]);
     let rename = ["sets", "describe", "Night shift", "--name", "Nights"];
-    cli(&rename).await.exits(0).says(&["Nights", "nothing at night"]);
+    cli(&rename)
+        .await
+        .exits(0)
+        .says(&["Nights", "nothing at night"]);
     let trial = ["backtest", "--set", "Nights", "--unassign", assignment];
     cli(&trial).await.exits(0).says(&["1 from deny to allow"]);
-    cli(&["sets", "unassign", "Nights", assignment]).await.exits(0);
+    cli(&["sets", "unassign", "Nights", assignment])
+        .await
+        .exits(0);
     let listed = cli(&["sets", "list", "--json"]).await.exits(0).json();
     assert_eq!(listed[0]["name"], "Nights", "{listed:#}");
     cli(&["sets", "delete", "Nights"]).await.exits(0);
-    cli(&["sets", "list"]).await.exits(0).says(&["no policy sets"]);
-    cli(&["sets", "show", "Nights"]).await.exits(1).says(&["sets list"]);
+    cli(&["sets", "list"])
+        .await
+        .exits(0)
+        .says(&["no policy sets"]);
+    cli(&["sets", "show", "Nights"])
+        .await
+        .exits(1)
+        .says(&["sets list"]);
 }

@@ -125,7 +125,11 @@ enum Command {
         /// The set
         set: String,
         /// organization, workspace, or a person in this workspace
-        #[arg(long, value_name = "organization|workspace|ACCOUNT", default_value = "workspace")]
+        #[arg(
+            long,
+            value_name = "organization|workspace|ACCOUNT",
+            default_value = "workspace"
+        )]
         to: String,
     },
     /// Takes an assignment back
@@ -248,8 +252,10 @@ pub(super) async fn id_of(client: &Client, set: &str) -> Result<String> {
     }
     let wanted = set.trim().to_lowercase();
     let sets = all(client).await?;
-    let found = find(&sets, "policy set", set, |s| s.name.to_lowercase() == wanted)
-        .map_err(|failure| failure.next("`executor policies sets list` shows them"))?;
+    let found = find(&sets, "policy set", set, |s| {
+        s.name.to_lowercase() == wanted
+    })
+    .map_err(|failure| failure.next("`executor policies sets list` shows them"))?;
     Ok(found.id.clone())
 }
 
