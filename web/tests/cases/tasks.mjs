@@ -299,12 +299,12 @@ export default {
   },
 
   async "a restart in between: the page goes on, nothing is lost and nothing twice"({ browser, server }) {
-    const page = await openPage(browser, server);
-    await page.goto("/approvals");
-    await page.getByText("● live").waitFor();
     const create = (n) => `return await tools.shop.items.createItem({ name: 'r${n}', amount: ${n} });`;
     for (const n of [1, 2]) await server.submit(create(n));
     const [first] = await server.pending(2);
+    const page = await openPage(browser, server);
+    await page.goto("/approvals");
+    await page.getByText("● live").waitFor();
     const rows = page.getByRole("list", { name: "Pending approvals" }).getByRole("listitem");
     await until(async () => (await rows.count()) === 2, "both questions");
     await server.stop({ keep: true });
