@@ -66,11 +66,20 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
             task_id: fork.task_id.to_string(),
             from_call: fork.from_call,
         }),
+        run_as: t.pins.run_as.as_ref().map(ToString::to_string),
         calls: view.calls,
         log_lines: t.log_lines,
         created_at: t.created_at.to_rfc3339(),
         started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
         finished_at: t.finished_at.map(domain::Timestamp::to_rfc3339),
+        sandbox_starts: t.sandbox_starts.iter().map(sandbox_start).collect(),
+    }
+}
+
+fn sandbox_start(start: &domain::task::SandboxStart) -> tasks::SandboxStart {
+    tasks::SandboxStart {
+        asked_at: start.asked_at.to_rfc3339(),
+        took_ms: start.began_at.since(start.asked_at),
     }
 }
 

@@ -3867,6 +3867,11 @@ export interface components {
                 approvals: components["schemas"]["Approval"][];
                 forkedFrom?: components["schemas"]["Forked"] | null;
                 /**
+                 * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+                 *     that its source finds first.
+                 */
+                runAs?: string | null;
+                /**
                  * Format: int32
                  * @description How many calls it has made so far; absent where the task was only just begun or waited for.
                  */
@@ -4731,6 +4736,11 @@ export interface components {
             approvals: components["schemas"]["Approval"][];
             forkedFrom?: components["schemas"]["Forked"] | null;
             /**
+             * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+             *     that its source finds first.
+             */
+            runAs?: string | null;
+            /**
              * Format: int32
              * @description How many calls it has made so far; absent where the task was only just begun or waited for.
              */
@@ -4772,6 +4782,13 @@ export interface components {
             path: string;
             /** @description Its arguments; an empty object by default. */
             arguments?: Record<string, unknown> | null;
+            /**
+             * @description The credential that the call carries, of those of the tool's source that the caller's calls may
+             *     carry: its identifier, or its label, or whom it serves (`personal`, `workspace`,
+             *     `organization`) where that is only one. By default the one that an agent's call would carry:
+             *     the first that the source finds.
+             */
+            credential?: string | null;
             /**
              * Format: int64
              * @description How long to wait for the end, or for a question to a person, before answering: milliseconds,

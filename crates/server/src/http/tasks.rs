@@ -43,6 +43,7 @@ pub(crate) async fn submit(
         runtime_id: new.runtime_id,
         metadata: new.metadata,
         idempotency_key: idempotency_key(&headers)?,
+        run_as: None,
     };
     let view = if wait.is_zero() {
         app.engine.submit_task(&caller, new).await?

@@ -7,6 +7,7 @@ import { calls as allCalls, task as oneTask, useApi, useNames, useSession } from
 import { useKeys } from "~/lib/keys";
 import { clock, count, span } from "~/lib/time";
 import { Button, buttonClass, cx, Status, toClipboard, useNow, When } from "~/ui/basics";
+import { RunAs } from "~/ui/credential";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
@@ -188,6 +189,11 @@ function Meta({ task }: { task: Task }) {
           <Link to="/w/$slug/tasks/$id" params={{ slug, id: task.forkedFrom.taskId }} className="font-mono text-accent underline">
             {task.forkedFrom.taskId.slice(0, 12)}…
           </Link>
+        </span>
+      )}
+      {task.runAs && (
+        <span>
+          run as <RunAs id={task.runAs} />
         </span>
       )}
       <span>
