@@ -15,7 +15,7 @@ pub struct Event {
     pub task_id: Option<String>,
     /// When it happened.
     pub at: String,
-    /// `task`, `log`, `call`, `progress`, `approval`, `source`, `credential`, `sandbox`, `policy` or `webhook`; the other fields depend on it.
+    /// `task`, `log`, `call`, `progress`, `approval`, `source`, `credential`, `client`, `sandbox`, `settings`, `policy` or `webhook`; the other fields depend on it.
     #[serde(rename = "type")]
     pub kind: String,
     /// The fields of its kind.

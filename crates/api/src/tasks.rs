@@ -246,7 +246,7 @@ pub struct ResultPart {
     pub next_offset: Option<u64>,
 }
 
-/// Who has sent tasks lately.
+/// Who has sent tasks, or listed the tools over MCP, lately.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SeenClients {
@@ -269,7 +269,7 @@ pub struct SeenClient {
     /// The API key that it came with, as `key_…`; absent where it came without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// How many tasks.
+    /// How many tasks; 0 for a client of MCP that has only listed the tools so far.
     pub tasks: u64,
     /// How many of them have not ended.
     pub open: u64,
@@ -277,8 +277,21 @@ pub struct SeenClient {
     pub pending: u64,
     /// How many calls its tasks of the last 24 hours have made.
     pub calls_in_day: u64,
-    /// When the first of them was submitted.
+    /// When the first of them was submitted; where there is none, when it first listed the tools.
     pub first_at: String,
-    /// When the last was.
+    /// When the last was; where there is none, when it last listed the tools.
     pub last_at: String,
+    /// What it was shown when it last listed the tools over MCP; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<ListedTools>,
+}
+
+/// What a client was shown when it listed the tools.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedTools {
+    /// How many tools.
+    pub tools: u32,
+    /// When that was, to an hour where nothing changed.
+    pub at: String,
 }

@@ -83,7 +83,8 @@ fn sandbox_start(start: &domain::task::SandboxStart) -> tasks::SandboxStart {
     }
 }
 
-pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
+pub(crate) fn client(view: &engine::ClientView) -> tasks::SeenClient {
+    let c = &view.client;
     tasks::SeenClient {
         client: c.client.clone(),
         channel: c.channel.as_str().to_owned(),
@@ -95,6 +96,10 @@ pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
         calls_in_day: c.calls,
         first_at: c.first_at.to_rfc3339(),
         last_at: c.last_at.to_rfc3339(),
+        listed: view.listed.map(|(tools, at)| tasks::ListedTools {
+            tools,
+            at: at.to_rfc3339(),
+        }),
     }
 }
 
@@ -159,6 +164,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => None,
     }
 }

@@ -9,7 +9,7 @@ export type LiveState = { status: "starting" | "live" | "broken" | "polling"; si
 
 type Passed = { event: LiveEvent } | { state: LiveState["status"] } | { ask: true };
 
-const KINDS = ["task", "log", "call", "approval", "source", "sandbox", "settings", "policy", "webhook"];
+const KINDS = ["task", "log", "call", "approval", "source", "sandbox", "settings", "policy", "webhook", "client"];
 const HIDDEN_MS = 30_000;
 const POLL_MS = 5_000;
 /** What arrives within this time after something was applied is applied together. */
@@ -207,6 +207,8 @@ function keysOf(event: LiveEvent): string[] {
       return ["approvals", `approval:${String(event.data.approvalId)}`, `task:${id}`, "head"];
     case "source":
       return ["sources", "tools", "credentials"];
+    case "client":
+      return ["head", "keys"];
     case "policy":
       return ["policy", "tools", "explain"];
     case "settings":

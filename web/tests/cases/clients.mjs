@@ -32,11 +32,18 @@ export default {
     const client = await connected(config.url, config.headers, "cursor-tests");
     const { tools } = await client.listTools();
     assert.ok(tools.some((tool) => tool.name === "execute"));
-    await page.getByText(/connected .*, waiting for its first task/).waitFor();
+    const shown = `${tools.length} tools listed`;
+    const card = page.getByRole("region", { name: "Connect Cursor" });
+    await card.getByText(new RegExp(`connected .*, ${shown}, waiting for its first task`)).waitFor();
+    const row = page.getByRole("listitem").filter({ hasText: "cursor-tests" });
+    await row.getByText("no task yet").waitFor();
+    await row.getByText(shown).waitFor();
     const ran = await client.callTool({ name: "execute", arguments: { code: "return (await tools.shop.items.listItems()).length" } });
     assert.equal(ran.structuredContent.result, 2);
     assert.equal(upstream.received.length, 1);
-    await page.getByText(/connected, first task/).waitFor();
+    await card.getByText(new RegExp(`connected, ${shown}, first task`)).waitFor();
+    await row.getByText("1 task").waitFor();
+    await row.getByText(shown).waitFor();
     await page.getByRole("listitem").filter({ hasText: "cursor-tests" }).getByText("key “Cursor”").waitFor();
     await client.close();
     // The secret is gone with the page.

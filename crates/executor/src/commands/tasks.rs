@@ -257,6 +257,9 @@ fn clients(seen: &[SeenClient]) -> String {
             c.open.to_string(),
             c.pending.to_string(),
             c.calls_in_day.to_string(),
+            c.listed
+                .as_ref()
+                .map_or_else(String::new, |l| l.tools.to_string()),
             c.last_at.clone(),
         ]
     };
@@ -270,6 +273,7 @@ fn clients(seen: &[SeenClient]) -> String {
             "OPEN",
             "WAITING",
             "CALLS IN A DAY",
+            "TOOLS LISTED",
             "LAST",
         ],
         &seen.iter().map(row).collect::<Vec<_>>(),

@@ -221,8 +221,8 @@ pub(crate) async fn fork(
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 
-/// Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
-/// itself, whose tasks they are and the key it came with.
+/// Lists who has sent tasks, or listed the tools over MCP, in the last seven days, the latest first: each
+/// client by what it calls itself, for whom it comes and the key it comes with.
 #[utoipa::path(
     get, path = "/api/v1/clients", operation_id = "listClients", tag = "tasks",
     responses((status = 200, description = "The clients", body = SeenClients), Problems)

@@ -105,25 +105,34 @@ function Handshake({ keyId, since }: { keyId: string; since: string }) {
   const { slug } = useSession();
   const api = useApi();
   const keys = useQuery({ ...allKeys(api), refetchInterval: 3_000 });
+  const seen = useQuery({ ...clients(api), refetchInterval: 3_000 });
+  const own = seen.data?.filter((each) => each.key === keyId) ?? [];
+  const listed = own.find((each) => each.listed)?.listed;
+  // The tasks of the client that came with this key; one of the same name may come with another.
+  const name = own.find((each) => each.tasks > 0)?.client;
   const tasks = useQuery({
-    queryKey: [api.workspace, "head", "handshake", keyId],
-    queryFn: async () => (await api.get("/api/v1/tasks", { query: { limit: 20 } as never })).items,
-    refetchInterval: 3_000,
+    queryKey: [api.workspace, "handshake", keyId, name ?? ""],
+    queryFn: async () => (await api.get("/api/v1/tasks", { query: { limit: 100, since, ...(name && { client: name }) } as never })).items,
+    enabled: name !== undefined,
+    // Once it is there it stays the first, however many follow.
+    refetchInterval: ({ state }) => (state.data?.some((each) => each.key === keyId) ? false : 3_000),
+    staleTime: Number.POSITIVE_INFINITY,
   });
-  const used = keys.data?.find((each) => each.id === keyId)?.lastUsedAt;
-  const first = tasks.data?.filter((each) => each.channel === "mcp" && each.createdAt > since).at(-1);
+  const used = listed?.at ?? keys.data?.find((each) => each.id === keyId)?.lastUsedAt;
+  const tools = listed ? `, ${count(listed.tools, "tool")} listed` : "";
+  const first = tasks.data?.filter((each) => each.key === keyId).at(-1);
   return (
     <p role="status">
       {first ? (
         <>
-          <span className="text-good">●</span> connected, first task{" "}
+          <span className="text-good">●</span> connected{tools}, first task{" "}
           <Link to="/w/$slug/tasks/$id" params={{ slug, id: first.id }} className="text-accent underline">
             <Ago at={first.createdAt} />
           </Link>
         </>
       ) : used ? (
         <>
-          <span className="text-good">●</span> connected <Ago at={used} />, waiting for its first task
+          <span className="text-good">●</span> connected <Ago at={used} />{tools}, waiting for its first task
         </>
       ) : (
         <>
@@ -145,7 +154,7 @@ function Lately() {
       <Loaded query={seen}>
         {(items) =>
           items.length === 0 ? (
-            <p className="p-3 text-ink2">Nobody yet. Clients appear here with their first task.</p>
+            <p className="p-3 text-ink2">Nobody yet. Clients appear here when they list the tools, or with their first task.</p>
           ) : (
             <ul>
               {items.map((each) => (
@@ -204,11 +213,20 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
         </span>
       </span>
       <span className="text-ink2">
-        <Link to="/w/$slug/tasks" params={{ slug }} search={{ client: of.client || undefined, time: "7d" } as never} className="text-accent underline">
-          {count(of.tasks, "task")}
-        </Link>
-        , last <Ago at={of.lastAt} />
+        {of.tasks > 0 ? (
+          <>
+            <Link to="/w/$slug/tasks" params={{ slug }} search={{ client: of.client || undefined, time: "7d" } as never} className="text-accent underline">
+              {count(of.tasks, "task")}
+            </Link>
+            , last <Ago at={of.lastAt} />
+          </>
+        ) : (
+          <>
+            no task yet, came <Ago at={of.lastAt} />
+          </>
+        )}
       </span>
+      {of.listed && <span className="text-ink2">{count(of.listed.tools, "tool")} listed</span>}
       <span className="text-ink2">{count(of.callsInDay, "call")} in 24 h</span>
       {of.open > 0 && <span className="text-run">◐ {of.open} open</span>}
       {of.pending > 0 && <span className="text-wait">◆ {of.pending} waiting</span>}

@@ -2,9 +2,9 @@
 // waits hatched; the same as a table. Rows are drawn as far as they are in sight.
 import { useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { Fragment, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { Approval, Call, Task } from "~/api/client";
-import { useApi } from "~/api/queries";
+import { useApi, useNames } from "~/api/queries";
 import { useWide } from "~/lib/media";
 import { count, span } from "~/lib/time";
 import { Button, cx, Decision, Status, useNow } from "~/ui/basics";
@@ -72,7 +72,7 @@ export function Timeline({ task, calls, selected, onSelect, at = null, onAt }: P
       </div>
       {onAt && at !== null && <Scrubber whole={whole} at={at} calls={calls} start={start} onAt={onAt} />}
       {asTable ? (
-        <Table task={task} calls={calls} start={start} now={now} selected={selected} onSelect={onSelect} />
+        <Table task={task} calls={calls} ticks={ticks} start={start} now={now} selected={selected} onSelect={onSelect} />
       ) : (
         <>
           <div className="relative mx-3 h-5 shrink-0 md:ml-[46%] text-meta text-ink3" aria-hidden>
@@ -163,7 +163,7 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
       </span>
       <span className="relative mx-3 h-3 min-w-0 md:ml-0 md:flex-1" aria-hidden>
         {line.bars.map((bar, i) => (
-          <span key={i} className={cx("absolute inset-y-0 min-w-[2px] rounded-sm", LOOKS[bar.look])} style={{ left: share(bar.from - start), width: share(bar.to - bar.from) }} />
+          <span key={i} className={cx("bar absolute inset-y-0 min-w-[2px] rounded-sm", LOOKS[bar.look])} style={{ left: share(bar.from - start), width: share(bar.to - bar.from) }} />
         ))}
         {at !== null && <span className="absolute -inset-y-2.5 w-px bg-accent" style={{ left: share(Math.min(at, whole)) }} />}
       </span>
@@ -274,9 +274,15 @@ function grouped(approvals: Approval[]): Map<number, Approval[]> {
   return found;
 }
 
-type TableProps = { task: Task; calls: Call[]; start: number; now: number; selected: number | null; onSelect: (sequence: number) => void };
+type TableProps = { task: Task; calls: Call[]; ticks: number[]; start: number; now: number; selected: number | null; onSelect: (sequence: number) => void };
 
-function Table({ task, calls, start, now, selected, onSelect }: TableProps) {
+/** What a person was asked, by the question. */
+const ASKED: Record<string, string> = { send: "waited for a decision", send_again: "waited for a word whether to send it again", input: "waited for an answer to its source" };
+
+function Table({ task, calls, ticks, start, now, selected, onSelect }: TableProps) {
+  const names = useNames();
+  const approvals = useMemo(() => grouped(task.approvals), [task.approvals]);
+  const [firstTick] = ticks;
   return (
     <div className="overflow-auto p-3" tabIndex={0} role="group" aria-label="Calls as a table">
       <table className="w-full text-left">
@@ -295,21 +301,39 @@ function Table({ task, calls, start, now, selected, onSelect }: TableProps) {
             <Phase key={each.from} name={i === 0 ? "sandbox" : `sandbox, start ${i + 1}`} from={each.from} start={start} took={each.to - each.from} />
           ))}
           {calls.map((call) => (
-            <tr key={call.id} className={cx("border-t border-line", call.sequence === selected && "bg-select")}>
-              <td className="pr-3 font-mono">{call.sequence}</td>
-              <td className="pr-3">
-                <button type="button" className="text-left text-accent underline" onClick={() => onSelect(call.sequence)}>
-                  <ToolPath path={call.tool} />
-                </button>
-              </td>
-              <td className="pr-3">
-                <Status of={call.status} />
-              </td>
-              <td className="pr-3">{call.decision === "none" ? "built in" : <Decision of={call.decision} />}</td>
-              <td className="pr-3 font-mono">+{span(Date.parse(call.startedAt) - start)}</td>
-              <td className="font-mono">{span((call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(call.startedAt))}</td>
-            </tr>
+            <Fragment key={call.id}>
+              <tr className={cx("border-t border-line", call.sequence === selected && "bg-select")}>
+                <td className="pr-3 font-mono">{call.sequence}</td>
+                <td className="pr-3">
+                  <button type="button" className="text-left text-accent underline" onClick={() => onSelect(call.sequence)}>
+                    <ToolPath path={call.tool} />
+                  </button>
+                </td>
+                <td className="pr-3">
+                  <Status of={call.status} />
+                </td>
+                <td className="pr-3">{call.decision === "none" ? "built in" : <Decision of={call.decision} />}</td>
+                <td className="pr-3 font-mono">+{span(Date.parse(call.startedAt) - start)}</td>
+                <td className="font-mono">{span((call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(call.startedAt))}</td>
+              </tr>
+              {approvals.get(call.sequence)?.map((each) => (
+                <Phase
+                  key={each.id}
+                  name={ASKED[each.question] ?? "waited for a person"}
+                  status={
+                    <>
+                      {each.status}
+                      {each.decidedBy && ` by ${names(each.decidedBy)}`}
+                    </>
+                  }
+                  from={Date.parse(each.createdAt)}
+                  start={start}
+                  took={(each.decidedAt ? Date.parse(each.decidedAt) : call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(each.createdAt)}
+                />
+              ))}
+            </Fragment>
           ))}
+          {firstTick !== undefined && <Phase name={`logged ${count(task.logLines, "line")}`} from={firstTick} start={start} took={(ticks.at(-1) ?? firstTick) - firstTick} />}
         </tbody>
       </table>
     </div>
@@ -317,12 +341,12 @@ function Table({ task, calls, start, now, selected, onSelect }: TableProps) {
 }
 
 /** What is no call, in the table of calls. */
-function Phase({ name, from, start, took }: { name: string; from: number; start: number; took: number }) {
+function Phase({ name, status, from, start, took }: { name: string; status?: ReactNode; from: number; start: number; took: number }) {
   return (
     <tr className="border-t border-line text-ink2">
       <td />
       <td className="pr-3">{name}</td>
-      <td />
+      <td className="pr-3">{status}</td>
       <td />
       <td className="pr-3 font-mono">+{span(from - start)}</td>
       <td className="font-mono">{span(Math.max(0, took))}</td>
