@@ -350,8 +350,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
-         *     itself, whose tasks they are and the key it came with.
+         * Lists who has sent tasks, or listed the tools over MCP, in the last seven days, the latest first: each
+         *     client by what it calls itself, for whom it comes and the key it comes with.
          */
         get: operations["listClients"];
         put?: never;
@@ -2480,7 +2480,7 @@ export interface components {
             taskId?: string | null;
             /** @description When it happened. */
             at: string;
-            /** @description `task`, `log`, `call`, `progress`, `approval`, `source`, `credential`, `sandbox`, `policy` or `webhook`; the other fields depend on it. */
+            /** @description `task`, `log`, `call`, `progress`, `approval`, `source`, `credential`, `client`, `sandbox`, `settings`, `policy` or `webhook`; the other fields depend on it. */
             type: string;
             /** @description The fields of its kind. */
             data: Record<string, unknown>;
@@ -2846,6 +2846,16 @@ export interface components {
              * @description The highest value that may be set.
              */
             highest: number;
+        };
+        /** @description What a client was shown when it listed the tools. */
+        ListedTools: {
+            /**
+             * Format: int32
+             * @description How many tools.
+             */
+            tools: number;
+            /** @description When that was, to an hour where nothing changed. */
+            at: string;
         };
         /** @description A line that a program logged. */
         LogLine: {
@@ -3887,6 +3897,13 @@ export interface components {
                 startedAt?: string | null;
                 /** @description When it ended. */
                 finishedAt?: string | null;
+                /**
+                 * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+                 *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+                 *     task records next, so that a program that neither calls nor logs has one when it ends; of
+                 *     more than 16 the first and the latest. Absent where there is none.
+                 */
+                sandboxStarts?: components["schemas"]["SandboxStart"][];
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -4342,6 +4359,16 @@ export interface components {
             /** @description When it last did. */
             lastAt: string;
         };
+        /** @description One start of a task's sandbox. */
+        SandboxStart: {
+            /** @description When it was asked for. */
+            askedAt: string;
+            /**
+             * Format: int64
+             * @description How long it took until the program was in it, in milliseconds.
+             */
+            tookMs: number;
+        };
         /** @description What one client has sent for one person. */
         SeenClient: {
             /** @description What it calls itself; may be empty. */
@@ -4354,7 +4381,7 @@ export interface components {
             key?: string | null;
             /**
              * Format: int64
-             * @description How many tasks.
+             * @description How many tasks; 0 for a client of MCP that has only listed the tools so far.
              */
             tasks: number;
             /**
@@ -4372,12 +4399,13 @@ export interface components {
              * @description How many calls its tasks of the last 24 hours have made.
              */
             callsInDay: number;
-            /** @description When the first of them was submitted. */
+            /** @description When the first of them was submitted; where there is none, when it first listed the tools. */
             firstAt: string;
-            /** @description When the last was. */
+            /** @description When the last was; where there is none, when it last listed the tools. */
             lastAt: string;
+            listed?: components["schemas"]["ListedTools"] | null;
         };
-        /** @description Who has sent tasks lately. */
+        /** @description Who has sent tasks, or listed the tools over MCP, lately. */
         SeenClients: {
             /** @description Since when was looked. */
             since: string;
@@ -4756,6 +4784,13 @@ export interface components {
             startedAt?: string | null;
             /** @description When it ended. */
             finishedAt?: string | null;
+            /**
+             * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+             *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+             *     task records next, so that a program that neither calls nor logs has one when it ends; of
+             *     more than 16 the first and the latest. Absent where there is none.
+             */
+            sandboxStarts?: components["schemas"]["SandboxStart"][];
         };
         /** @description Why a task did not complete. */
         TaskError: {

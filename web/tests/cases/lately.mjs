@@ -206,6 +206,12 @@ export default {
     assert.match(await row("sandbox").first().innerText(), /\+\d+.*ms.*\d+ ms/s);
     await row("logged 1 line").waitFor();
     await row("shop.items.createItem").getByText("ok", { exact: true }).waitFor();
+    // Beside the code a call is chosen without losing its line.
+    await page.goto(`/w/local/tasks/${task.id}?tab=code`);
+    await timeline.getByRole("button", { name: /Call 1/ }).click();
+    await page.getByRole("region", { name: "Call 1" }).getByText("Why it was decided so").waitFor();
+    await page.getByRole("tab", { name: "Code", selected: true }).waitFor();
+    await page.getByRole("list", { name: "Program" }).getByRole("listitem").and(page.locator("[aria-current=true]")).waitFor();
     assert.deepEqual(await violations(page), []);
     assert.deepEqual(page.faults, []);
   },

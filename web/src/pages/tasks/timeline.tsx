@@ -163,7 +163,7 @@ function LineRow({ line, start, whole, isSelected, onSelect, top, at }: LineProp
       </span>
       <span className="relative mx-3 h-3 min-w-0 md:ml-0 md:flex-1" aria-hidden>
         {line.bars.map((bar, i) => (
-          <span key={i} className={cx("bar absolute inset-y-0 min-w-[2px] rounded-sm", LOOKS[bar.look])} style={{ left: share(bar.from - start), width: share(bar.to - bar.from) }} />
+          <span key={i} className={cx("absolute inset-y-0 min-w-[2px] rounded-sm", LOOKS[bar.look])} style={{ left: share(bar.from - start), width: share(bar.to - bar.from) }} />
         ))}
         {at !== null && <span className="absolute -inset-y-2.5 w-px bg-accent" style={{ left: share(Math.min(at, whole)) }} />}
       </span>
