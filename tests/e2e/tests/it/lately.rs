@@ -228,6 +228,12 @@ async fn a_client_is_seen_when_it_lists_the_tools(database: Database) {
         Person::add(&server, "Bob", "member").await,
     );
     let mut events = Stream::open(&server, "/workspaces/local/events", None).await;
+    let heard_by = async |person: &Person| {
+        let url = format!("{}/api/v1/workspaces/local/events", server.url());
+        let request = crate::server::client().get(url).bearer_auth(&person.key);
+        Stream::of(request).await
+    };
+    let (mut at_ada, mut at_bob) = (heard_by(&ada).await, heard_by(&bob).await);
     let plain = Plain::of(&server, json!({}), &ada);
     let found = |seen: Value| {
         items(&seen)
@@ -271,6 +277,16 @@ async fn a_client_is_seen_when_it_lists_the_tools(database: Database) {
     };
     assert!(seen_by(&ada).await);
     assert!(!seen_by(&bob).await);
+    at_ada.until(|e| e.name == "client").await;
+    server
+        .send(
+            "PATCH",
+            "/workspace/settings",
+            Some(&json!({ "inClientDecisions": true })),
+        )
+        .await;
+    let heard = at_bob.until(|e| e.name == "settings").await;
+    assert!(heard.iter().all(|e| e.name != "client"), "{heard:#?}");
     let ran = server.cli(&["tasks", "clients"]).await;
     assert!(ran.out.contains("TOOLS LISTED"), "{ran:?}");
     let ran = server.cli(&["tasks", "clients", "--json"]).await;
