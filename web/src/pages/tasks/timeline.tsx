@@ -224,6 +224,9 @@ function linesOf(task: Task, calls: Call[], ticks: number[], now: number): Line[
 
 type Start = { from: number; to: number };
 
+/** A sandbox is often had in less than the clock tells. */
+const brief = (ms: number) => (ms < 1 ? "< 1 ms" : span(ms));
+
 /** The starts of its sandbox: the first, and one for each time it was taken up again. */
 function startsOf(task: Task): Start[] {
   return (task.sandboxStarts ?? []).map((each) => ({ from: Date.parse(each.askedAt), to: Date.parse(each.askedAt) + each.tookMs }));
@@ -231,7 +234,7 @@ function startsOf(task: Task): Start[] {
 
 function startsText(starts: Start[]): string {
   const last = starts.at(-1);
-  const took = last ? span(last.to - last.from) : "";
+  const took = last ? brief(last.to - last.from) : "";
   return starts.length > 1 ? `${took}, start ${starts.length}` : took;
 }
 
@@ -313,8 +316,8 @@ function Table({ task, calls, ticks, start, now, selected, onSelect }: TableProp
                   <Status of={call.status} />
                 </td>
                 <td className="pr-3">{call.decision === "none" ? "built in" : <Decision of={call.decision} />}</td>
-                <td className="pr-3 font-mono">+{span(Date.parse(call.startedAt) - start)}</td>
-                <td className="font-mono">{span((call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(call.startedAt))}</td>
+                <td className="pr-3 font-mono whitespace-nowrap">+{span(Date.parse(call.startedAt) - start)}</td>
+                <td className="font-mono whitespace-nowrap">{span((call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(call.startedAt))}</td>
               </tr>
               {approvals.get(call.sequence)?.map((each) => (
                 <Phase
@@ -348,8 +351,8 @@ function Phase({ name, status, from, start, took }: { name: string; status?: Rea
       <td className="pr-3">{name}</td>
       <td className="pr-3">{status}</td>
       <td />
-      <td className="pr-3 font-mono">+{span(from - start)}</td>
-      <td className="font-mono">{span(Math.max(0, took))}</td>
+      <td className="pr-3 font-mono whitespace-nowrap">+{span(from - start)}</td>
+      <td className="font-mono whitespace-nowrap">{brief(Math.max(0, took))}</td>
     </tr>
   );
 }
