@@ -68,7 +68,7 @@ pub use authority::{
 pub use backup::Backup;
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
-pub use clients::SeenClient;
+pub use clients::{ClientView, SeenClient};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
 pub use endings::grace_of;

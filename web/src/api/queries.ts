@@ -159,6 +159,13 @@ export const credentials = (api: Api) =>
     queryFn: async () => (await api.get("/api/v1/credentials")).items,
   });
 
+/** Whose credentials a source looks at, in which order. */
+export const credentialOrder = (api: Api, source: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "credentials", "order", source],
+    queryFn: async () => (await api.get("/api/v1/sources/{id}/credential-order", { path: { id: source } })).order,
+  });
+
 export const namespaces = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "tools", "namespaces"],

@@ -350,8 +350,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
-         *     itself, whose tasks they are and the key it came with.
+         * Lists who has sent tasks, or listed the tools over MCP, in the last seven days, the latest first: each
+         *     client by what it calls itself, for whom it comes and the key it comes with.
          */
         get: operations["listClients"];
         put?: never;
@@ -2496,7 +2496,7 @@ export interface components {
          * @description The kinds of events. A reader skips those that it does not know: there may be more one day.
          * @enum {string}
          */
-        EventType: "task" | "log" | "call" | "progress" | "approval" | "source" | "credential" | "sandbox" | "settings" | "policy" | "webhook";
+        EventType: "task" | "log" | "call" | "progress" | "approval" | "source" | "credential" | "client" | "sandbox" | "settings" | "policy" | "webhook";
         /** @description The example API that comes with the program, where this server offers it. */
         Example: {
             offered?: components["schemas"]["ExampleApi"] | null;
@@ -2858,6 +2858,16 @@ export interface components {
              * @description The highest value that may be set.
              */
             highest: number;
+        };
+        /** @description What a client was shown when it listed the tools. */
+        ListedTools: {
+            /**
+             * Format: int32
+             * @description How many tools.
+             */
+            tools: number;
+            /** @description When that was, to an hour where nothing changed. */
+            at: string;
         };
         /** @description A line that a program logged. */
         LogLine: {
@@ -3885,6 +3895,11 @@ export interface components {
                 approvals: components["schemas"]["Approval"][];
                 forkedFrom?: components["schemas"]["Forked"] | null;
                 /**
+                 * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+                 *     that its source finds first.
+                 */
+                runAs?: string | null;
+                /**
                  * Format: int32
                  * @description How many calls it has made so far; absent where the task was only just begun or waited for.
                  */
@@ -3900,6 +3915,13 @@ export interface components {
                 startedAt?: string | null;
                 /** @description When it ended. */
                 finishedAt?: string | null;
+                /**
+                 * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+                 *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+                 *     task records next, so that a program that neither calls nor logs has one when it ends; of
+                 *     more than 16 the first and the latest. Absent where there is none.
+                 */
+                sandboxStarts?: components["schemas"]["SandboxStart"][];
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -4355,6 +4377,16 @@ export interface components {
             /** @description When it last did. */
             lastAt: string;
         };
+        /** @description One start of a task's sandbox. */
+        SandboxStart: {
+            /** @description When it was asked for. */
+            askedAt: string;
+            /**
+             * Format: int64
+             * @description How long it took until the program was in it, in milliseconds.
+             */
+            tookMs: number;
+        };
         /** @description What one client has sent for one person. */
         SeenClient: {
             /** @description What it calls itself; may be empty. */
@@ -4367,7 +4399,7 @@ export interface components {
             key?: string | null;
             /**
              * Format: int64
-             * @description How many tasks.
+             * @description How many tasks; 0 for a client of MCP that has only listed the tools so far.
              */
             tasks: number;
             /**
@@ -4385,12 +4417,13 @@ export interface components {
              * @description How many calls its tasks of the last 24 hours have made.
              */
             callsInDay: number;
-            /** @description When the first of them was submitted. */
+            /** @description When the first of them was submitted; where there is none, when it first listed the tools. */
             firstAt: string;
-            /** @description When the last was. */
+            /** @description When the last was; where there is none, when it last listed the tools. */
             lastAt: string;
+            listed?: components["schemas"]["ListedTools"] | null;
         };
-        /** @description Who has sent tasks lately. */
+        /** @description Who has sent tasks, or listed the tools over MCP, lately. */
         SeenClients: {
             /** @description Since when was looked. */
             since: string;
@@ -4749,6 +4782,11 @@ export interface components {
             approvals: components["schemas"]["Approval"][];
             forkedFrom?: components["schemas"]["Forked"] | null;
             /**
+             * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+             *     that its source finds first.
+             */
+            runAs?: string | null;
+            /**
              * Format: int32
              * @description How many calls it has made so far; absent where the task was only just begun or waited for.
              */
@@ -4764,6 +4802,13 @@ export interface components {
             startedAt?: string | null;
             /** @description When it ended. */
             finishedAt?: string | null;
+            /**
+             * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+             *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+             *     task records next, so that a program that neither calls nor logs has one when it ends; of
+             *     more than 16 the first and the latest. Absent where there is none.
+             */
+            sandboxStarts?: components["schemas"]["SandboxStart"][];
         };
         /** @description Why a task did not complete. */
         TaskError: {
@@ -4790,6 +4835,13 @@ export interface components {
             path: string;
             /** @description Its arguments; an empty object by default. */
             arguments?: Record<string, unknown> | null;
+            /**
+             * @description The credential that the call carries, of those of the tool's source that the caller's calls may
+             *     carry: its identifier, or its label, or whom it serves (`personal`, `workspace`,
+             *     `organization`) where that is only one. By default the one that an agent's call would carry:
+             *     the first that the source finds.
+             */
+            credential?: string | null;
             /**
              * Format: int64
              * @description How long to wait for the end, or for a question to a person, before answering: milliseconds,

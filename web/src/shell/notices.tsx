@@ -39,7 +39,12 @@ export function Notices() {
     if (!pending) return;
     const before = known.current;
     known.current = new Set(pending.map((each) => each.id));
-    if (!before) return;
+    if (!before) {
+      // A page that is opened in quiet hours does not know what was told before them: when they end, it
+      // tells once what waits still.
+      if (quiet) held.current = new Set(known.current);
+      return;
+    }
     const fresh = pending.filter((each) => !before.has(each.id) || held.current.has(each.id));
     const isOver = held.current.size > 0;
     held.current = new Set(quiet ? fresh.map((each) => each.id) : []);

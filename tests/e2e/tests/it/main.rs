@@ -101,6 +101,7 @@ mod renewal;
 mod role_commands;
 mod roles;
 mod rules;
+mod run_as;
 mod runtimes;
 mod scopes;
 mod secrets;

@@ -7,6 +7,7 @@ import { calls as allCalls, explanation, keys as allKeys, policy, recentApproval
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
 import { Ago, Button, cx, Facts, Risk, Skeleton, Status, useNow, When } from "~/ui/basics";
+import { RunAs } from "~/ui/credential";
 import { Seen, ToolPath } from "~/ui/text";
 import { LookedAtList } from "~/pages/policies/trace";
 import { aboutOf } from "~/pages/policies/words";
@@ -88,7 +89,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
                     <Seen text={rule ? approval.why.replace(`rule ${rule.id} of the ${rule.level} `, "") : approval.why} />
                   </>,
                 ],
-                ["Risk", <RiskReasons approval={approval} isFirst={recent.data ? before === undefined : false} />],
+                ["Risk", <RiskReasons approval={approval} runAs={task.data?.runAs} isFirst={recent.data ? before === undefined : false} />],
                 ["Needs", approval.needed > 1 && `${approval.needed} people; ${approval.missing} still missing`],
                 ["Assigned to", approval.assigned && `${names(approval.assigned.to)}, by ${names(approval.assigned.by)}`],
                 ["Yes by", approval.answers.length > 0 && approval.answers.map((yes) => names(yes.by)).join(", ")],
@@ -158,6 +159,11 @@ function Who({ task }: { task: Task }) {
         </>
       )}
       {task.grant && ", with what was granted to it by OAuth"}
+      {task.runAs && (
+        <>
+          , to be sent with the credential <RunAs id={task.runAs} />, chosen for it
+        </>
+      )}
       {workspace && <>, in {workspace.name}</>}
     </>
   );

@@ -12,12 +12,12 @@ const MANY = 20;
 /** Switches that make a call do more than it says. */
 const FORCING = /^(force|forced|recursive|all|cascade|permanent|permanently|skip_?confirm\w*|no_?confirm\w*)$/i;
 
-type Props = { approval: Approval; isFirst: boolean };
+type Props = { approval: Approval; isFirst: boolean; runAs?: string | null | undefined };
 
-export function RiskReasons({ approval, isFirst }: Props) {
+export function RiskReasons({ approval, isFirst, runAs }: Props) {
   const api = useApi();
   const source = approval.tool.split(".")[0];
-  const credentials = useQuery({ ...allCredentials(api), staleTime: 60_000 }).data?.filter((each) => each.source === source) ?? [];
+  const credentials = useQuery({ ...allCredentials(api), staleTime: 60_000 }).data?.filter((each) => (runAs ? each.id === runAs : each.source === source)) ?? [];
   const reasons = [...ofRequest(approval), ...ofArguments(approval.arguments)];
   const scopes = [...new Set(credentials.map((each) => each.scope))];
   const [scope] = scopes;

@@ -3,9 +3,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Task, ToolDescription } from "~/api/client";
-import { task as oneTask, tool as oneTool, useApi, useSession } from "~/api/queries";
+import { credentialOrder, credentials as allCredentials, task as oneTask, tool as oneTool, useApi, useSession } from "~/api/queries";
 import { isFields, parse, pretty } from "~/lib/json";
 import { Button, buttonClass, Copy, cx, Decision, Risk, Status } from "~/ui/basics";
+import { nameOf } from "~/ui/credential";
 import { JsonView } from "~/ui/json";
 import { Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
@@ -129,6 +130,7 @@ function TryIt({ tool }: { tool: ToolDescription }) {
   const [task, setTask] = useState<Task | null>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const [runAs, setRunAs] = useState("");
   const problem = text === null ? null : problemOf(text);
   const change = (next: string) => {
     setText(next);
@@ -138,7 +140,7 @@ function TryIt({ tool }: { tool: ToolDescription }) {
     setBusy(true);
     setError(null);
     try {
-      setTask(await api.post("/api/v1/tools/call", { body: { path: tool.path, arguments: value } as never }));
+      setTask(await api.post("/api/v1/tools/call", { body: { path: tool.path, arguments: value, ...(runAs && { credential: runAs }) } as never }));
     } catch (failure) {
       setError(failure);
     } finally {
@@ -173,6 +175,7 @@ function TryIt({ tool }: { tool: ToolDescription }) {
           "Policy allows this call. It goes through the same gate as an agent's."
         )}
       </p>
+      <RunAs source={tool.path.split(".")[0] ?? ""} value={runAs} onChange={setRunAs} />
       <div className="flex flex-wrap items-center gap-2">
         <Button look="main" disabled={busy} blocked={problem ? "The arguments are no JSON object" : undefined} onClick={() => void run()}>
           {busy ? "Running…" : "Run once"}
@@ -181,6 +184,31 @@ function TryIt({ tool }: { tool: ToolDescription }) {
       {error !== null && <Problem error={error} />}
       {task && <Outcome id={task.id} slug={slug} first={task} />}
     </div>
+  );
+}
+
+/** The credential that the call carries, among those that this person's calls may carry. */
+function RunAs({ source, value, onChange }: { source: string; value: string; onChange: (id: string) => void }) {
+  const api = useApi();
+  const all = useQuery(allCredentials(api)).data?.filter((each) => each.source === source) ?? [];
+  const order = useQuery({ ...credentialOrder(api, source), enabled: all.length > 0 }).data;
+  if (all.length === 0) return null;
+  return (
+    <label className="flex flex-wrap items-center gap-x-3 gap-y-1">
+      <span className="text-ink2">Run as</span>
+      <select className="field max-w-full min-w-0" value={value} onChange={(event) => onChange(event.target.value)}>
+        <option value="">as an agent would</option>
+        {all.map((each) => {
+          const isLookedAt = order?.includes(each.scope) ?? true;
+          return (
+            <option key={each.id} value={each.id} disabled={!isLookedAt}>
+              {nameOf(each)}
+              {!isLookedAt && " (its source does not look at it)"}
+            </option>
+          );
+        })}
+      </select>
+    </label>
   );
 }
 
