@@ -1,11 +1,15 @@
-//! Who has sent tasks lately: what the dashboard shows of agents, and what a rule may stop.
+//! Who has sent tasks lately: what the dashboard shows of agents, and what a rule may stop. How one is
+//! stopped is in `clients/stop.rs`.
+
+mod stop;
 
 use crate::settings::sees_all_tasks;
 use crate::{Engine, Error};
 use domain::Timestamp;
 use domain::access::{Caller, Permission};
 use futures_util::future::BoxFuture;
-pub use store::tasks::SeenClient;
+pub use stop::{StopClient, Stopped};
+pub use store::tasks::{ClientName, SeenClient};
 
 /// How far back is looked: a week.
 const LOOK_BACK_MS: i64 = 7 * 24 * 3_600_000;

@@ -92,14 +92,6 @@ export function waitingCount(found: Approvals | undefined): string {
   return `${found.items.length}${found.more ? "+" : ""}`;
 }
 
-/** What was asked lately, the newest first. */
-export const recentApprovals = (api: Api) =>
-  queryOptions({
-    queryKey: [api.workspace, "approvals", "recent"],
-    queryFn: async () => (await approvalPages(api, {}, 1)).items,
-    placeholderData: ownBefore(api),
-  });
-
 /** What is not pending any more, by each of the statuses, the newest first. */
 export const endedApprovals = (api: Api, statuses: readonly string[], pages: number) =>
   queryOptions({

@@ -1,5 +1,5 @@
 // The arguments as they will be sent: all of them, as fields, as JSON, or as the request itself.
-import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type ReactNode, type RefObject, useEffect, useId, useRef, useState } from "react";
 import { compact, ExactNumber, type Fields, isFields, pretty, same } from "~/lib/json";
 import { isSuspicious } from "~/lib/hidden";
 import { size } from "~/lib/time";
@@ -25,15 +25,7 @@ export function useReveal(digest: string, value: unknown, request: unknown, view
   const end = useRef<HTMLDivElement>(null);
   const isLong = view === "form" ? longest(value) > FOLD : pretty(view === "json" ? value : request).length > FOLD * 2;
   const isWhole = unfolded || !isLong;
-  useEffect(() => {
-    const node = end.current;
-    if (!node || !isWhole || seen) return;
-    const watcher = new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) setSeenOf(digest);
-    });
-    watcher.observe(node);
-    return () => watcher.disconnect();
-  }, [isWhole, seen, view, digest]);
+  useSight(end, isWhole && !seen, `${view} ${digest}`, () => setSeenOf(digest));
   return {
     unfolded: isWhole,
     isRevealed: seen,
@@ -45,6 +37,21 @@ export function useReveal(digest: string, value: unknown, request: unknown, view
       requestAnimationFrame(() => requestAnimationFrame(() => end.current?.scrollIntoView({ block: "end" })));
     },
   };
+}
+
+/** Says when something comes in sight. It looks afresh when `key` is another. */
+export function useSight(of: RefObject<HTMLElement | null>, isWanted: boolean, key: string, onSight: () => void) {
+  const latest = useRef(onSight);
+  latest.current = onSight;
+  useEffect(() => {
+    const node = of.current;
+    if (!node || !isWanted) return;
+    const watcher = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) latest.current();
+    });
+    watcher.observe(node);
+    return () => watcher.disconnect();
+  }, [of, isWanted, key]);
 }
 
 function longest(value: unknown): number {
@@ -102,7 +109,7 @@ export function Arguments({ value, request, before, view, onView, reveal }: Prop
   );
 }
 
-function Form({ of, before, folded }: { of: Fields; before: Fields | null; folded: boolean }) {
+export function Form({ of, before, folded }: { of: Fields; before: Fields | null; folded: boolean }) {
   const names = Object.keys(of);
   const removed = before ? Object.keys(before).filter((name) => !(name in of)) : [];
   if (names.length === 0) return <p className="text-ink2">No arguments.</p>;
@@ -128,7 +135,7 @@ function Form({ of, before, folded }: { of: Fields; before: Fields | null; folde
           </div>
         );
       })}
-      {removed.length > 0 && <p className="text-meta text-wait">In the call before, but not here: {removed.join(", ")}</p>}
+      {removed.length > 0 && <p className="text-meta text-wait">In the call before, but not here: <Seen text={removed.join(", ")} /></p>}
     </dl>
   );
 }
