@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Task } from "~/api/client";
-import { pendingApprovals, sources as allSources, useApi, useSession } from "~/api/queries";
+import { pendingApprovals, sources as allSources, useApi, useNeedsMe, useSession } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { Ago, Button, buttonClass, Page, Panel, Risk, Status } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
@@ -13,6 +13,7 @@ export function HomePage() {
   const { slug, workspaces } = useSession();
   const api = useApi();
   const pending = useQuery(pendingApprovals(api));
+  const items = useNeedsMe()?.items ?? [];
   const tasks = useQuery({
     queryKey: [api.workspace, "head", "home"],
     queryFn: async () => (await api.get("/api/v1/tasks", { query: { limit: 100 } })).items,
@@ -25,7 +26,7 @@ export function HomePage() {
       <FirstSteps hasSource={(sources.data?.length ?? 0) > 0} hasTask={(tasks.data?.length ?? 0) > 0} hasClient={(tasks.data ?? []).some((each) => each.channel === "mcp")} isKnown={sources.data !== undefined && tasks.data !== undefined} />
       <Panel title="Needs you" actions={<Link to="/w/$slug/approvals" params={{ slug }} className={buttonClass("plain", true)}>Open the inbox</Link>}>
         <Loaded query={pending} rows={2}>
-          {({ items, more }) =>
+          {({ more }) =>
             items.length === 0 ? (
               <p className="p-3 text-ink2">Nothing waits for you.</p>
             ) : (

@@ -105,6 +105,7 @@ fn looked_at(seen: &[LookedAt], texts: &[Rule]) -> Vec<rules::LookedAt> {
         rule: l.rule_id.to_string(),
         level: l.level.as_str().to_owned(),
         matched: l.miss.is_none(),
+        near: l.miss.is_some_and(domain::policy::Miss::is_near),
         why: l.why.clone(),
         text: texts.iter().find(|r| r.id == l.rule_id).map(placed),
     };

@@ -47,9 +47,8 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
 
   const again = approval.question === "send_again";
   const twoSteps = approval.risk === "destructive" || approval.risk === "unknown";
-  const saidYes = approval.answers.some((yes) => yes.by === me.accountId);
   const mayDecide = isAdmin || (approval.approvers ?? []).includes(me.accountId);
-  const forbidden = useMayAnswer(approval) ?? (saidYes ? "You said yes already; another person must too" : undefined);
+  const forbidden = useMayAnswer(approval);
   const locked = isRevealed ? undefined : "Everything must be shown first: scroll to the end of the arguments, or press E";
   const blocked = forbidden ?? locked;
   // A no is open to everybody who may answer, whatever was seen.

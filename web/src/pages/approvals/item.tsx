@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import type { Approval, Task } from "~/api/client";
-import { calls as allCalls, explanation, keys as allKeys, policy, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
+import { calls as allCalls, explanation, keys as allKeys, policy, task as oneTask, tool as oneTool, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
 import { Ago, Button, cx, Facts, Risk, Skeleton, Status, useNow, When } from "~/ui/basics";
@@ -30,6 +30,8 @@ export function Item({ approval, onward, onStop, back }: Props) {
   const [view, setView] = useState<View>("form");
   const reveal = useReveal(approval.digest, approval.arguments, approval.request, view);
   const task = useQuery(oneTask(api, approval.taskId));
+  // What cannot be read is not needed: the values are drawn as they are.
+  const schema = useQuery({ ...oneTool(api, approval.tool), staleTime: 300_000, retry: false }).data?.inputSchema;
   const rule = useQuery({ ...policy(api), staleTime: 60_000, enabled: Boolean(approval.rule) }).data?.rules.find((each) => each.id === approval.rule);
   useKeys("Arguments", [
     { keys: "e", label: "Show all arguments", run: reveal.revealAll },
@@ -93,7 +95,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
             <Decided approval={approval} />
           </div>
           <div className="order-1 md:order-none">
-            <Arguments value={approval.arguments} request={approval.request} before={approval.previous?.arguments ?? null} view={view} onView={setView} reveal={reveal} />
+            <Arguments value={approval.arguments} request={approval.request} before={approval.previous?.arguments ?? null} view={view} onView={setView} reveal={reveal} schema={schema} />
             {approval.previous && (
               <p className="mt-1 text-meta text-ink3">
                 Changes are marked against{" "}

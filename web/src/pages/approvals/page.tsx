@@ -3,13 +3,13 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { assignedApprovals, approval as oneApproval, endedApprovals, pendingApprovals, useApi, useNames, useSession, waitingCount } from "~/api/queries";
+import { assignedApprovals, approval as oneApproval, endedApprovals, pendingApprovals, useApi, useMay, useNames, useNeedsMe, useSession, waitingCount, whyNotTheirs } from "~/api/queries";
 import { compact } from "~/lib/json";
 import { useKeys } from "~/lib/keys";
 import { useMedia } from "~/lib/media";
 import { Button, buttonClass, cx, Empty, SearchField } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
-import { isOfPerson, useWhyNot } from "./attention";
+import { isOfPerson } from "./attention";
 import { Export } from "./export";
 import { Item } from "./item";
 import { Rows } from "./rows";
@@ -110,9 +110,10 @@ export function ApprovalsPage() {
       requestAnimationFrame(() => document.getElementById("main")?.focus());
     }
   };
-  const whyNot = useWhyNot();
+  const isAdmin = useMay("admin");
+  const needsMe = useNeedsMe();
   const selected = marked.map((each) => shown.find((item) => item.id === each)).filter((each) => each !== undefined);
-  const whyNotMine = selected.map((each) => whyNot(each) ?? (each.answers.some((yes) => yes.by === me.accountId) ? "You said yes to one of them already; another person must too" : undefined)).find(Boolean);
+  const whyNotMine = selected.map((each) => whyNotTheirs(each, me, isAdmin)).find(Boolean);
   return (
     <div className="flex h-full min-h-0">
       <section aria-label="Approvals" className={cx("flex min-h-0 w-full flex-col border-line md:w-[340px] md:shrink-0 md:border-r xl:w-[400px]", id && "hidden md:flex")}>
@@ -128,7 +129,7 @@ export function ApprovalsPage() {
               className={cx("flex h-9 items-center border-b-2 px-2", tab === name ? "border-accent font-semibold" : "border-transparent text-ink2")}
             >
               {label}
-              {name === "pending" && waitingCount(pending.data) && <span className="ml-1 text-wait">{waitingCount(pending.data)}</span>}
+              {name === "pending" && waitingCount(needsMe) && <span className="ml-1 text-wait">{waitingCount(needsMe)}</span>}
             </Link>
           ))}
         </nav>
