@@ -219,28 +219,31 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let seen: SeenClients = client.get(&["clients"], &[]).await?;
             context.output.show(&seen.items, |items| clients(items));
         }
-        Command::StopClient(stop) => {
-            let body = StopClient {
-                key: stop.key,
-                client: stop.client,
-                channel: stop.channel,
-                account: stop.account,
-                reason: stop.reason,
-                pause: stop.pause,
-            };
-            let stopped: StoppedClient = client
-                .send(Method::POST, &["clients", "stop"], &body)
-                .await?;
-            context.output.show(&stopped, |s| {
-                let mut line = format!("denied {} and canceled {}", s.denied, s.canceled);
-                if let Some(rule) = &s.rule {
-                    line.push_str(&format!("; paused by {rule}"));
-                }
-                line
-            });
-        }
+        Command::StopClient(stop) => stop_client(context, &client, stop).await?,
     }
     Ok(Exit::Done)
+}
+
+async fn stop_client(context: &Context, client: &Client, stop: StopArguments) -> Result<()> {
+    let body = StopClient {
+        key: stop.key,
+        client: stop.client,
+        channel: stop.channel,
+        account: stop.account,
+        reason: stop.reason,
+        pause: stop.pause,
+    };
+    let stopped: StoppedClient = client
+        .send(Method::POST, &["clients", "stop"], &body)
+        .await?;
+    context.output.show(&stopped, |s| {
+        let mut line = format!("denied {} and canceled {}", s.denied, s.canceled);
+        if let Some(rule) = &s.rule {
+            line.push_str(&format!("; paused by {rule}"));
+        }
+        line
+    });
+    Ok(())
 }
 
 async fn list(context: &Context, client: &Client, wanted: &ListArguments) -> Result<()> {
