@@ -222,7 +222,7 @@ function Several({ servers, allowPrivate, needs }: { servers: McpServer[]; allow
                     <Seen text={each.name} />
                   </strong>
                   <span className="block font-mono text-meta break-all text-ink2">
-                    {each.isCommand && <span className="text-wait">a program of the server's machine: </span>}
+                    {each.isCommand && <span className="font-semibold text-ink">a program of the server's machine: </span>}
                     <Seen text={each.what} />
                   </span>
                 </span>
