@@ -395,6 +395,11 @@ async fn a_rule_of_a_member_pins_what_destroys(database: Database) {
     let wide = ada.api("POST", &approve, Some(&answer(json!([])))).await;
     assert_eq!(wide.status, 422, "{wide:#?}");
     assert_eq!(wide.json()["code"], "invalid_rule");
+    // With every argument as it is the width is no reason: what refuses it then is the stricter level.
+    let pinned = answer(json!(["id = \"item-1\""]));
+    let narrow = ada.api("POST", &approve, Some(&pinned)).await;
+    assert_eq!(narrow.status, 409, "{narrow:#?}");
+    assert_eq!(narrow.json()["code"], "rule_does_not_decide");
     let still = ada
         .api("GET", &format!("/approvals/{}", text(&asked["id"])), None)
         .await
