@@ -57,7 +57,9 @@ use domain::tenancy::Role;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-pub use approvals::{ApprovalOrder, ApprovalQuery, approval_digest};
+pub use approvals::{
+    ApprovalOrder, ApprovalQuery, ApprovalView, Besides, PreviousCall, approval_digest,
+};
 pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
 pub use authority::{
     AUTHORITY_METADATA_PATH, AUTHORIZE_PATH, Asking, AskingRefused, Authorization, ClientSaid,
@@ -68,7 +70,7 @@ pub use authority::{
 pub use backup::Backup;
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
-pub use clients::{ClientView, SeenClient};
+pub use clients::{ClientName, ClientView, SeenClient, StopClient, Stopped};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
 pub use endings::grace_of;

@@ -362,6 +362,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clients/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stops a client in one step: pauses it where that is wanted, denies everything of it that waits, and
+         *     cancels its tasks until none is left. In person only; a member stops their own.
+         */
+        post: operations["stopClient"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connects/{id}": {
         parameters: {
             query?: never;
@@ -1849,14 +1869,21 @@ export interface components {
             arguments?: Record<string, unknown> | null;
             /** @description Why, for the program and the record. */
             reason?: string | null;
-            /** @description The digest that was seen; a different one is refused. */
+            /** @description The digest that was seen; a different one is refused. The dashboard names it with every yes. */
             digest?: string | null;
+            /**
+             * @description Whether the task ends with a no, in the same step: the program gets no answer that it could go
+             *     on with. For those who may cancel the task.
+             */
+            stop?: boolean;
             remember?: components["schemas"]["NewRule"] | null;
         };
         /** @description A question to a person about one call. */
         Approval: {
             /** @description `appr_…` */
             id: string;
+            /** @description The workspace of its task. */
+            workspaceId?: string;
             /** @description The task that asks. */
             taskId: string;
             /** @description The call it is about. */
@@ -1883,8 +1910,16 @@ export interface components {
             input?: components["schemas"]["SourceQuestion"] | null;
             /** @description `pending`, `approved`, `denied`, `expired` or `withdrawn`. */
             status: string;
-            /** @description The tool's risk. */
+            /** @description The call's risk: `read`, `write`, `destructive` or `unknown`. */
             risk: string;
+            /**
+             * @description Why it is that risk and what else makes the call weigh more, each in a few words: the method or
+             *     what its source says, where it goes, wildcards, amounts and recipients in its arguments, who
+             *     shares the credential, whether it is the first of its kind. What arguments say in it is theirs:
+             *     show it as text.
+             */
+            riskReasons?: string[];
+            previous?: components["schemas"]["PreviousCall"] | null;
             /** @description The rule that asks; null where it is the default for the risk. */
             rule?: string | null;
             /** @description Why the call was stopped, in a sentence. */
@@ -1938,6 +1973,11 @@ export interface components {
             value?: unknown;
             /** @description Who answered, or withdrew it. */
             decidedBy?: string | null;
+            /**
+             * @description Where the call stands that somebody let through: `succeeded`, `failed`, `denied` or `unknown`
+             *     once it is over; `waiting` or `running` before.
+             */
+            callStatus?: string | null;
             /** @description Through what the answer came. */
             decidedVia?: string | null;
             /** @description When it was answered. */
@@ -2109,6 +2149,21 @@ export interface components {
             otherwise: number;
             /** @description The same by what is decided now and would be then. */
             changes: components["schemas"]["DecisionChange"][];
+            /**
+             * Format: int32
+             * @description How many calls the rule would decide; of one that is removed, how many it decides now.
+             */
+            matched?: number;
+            /**
+             * Format: int32
+             * @description How many of those people said yes to when they were asked.
+             */
+            approvedByPeople?: number;
+            /**
+             * Format: int32
+             * @description How many of those people said no to when they were asked.
+             */
+            deniedByPeople?: number;
             /** @description Some of those calls, the newest tasks first. */
             examples: components["schemas"]["BacktestExample"][];
             /** @description When the oldest task was submitted that was looked at. */
@@ -2129,8 +2184,12 @@ export interface components {
             callId: string;
             /** @description The tool's path. */
             tool: string;
+            /** @description Its arguments; `{ $leftOut, bytes, preview }` in the place of more than 4 KiB. */
+            arguments?: unknown;
             /** @description SHA-256 of the canonical arguments. */
             argumentsDigest: string;
+            /** @description What people said when they were asked about it: `approved` or `denied`. */
+            answer?: string | null;
             /** @description What was decided when the call was made. */
             recorded: string;
             /** @description What the rules as they are say. */
@@ -2895,6 +2954,11 @@ export interface components {
             level: string;
             /** @description Whether it matched. */
             matched: boolean;
+            /**
+             * @description Whether it nearly did: it is about the tool, and only who called, when or with what kept it from
+             *     matching.
+             */
+            near?: boolean;
             /** @description Why it did or did not, in words. */
             why: string;
             text?: components["schemas"]["Rule"] | null;
@@ -3273,6 +3337,8 @@ export interface components {
             items: {
                 /** @description `appr_…` */
                 id: string;
+                /** @description The workspace of its task. */
+                workspaceId?: string;
                 /** @description The task that asks. */
                 taskId: string;
                 /** @description The call it is about. */
@@ -3299,8 +3365,16 @@ export interface components {
                 input?: components["schemas"]["SourceQuestion"] | null;
                 /** @description `pending`, `approved`, `denied`, `expired` or `withdrawn`. */
                 status: string;
-                /** @description The tool's risk. */
+                /** @description The call's risk: `read`, `write`, `destructive` or `unknown`. */
                 risk: string;
+                /**
+                 * @description Why it is that risk and what else makes the call weigh more, each in a few words: the method or
+                 *     what its source says, where it goes, wildcards, amounts and recipients in its arguments, who
+                 *     shares the credential, whether it is the first of its kind. What arguments say in it is theirs:
+                 *     show it as text.
+                 */
+                riskReasons?: string[];
+                previous?: components["schemas"]["PreviousCall"] | null;
                 /** @description The rule that asks; null where it is the default for the risk. */
                 rule?: string | null;
                 /** @description Why the call was stopped, in a sentence. */
@@ -3354,6 +3428,11 @@ export interface components {
                 value?: unknown;
                 /** @description Who answered, or withdrew it. */
                 decidedBy?: string | null;
+                /**
+                 * @description Where the call stands that somebody let through: `succeeded`, `failed`, `denied` or `unknown`
+                 *     once it is over; `waiting` or `running` before.
+                 */
+                callStatus?: string | null;
                 /** @description Through what the answer came. */
                 decidedVia?: string | null;
                 /** @description When it was answered. */
@@ -4109,6 +4188,20 @@ export interface components {
             /** @description What policy would say to you: `allow`, `ask` or `deny`. */
             decision: string;
         };
+        /** @description A call that was sent before the one in question. */
+        PreviousCall: {
+            /** @description Its task. */
+            taskId: string;
+            /**
+             * Format: int32
+             * @description Its place in the task, from 1.
+             */
+            sequence: number;
+            /** @description Its arguments. */
+            arguments: unknown;
+            /** @description When it was sent. */
+            sentAt?: string | null;
+        };
         /** @description Why a request did not succeed. */
         Problem: {
             /** @description A stable code, such as `not_found` or `invalid_source`. */
@@ -4709,6 +4802,42 @@ export interface components {
              * @description How many.
              */
             count: number;
+        };
+        /**
+         * @description Which client to stop: whatever comes with a key, or what calls itself so for one person and over one
+         *     way in, as the list of clients names it.
+         */
+        StopClient: {
+            /** @description The key. With one, leave out `client`, `channel` and `account`. */
+            key?: string | null;
+            /** @description What it calls itself; empty for one that says nothing. */
+            client?: string | null;
+            /** @description Through what its tasks come: `mcp`, `api`, `cli`. */
+            channel?: string | null;
+            /** @description Whose tasks they are; the caller's own by default. */
+            account?: string | null;
+            /** @description Why, for its programs and the record: 2,000 characters at most. */
+            reason?: string | null;
+            /**
+             * @description Whether a rule at the head of the workspace's denies whatever it calls from now on. For those who
+             *     may make such rules.
+             */
+            pause?: boolean;
+        };
+        /** @description What came of stopping a client. */
+        StoppedClient: {
+            /**
+             * Format: int32
+             * @description Questions that were denied. Those that the caller may not answer were withdrawn with their tasks.
+             */
+            denied: number;
+            /**
+             * Format: int32
+             * @description Tasks that were canceled.
+             */
+            canceled: number;
+            /** @description The rule that pauses it; absent where it is not paused. */
+            rule?: string | null;
         };
         /** @description What is kept, and how large it is. */
         Storage: {
@@ -7603,6 +7732,141 @@ export interface operations {
             };
             /** @description It does not exist here. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stopClient: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StopClient"];
+            };
+        };
+        responses: {
+            /** @description What was stopped */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoppedClient"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

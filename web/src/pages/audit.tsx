@@ -19,7 +19,7 @@ function dayOf(day: string | undefined, more = 0): string | undefined {
   return year > 0 ? new Date(year, month - 1, date + more).toISOString() : undefined;
 }
 
-const ACTIONS = ["approval.", "decision", "call.", "rule.", "source.", "credential.", "key.", "member.", "workspace.", "settings.", "webhook.", "sandbox."];
+const ACTIONS = ["approval.", "client.", "decision", "call.", "rule.", "source.", "credential.", "key.", "member.", "workspace.", "settings.", "webhook.", "sandbox."];
 
 export function AuditPage() {
   useRows("entry");

@@ -120,5 +120,6 @@ mod visitors;
 mod waiting;
 mod ways;
 mod webhooks;
+mod weighing;
 mod workos;
 mod workspaces;
