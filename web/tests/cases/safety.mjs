@@ -25,7 +25,7 @@ async function filled(server) {
   const approval = pending.find((each) => each.taskId === waiting.id).id;
   return [
     "/welcome", "/home", "/approvals", `/approvals/${approval}`, "/approvals?tab=resolved", "/tasks", `/tasks/${done.id}`, `/tasks/${failed.id}`,
-    `/tasks/${waiting.id}?tab=call&call=1`, `/tasks/${done.id}?tab=logs`, "/run", "/tools", "/tools/shop.items.createItem?tab=try", "/tools/shop.items.createItem?tab=schema", "/tools/shop.items.listItems?tab=usage",
+    `/tasks/${waiting.id}?tab=call&call=1`, `/tasks/${done.id}?tab=logs`, "/run", "/tools", "/tools/shop.items.createItem?tab=try", `/tools/shop.items.createItem?tab=try&task=${waiting.id}&call=1`, `/policies/test?task=${waiting.id}&call=1`, "/tools?denied=too", "/tools/shop.items.createItem?tab=schema", "/tools/shop.items.listItems?tab=usage",
     "/sources", "/sources/new", `/sources/${source.id}`, "/credentials", "/policies", `/policies/${rules[0].id}`, "/policies/new", "/policies/test",
     "/policies/history", "/clients", "/audit", "/settings/workspace", "/settings/organization", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/browser", "/settings/storage", "/settings/server",
   ];
