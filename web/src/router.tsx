@@ -28,7 +28,7 @@ function texts<K extends string>(...names: K[]) {
   };
 }
 
-const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound, errorComponent: Crash });
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
 const index = createRoute({ getParentRoute: () => root, path: "/", component: Entry });
 const welcome = createRoute({
   getParentRoute: () => root,
@@ -114,7 +114,7 @@ const tree = root.addChildren([
   ]),
 ]);
 
-export const router = createRouter({ routeTree: tree, defaultPreload: "intent", scrollRestoration: true });
+export const router = createRouter({ routeTree: tree, defaultErrorComponent: Crash, defaultPreload: "intent", scrollRestoration: true });
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -47,7 +47,7 @@ pub fn approval_digest(approval: &Approval) -> String {
 
 /// Whether a person may see an approval: whoever sees all tasks every one, others those of their own
 /// tasks and those they are named in.
-fn may_see(caller: &Caller, all: bool, approval: &Approval) -> bool {
+pub(crate) fn may_see(caller: &Caller, all: bool, approval: &Approval) -> bool {
     all || approval.requested_by == caller.account_id
         || approval.ask.approvers.contains(&caller.account_id)
 }

@@ -75,7 +75,7 @@ pub use endings::grace_of;
 #[cfg(debug_assertions)]
 pub use entropy::seed_entropy;
 pub use error::{Error, SetFor};
-pub use events::Watch;
+pub use events::{EventQuery, Stretch, Watch};
 pub use health::{Check, CheckStatus, StorageView};
 pub use invites::{Invitation, NewInvite};
 pub use keyring::{CredentialStore, DataKeyView, VaultView};
@@ -124,6 +124,8 @@ pub struct Me {
     pub organization: domain::tenancy::Organization,
     /// The person's role.
     pub role: Role,
+    /// The number of the workspace's last event.
+    pub last_event: i64,
 }
 
 /// What an engine is made of.
@@ -308,6 +310,7 @@ impl Engine {
             self.inner
                 .store
                 .read(move |r| {
+                    let last_event = store::events::last(r, &scope)?;
                     let member = store::tenancy::member(r, &scope, &caller.account_id)?
                         .ok_or_else(|| Error::not_found("member", &caller.account_id))?;
                     let workspace = store::tenancy::workspace(r, &scope)?
@@ -322,6 +325,7 @@ impl Engine {
                         account: member.account,
                         workspace,
                         role: member.role,
+                        last_event,
                     })
                 })
                 .await

@@ -20,6 +20,7 @@ pub(crate) use people::session;
 pub(crate) use tool_usage::tool_usage;
 
 use crate::error::Failure;
+use api::events::EventType;
 use api::{events, sources, system, tasks, tools};
 use domain::approval::Approval;
 use domain::call::{Call, CallStatus};
@@ -156,19 +157,32 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
 
 pub(crate) fn event(e: &Event) -> events::Event {
     let mut data = serde_json::to_value(&e.kind).unwrap_or_default();
-    let kind = data
-        .as_object_mut()
-        .and_then(|fields| fields.shift_remove("type"));
+    if let Some(fields) = data.as_object_mut() {
+        fields.shift_remove("type");
+    }
     events::Event {
         sequence: e.sequence,
+        previous: None,
         task_id: e.task_id.as_ref().map(ToString::to_string),
         at: e.at.to_rfc3339(),
-        kind: kind
-            .as_ref()
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned(),
+        kind: event_type(&e.kind).as_str().to_owned(),
         data,
+    }
+}
+
+fn event_type(kind: &EventKind) -> EventType {
+    match kind {
+        EventKind::Task { .. } => EventType::Task,
+        EventKind::Log { .. } => EventType::Log,
+        EventKind::Call { .. } => EventType::Call,
+        EventKind::Progress { .. } => EventType::Progress,
+        EventKind::Approval { .. } => EventType::Approval,
+        EventKind::Source { .. } => EventType::Source,
+        EventKind::Credential { .. } => EventType::Credential,
+        EventKind::Sandbox { .. } => EventType::Sandbox,
+        EventKind::Settings {} => EventType::Settings,
+        EventKind::Policy { .. } => EventType::Policy,
+        EventKind::Webhook { .. } => EventType::Webhook,
     }
 }
 
@@ -269,6 +283,7 @@ pub(crate) fn me(me: &Me) -> system::Me {
         role: me.role.as_str().to_owned(),
         workspace: workspace(&me.workspace, &me.organization.slug),
         organization: people::organization(&me.organization),
+        last_event: me.last_event,
     }
 }
 

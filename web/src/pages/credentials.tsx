@@ -4,6 +4,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import type { Credential } from "~/api/client";
 import { credentials as allCredentials, sources as allSources, useApi, useNames, useSession } from "~/api/queries";
+import { useRows } from "~/lib/rows";
 import { count } from "~/lib/time";
 import { Ago, Button, Empty, Field, Page, Risk } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
@@ -17,6 +18,7 @@ const OAUTH = "oauth";
 const NEEDS = ["reauthorization_required", "error"];
 
 export function CredentialsPage() {
+  useRows("credential");
   const api = useApi();
   const search = useSearch({ strict: false }) as { source?: string };
   const [adding, setAdding] = useState(search.source !== undefined);
@@ -75,7 +77,9 @@ function Row({ credential }: { credential: Credential }) {
   return (
     <li className="border-b border-line px-3 py-2 last:border-0">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
-        <strong>{credential.source}</strong>
+        <strong data-row tabIndex={-1}>
+          {credential.source}
+        </strong>
         <span>{credential.scope}</span>
         <code>{credential.auth}</code>
         {credential.label && <Seen text={credential.label} />}

@@ -60,7 +60,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("streamTaskEvents", Any(Member), "/tasks/{task}/events", ""),
     ("readResult", Any(Member), "/results/{handle}", ""),
     ("checkProgram", Any(Member), "/workspaces/{workspace}/check", r#"{"code":"return 1"}"#),
-    ("streamWorkspaceEvents", Any(Admin), "/workspaces/{workspace}/events", ""),
+    ("streamWorkspaceEvents", Any(Member), "/workspaces/{workspace}/events", ""),
     ("listApprovals", Any(Member), "/approvals", ""),
     ("getApproval", Any(Member), "/approvals/{approval}", ""),
     ("extendApproval", InPerson(Admin), "/approvals/{approval}/extend", ""),

@@ -69,7 +69,7 @@ function Card({ snippet, url }: { snippet: Snippet; url: string }) {
             <span className="text-ink2">It is shown once, in the text below.</span>
           </div>
         )}
-        {made && <p className="text-wait">◆ This key is shown this once. Copy the text now.</p>}
+        {made && <p className="font-semibold">This key is shown this once. Copy the text now.</p>}
         {error !== null && <Problem error={error} />}
         <div>
           <div className="flex items-center">

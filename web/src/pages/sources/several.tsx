@@ -120,7 +120,7 @@ function Server({ of, state, isChosen, busy, onChosen, onState }: ServerProps) {
             <Seen text={of.name} />
           </strong>
           <span className="block font-mono text-meta break-all text-ink2">
-            {of.isCommand && <span className="text-bad">▲ a program of the server's machine: </span>}
+            {of.isCommand && <span className="font-semibold text-ink">a program of the server's machine: </span>}
             <Seen text={of.what} />
           </span>
         </span>

@@ -8,7 +8,7 @@ import { useKeys } from "~/lib/keys";
 import { clock, count, span } from "~/lib/time";
 import { Button, buttonClass, cx, Status, toClipboard, useNow, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
-import { explain, Loaded } from "~/ui/state";
+import { Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { CallPanel } from "./call";
@@ -35,6 +35,7 @@ function Detail({ task }: { task: Task }) {
   const search = useSearch({ strict: false }) as { tab?: string; call?: string };
   const calls = useQuery(allCalls(api, task.id));
   const [isAsking, setAsking] = useState(false);
+  const [failure, setFailure] = useState<unknown>(null);
   // Where in the task's time it is replayed, in milliseconds from its start.
   const [at, setAt] = useState<number | null>(null);
   const [busy, setBusy] = useState(false);
@@ -52,13 +53,14 @@ function Detail({ task }: { task: Task }) {
   const under = moment === null ? null : underWay(list, moment);
   const act = async (what: () => Promise<unknown>) => {
     setBusy(true);
+    setFailure(null);
     try {
       await what();
+      setAsking(false);
     } catch (error) {
-      toast(explain(error).title);
+      setFailure(error);
     } finally {
       setBusy(false);
-      setAsking(false);
       void client.invalidateQueries({ queryKey: oneTask(api, task.id).queryKey });
     }
   };
@@ -116,6 +118,11 @@ function Detail({ task }: { task: Task }) {
             Copy link
           </Button>
         </div>
+        {failure !== null && !isAsking && (
+          <div className="mt-2">
+            <Problem error={failure} />
+          </div>
+        )}
       </div>
       <div className="flex min-h-0 flex-1 flex-col overflow-auto lg:flex-row lg:overflow-hidden">
         <div className="min-h-0 min-w-0 border-line lg:w-1/2 lg:overflow-auto lg:border-r">
@@ -138,6 +145,7 @@ function Detail({ task }: { task: Task }) {
         onYes={() => void act(() => api.post("/api/v1/tasks/{id}/cancel", { path: { id: task.id } }))}
         busy={busy}
         cancelRef={cancelRef}
+        error={failure !== null && <Problem error={failure} />}
         verb="Cancel the task"
         title="Cancel this task?"
       >
