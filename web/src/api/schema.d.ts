@@ -1787,7 +1787,8 @@ export interface paths {
         };
         /**
          * Streams what happens in a workspace, from now or from `Last-Event-ID`. Where events after that
-         *     one have outlived the days the workspace keeps them, the answer is a 410.
+         *     one have outlived the days the workspace keeps them, the answer is a 410. Who may not see
+         *     everybody's tasks is told of their own, of approvals that name them, and of what all members read.
          */
         get: operations["streamWorkspaceEvents"];
         put?: never;
@@ -2477,15 +2478,26 @@ export interface components {
              * @description Its number in the workspace, without gaps.
              */
             sequence: number;
+            /**
+             * Format: int64
+             * @description On a stream, the number of the event that was sent before it, or the one after which the
+             *     stream began. A reader who has seen another number last has missed something.
+             */
+            previous?: number | null;
             /** @description The task it is about. */
             taskId?: string | null;
             /** @description When it happened. */
             at: string;
-            /** @description `task`, `log`, `call`, `progress`, `approval`, `source`, `credential`, `sandbox`, `policy` or `webhook`; the other fields depend on it. */
-            type: string;
+            /** @description What kind of event it is; the fields of `data` depend on it. */
+            type: components["schemas"]["EventType"];
             /** @description The fields of its kind. */
             data: Record<string, unknown>;
         };
+        /**
+         * @description The kinds of events. A reader skips those that it does not know: there may be more one day.
+         * @enum {string}
+         */
+        EventType: "task" | "log" | "call" | "progress" | "approval" | "source" | "credential" | "sandbox" | "settings" | "policy" | "webhook";
         /** @description The example API that comes with the program, where this server offers it. */
         Example: {
             offered?: components["schemas"]["ExampleApi"] | null;
@@ -2910,6 +2922,12 @@ export interface components {
             workspace: components["schemas"]["Workspace"];
             /** @description The organization of the workspace. */
             organization: components["schemas"]["Organization"];
+            /**
+             * Format: int64
+             * @description The number of the workspace's last event as this was read: a stream of its events that
+             *     begins after it tells everything that changed since.
+             */
+            lastEvent: number;
         };
         /** @description A person in the organization. */
         Member: {
@@ -19152,6 +19170,8 @@ export interface operations {
             query?: {
                 /** @description The number of the last event that was seen; the header `Last-Event-ID` outranks it. */
                 after?: number;
+                /** @description Whether the lines that programs log are among the events; they are unless this is `false`. */
+                logs?: boolean;
             };
             header?: {
                 /** @description The number of the last event that was seen */

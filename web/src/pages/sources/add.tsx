@@ -2,9 +2,9 @@
 // that tells nothing without a credential is chosen from once it has one.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Schemas, Source } from "~/api/client";
-import { toolsOf, useApi, useNeeds, useSession } from "~/api/queries";
+import { credentials as allCredentials, toolsOf, useApi, useNeeds, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
 import { Button, buttonClass, Facts, Page, Panel, Skeleton } from "~/ui/basics";
 import { Loaded, Problem } from "~/ui/state";
@@ -108,6 +108,15 @@ function Choose({ source, onBack, onDone }: { source: Source; onBack: () => void
     for (const kind of ["sources", "tools", "policy"]) void client.invalidateQueries({ queryKey: [api.workspace, kind] });
   };
   const again = () => act(() => api.post("/api/v1/sources/{id}/refresh", { path: { id: source.id } }));
+  // What somebody granted does not lead to a reading by itself, as a value that was entered does.
+  const isOpen = useQuery(allCredentials(api)).data?.some((each) => each.source === source.name) ?? false;
+  const isDue = isOpen && needs === undefined && now.data?.toolCount === 0 && !now.isFetching;
+  const tried = useRef(false);
+  useEffect(() => {
+    if (!isDue || tried.current) return;
+    tried.current = true;
+    void again();
+  });
   const take = (found: Source) =>
     act(async () => {
       await makeRules(api, found, choice, found.name);
