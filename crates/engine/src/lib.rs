@@ -111,7 +111,7 @@ pub use store::values::Part as ResultPart;
 pub use tasks::{FoundTasks, NewFork, NewTask, TaskCalls, TaskQuery, TaskView, Until};
 pub use tool_usage::{ClientUsage, Counts, Latency, ToolUsage};
 pub use tools::{Counterpart, Namespace, Query};
-pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
+pub use tools_view::{Discovery, OfferedTool, Shown, ToolDescription, ToolHit};
 pub use webhooks::{FormatChange, NewWebhook, ShownSecret, WebhookChange};
 pub use workspaces::WorkspaceChange;
 

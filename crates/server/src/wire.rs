@@ -332,6 +332,12 @@ pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
         decision: hit.decision.to_owned(),
         signature: hit.signature.clone(),
         unreviewed: hit.review == Review::Unreviewed,
+        // Of what a program may call, the decision says enough.
+        rule: hit
+            .rule_id
+            .as_ref()
+            .filter(|_| hit.decision == "deny")
+            .map(ToString::to_string),
     }
 }
 

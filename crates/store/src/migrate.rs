@@ -36,6 +36,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0025_opened_by.sql"),
     include_str!("../migrations/0028_starts_and_listings.sql"),
     include_str!("../migrations/0029_reasons.sql"),
+    include_str!("../migrations/0030_key_prefix.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -917,7 +917,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Says how often each rule decided a call of the workspace in the last thirty days, and when last.
+         * Says how often each rule decided a call of the workspace in the last thirty days, and when last, and
+         *     which rules never decide because of others.
          *     A member's own calls alone are counted where members do not see each other's tasks.
          */
         get: operations["getRuleUsage"];
@@ -2840,6 +2841,11 @@ export interface components {
             id: string;
             /** @description What people call it. */
             name: string;
+            /**
+             * @description What its secret begins with, by which one that was found somewhere is told from others:
+             *     `exk_1a2b3c4d`. Absent of one that was made before this was kept.
+             */
+            prefix?: string | null;
             /** @description Whom it stands for. */
             member: string;
             /** @description `active` or `expired`. */
@@ -3688,6 +3694,11 @@ export interface components {
                 id: string;
                 /** @description What people call it. */
                 name: string;
+                /**
+                 * @description What its secret begins with, by which one that was found somewhere is told from others:
+                 *     `exk_1a2b3c4d`. Absent of one that was made before this was kept.
+                 */
+                prefix?: string | null;
                 /** @description Whom it stands for. */
                 member: string;
                 /** @description `active` or `expired`. */
@@ -4434,6 +4445,13 @@ export interface components {
             /** @description The first 50 of them, in order of path. */
             tools: string[];
         };
+        /** @description A rule that never decides, and because of which. */
+        RuleShadow: {
+            /** @description The rule that never decides. */
+            rule: string;
+            /** @description The rule that takes every call before it, or says the stricter to every one. */
+            by: string;
+        };
         /** @description A rule that is about tools which a refresh changes. */
         RuleTouched: {
             /** @description `rule_…` */
@@ -4457,6 +4475,8 @@ export interface components {
             ownOnly: boolean;
             /** @description Rules that decided a call of the workspace since; one that is not here decided none. */
             rules: components["schemas"]["RuleUse"][];
+            /** @description Rules that never decide while the others stay as they are. */
+            shadowed?: components["schemas"]["RuleShadow"][];
         };
         /** @description How often a rule decided. */
         RuleUse: {
@@ -5035,6 +5055,11 @@ export interface components {
             /** @description JSON Schema of the data it answers with, if its description says. */
             outputSchema?: Record<string, unknown> | null;
             /**
+             * @description The rule that says so, as `rule_…`, whatever the arguments are; absent where it is the default
+             *     for its risk.
+             */
+            rule?: string | null;
+            /**
              * @description True where an administrator has not looked at it as it is now: it asks where policy would
              *     allow. Absent otherwise.
              */
@@ -5086,7 +5111,7 @@ export interface components {
             description: string;
             /** @description `read`, `write`, `destructive` or `unknown`. */
             risk: string;
-            /** @description What policy says today: `allow` or `ask`. */
+            /** @description What policy says today: `allow` or `ask`; `deny` only where denied tools were asked for. */
             decision: string;
             /** @description One line of TypeScript. */
             signature: string;
@@ -5095,6 +5120,8 @@ export interface components {
              *     allow. Absent otherwise.
              */
             unreviewed?: boolean;
+            /** @description The rule that denies it, as `rule_…`. Absent otherwise. */
+            rule?: string | null;
         };
         /** @description How long calls took from when they were sent to when they ended. */
         ToolLatency: {
@@ -16702,6 +16729,11 @@ export interface operations {
                 limit?: number;
                 /** @description How many to pass over. */
                 offset?: number;
+                /**
+                 * @description Whether tools that policy denies to you are listed: `without` (by default), `too` or `only`. For
+                 *     those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
             };
             header?: never;
             path?: never;
@@ -16929,6 +16961,11 @@ export interface operations {
             query: {
                 /** @description The tool's path. */
                 path: string;
+                /**
+                 * @description Whether it is described although policy denies it to you: `without` (by default), `too` or
+                 *     `only`. For those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
             };
             header?: never;
             path?: never;
@@ -17015,7 +17052,13 @@ export interface operations {
     };
     listNamespaces: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Whether tools that policy denies to you count: `without` (by default), `too` or `only`. For
+                 *     those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -80,6 +80,7 @@ mod keys;
 mod kills;
 mod lately;
 mod leaving;
+mod left_out;
 mod listings;
 mod logins;
 mod mcp_sources;
