@@ -81,6 +81,8 @@ pub enum Permission {
     OwnCredentials,
     /// Own API keys, and grants to clients.
     OwnKeys,
+    /// Which browsers of one's own are told of approvals.
+    OwnNotifications,
     /// See tasks, code and arguments of other members.
     SeeAllTasks,
     /// Answer approvals.
@@ -111,7 +113,7 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Enter,
         Self::RunTasks,
         Self::SeeTasks,
@@ -123,6 +125,7 @@ impl Permission {
         Self::OwnRules,
         Self::OwnCredentials,
         Self::OwnKeys,
+        Self::OwnNotifications,
         Self::SeeAllTasks,
         Self::DecideApprovals,
         Self::ManageSources,
@@ -152,7 +155,8 @@ impl Permission {
             | Self::SeeKeys
             | Self::OwnRules
             | Self::OwnCredentials
-            | Self::OwnKeys => true,
+            | Self::OwnKeys
+            | Self::OwnNotifications => true,
             Self::SeeAllTasks
             | Self::DecideApprovals
             | Self::ManageSources
@@ -195,7 +199,7 @@ impl Permission {
             Self::OwnCredentials | Self::ManageCredentials | Self::OrganizationCredentials => {
                 &[ScopeName::Credentials]
             }
-            Self::OwnKeys | Self::ManageKeys => &[ScopeName::Keys],
+            Self::OwnKeys | Self::OwnNotifications | Self::ManageKeys => &[ScopeName::Keys],
             Self::ManageWorkspace => &[ScopeName::Settings],
             Self::ReadAudit => &[ScopeName::Audit],
             Self::ManageMembers | Self::ManageOrganization => &[ScopeName::Members],
@@ -222,6 +226,7 @@ impl Permission {
             Self::OwnRules => "make personal rules",
             Self::OwnCredentials => "set personal credentials",
             Self::OwnKeys => "manage API keys and grants",
+            Self::OwnNotifications => "say which browsers are notified",
             Self::SeeAllTasks => "see other members' tasks",
             Self::DecideApprovals => "decide approvals",
             Self::ManageSources => "manage sources",

@@ -32,6 +32,7 @@ fn the_role_table() {
         OwnRules,
         OwnCredentials,
         OwnKeys,
+        OwnNotifications,
     ];
     let owner = [
         ManageOrganization,
@@ -98,7 +99,7 @@ fn a_key_does_what_its_scopes_say() {
                 SeeCatalog,
             ],
         ),
-        ("keys", vec![OwnKeys, ManageKeys, SeeKeys]),
+        ("keys", vec![OwnKeys, OwnNotifications, ManageKeys, SeeKeys]),
         ("members", vec![ManageMembers, ManageOrganization]),
         ("settings", vec![ManageWorkspace, SeeSettings]),
         ("audit", vec![ReadAudit]),
