@@ -37,6 +37,7 @@ pub mod webhook;
 
 pub use id::{
     AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
-    InviteId, KeyId, OrganizationId, PushId, RuleId, SessionId, SourceId, TaskId, WebhookId, WorkspaceId,
+    InviteId, KeyId, OrganizationId, PushId, RuleId, SessionId, SourceId, TaskId, WebhookId,
+    WorkspaceId,
 };
 pub use time::Timestamp;

@@ -206,7 +206,10 @@ pub fn people(
     let of_one = all.chunk_by(|a, b| a.0 == b.0);
     let split = |of: &[(AccountId, PushId)]| {
         let (account, _) = of.first()?;
-        Some((account.clone(), of.iter().map(|(_, id)| id.clone()).collect()))
+        Some((
+            account.clone(),
+            of.iter().map(|(_, id)| id.clone()).collect(),
+        ))
     };
     Ok(of_one.filter_map(split).collect())
 }
@@ -370,11 +373,7 @@ pub fn follow_session(
     )
 }
 
-fn remove_where(
-    tx: &mut Tx<'_>,
-    its: &str,
-    values: &[crate::db::Param<'_>],
-) -> Result<u64, Error> {
+fn remove_where(tx: &mut Tx<'_>, its: &str, values: &[crate::db::Param<'_>]) -> Result<u64, Error> {
     tx.execute(
         &format!(
             "delete from push_messages

@@ -93,7 +93,10 @@ impl PushReceiver {
     /// [`Error::BadPushKeys`], saying which of the two is none.
     pub fn parse(p256dh: &str, auth: &str) -> Result<Self, Error> {
         let read = |text: &str, bytes: usize| {
-            let text = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+            let text = text
+                .trim_end_matches('=')
+                .replace('+', "-")
+                .replace('/', "_");
             let read = URL_SAFE_NO_PAD.decode(text).ok();
             read.filter(|read| read.len() == bytes)
         };

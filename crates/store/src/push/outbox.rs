@@ -157,7 +157,12 @@ pub fn due_of(
                   and due_at <= $4 and claimed_until <= $4";
     let counted = tx.one(
         &format!("select count(*) from push_messages where {others}"),
-        &params![&first.push_id, scope.workspace_id(), &first.approval_id, now],
+        &params![
+            &first.push_id,
+            scope.workspace_id(),
+            &first.approval_id,
+            now
+        ],
         |r| r.u32(),
     )?;
     let counted = usize::try_from(counted.unwrap_or(0)).unwrap_or(usize::MAX);
@@ -222,12 +227,7 @@ pub fn postpone(
 ///
 /// # Errors
 /// Those of the database.
-pub fn release(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    id: &PushId,
-    now: Timestamp,
-) -> Result<u64, Error> {
+pub fn release(tx: &mut Tx<'_>, scope: &Scope, id: &PushId, now: Timestamp) -> Result<u64, Error> {
     tx.execute(
         "update push_messages
          set due_at = $3
