@@ -178,7 +178,7 @@ impl Permission {
     #[must_use]
     pub fn scopes(self) -> &'static [ScopeName] {
         match self {
-            Self::Enter | Self::DecideApprovals => &[],
+            Self::Enter | Self::DecideApprovals | Self::OwnNotifications => &[],
             Self::RunTasks => &[ScopeName::Run],
             Self::SeeTasks => &[ScopeName::Read, ScopeName::Run],
             Self::SeeAllTasks => &[ScopeName::Read],
@@ -199,7 +199,7 @@ impl Permission {
             Self::OwnCredentials | Self::ManageCredentials | Self::OrganizationCredentials => {
                 &[ScopeName::Credentials]
             }
-            Self::OwnKeys | Self::OwnNotifications | Self::ManageKeys => &[ScopeName::Keys],
+            Self::OwnKeys | Self::ManageKeys => &[ScopeName::Keys],
             Self::ManageWorkspace => &[ScopeName::Settings],
             Self::ReadAudit => &[ScopeName::Audit],
             Self::ManageMembers | Self::ManageOrganization => &[ScopeName::Members],
@@ -208,7 +208,10 @@ impl Permission {
 
     /// Whether no program may use it, whatever its role: neither a key nor a model.
     fn takes_a_person(self) -> bool {
-        matches!(self, Self::DecideApprovals | Self::RunCommands)
+        matches!(
+            self,
+            Self::DecideApprovals | Self::RunCommands | Self::OwnNotifications
+        )
     }
 
     /// What the permission is called in an error.
@@ -395,8 +398,8 @@ impl Caller {
     ///
     /// # Errors
     /// When the caller's role does not hold the permission, the key or token lacks the scope for
-    /// it, or the caller may never use it: no program decides an approval or adds a command, and
-    /// neither does a model.
+    /// it, or the caller may never use it: no program decides an approval, adds a command or says
+    /// which browsers are notified, and neither does a model.
     pub fn scope(&self, permission: Permission) -> Result<Scope, Forbidden> {
         let what = permission.describe();
         if !permission.granted_to(self.role) {

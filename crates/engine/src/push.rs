@@ -17,11 +17,12 @@ use domain::access::{Caller, Permission, Scope};
 use domain::canonical::sha256_hex;
 use domain::credential::{Sealed, Secret};
 use domain::push::{BROWSERS_MAX, NAME_CHARS_MAX, PushSubscription};
-use domain::webhook::{Attempt, Pace, QuietHours, WebhookHealth};
-use domain::{PushId, SessionId, Timestamp};
+use domain::webhook::{Attempt, MESSAGES_PER_MINUTE, Pace, QuietHours, WebhookHealth};
+use domain::{AccountId, PushId, SessionId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tools::FetchError;
 use vault::{PushReceiver, PushSigner};
@@ -70,6 +71,8 @@ pub(crate) struct Push {
     signer: OnceCell<Arc<PushSigner>>,
     /// Origins of push services that may be private, or without TLS.
     services: Vec<String>,
+    /// When people last sent tests through this server.
+    tests: Mutex<HashMap<AccountId, Pace>>,
 }
 
 impl Push {
@@ -77,7 +80,21 @@ impl Push {
         Self {
             signer: OnceCell::new(),
             services,
+            tests: Mutex::default(),
         }
+    }
+
+    /// Whether a person may send a test now: not more within a minute than messages may come. It counts
+    /// from then on.
+    fn may_test(&self, who: &AccountId, now: Timestamp) -> bool {
+        let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
+        tests.retain(|_, pace| pace.left(now) < MESSAGES_PER_MINUTE);
+        let pace = tests.get(who).cloned().unwrap_or_default();
+        if pace.left(now) == 0 {
+            return false;
+        }
+        tests.insert(who.clone(), pace.with(now));
+        true
     }
 
     /// Whether whoever runs the server allows a push service to be private, or without TLS.
@@ -134,7 +151,8 @@ impl Engine {
     /// Whoever had the same browser before is told nothing there any more.
     ///
     /// # Errors
-    /// `forbidden`, for keys and models always; `invalid_push_subscription`, `invalid_name`,
+    /// `forbidden`, as for whatever is done with browsers, for keys and models always;
+    /// `invalid_push_subscription`, `invalid_name`,
     /// `too_many_browsers`.
     pub fn add_push(
         &self,
@@ -143,7 +161,6 @@ impl Engine {
     ) -> BoxFuture<'_, Result<PushSubscription, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            caller.is_person("have a browser notified")?;
             let scope = caller.scope(Permission::OwnNotifications)?;
             self.check_endpoint(&new.endpoint)?;
             PushReceiver::parse(&new.p256dh, &new.auth)
@@ -255,8 +272,7 @@ impl Engine {
     /// says what its push service answered.
     ///
     /// # Errors
-    /// `forbidden`, `not_found`; `too_many_messages` where it was sent as many within the minute as
-    /// it may be. A push service that fails is no error: the attempt says so.
+    /// `forbidden`, `not_found`; `too_many_tests` for more than a person may send within a minute. A push service that fails is no error: the attempt says so.
     pub fn test_push(&self, caller: &Caller, id: &PushId) -> BoxFuture<'_, Result<Attempt, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
@@ -270,11 +286,14 @@ impl Engine {
             let (browser, sealed) = found
                 .filter(|(browser, _)| browser.account_id == caller.account_id)
                 .ok_or_else(|| Error::not_found("push subscription", &id))?;
-            if browser.pace.left(self.inner.clock.now()) == 0 {
+            let push = &self.inner.push;
+            if !push.may_test(&caller.account_id, self.inner.clock.now()) {
                 return Err(Error::conflict(
-                    "too_many_messages",
-                    "this browser was sent as many messages within the minute as it may be; wait a \
-                     minute",
+                    "too_many_tests",
+                    format!(
+                        "you sent {MESSAGES_PER_MINUTE} tests within the minute, as many as you \
+                         may; wait a minute"
+                    ),
                 ));
             }
             self.tell_test(&scope, &browser, &sealed).await

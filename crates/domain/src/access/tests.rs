@@ -99,7 +99,7 @@ fn a_key_does_what_its_scopes_say() {
                 SeeCatalog,
             ],
         ),
-        ("keys", vec![OwnKeys, OwnNotifications, ManageKeys, SeeKeys]),
+        ("keys", vec![OwnKeys, ManageKeys, SeeKeys]),
         ("members", vec![ManageMembers, ManageOrganization]),
         ("settings", vec![ManageWorkspace, SeeSettings]),
         ("audit", vec![ReadAudit]),

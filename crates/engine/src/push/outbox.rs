@@ -281,7 +281,7 @@ impl Engine {
             let Some(browser) = store::push::locked(tx, &within, &id)? else {
                 return Ok(());
             };
-            noted(tx, &within, &browser, &tried.attempt)
+            noted(tx, &within, &browser, (&tried.attempt, false))
         })
         .await?;
         Ok(attempt)
@@ -376,25 +376,26 @@ impl Engine {
             if attempt.is_taken() {
                 store::push::forget_over(tx, &within, &browser.id, &known.over)?;
             }
-            noted(tx, &within, &browser, attempt)
+            noted(tx, &within, &browser, (attempt, true))
         })
         .await
     }
 }
 
-/// Writes down what a try says of a browser: how it goes, or that it is gone.
+/// Writes down what a try says of a browser: how it goes, or that it is gone. A test does not count
+/// among the messages of the minute.
 fn noted(
     tx: &mut Tx<'_>,
     scope: &Scope,
     browser: &PushSubscription,
-    attempt: &Attempt,
+    (attempt, counts): (&Attempt, bool),
 ) -> Result<(), Error> {
     if is_gone(attempt) {
         let why = "its push service says that it takes no messages any more";
         return removed(tx, scope, browser, why, attempt.at);
     }
     let health = browser.health.after(attempt);
-    let pace = if attempt.is_taken() {
+    let pace = if attempt.is_taken() && counts {
         browser.pace.with(attempt.at)
     } else {
         browser.pace.clone()
