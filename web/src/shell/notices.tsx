@@ -29,6 +29,16 @@ export function Notices() {
   const told = useRef<number[]>([]);
   const quiet = useQuietNow();
   const count = waitingCount(found);
+  const api = useApi();
+  const { me } = useSession();
+  const pushed = read(`push.${me.workspace.id}`) !== null;
+  useEffect(() => {
+    // The browser may have been given another address, or the person a new session, meanwhile.
+    if (pushed) void import("~/lib/push").then((push) => push.renew(api, me.workspace.id));
+  }, [pushed, api, me.workspace.id]);
+  useEffect(() => {
+    if (pushed && found && !found.more) void import("~/lib/push").then((push) => push.clear(me.workspace.id, new Set(found.items.map((each) => each.id))));
+  }, [pushed, found, me.workspace.id]);
   useEffect(() => {
     const section = path.split("/")[3] ?? "home";
     const name = section.charAt(0).toUpperCase() + section.slice(1);
@@ -51,16 +61,16 @@ export function Notices() {
     const inInbox = path.includes("/approvals");
     if (isDigest) {
       const text = pending.length === 1 ? "1 call waits for a decision" : `${count} calls wait for a decision`;
-      tell(inInbox, text, "digest", <Link to="/w/$slug/approvals" params={{ slug }} className="text-accent underline">Review</Link>);
-    } else for (const each of fresh) tell(inInbox, sentence(each), each.id, <Link to="/w/$slug/approvals/$id" params={{ slug, id: each.id }} className="text-accent underline">Review</Link>);
-  }, [pending, path, slug, quiet, count]);
+      tell(inInbox, !pushed, text, "digest", <Link to="/w/$slug/approvals" params={{ slug }} className="text-accent underline">Review</Link>);
+    } else for (const each of fresh) tell(inInbox, !pushed, sentence(each), each.id, <Link to="/w/$slug/approvals/$id" params={{ slug, id: each.id }} className="text-accent underline">Review</Link>);
+  }, [pending, path, slug, quiet, count, pushed]);
   return null;
 }
 
 const sentence = (of: Approval) => `${of.tool} waits for a decision (${of.risk})`;
 
-/** One note here, and one of the system's where the person wants it and looks elsewhere. */
-function tell(inInbox: boolean, text: string, key: string, link: ReactNode): void {
+/** One note here, and one of the system's where the person wants it and looks elsewhere, and the server does not send it one. */
+function tell(inInbox: boolean, alone: boolean, text: string, key: string, link: ReactNode): void {
   if (!inInbox)
     toast(
       <>
@@ -68,7 +78,7 @@ function tell(inInbox: boolean, text: string, key: string, link: ReactNode): voi
       </>,
       key,
     );
-  if (read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted")
+  if (alone && read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted")
     new Notification("Executor", { body: text, tag: key });
 }
 

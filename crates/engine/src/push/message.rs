@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::approval::{Approval, Question};
 use domain::canonical::sha256_hex;
 use domain::push::{PushAbout, ttl_seconds};
-use domain::{ApprovalId, PushId, Timestamp};
+use domain::{ApprovalId, PushId, Timestamp, WorkspaceId};
 use serde_json::{Value, json};
 use vault::PushSigner;
 
@@ -45,6 +45,8 @@ pub(super) struct Asked {
 pub(super) struct Envelope<'a> {
     pub(super) push_id: &'a PushId,
     pub(super) workspace: &'a str,
+    /// By which a page tells its own workspace's notes from those of others.
+    pub(super) workspace_id: &'a WorkspaceId,
     /// Questions that the browser was told of and that are over.
     pub(super) over: &'a [ApprovalId],
     pub(super) now: Timestamp,
@@ -118,6 +120,7 @@ pub(super) fn test(envelope: &Envelope<'_>) -> Letter {
 
 fn letter(envelope: &Envelope<'_>, (topic, until): (&str, Timestamp), told: &Value) -> Letter {
     let mut told = told.clone();
+    told["workspace"] = json!(envelope.workspace_id);
     told["at"] = json!(envelope.now.0);
     told["over"] = json!(envelope.over);
     // At most 32 characters of base64url (RFC 8030, section 5.4), from which nothing is learnt.
@@ -229,6 +232,7 @@ mod tests {
         of(&Envelope {
             push_id: &PushId::from_bits([9; 16]),
             workspace: "acme-prod",
+            workspace_id: &WorkspaceId::from_bits([8; 16]),
             over,
             now: Timestamp(0),
         })

@@ -209,6 +209,7 @@ impl Engine {
         let envelope = Envelope {
             push_id: &known.browser.id,
             workspace: &known.workspace,
+            workspace_id: scope.workspace_id(),
             over: &known.over,
             now,
         };
@@ -271,6 +272,7 @@ impl Engine {
         let letter = test(&Envelope {
             push_id: &browser.id,
             workspace: &workspace.map_or_else(String::new, |w| w.name),
+            workspace_id: scope.workspace_id(),
             over: &[],
             now: self.inner.clock.now(),
         });

@@ -38,6 +38,7 @@ mod opening;
 mod people;
 mod policies;
 mod purge;
+mod push;
 mod retention;
 mod samples;
 mod servers;
