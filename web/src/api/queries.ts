@@ -297,6 +297,13 @@ export const webhooks = (api: Api) =>
     queryFn: async () => (await api.get("/api/v1/webhooks")).items,
   });
 
+/** The person's own browsers that are told of approvals while they are closed. */
+export const browsers = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "browsers"],
+    queryFn: async () => (await api.get("/api/v1/push/subscriptions")).items,
+  });
+
 export const health = (api: Api) =>
   queryOptions({ queryKey: [api.workspace, "health"], queryFn: () => api.get("/api/v1/health"), staleTime: 30_000 });
 

@@ -33,6 +33,16 @@ export function Notices() {
   const told = useRef<number[]>([]);
   const quiet = useQuietNow();
   const count = waitingCount(found);
+  const api = useApi();
+  const { me } = useSession();
+  const pushed = read(`push.${me.workspace.id}`) !== null;
+  useEffect(() => {
+    // The browser may have been given another address, or the person a new session, meanwhile.
+    if (pushed) void import("~/lib/push").then((push) => push.renew(api, me.workspace.id));
+  }, [pushed, api, me.workspace.id]);
+  useEffect(() => {
+    if (pushed && found && !found.more) void import("~/lib/push").then((push) => push.clear(me.workspace.id, new Set(found.items.map((each) => each.id))));
+  }, [pushed, found, me.workspace.id]);
   useEffect(() => {
     const section = path.split("/")[3] ?? "home";
     const name = section.charAt(0).toUpperCase() + section.slice(1);
@@ -59,12 +69,12 @@ export function Notices() {
     told.current.push(...fresh.map(() => now));
     const inInbox = path.includes("/approvals");
     const inbox = `/w/${encodeURIComponent(slug)}/approvals`;
-    const tell = (...[isHere, text, key, href, link]: [boolean, string, string, string, ReactNode]) => announce(isHere, text, key, () => void navigate({ href }), link);
+    const tell = (...[isHere, text, key, href, link]: [boolean, string, string, string, ReactNode]) => announce(isHere, !pushed, text, key, () => void navigate({ href }), link);
     if (isDigest) {
       const text = pending.length === 1 ? "1 call waits for a decision" : `${count} calls wait for a decision`;
       tell(inInbox, text, "digest", inbox, <Link to="/w/$slug/approvals" params={{ slug }} className="text-accent underline">Review</Link>);
     } else for (const each of fresh) tell(inInbox, sentence(each), each.id, `${inbox}/${each.id}`, <Link to="/w/$slug/approvals/$id" params={{ slug, id: each.id }} className="text-accent underline">Review</Link>);
-  }, [pending, path, slug, quiet, count, navigate]);
+  }, [pending, path, slug, quiet, count, navigate, pushed]);
   return null;
 }
 
@@ -78,8 +88,8 @@ function sentence(of: Approval): string {
 /** A text for where no chips can be drawn: what is hidden in it is written out. */
 const plain = (text: string) => pieces(text).map((piece) => (piece.kind === "hidden" ? [...piece.text].map((each) => `[${codeOf(each)}]`).join("") : piece.text)).join("");
 
-/** One note here, and one of the system's where the person wants it and looks elsewhere. */
-function announce(inInbox: boolean, text: string, key: string, open: () => void, link: ReactNode): void {
+/** One note here, and one of the system's where the person wants it, looks elsewhere, and is sent none by the server. */
+function announce(inInbox: boolean, alone: boolean, text: string, key: string, open: () => void, link: ReactNode): void {
   if (!inInbox)
     toast(
       <>
@@ -87,7 +97,7 @@ function announce(inInbox: boolean, text: string, key: string, open: () => void,
       </>,
       key,
     );
-  if (read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted") {
+  if (alone && read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted") {
     const note = new Notification("Executor", { body: text, tag: key });
     // It leads to the call; it decides nothing.
     note.onclick = () => {

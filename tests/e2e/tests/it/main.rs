@@ -94,6 +94,7 @@ mod policies;
 mod programs;
 mod providers;
 mod proxied;
+mod push;
 mod quotas;
 mod real_authority;
 mod record;
