@@ -256,6 +256,45 @@ pub struct SeenClients {
     pub items: Vec<SeenClient>,
 }
 
+/// Which client to stop: whatever comes with a key, or what calls itself so for one person and over one
+/// way in, as the list of clients names it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StopClient {
+    /// The key. With one, leave out `client`, `channel` and `account`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What it calls itself; empty for one that says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Through what its tasks come: `mcp`, `api`, `cli`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Whose tasks they are; the caller's own by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Why, for its programs and the record: 2,000 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether a rule at the head of the workspace's denies whatever it calls from now on. For those who
+    /// may make such rules.
+    #[serde(default)]
+    pub pause: bool,
+}
+
+/// What came of stopping a client.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedClient {
+    /// Questions that were denied. Those that the caller may not answer were withdrawn with their tasks.
+    pub denied: u32,
+    /// Tasks that were canceled.
+    pub canceled: u32,
+    /// The rule that pauses it; absent where it is not paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
 /// What one client has sent for one person.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,5 +1,8 @@
 //! Who has come lately: what the dashboard shows of agents, and what a rule may stop. Clients of MCP
-//! are seen when they list the tools, all others when they send a task.
+//! are seen when they list the tools, all others when they send a task. How one is stopped is in
+//! `clients/stop.rs`.
+
+mod stop;
 
 use crate::settings::sees_all_tasks;
 use crate::{Engine, Error};
@@ -7,8 +10,9 @@ use domain::Timestamp;
 use domain::access::{Caller, Channel, Permission};
 use domain::event::EventKind;
 use futures_util::future::BoxFuture;
+pub use stop::{StopClient, Stopped};
 use store::listings::{Lister, Listing};
-pub use store::tasks::SeenClient;
+pub use store::tasks::{ClientName, SeenClient};
 
 /// How far back is looked: a week.
 const LOOK_BACK_MS: i64 = 7 * 24 * 3_600_000;

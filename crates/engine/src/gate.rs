@@ -8,6 +8,7 @@ mod again;
 mod asking;
 mod editing;
 mod inputs;
+mod reasons;
 mod shown;
 mod standing;
 
@@ -322,6 +323,7 @@ impl Door<'_> {
                         call: &call,
                         request: target.request()?,
                         question: Question::Send,
+                        target: Some(target),
                         before: None,
                         now: self.now,
                     },

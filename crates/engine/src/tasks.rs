@@ -1,6 +1,7 @@
-//! Tasks: wait, list, cancel, run again. How one is submitted is in `tasks/submit.rs`, how one goes
-//! on from another's record in `tasks/fork.rs`.
+//! Tasks: wait, list, run again. How one is submitted is in `tasks/submit.rs`, how a person ends one in
+//! `tasks/ending.rs`, how one goes on from another's record in `tasks/fork.rs`.
 
+mod ending;
 mod fork;
 mod submit;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 use store::calls::Opened;
 use store::values::Part;
 
+pub(crate) use ending::{Ending, may_end};
 pub use fork::NewFork;
 use submit::Look;
 
@@ -391,47 +393,6 @@ impl Engine {
                         back_to,
                     })
                 })
-                .await
-        })
-    }
-
-    /// Ends a task and waits until it has ended. One that has ended stays as it is.
-    ///
-    /// # Errors
-    /// `not_found`; `forbidden` for somebody else's, which members never end.
-    pub fn cancel_task(
-        &self,
-        caller: &Caller,
-        id: &TaskId,
-    ) -> BoxFuture<'_, Result<TaskView, Error>> {
-        let (caller, id) = (caller.clone(), id.clone());
-        Box::pin(async move {
-            let view = self.task(&caller, &id).await?;
-            if view.task.state.is_finished() {
-                return Ok(view);
-            }
-            if view.task.account_id != caller.account_id {
-                // Whoever may merely look on ends nothing.
-                caller.scope(Permission::SeeAllTasks)?;
-            }
-            let scope = caller.scope(Permission::RunTasks)?;
-            let now = self.inner.clock.now();
-            self.commit(&scope, {
-                let (scope, by) = (scope.clone(), caller.account_id.clone());
-                let (task, owner) = (view.task, self.inner.worker.owner().to_owned());
-                move |tx| {
-                    if crate::run::cancel_at_rest(tx, &scope, &task, &owner, now)? {
-                        return Ok(());
-                    }
-                    store::tasks::request_cancel(tx, &scope, &task.id, &by)?;
-                    Ok(())
-                }
-            })
-            .await?;
-            if let Some(live) = self.inner.live.get(&id) {
-                live.signals.send_modify(|s| s.cancel = true);
-            }
-            self.wait_task(&caller, &id, Until::Finished, Duration::from_secs(10))
                 .await
         })
     }

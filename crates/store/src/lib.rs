@@ -41,6 +41,7 @@ pub mod oauth;
 pub mod points;
 pub mod policies;
 pub mod purge;
+pub mod push;
 pub mod quotas;
 pub mod recorded;
 pub mod retention;

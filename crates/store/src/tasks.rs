@@ -11,7 +11,7 @@ mod pins;
 mod starts;
 
 pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
-pub use clients::{SeenClient, clients};
+pub use clients::{ClientName, SeenClient, clients, open_of_client};
 pub(crate) use lease::check_chain;
 pub use lease::{
     abandon, abandon_all, cancel_requested, check, release, renew, suspend, take_over, wake,
@@ -513,6 +513,21 @@ pub fn request_cancel(
     )?;
     tx.notify(Notice::Task(id.clone()));
     Ok(live == 1)
+}
+
+/// Whether somebody wants a task ended that has not ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_to_end(conn: &mut Reader<'_>, scope: &Scope, id: &TaskId) -> Result<bool, Error> {
+    let wanted = conn.one(
+        "select 1 from tasks
+         where id = $1 and workspace_id = $2 and cancel_by is not null
+           and state in ('queued', 'running', 'suspended')",
+        &params![id, scope.workspace_id()],
+        |r| r.int(),
+    )?;
+    Ok(wanted.is_some())
 }
 
 /// Records how many lines the program has logged.

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect } from "react";
 import type { Api, Schemas, Task } from "~/api/client";
-import { clients as allClients, pendingApprovals, sources as allSources, useApi, useSession } from "~/api/queries";
+import { clients as allClients, pendingApprovals, sources as allSources, useApi, useNeedsMe, useSession } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { Ago, Button, buttonClass, Page, Panel, Risk, Status } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
@@ -28,6 +28,7 @@ export function HomePage() {
   const { slug, workspaces } = useSession();
   const api = useApi();
   const pending = useQuery(pendingApprovals(api));
+  const items = useNeedsMe()?.items ?? [];
   const open = useQuery(newest(api, RUNNING, 8));
   const failed = useQuery(newest(api, FAILED, 5));
   const last = useQuery({
@@ -41,7 +42,7 @@ export function HomePage() {
       <FirstSteps hasSource={(sources.data?.length ?? 0) > 0} hasTask={(last.data?.length ?? 0) > 0} hasClient={(clients.data ?? []).some((each) => each.channel === "mcp")} isKnown={sources.data !== undefined && last.data !== undefined && clients.data !== undefined} />
       <Panel title="Needs you" actions={<Link to="/w/$slug/approvals" params={{ slug }} className={buttonClass("plain", true)}>Open the inbox</Link>}>
         <Loaded query={pending} rows={2}>
-          {({ items, more }) =>
+          {({ more }) =>
             items.length === 0 ? (
               <p className="p-3 text-ink2">Nothing waits for you.</p>
             ) : (

@@ -16,6 +16,10 @@ async function background(browser, server) {
       static requestPermission = async () => "granted";
       constructor(title, { body, tag }) {
         window.said.push({ title, body, tag });
+        window.note = this;
+      }
+      close() {
+        window.closed = true;
       }
     };
     Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
@@ -100,7 +104,7 @@ export default {
     await known(page, "/w/local/tasks");
     await server.submit(create(0));
     await page.waitForFunction(() => window.said.length === 1);
-    assert.deepEqual((await said(page))[0].body, "shop.items.createItem waits for a decision (write)");
+    assert.deepEqual((await said(page))[0].body, "shop.items.createItem of node waits for a decision (write)");
     for (let n = 1; n < 8; n++) await server.submit(create(n));
     await page.waitForFunction(() => window.said.at(-1).body === "8 calls wait for a decision");
     const notes = await said(page);
@@ -172,6 +176,30 @@ export default {
     await row.getByLabel("quiet hours").click();
     await until(async () => !(await server.get("/webhooks")).items[0].quietHours, "no hours");
     assert.deepEqual(await violations(page), []);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a note names the client, arguments only where they are wanted, and leads to the call"({ browser, server, upstream }) {
+    const submit = (args) =>
+      fetch(`${server.address}/api/v1/tasks`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-executor-client": "agent-7/1.0" },
+        body: JSON.stringify({ code: `return await tools.shop.items.createItem(${JSON.stringify(args)});` }),
+      });
+    const page = await background(browser, server);
+    await known(page, "/w/local/tasks");
+    await submit({ name: "quiet-value", amount: 1 });
+    await page.waitForFunction(() => window.said.length === 1);
+    assert.equal((await said(page))[0].body, "shop.items.createItem of agent-7/1.0 waits for a decision (write)");
+    const [asked] = await server.pending();
+    await page.evaluate(() => window.note.onclick());
+    await page.waitForURL(`**/w/local/approvals/${asked.id}`);
+    assert.equal(await page.evaluate(() => window.closed), true);
+    assert.equal(upstream.writes().length, 0, "a click decides nothing");
+    await known(page, "/w/local/settings/notifications");
+    await page.getByLabel(/Show the beginning of a call's arguments/).check();
+    await submit({ name: "shown-value", amount: 2 });
+    await page.waitForFunction(() => window.said.some((each) => each.body.includes("shown-value")));
     assert.deepEqual(page.faults, []);
   },
 };

@@ -231,12 +231,21 @@ impl Run<'_> {
     pub(super) async fn look_for_answers(&mut self) -> Result<(), Error> {
         self.look_at_answers = false;
         let (scope, id) = (self.scope.clone(), self.task.id.clone());
-        self.approvals = self
+        let (approvals, is_to_end) = self
             .engine
             .inner
             .store
-            .read(move |r| Ok::<_, Error>(store::approvals::for_task(r, &scope, &id)?))
+            .read(move |r| {
+                let approvals = store::approvals::for_task(r, &scope, &id)?;
+                Ok::<_, Error>((approvals, store::tasks::is_to_end(r, &scope, &id)?))
+            })
             .await?;
+        self.approvals = approvals;
+        if is_to_end {
+            // A no that also stops the task: the program gets no answer to go on with.
+            self.ended.get_or_insert(Outcome::Canceled);
+            return Ok(());
+        }
         let asked: Vec<u32> = self
             .calls
             .iter()

@@ -6,7 +6,9 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::tasks::{Call, LogLine, NewFork, NewTask, ResultPart, SeenClients, Task};
+use api::tasks::{
+    Call, LogLine, NewFork, NewTask, ResultPart, SeenClients, StopClient, StoppedClient, Task,
+};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::{HandleId, TaskId};
@@ -235,6 +237,27 @@ pub(crate) async fn clients(
     Ok(Json(SeenClients {
         since: since.to_rfc3339(),
         items: seen.iter().map(wire::client).collect(),
+    }))
+}
+
+/// Stops a client in one step: pauses it where that is wanted, denies everything of it that waits, and
+/// cancels its tasks until none is left. In person only; a member stops their own.
+#[utoipa::path(
+    post, path = "/api/v1/clients/stop", operation_id = "stopClient", tag = "tasks",
+    request_body = StopClient,
+    responses((status = 200, description = "What was stopped", body = StoppedClient), Problems, WriteProblems)
+)]
+pub(crate) async fn stop_client(
+    State(app): State<App>,
+    Who(caller): Who,
+    Input(stop): Input<StopClient>,
+) -> Result<Json<StoppedClient>, Failure> {
+    let stop = wire::stop_client(stop, &caller.account_id)?;
+    let stopped = app.engine.stop_client(&caller, stop).await?;
+    Ok(Json(StoppedClient {
+        denied: stopped.denied,
+        canceled: stopped.canceled,
+        rule: stopped.rule_id.map(|id| id.to_string()),
     }))
 }
 

@@ -39,6 +39,7 @@ mod opening;
 mod people;
 mod policies;
 mod purge;
+mod push;
 mod retention;
 mod samples;
 mod servers;

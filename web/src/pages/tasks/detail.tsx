@@ -77,8 +77,8 @@ function Detail({ task }: { task: Task }) {
     { keys: "C", label: "Cancel the task", run: () => isOpen && setAsking(true) },
     { keys: "f", label: "Edit and run, or fork from the selected call", run: () => void navigate({ to: "/w/$slug/run", params: { slug }, search: { from: task.id, ...(call ? { call: String(call.sequence) } : {}) } }) },
     { keys: "y", label: "Copy the link", run: () => void copyLink() },
-    { keys: "j / ArrowDown", label: "Next call", run: () => step(1) },
-    { keys: "k / ArrowUp", label: "Call before", run: () => step(-1) },
+    { keys: "j / ArrowDown", label: "Next call", repeats: true, run: () => step(1) },
+    { keys: "k / ArrowUp", label: "Call before", repeats: true, run: () => step(-1) },
     { keys: "Escape", label: "Back to tasks", run: () => void navigate({ to: "/w/$slug/tasks", params: { slug } }) },
   ]);
   const step = (by: number) => {
