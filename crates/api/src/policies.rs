@@ -209,6 +209,10 @@ pub struct LookedAt {
     pub level: String,
     /// Whether it matched.
     pub matched: bool,
+    /// Whether it nearly did: it is about the tool, and only who called, when or with what kept it from
+    /// matching.
+    #[serde(default)]
+    pub near: bool,
     /// Why it did or did not, in words.
     pub why: String,
     /// The rule as it was then.

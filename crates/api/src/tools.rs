@@ -206,6 +206,12 @@ pub struct ToolCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<Value>,
+    /// The credential that the call carries, of those of the tool's source that the caller's calls may
+    /// carry: its identifier, or its label, or whom it serves (`personal`, `workspace`,
+    /// `organization`) where that is only one. By default the one that an agent's call would carry:
+    /// the first that the source finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
     /// How long to wait for the end, or for a question to a person, before answering: milliseconds,
     /// 0 to 60000; 30000 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

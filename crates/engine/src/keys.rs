@@ -354,8 +354,13 @@ pub(crate) fn checked_scopes(caller: &Caller, wanted: Scopes) -> Result<Scopes, 
     }
     let role = caller.role;
     if let Some(beyond) = wanted.beyond(Scopes::of_use_to(role)).next() {
-        let what = beyond.main_permission().describe();
-        return Err(Forbidden::Role { role, what }.into());
+        let permission = beyond.main_permission();
+        return Err(Forbidden::Role {
+            role,
+            needed: permission.lowest(),
+            what: permission.describe(),
+        }
+        .into());
     }
     Ok(wanted)
 }

@@ -1,6 +1,6 @@
 // What pages read, each under one key, so that an event knows what it makes stale.
 import { queryOptions, useQuery } from "@tanstack/react-query";
-import { createContext, useContext } from "react";
+import { createContext, useContext, useMemo } from "react";
 import { type Api, type Approval, apiOf, type Me, type Workspace } from "./client";
 
 export type Session = { me: Me; workspaces: Workspace[]; slug: string; api: Api };
@@ -86,19 +86,31 @@ export const assignedApprovals = (api: Api, pages: number) =>
     placeholderData: ownBefore(api),
   });
 
+/**
+ * Why the person may not answer an approval; undefined where they may. What they answered before is a
+ * reason too: another person is needed then.
+ */
+export function whyNotTheirs(approval: Approval, me: Me, isAdmin: boolean): string | undefined {
+  const isOwn = approval.requestedBy === me.accountId;
+  if (approval.question === "input") return isOwn ? undefined : "Only the person who runs the task is asked";
+  if (!isAdmin && !approval.approvers?.includes(me.accountId)) return "Needs the role admin, or a rule that names you";
+  if (isOwn && !approval.requesterMay) return "Whoever runs the task may not answer this one; another person must";
+  return approval.answers.some((yes) => yes.by === me.accountId) ? "You said yes already; another person must too" : undefined;
+}
+
+/** What waits for this very person: of what they see, what they may answer. */
+export function useNeedsMe(): Approvals | undefined {
+  const { me, api } = useSession();
+  const isAdmin = useMay("admin");
+  const found = useQuery(pendingApprovals(api)).data;
+  return useMemo(() => found && { ...found, items: found.items.filter((each) => !whyNotTheirs(each, me, isAdmin)) }, [found, me, isAdmin]);
+}
+
 /** How many wait, as far as one page tells. */
 export function waitingCount(found: Approvals | undefined): string {
   if (!found || found.items.length === 0) return "";
   return `${found.items.length}${found.more ? "+" : ""}`;
 }
-
-/** What was asked lately, the newest first. */
-export const recentApprovals = (api: Api) =>
-  queryOptions({
-    queryKey: [api.workspace, "approvals", "recent"],
-    queryFn: async () => (await approvalPages(api, {}, 1)).items,
-    placeholderData: ownBefore(api),
-  });
 
 /** What is not pending any more, by each of the statuses, the newest first. */
 export const endedApprovals = (api: Api, statuses: readonly string[], pages: number) =>
@@ -157,6 +169,13 @@ export const credentials = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "credentials"],
     queryFn: async () => (await api.get("/api/v1/credentials")).items,
+  });
+
+/** Whose credentials a source looks at, in which order. */
+export const credentialOrder = (api: Api, source: string) =>
+  queryOptions({
+    queryKey: [api.workspace, "credentials", "order", source],
+    queryFn: async () => (await api.get("/api/v1/sources/{id}/credential-order", { path: { id: source } })).order,
   });
 
 /** Whether tools count that policy denies: for administrators. */
@@ -276,6 +295,13 @@ export const webhooks = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "webhooks"],
     queryFn: async () => (await api.get("/api/v1/webhooks")).items,
+  });
+
+/** The person's own browsers that are told of approvals while they are closed. */
+export const browsers = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "browsers"],
+    queryFn: async () => (await api.get("/api/v1/push/subscriptions")).items,
   });
 
 export const health = (api: Api) =>

@@ -20,7 +20,7 @@ function dayOf(day: string | undefined, more = 0): string | undefined {
 }
 
 /** Beginnings of actions, as docs/audit.md names them. */
-const ACTIONS = ["approval.", "decision", "call.", "rule.", "source.", "credential.", "connect.", "key.", "grant.", "sign_in", "sign_out", "invite.", "member.", "workspace.", "organization.", "settings.", "webhook.", "sandbox.", "audit.", "backup.", "vault."];
+const ACTIONS = ["approval.", "client.", "decision", "call.", "rule.", "source.", "credential.", "connect.", "key.", "grant.", "sign_in", "sign_out", "invite.", "member.", "workspace.", "organization.", "settings.", "webhook.", "sandbox.", "audit.", "backup.", "vault."];
 
 export function AuditPage() {
   useRows("entry");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { openPage, startBrowser, writeProgram } from "../lib/browser.mjs";
 import { seeded } from "../lib/seed.mjs";
-import { apiOf, startServer, until } from "../lib/server.mjs";
+import { startServer, until } from "../lib/server.mjs";
 import { startUpstream } from "../lib/upstream.mjs";
 
 export const long = ["ten thousand tasks: few rows are drawn, all can be reached and found"];
@@ -320,23 +320,41 @@ export default {
   },
 
   async "a restart in between: the page goes on, nothing is lost and nothing twice"({ browser, server }) {
+    const create = (n) => `return await tools.shop.items.createItem({ name: 'r${n}', amount: ${n} });`;
+    for (const n of [1, 2]) await server.submit(create(n));
+    const [first] = await server.pending(2);
     const page = await openPage(browser, server);
     await page.goto("/approvals");
     await page.getByText("● live").waitFor();
-    const create = (n) => `return await tools.shop.items.createItem({ name: 'r${n}', amount: ${n} });`;
-    await server.submit(create(1));
-    await page.getByText(/"r1"/).first().waitFor();
+    const rows = page.getByRole("list", { name: "Pending approvals" }).getByRole("listitem");
+    await until(async () => (await rows.count()) === 2, "both questions");
     await server.stop({ keep: true });
     await page.getByText("○ reconnecting").waitFor();
+    // The page stays cut off while the server is back and things happen; then it goes on after the
+    // last event that it saw.
+    const asked = [];
+    let isCut = true;
+    await page.context().route("**/api/v1/workspaces/*/events*", (route) => {
+      if (isCut) return route.abort();
+      const request = route.request();
+      asked.push(Number(request.headers()["last-event-id"] ?? new URL(request.url()).searchParams.get("after") ?? 0));
+      return route.continue();
+    });
     const again = await startServer({ home: server.home, port: Number(new URL(server.address).port) });
     try {
+      const before = (await again.get("/me")).lastEvent;
+      await again.submit(create(3));
+      await again.pending(3);
+      await again.post(`/approvals/${first.id}/deny`, { reason: "decided while the page was cut off" });
+      isCut = false;
       await page.getByText("● live").waitFor();
-      await apiOf(again.address).submit(create(2));
+      assert.ok(asked[0] > 0 && asked[0] <= before, `${asked} of ${before}`);
       await page.getByRole("button", { name: /1 new/ }).click();
-      const rows = page.getByRole("list", { name: "Pending approvals" }).getByRole("listitem");
-      await until(async () => (await rows.count()) === 2, "both questions, once each");
-      const { items } = await again.get("/approvals?status=pending");
-      assert.equal(items.length, 2);
+      const names = async () => (await rows.allTextContents()).flatMap((text) => text.match(/r\d/g) ?? []).sort().join(" ");
+      const waiting = (await again.pending(2)).map((each) => each.arguments.name).sort().join(" ");
+      await until(async () => (await names()).includes(waiting), `${waiting}, each once; there is ${await names()}`);
+      assert.equal(new Set((await names()).split(" ")).size, (await rows.count()), "none twice");
+      assert.deepEqual(page.faults.filter((fault) => !/net::ERR|Failed to load/.test(fault)), []);
     } finally {
       await again.stop();
     }

@@ -209,7 +209,7 @@ export async function startUpstream() {
         return message.id === undefined ? send(202) : send(200, mcpAnswer(message));
       }
       if (path.startsWith("/oauth") || path.startsWith("/.well-known/")) return authorize(request, response, body, address, send);
-      received.push({ method: request.method, url: request.url, body });
+      received.push({ method: request.method, url: request.url, headers: request.headers, body });
       if (body.includes("please-fail")) return send(500, { error: "as asked" });
       if (request.method === "DELETE") return send(204);
       if (request.method === "POST") return send(200, { id: `item-${received.length}`, ...JSON.parse(body) });

@@ -38,6 +38,25 @@ pub enum Miss {
     NoArguments,
 }
 
+impl Miss {
+    /// Whether the rule is about the tool and only who calls it, when, or its arguments kept it from
+    /// matching.
+    #[must_use]
+    pub fn is_near(self) -> bool {
+        match self {
+            Self::Until
+            | Self::Persons
+            | Self::Roles
+            | Self::Clients
+            | Self::Keys
+            | Self::Channels
+            | Self::Condition(_)
+            | Self::NoArguments => true,
+            Self::Person | Self::Tools | Self::Except | Self::Sources | Self::Risks => false,
+        }
+    }
+}
+
 /// One rule that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookedAt {

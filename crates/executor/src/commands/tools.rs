@@ -81,6 +81,10 @@ enum Command {
         /// Its arguments
         #[arg(value_name = "JSON", value_parser = json_object)]
         arguments: Option<Value>,
+        /// The credential that the call carries: its id, its label, or whom it serves where that is
+        /// only one; by default the one that an agent's call would carry
+        #[arg(long, value_name = "NAME")]
+        credential: Option<String>,
     },
 }
 
@@ -143,10 +147,15 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let usage: ToolUsage = client.get(&["tools", "usage"], &[("path", &path)]).await?;
             context.output.show(&usage, used);
         }
-        Command::Call { path, arguments } => {
+        Command::Call {
+            path,
+            arguments,
+            credential,
+        } => {
             let call = ToolCall {
                 path,
                 arguments,
+                credential,
                 wait_ms: None,
             };
             let task: Task = client.send(Method::POST, &["tools", "call"], &call).await?;

@@ -258,9 +258,20 @@ pub(crate) async fn call(
     if !arguments.is_object() {
         return Err(Failure::invalid("arguments", "expected an object"));
     }
+    let run_as = match &call.credential {
+        None => None,
+        Some(name) => {
+            let chosen = app
+                .engine
+                .credential_for_call(&caller, &call.path, name)
+                .await?;
+            Some(chosen)
+        }
+    };
     let new = NewTask {
         code: one_line(&call.path, &arguments),
         idempotency_key: idempotency_key(&headers)?,
+        run_as,
         ..NewTask::default()
     };
     let view = app

@@ -63,6 +63,7 @@ impl Talk<'_> {
             runtime_id: input.runtime_id,
             metadata: input.metadata,
             idempotency_key: self.idempotency_key.clone(),
+            run_as: None,
         };
         self.run(new, wait).await
     }

@@ -50,8 +50,8 @@ export function ToolsPage() {
     if (next) void navigate({ to: "/w/$slug/tools/$path", params: { slug, path: next }, search, replace: true });
   };
   useKeys("List", [
-    { keys: "j / ArrowDown", label: "Next tool", run: () => step(1) },
-    { keys: "k / ArrowUp", label: "Tool before", run: () => step(-1) },
+    { keys: "j / ArrowDown", label: "Next tool", repeats: true, run: () => step(1) },
+    { keys: "k / ArrowUp", label: "Tool before", repeats: true, run: () => step(-1) },
   ]);
   const total = (namespaces.data ?? []).reduce((sum, each) => sum + each.toolCount, 0);
   return (

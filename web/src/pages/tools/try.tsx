@@ -4,11 +4,12 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Task, ToolDescription } from "~/api/client";
-import { call as oneCall, task as oneTask, useApi, useSession } from "~/api/queries";
+import { call as oneCall, credentialOrder, credentials as allCredentials, task as oneTask, useApi, useSession } from "~/api/queries";
 import { compact, isFields, parse, pretty } from "~/lib/json";
 import { useSettled } from "~/lib/settled";
 import { LookedAtList } from "~/pages/policies/trace";
 import { Button, buttonClass, Decision, Status } from "~/ui/basics";
+import { nameOf } from "~/ui/credential";
 import { JsonView } from "~/ui/json";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
@@ -62,6 +63,7 @@ function Trial({ tool, start }: { tool: ToolDescription; start: unknown }) {
   const [task, setTask] = useState<Task | null>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const [runAs, setRunAs] = useState("");
   const problem = text === null ? null : problemOf(text);
   const change = (next: string) => {
     setText(next);
@@ -71,7 +73,7 @@ function Trial({ tool, start }: { tool: ToolDescription; start: unknown }) {
     setBusy(true);
     setError(null);
     try {
-      setTask(await api.post("/api/v1/tools/call", { body: { path: tool.path, arguments: value } as never }));
+      setTask(await api.post("/api/v1/tools/call", { body: { path: tool.path, arguments: value, ...(runAs && { credential: runAs }) } as never }));
     } catch (failure) {
       setError(failure);
     } finally {
@@ -98,6 +100,7 @@ function Trial({ tool, start }: { tool: ToolDescription; start: unknown }) {
       )}
       {look === "code" && <Declaration title="The same as a program" text={code} />}
       {problem === null && <Says tool={tool} value={value} />}
+      <RunAs source={tool.path.split(".")[0] ?? ""} value={runAs} onChange={setRunAs} />
       <div className="flex flex-wrap items-center gap-2">
         <Button look="main" disabled={busy} blocked={problem ? "The arguments are no JSON object" : undefined} onClick={() => void run()}>
           {busy ? "Running…" : "Run once"}
@@ -154,6 +157,31 @@ function Says({ tool, value }: { tool: ToolDescription; value: unknown }) {
         <LookedAtList of={verdict.lookedAt} />
       </details>
     </section>
+  );
+}
+
+/** The credential that the call carries, among those that this person's calls may carry. */
+function RunAs({ source, value, onChange }: { source: string; value: string; onChange: (id: string) => void }) {
+  const api = useApi();
+  const all = useQuery(allCredentials(api)).data?.filter((each) => each.source === source) ?? [];
+  const order = useQuery({ ...credentialOrder(api, source), enabled: all.length > 0 }).data;
+  if (all.length === 0) return null;
+  return (
+    <label className="flex flex-wrap items-center gap-x-3 gap-y-1">
+      <span className="text-ink2">Run as</span>
+      <select className="field max-w-full min-w-0" value={value} onChange={(event) => onChange(event.target.value)}>
+        <option value="">as an agent would</option>
+        {all.map((each) => {
+          const isLookedAt = order?.includes(each.scope) ?? true;
+          return (
+            <option key={each.id} value={each.id} disabled={!isLookedAt}>
+              {nameOf(each)}
+              {!isLookedAt && " (its source does not look at it)"}
+            </option>
+          );
+        })}
+      </select>
+    </label>
   );
 }
 
