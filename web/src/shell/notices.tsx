@@ -33,8 +33,7 @@ export function Notices() {
   const told = useRef<number[]>([]);
   const quiet = useQuietNow();
   const count = waitingCount(found);
-  const api = useApi();
-  const { me } = useSession();
+  const { api, me } = useSession();
   const pushed = read(`push.${me.workspace.id}`) !== null;
   useEffect(() => {
     // The browser may have been given another address, or the person a new session, meanwhile.
