@@ -20,6 +20,7 @@ pub mod organizations;
 pub mod policies;
 pub mod policy_history;
 pub mod policy_sets;
+pub mod push;
 pub mod sessions;
 pub mod settings;
 pub mod sources;

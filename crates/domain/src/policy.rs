@@ -22,6 +22,7 @@ mod layers;
 mod pattern;
 mod remember;
 mod sets;
+mod shadow;
 mod trace;
 
 pub use condition::{Condition, ConditionError, Operator};
@@ -31,6 +32,7 @@ pub use judged::JudgedAs;
 pub use pattern::{Path, Pattern, PatternError};
 pub use remember::exactly;
 pub use sets::{Assignment, PolicySet, SetChange, SetRule, Target};
+pub use shadow::{Shadow, shadows};
 pub use trace::{Denials, LookedAt, Miss, Trace, covers, trace};
 
 /// Who made a rule and for whom it holds. Later ones cannot weaken earlier ones.

@@ -10,11 +10,12 @@ pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
 pub(crate) mod policy_sets;
+pub(crate) mod push;
 pub(crate) mod source;
 mod tool_usage;
 pub(crate) mod webhook;
 
-pub(crate) use approval::approval;
+pub(crate) use approval::{approval, view as approval_view};
 pub(crate) use credential::{connect, credential, credential_scope, opened};
 pub(crate) use domain::time::instant;
 pub(crate) use people::session;
@@ -62,21 +63,31 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
         approvals: view
             .approvals
             .iter()
-            .map(|a| approval(a, public_url))
+            .map(|a| approval(a, &t.workspace_id, public_url))
             .collect(),
         forked_from: t.pins.fork.as_ref().map(|fork| tasks::Forked {
             task_id: fork.task_id.to_string(),
             from_call: fork.from_call,
         }),
+        run_as: t.pins.run_as.as_ref().map(ToString::to_string),
         calls: view.calls,
         log_lines: t.log_lines,
         created_at: t.created_at.to_rfc3339(),
         started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
         finished_at: t.finished_at.map(domain::Timestamp::to_rfc3339),
+        sandbox_starts: t.sandbox_starts.iter().map(sandbox_start).collect(),
     }
 }
 
-pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
+fn sandbox_start(start: &domain::task::SandboxStart) -> tasks::SandboxStart {
+    tasks::SandboxStart {
+        asked_at: start.asked_at.to_rfc3339(),
+        took_ms: start.began_at.since(start.asked_at),
+    }
+}
+
+pub(crate) fn client(view: &engine::ClientView) -> tasks::SeenClient {
+    let c = &view.client;
     tasks::SeenClient {
         client: c.client.clone(),
         channel: c.channel.as_str().to_owned(),
@@ -88,7 +99,60 @@ pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
         calls_in_day: c.calls,
         first_at: c.first_at.to_rfc3339(),
         last_at: c.last_at.to_rfc3339(),
+        listed: view.listed.map(|(tools, at)| tasks::ListedTools {
+            tools,
+            at: at.to_rfc3339(),
+        }),
     }
+}
+
+/// Which client a person means.
+pub(crate) fn stop_client(
+    stop: tasks::StopClient,
+    own: &domain::AccountId,
+) -> Result<engine::StopClient, Failure> {
+    let client = match (stop.key, stop.client, stop.channel) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            let why = "name its key, or what it calls itself and over which way it comes, not both";
+            return Err(Failure::invalid("client", why));
+        }
+        (Some(key), None, None) => {
+            if stop.account.is_some() {
+                let why = "a key says already whose tasks it brings; leave the account out";
+                return Err(Failure::invalid("account", why));
+            }
+            let why = "expected a key's identifier, `key_…`";
+            let key = domain::KeyId::parse(&key).map_err(|_| Failure::invalid("key", why))?;
+            engine::ClientName::Key(key)
+        }
+        (None, Some(client), Some(channel)) => {
+            let channel = domain::access::Channel::parse(&channel).ok_or_else(|| {
+                Failure::invalid("channel", "expected mcp, api, cli or dashboard")
+            })?;
+            let why = "expected a person's identifier, `acct_…`";
+            let account = match stop.account {
+                None => own.clone(),
+                Some(text) => {
+                    domain::AccountId::parse(&text).map_err(|_| Failure::invalid("account", why))?
+                }
+            };
+            engine::ClientName::SaysOfItself {
+                client,
+                channel,
+                account,
+            }
+        }
+        (None, _, _) => {
+            let why = "say which client: its `key`, or `client` and `channel` as the list of \
+                       clients has them";
+            return Err(Failure::invalid("client", why));
+        }
+    };
+    Ok(engine::StopClient {
+        client,
+        reason: stop.reason.unwrap_or_default(),
+        pause: stop.pause,
+    })
 }
 
 fn task_error(error: &TaskError) -> tasks::TaskError {
@@ -152,6 +216,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => None,
     }
 }
@@ -180,6 +245,7 @@ fn event_type(kind: &EventKind) -> EventType {
         EventKind::Approval { .. } => EventType::Approval,
         EventKind::Source { .. } => EventType::Source,
         EventKind::Credential { .. } => EventType::Credential,
+        EventKind::Client { .. } => EventType::Client,
         EventKind::Sandbox { .. } => EventType::Sandbox,
         EventKind::Settings {} => EventType::Settings,
         EventKind::Policy { .. } => EventType::Policy,
@@ -268,6 +334,12 @@ pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
         decision: hit.decision.to_owned(),
         signature: hit.signature.clone(),
         unreviewed: hit.review == Review::Unreviewed,
+        // Of what a program may call, the decision says enough.
+        rule: hit
+            .rule_id
+            .as_ref()
+            .filter(|_| hit.decision == "deny")
+            .map(ToString::to_string),
     }
 }
 

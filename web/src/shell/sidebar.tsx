@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { signOut } from "~/api/client";
-import { addressOf, pendingApprovals, sessions, useApi, useNeeds, useSession, waitingCount } from "~/api/queries";
+import { addressOf, sessions, useApi, useNeeds, useNeedsMe, useSession, waitingCount } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { useLiveState } from "~/live/context";
 import { cx, Kbd } from "~/ui/basics";
@@ -19,7 +19,7 @@ type Props = { hidden: boolean; menuOpen: boolean; onMenu: () => void; onSearch:
 export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
   const { slug, me } = useSession();
   const needs = useNeeds("admin");
-  const waiting = waitingCount(useQuery(pendingApprovals(useApi())).data);
+  const waiting = waitingCount(useNeedsMe());
   return (
     <header className={cx("shrink-0 border-line bg-surface md:flex md:w-52 md:flex-col md:border-r", hidden && "md:hidden")}>
       <div className="flex h-12 items-center gap-2 border-b border-line px-3 md:border-0">

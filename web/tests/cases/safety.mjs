@@ -30,8 +30,8 @@ async function filled(server) {
   return [
     "/welcome", "/home", "/approvals", `/approvals/${approval}`, "/approvals?tab=resolved", "/approvals?tab=mine", "/approvals?tab=expired", "/tasks", `/tasks/${done.id}`, `/tasks/${failed.id}`,
     `/tasks/${waiting.id}?tab=call&call=1`, `/tasks/${done.id}?tab=logs`, `/tasks/${done.id}?tab=result`, `/tasks/${waiting.id}?tab=events`, "/run", `/run?from=${done.id}&call=1`, `/run?task=${waiting.id}`,
-    "/tools", "/tools/shop.items.createItem", "/tools/shop.items.createItem?tab=types", "/tools/shop.items.createItem?tab=try", "/tools/shop.items.createItem?tab=schema", "/tools/shop.items.listItems?tab=usage",
-    "/sources", "/sources/new", `/sources/${source.id}`, "/credentials", "/policies", `/policies/${rules[0].id}`, "/policies/new", "/policies/test", "/policies/test?tool=shop.items.createItem",
+    "/tools", "/tools/shop.items.createItem", "/tools/shop.items.createItem?tab=types", "/tools/shop.items.createItem?tab=try", `/tools/shop.items.createItem?tab=try&task=${waiting.id}&call=1`, "/tools?denied=too", "/tools/shop.items.createItem?tab=schema", "/tools/shop.items.listItems?tab=usage",
+    "/sources", "/sources/new", `/sources/${source.id}`, "/credentials", "/policies", `/policies/${rules[0].id}`, "/policies/new", "/policies/test", "/policies/test?tool=shop.items.createItem", `/policies/test?task=${waiting.id}&call=1`,
     "/policies/history", "/policies/sets", `/policies/sets/${set.id}`, `/policies/sets/${set.id}?rule=new`, "/clients", "/audit", "/settings/workspace", "/settings/organization", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/browser", "/settings/storage", "/settings/server",
   ];
 }

@@ -10,9 +10,10 @@ import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { RuleEditor } from "./editor";
+import { ChangeBacktest, useBacktest } from "./backtest";
 import { RuleText } from "./row";
 import { PolicyTabs } from "./tabs";
-import { aboutOf, shadowOf } from "./words";
+import { aboutOf } from "./words";
 
 const LEVELS = ["organization", "workspace", "personal"];
 
@@ -49,9 +50,9 @@ export function PoliciesPage() {
             <div className={cx(id && "hidden lg:block")}>
               {LEVELS.map((level) => (
                 <div key={level}>
-                  <Level level={level} rules={data.rules.filter((each) => each.level === level && !each.set)} at={id} />
+                  <Level level={level} rules={data.rules.filter((each) => each.level === level && !each.set)} all={data.rules} at={id} />
                   {setsOf(data.rules, level).map((layer) => (
-                    <SetLayer key={layer[0]?.set?.assignment} rules={layer} />
+                    <SetLayer key={layer[0]?.set?.assignment} rules={layer} all={data.rules} />
                   ))}
                 </div>
               ))}
@@ -92,7 +93,7 @@ function setsOf(rules: Rule[], level: string): Rule[][] {
 }
 
 /** A layer that a set brought: it is changed in the set. */
-function SetLayer({ rules }: { rules: Rule[] }) {
+function SetLayer({ rules, all }: { rules: Rule[]; all: Rule[] }) {
   const { slug } = useSession();
   const usage = useQuery(ruleUsage(useApi())).data;
   const first = rules[0];
@@ -113,7 +114,7 @@ function SetLayer({ rules }: { rules: Rule[] }) {
           <li key={rule.id} className="flex items-start gap-2 border-b border-line px-3 py-1.5 last:border-0">
             <span className="w-6 pt-0.5 text-right font-mono text-ink3">{rule.position}</span>
             <Link to="/w/$slug/policies/sets/$set" params={{ slug, set: id }} search={{ rule: rule.set?.rule ?? "" }} className="min-w-0 flex-1">
-              <RuleText rule={rule} usage={usage} used={usage?.rules.find((each) => each.rule === rule.id)} shadow={shadowOf(rule, rules)} />
+              <RuleText rule={rule} usage={usage} used={usage?.rules.find((each) => each.rule === rule.id)} shadow={shadowIn(rule, all, usage)} />
             </Link>
           </li>
         ))}
@@ -140,7 +141,12 @@ function OfSet({ rule }: { rule: Rule }) {
   );
 }
 
-function Level({ level, rules, at }: { level: string; rules: Rule[]; at: string | undefined }) {
+/** The rule because of which another is never heard, as the server finds it. */
+function shadowIn(rule: Rule, all: Rule[], usage: Schemas["RuleUsage"] | undefined): Rule | null {
+  return all.find((each) => each.id === usage?.shadowed?.find((one) => one.rule === rule.id)?.by) ?? null;
+}
+
+function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: Rule[]; at: string | undefined }) {
   const mayChange = useMay(level === "organization" ? "owner" : level === "workspace" ? "admin" : "member");
   const usage = useQuery(ruleUsage(useApi())).data;
   return (
@@ -153,7 +159,7 @@ function Level({ level, rules, at }: { level: string; rules: Rule[]; at: string 
       ) : (
         <ol>
           {rules.map((rule) => (
-            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={shadowOf(rule, rules)} isHere={rule.id === at} mayChange={mayChange} usage={usage} />
+            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={shadowIn(rule, all, usage)} isHere={rule.id === at} mayChange={mayChange} usage={usage} />
           ))}
         </ol>
       )}
@@ -176,6 +182,7 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
   const [busy, setBusy] = useState(false);
   const [isOver, setOver] = useState(false);
   const cancel = useRef<HTMLButtonElement>(null);
+  const stay = useRef<HTMLButtonElement>(null);
   const blocked = mayChange ? undefined : `Rules of the level ${rule.level} are changed by ${rule.level === "organization" ? "an owner" : "an administrator"}`;
   const act = async (what: () => Promise<unknown>) => {
     setBusy(true);
@@ -183,7 +190,17 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
     setBusy(false);
     await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
   };
-  const place = (id: string, position: number) => act(() => api.post("/api/v1/policies/{id}/move", { path: { id }, body: { position } as never }));
+  // A move is tried on recorded calls first: one that changes none of them is made and told, else it is asked about.
+  const backtest = useBacktest();
+  const [moving, setMoving] = useState<{ id: string; position: number } | null>(null);
+  const moveTo = (to: { id: string; position: number }) => api.post("/api/v1/policies/{id}/move", { path: { id: to.id }, body: { position: to.position } as never });
+  const place = (id: string, position: number) =>
+    act(async () => {
+      const found = await backtest({ change: "move", id, position });
+      if (found.otherwise > 0) return setMoving({ id, position });
+      await moveTo({ id, position });
+      toast(`Moved to place ${position}. Tried on ${count(found.lookedAt, "recorded call")}: none would be decided otherwise`);
+    });
   const move = (by: number) => place(rule.id, rule.position + by);
   // A rule is dragged within its level; the arrows do the same without a pointer.
   const takes = () => mayChange && dragged !== null && dragged.level === rule.level && dragged.id !== rule.id;
@@ -240,9 +257,27 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
           })
         }
       >
-        <p>
+        <p className="mb-3">
           {rule.effect} {aboutOf(rule.match)}. It can be put back from the history.
         </p>
+        {asked && <ChangeBacktest of={{ change: "remove", id: rule.id }} />}
+      </Confirm>
+      <Confirm
+        open={moving !== null}
+        onClose={() => setMoving(null)}
+        cancelRef={stay}
+        busy={busy}
+        look="main"
+        verb="Move it"
+        title={`Move the rule to place ${moving?.position}?`}
+        onYes={() =>
+          void act(async () => {
+            if (moving) await moveTo(moving);
+            setMoving(null);
+          })
+        }
+      >
+        {moving && <ChangeBacktest of={{ change: "move", ...moving }} />}
       </Confirm>
     </li>
   );

@@ -7,7 +7,7 @@ import { aboutOf, isExpired } from "./words";
 
 type Used = { calls: number; lastAt: string };
 
-export function RuleText({ rule, usage, used, shadow }: { rule: Rule | SetRule; usage: Schemas["RuleUsage"] | undefined; used: Used | undefined; shadow: { position: number } | null }) {
+export function RuleText({ rule, usage, used, shadow }: { rule: Rule | SetRule; usage: Schemas["RuleUsage"] | undefined; used: Used | undefined; shadow: Rule | null }) {
   return (
     <>
       <span className="flex flex-wrap items-baseline gap-x-3">
@@ -32,10 +32,18 @@ export function RuleText({ rule, usage, used, shadow }: { rule: Rule | SetRule; 
           ) : (
             <span>{rule.createdAt < usage.since ? "no call in 30 days" : "no call yet"}</span>
           ))}
-        {shadow && <span className="text-bad">▲ never reached: rule {shadow.position} takes every call before it</span>}
+        {shadow && <span className="text-bad">▲ {shadowWords(shadow, rule)}</span>}
       </span>
     </>
   );
+}
+
+/** Why a rule is never heard: another of its layer stands before it, or one of another layer is stricter. */
+function shadowWords(shadow: Rule, rule: Rule | SetRule): string {
+  const isBeside = "level" in rule && shadow.level === rule.level && shadow.set?.assignment === rule.set?.assignment;
+  if (isBeside) return `never reached: rule ${shadow.position} takes every call before it`;
+  const layer = shadow.set ? `of the set ${shadow.set.name}` : shadow.level;
+  return `never heard: ${shadow.set ? `rule ${shadow.position} ${layer}` : `${layer} rule ${shadow.position}`} says ${shadow.effect} to every such call`;
 }
 
 /** How often the copies of a rule of a set decided, taken together. */

@@ -15,7 +15,7 @@ import { RuleEditor } from "./editor";
 import { RuleText, usedOf } from "./row";
 import { PolicyTabs } from "./tabs";
 import { Trial, useTrial } from "./trial";
-import { aboutOf, shadowOf } from "./words";
+import { aboutOf } from "./words";
 
 /** Whom an assignment binds. */
 function whom(of: SetAssignment): string {
@@ -297,7 +297,7 @@ function Row({ set, rule, isHere, blocked, used, usage }: RowProps) {
     <li className={cx("flex flex-wrap items-start gap-2 border-b border-line px-3 py-1.5 last:border-0 md:flex-nowrap", isHere && "bg-select")}>
       <span className="w-6 pt-0.5 text-right font-mono text-ink3">{rule.position}</span>
       <Link to="/w/$slug/policies/sets/$set" params={{ slug, set: set.id }} search={{ rule: rule.id }} aria-current={isHere ? "true" : undefined} className="min-w-0 flex-1 basis-[calc(100%-2rem)] md:basis-0">
-        <RuleText rule={rule} usage={set.assignments.length > 0 ? usage : undefined} used={used} shadow={shadowOf(rule, set.rules)} />
+        <RuleText rule={rule} usage={set.assignments.length > 0 ? usage : undefined} used={used} shadow={null} />
       </Link>
       <span className="ml-auto flex gap-0.5">
         <Button small look="quiet" aria-label={`Move rule ${rule.position} up`} disabled={busy || rule.position === 1} blocked={blocked} onClick={() => void move(-1)}>

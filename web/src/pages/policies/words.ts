@@ -1,5 +1,5 @@
 // Rules in words.
-import type { NewRule, Rule, SetRule } from "~/api/client";
+import type { NewRule, Rule } from "~/api/client";
 
 /** What a rule applies to, as a sentence. */
 export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
@@ -19,18 +19,4 @@ export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
 
 export function isExpired(rule: Pick<Rule, "until">): boolean {
   return rule.until !== undefined && rule.until !== null && Date.parse(rule.until) < Date.now();
-}
-
-/** Whether an earlier rule of the same layer takes everything before this one, as far as text shows. */
-export function shadowOf<T extends Rule | SetRule>(rule: T, layer: T[]): T | null {
-  const earlier = layer.filter((each) => each.position < rule.position && !isExpired(each));
-  return (
-    earlier.find((each) => {
-      const m = each.match;
-      const isPlain = !m.except?.length && !m.sources?.length && !m.risks?.length && !m.conditions?.length && !m.persons?.length && !m.roles?.length && !m.clients?.length && !m.keys?.length && !m.channels?.length;
-      const patterns = m.tools ?? [];
-      const covers = patterns.length === 0 || patterns.includes("**") || (rule.match.tools?.length ? rule.match.tools.every((tool) => patterns.includes(tool)) : false);
-      return isPlain && covers;
-    }) ?? null
-  );
 }
