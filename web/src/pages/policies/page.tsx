@@ -4,6 +4,7 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import type { Rule, Schemas } from "~/api/client";
 import { policy, ruleUsage, useApi, useMay, useSession } from "~/api/queries";
+import { count } from "~/lib/time";
 import { Button, buttonClass, cx, Decision, Page } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded } from "~/ui/state";
