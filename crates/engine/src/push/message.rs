@@ -206,6 +206,8 @@ mod tests {
             risk: Risk::Destructive,
             rule_id: None,
             why: CANARY.into(),
+            reasons: vec![CANARY.into()],
+            previous: None,
             ask: Ask::default(),
             requested_by: AccountId::from_bits([3; 16]),
             client: client.into(),
