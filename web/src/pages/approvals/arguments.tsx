@@ -120,6 +120,7 @@ export function Form({ of, before, folded, schema }: { of: Fields; before: Field
   const removed = before ? Object.keys(before).filter((name) => !(name in of)) : [];
   if (names.length === 0) return <p className="text-ink2">No arguments.</p>;
   return (
+    <>
     <dl className="flex flex-col gap-1.5">
       {names.map((name) => {
         const isNew = before !== null && !(name in before);
@@ -144,14 +145,15 @@ export function Form({ of, before, folded, schema }: { of: Fields; before: Field
           </div>
         );
       })}
+    </dl>
       {left.length > 0 && (
-        <p className="text-meta text-ink3">
+        <p className="mt-1.5 text-meta text-ink3">
           Not given: <Seen text={left.slice(0, 40).join(", ")} />
           {left.length > 40 && ` and ${left.length - 40} more`}
         </p>
       )}
-      {removed.length > 0 && <p className="text-meta text-wait">In the call before, but not here: <Seen text={removed.join(", ")} /></p>}
-    </dl>
+      {removed.length > 0 && <p className="mt-1.5 text-meta text-wait">In the call before, but not here: <Seen text={removed.join(", ")} /></p>}
+    </>
   );
 }
 
@@ -175,6 +177,7 @@ function Value({ of, folded }: { of: unknown; folded: boolean }): ReactNode {
   if (entries.length === 0) return <code>{Array.isArray(of) ? "[]" : "{}"}</code>;
   const shown = folded ? entries.slice(0, 60) : entries;
   return (
+    <>
     <dl className="flex flex-col gap-1 border-l-2 border-line pl-3">
       {shown.map(([name, each]) => (
         <div key={name} className="flex flex-wrap gap-x-3">
@@ -186,8 +189,9 @@ function Value({ of, folded }: { of: unknown; folded: boolean }): ReactNode {
           </dd>
         </div>
       ))}
-      {shown.length < entries.length && <p className="text-ink2">and {entries.length - shown.length} more</p>}
     </dl>
+      {shown.length < entries.length && <p className="text-ink2">and {entries.length - shown.length} more</p>}
+    </>
   );
 }
 
