@@ -121,31 +121,31 @@ export function Form({ of, before, folded, schema }: { of: Fields; before: Field
   if (names.length === 0) return <p className="text-ink2">No arguments.</p>;
   return (
     <>
-    <dl className="flex flex-col gap-1.5">
-      {names.map((name) => {
-        const isNew = before !== null && !(name in before);
-        const isChanged = before !== null && !isNew && !same(before[name], of[name]);
-        return (
-          <div key={name} className="grid grid-cols-1 gap-x-4 md:grid-cols-[minmax(120px,max-content)_1fr]">
-            <dt className="text-ink2">
-              <span className="font-mono">
-                <Seen text={name} />
-              </span>
-              {known && <Described of={known.get(name)} />}
-            </dt>
-            <dd className="min-w-0">
-              <Value of={of[name]} folded={folded} />
-              {isChanged && (
-                <span className="mt-0.5 block text-meta text-wait">
-                  changed from <span className="font-mono break-all">{<Seen text={compact(before[name]).slice(0, 200)} />}</span>
+      <dl className="flex flex-col gap-1.5">
+        {names.map((name) => {
+          const isNew = before !== null && !(name in before);
+          const isChanged = before !== null && !isNew && !same(before[name], of[name]);
+          return (
+            <div key={name} className="grid grid-cols-1 gap-x-4 md:grid-cols-[minmax(120px,max-content)_1fr]">
+              <dt className="text-ink2">
+                <span className="font-mono">
+                  <Seen text={name} />
                 </span>
-              )}
-              {isNew && <span className="ml-2 text-meta text-wait">not in the call before</span>}
-            </dd>
-          </div>
-        );
-      })}
-    </dl>
+                {known && <Described of={known.get(name)} />}
+              </dt>
+              <dd className="min-w-0">
+                <Value of={of[name]} folded={folded} />
+                {isChanged && (
+                  <span className="mt-0.5 block text-meta text-wait">
+                    changed from <span className="font-mono break-all">{<Seen text={compact(before[name]).slice(0, 200)} />}</span>
+                  </span>
+                )}
+                {isNew && <span className="mt-0.5 block text-meta text-wait">not in the call before</span>}
+              </dd>
+            </div>
+          );
+        })}
+      </dl>
       {left.length > 0 && (
         <p className="mt-1.5 text-meta text-ink3">
           Not given: <Seen text={left.slice(0, 40).join(", ")} />
@@ -178,18 +178,18 @@ function Value({ of, folded }: { of: unknown; folded: boolean }): ReactNode {
   const shown = folded ? entries.slice(0, 60) : entries;
   return (
     <>
-    <dl className="flex flex-col gap-1 border-l-2 border-line pl-3">
-      {shown.map(([name, each]) => (
-        <div key={name} className="flex flex-wrap gap-x-3">
-          <dt className="font-mono text-ink3">
-            <Seen text={name} />
-          </dt>
-          <dd className="min-w-0 flex-1 basis-40">
-            <Value of={each} folded={folded} />
-          </dd>
-        </div>
-      ))}
-    </dl>
+      <dl className="flex flex-col gap-1 border-l-2 border-line pl-3">
+        {shown.map(([name, each]) => (
+          <div key={name} className="flex flex-wrap gap-x-3">
+            <dt className="font-mono text-ink3">
+              <Seen text={name} />
+            </dt>
+            <dd className="min-w-0 flex-1 basis-40">
+              <Value of={each} folded={folded} />
+            </dd>
+          </div>
+        ))}
+      </dl>
       {shown.length < entries.length && <p className="text-ink2">and {entries.length - shown.length} more</p>}
     </>
   );
