@@ -46,6 +46,8 @@ pub enum EventType {
     Source,
     /// A credential was connected, ceased to work, or was given back by its source.
     Credential,
+    /// A client of MCP listed the tools for the first time, or was shown another number of them.
+    Client,
     /// A worker of the sandbox was lost.
     Sandbox,
     /// The settings of the workspace changed.
@@ -68,6 +70,7 @@ impl EventType {
             Self::Approval => "approval",
             Self::Source => "source",
             Self::Credential => "credential",
+            Self::Client => "client",
             Self::Sandbox => "sandbox",
             Self::Settings => "settings",
             Self::Policy => "policy",

@@ -81,6 +81,8 @@ pub enum Permission {
     OwnCredentials,
     /// Own API keys, and grants to clients.
     OwnKeys,
+    /// Which browsers of one's own are told of approvals.
+    OwnNotifications,
     /// See tasks, code and arguments of other members.
     SeeAllTasks,
     /// Answer approvals.
@@ -111,7 +113,7 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Enter,
         Self::RunTasks,
         Self::SeeTasks,
@@ -123,6 +125,7 @@ impl Permission {
         Self::OwnRules,
         Self::OwnCredentials,
         Self::OwnKeys,
+        Self::OwnNotifications,
         Self::SeeAllTasks,
         Self::DecideApprovals,
         Self::ManageSources,
@@ -152,7 +155,8 @@ impl Permission {
             | Self::SeeKeys
             | Self::OwnRules
             | Self::OwnCredentials
-            | Self::OwnKeys => true,
+            | Self::OwnKeys
+            | Self::OwnNotifications => true,
             Self::SeeAllTasks
             | Self::DecideApprovals
             | Self::ManageSources
@@ -183,7 +187,7 @@ impl Permission {
     #[must_use]
     pub fn scopes(self) -> &'static [ScopeName] {
         match self {
-            Self::Enter | Self::DecideApprovals => &[],
+            Self::Enter | Self::DecideApprovals | Self::OwnNotifications => &[],
             Self::RunTasks => &[ScopeName::Run],
             Self::SeeTasks => &[ScopeName::Read, ScopeName::Run],
             Self::SeeAllTasks => &[ScopeName::Read],
@@ -213,7 +217,10 @@ impl Permission {
 
     /// Whether no program may use it, whatever its role: neither a key nor a model.
     fn takes_a_person(self) -> bool {
-        matches!(self, Self::DecideApprovals | Self::RunCommands)
+        matches!(
+            self,
+            Self::DecideApprovals | Self::RunCommands | Self::OwnNotifications
+        )
     }
 
     /// What the permission is called in an error.
@@ -231,6 +238,7 @@ impl Permission {
             Self::OwnRules => "make personal rules",
             Self::OwnCredentials => "set personal credentials",
             Self::OwnKeys => "manage API keys and grants",
+            Self::OwnNotifications => "say which browsers are notified",
             Self::SeeAllTasks => "see other members' tasks",
             Self::DecideApprovals => "decide approvals",
             Self::ManageSources => "manage sources",
@@ -405,8 +413,8 @@ impl Caller {
     ///
     /// # Errors
     /// When the caller's role does not hold the permission, the key or token lacks the scope for
-    /// it, or the caller may never use it: no program decides an approval or adds a command, and
-    /// neither does a model.
+    /// it, or the caller may never use it: no program decides an approval, adds a command or says
+    /// which browsers are notified, and neither does a model.
     pub fn scope(&self, permission: Permission) -> Result<Scope, Forbidden> {
         let what = permission.describe();
         if !permission.granted_to(self.role) {

@@ -440,6 +440,16 @@ impl Approval {
         }
     }
 
+    /// Whether an answer of a person with a role is wanted at a time: it is asked, the person may
+    /// answer, and has not said yes to what would be sent now.
+    #[must_use]
+    pub fn waits_for(&self, person: &AccountId, role: Option<Role>, at: Timestamp) -> bool {
+        let roles = |who: &AccountId| role.filter(|_| who == person);
+        self.open(at).is_ok()
+            && self.may_be_answered_by(person, &roles).is_ok()
+            && !self.for_this().iter().any(|yes| yes.by == *person)
+    }
+
     /// An answer to a question of the source's own.
     fn input(&self, verdict: &Verdict, answered: Answered) -> Result<Effect, Refusal> {
         match verdict {

@@ -141,6 +141,8 @@ ids! {
     DeliveryId, "dlv_", "delivery id";
     /// One browser that somebody is signed in with.
     SessionId, "sess_", "session id";
+    /// One browser that is told of approvals while it is closed.
+    PushId, "push_", "push subscription id";
 }
 
 #[cfg(test)]

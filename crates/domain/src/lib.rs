@@ -24,6 +24,7 @@ pub mod oauth;
 pub mod partial;
 pub mod policy;
 pub mod preset;
+pub mod push;
 pub mod server;
 pub mod settings;
 pub mod sign_in;
@@ -36,6 +37,7 @@ pub mod webhook;
 
 pub use id::{
     AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
-    InviteId, KeyId, OrganizationId, RuleId, SessionId, SourceId, TaskId, WebhookId, WorkspaceId,
+    InviteId, KeyId, OrganizationId, PushId, RuleId, SessionId, SourceId, TaskId, WebhookId,
+    WorkspaceId,
 };
 pub use time::Timestamp;

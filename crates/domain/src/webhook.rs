@@ -258,7 +258,7 @@ impl Delivery {
 
 /// The pause after so many tries: doubled each time, bounded, and moved by up to a quarter either
 /// way, so that many deliveries of one outage do not come back at one instant.
-fn pause_ms(attempts: u32, jitter: u32) -> i64 {
+pub(crate) fn pause_ms(attempts: u32, jitter: u32) -> i64 {
     let pause = doubled(PAUSE_MS_FIRST, attempts.saturating_sub(1), PAUSE_MS_MAX);
     let moved = pause / 4 * (i64::from(jitter % 2_001) - 1_000) / 1_000;
     pause + moved

@@ -64,6 +64,7 @@ async fn measure() -> Result<(), Failed> {
         server_id: "figures".into(),
         sharing: Sharing::default(),
         sign_in: engine::SignInConfig::default(),
+        push_services: Vec::new(),
         authorization: engine::Authorization::default(),
     })
     .await?;

@@ -73,6 +73,9 @@ fn concerning(
                 }
             };
         }
+        if let EventKind::Client { account_id, .. } = &event.kind {
+            may = *account_id == caller.account_id;
+        }
         if let (false, EventKind::Approval { approval_id, .. }) = (may, &event.kind) {
             may = store::approvals::get(reader, scope, approval_id)?
                 .is_some_and(|approval| may_see(caller, false, &approval));

@@ -434,13 +434,16 @@ pub(crate) fn audit_sent(
     approval: Option<&ApprovalId>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let detail = json!({
+    let mut detail = json!({
         "task": task.id,
         "sequence": binding.sequence,
         "tool": binding.tool,
         "arguments": binding.arguments_digest,
         "approval": approval,
     });
+    if let Some(chosen) = &task.pins.run_as {
+        detail["credential"] = json!(chosen);
+    }
     append_audit(tx, scope, task, "call.sent", id.as_str(), &detail, now)
 }
 

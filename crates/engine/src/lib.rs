@@ -35,6 +35,7 @@ mod organizations;
 mod origin;
 mod policies;
 mod presence;
+mod push;
 mod quotas;
 mod rates;
 mod retention;
@@ -70,7 +71,7 @@ pub use authority::{
 pub use backup::Backup;
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
-pub use clients::{ClientName, SeenClient, StopClient, Stopped};
+pub use clients::{ClientName, ClientView, SeenClient, StopClient, Stopped};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
 pub use endings::grace_of;
@@ -93,6 +94,7 @@ pub use policies::history::PolicyVersion;
 pub use policies::preview::Preview;
 pub use policies::remember::{Lasting, Suggestion};
 pub use policies::usage::{RuleUsage, RuleUse};
+pub use push::{NewPush, PushChange};
 pub use rounds::Round;
 pub use runtimes::Runtimes;
 pub use sandbox::{ExchangeRefused, TypeFinding};
@@ -111,7 +113,7 @@ pub use store::values::Part as ResultPart;
 pub use tasks::{FoundTasks, NewFork, NewTask, TaskCalls, TaskQuery, TaskView, Until};
 pub use tool_usage::{ClientUsage, Counts, Latency, ToolUsage};
 pub use tools::{Counterpart, Namespace, Query};
-pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
+pub use tools_view::{Discovery, OfferedTool, Shown, ToolDescription, ToolHit};
 pub use webhooks::{FormatChange, NewWebhook, ShownSecret, WebhookChange};
 pub use workspaces::WorkspaceChange;
 
@@ -160,6 +162,8 @@ pub struct Parts {
     pub sign_in: SignInConfig,
     /// How it takes part in authorization.
     pub authorization: Authorization,
+    /// Origins of push services that may lie at private addresses, or be without TLS.
+    pub push_services: Vec<String>,
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -186,6 +190,7 @@ struct Inner {
     rates: rates::Rates,
     quotas: quotas::Quotas,
     outbox: webhooks::Outbox,
+    push: push::Push,
     schedule: sources::Schedule,
     counted: sources::Counted,
     flights: oauth::Flights,
@@ -236,6 +241,7 @@ impl Engine {
                 rates: rates::Rates::default(),
                 quotas: quotas::Quotas::default(),
                 outbox: webhooks::Outbox::default(),
+                push: push::Push::new(parts.push_services),
                 schedule: sources::Schedule::default(),
                 counted: sources::Counted::default(),
                 flights: oauth::Flights::default(),

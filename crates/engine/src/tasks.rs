@@ -14,7 +14,7 @@ use domain::call::Call;
 use domain::event::{Event, EventKind};
 use domain::task::Task;
 use domain::tenancy::{Access, Account, Organization, Workspace};
-use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
+use domain::{AccountId, CredentialId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub struct NewTask {
     pub metadata: Option<Value>,
     /// The same key with the same program gives the same task again.
     pub idempotency_key: Option<String>,
+    /// The credential that its calls carry; the one that each source finds first if absent.
+    pub run_as: Option<CredentialId>,
 }
 
 /// A task with the approvals it is or was asked about.
@@ -396,7 +398,7 @@ impl Engine {
     }
 
     /// Runs the program of a task again, as a new task of the caller, without looking at its calls
-    /// first.
+    /// first; with the credential that was chosen for it, if the caller may use that.
     ///
     /// # Errors
     /// `not_found`, and as [`Engine::submit_task`].
@@ -412,6 +414,7 @@ impl Engine {
                 runtime_id,
                 metadata,
                 limits,
+                pins,
                 ..
             } = self.task(&caller, &id).await?.task;
             let new = NewTask {
@@ -420,6 +423,7 @@ impl Engine {
                 runtime_id: Some(runtime_id),
                 metadata: serde_json::from_str(&metadata).ok(),
                 idempotency_key: None,
+                run_as: pins.run_as,
             };
             self.submit(&caller, new, Look::Not).await
         })

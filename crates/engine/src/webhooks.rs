@@ -8,7 +8,8 @@ mod message;
 mod outbox;
 mod slack;
 
-pub(crate) use outbox::{Outbox, answerable_longer, tell_of_approval, tell_of_change};
+pub(crate) use outbox::{Outbox, answerable_longer, claim_until, tell_of_approval, tell_of_change};
+pub(crate) use slack::short;
 
 use crate::audit::by_person;
 use crate::health::{Check, CheckStatus};

@@ -5,8 +5,8 @@
 
 use crate::commands::{
     approvals, audit, backup, check, config, credentials, doctor, example, grants, invites, keys,
-    login, mcp, members, organizations, policies, run, serve, sessions, sources, tasks, tools,
-    vault, version, web, webhooks, workspaces,
+    login, mcp, members, notifications, organizations, policies, run, serve, sessions, sources,
+    tasks, tools, vault, version, web, webhooks, workspaces,
 };
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Invites(invites::Arguments),
     Workspaces(workspaces::Arguments),
     Webhooks(webhooks::Arguments),
+    Notifications(notifications::Arguments),
     Audit(audit::Arguments),
     Vault(vault::Arguments),
     Backup(backup::BackupArguments),

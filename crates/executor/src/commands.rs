@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod mcp;
 pub(crate) mod members;
+pub(crate) mod notifications;
 pub(crate) mod organizations;
 pub(crate) mod policies;
 pub(crate) mod run;
@@ -55,6 +56,7 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<Exit
         Command::Invites(arguments) => Box::pin(invites::run(context, arguments)),
         Command::Workspaces(arguments) => Box::pin(workspaces::run(context, arguments)),
         Command::Webhooks(arguments) => Box::pin(webhooks::run(context, arguments)),
+        Command::Notifications(arguments) => Box::pin(notifications::run(context, arguments)),
         Command::Audit(arguments) => Box::pin(audit::run(context, arguments)),
         Command::Vault(arguments) => Box::pin(vault::run(context, arguments)),
         Command::Backup(arguments) => Box::pin(backup::backup(context, arguments)),

@@ -127,6 +127,8 @@ keys! {
     trusted_proxies: Vec<Network> = "", "EXECUTOR_TRUSTED_PROXIES", Plain;
     /// Origins of MCP clients' own descriptions that may lie at private addresses, separated by commas.
     private_clients: Vec<String> = "", "EXECUTOR_PRIVATE_CLIENTS", Plain;
+    /// Origins of push services that may lie at private addresses or be without TLS, separated by commas. See docs/notifications.md.
+    push_services: Vec<String> = "", "EXECUTOR_PUSH_SERVICES", Plain;
     /// Authorization server that gives MCP clients their tokens in place of the built-in one: its issuer, as it calls itself.
     authorization_issuer: Option<String> = "", "EXECUTOR_AUTHORIZATION_ISSUER", Plain;
     /// What that server's tokens must be made for; the address of the MCP endpoint by default.

@@ -98,14 +98,16 @@ fn arm_fault() -> Result<()> {
     }
 }
 
+/// Origins of addresses; what is no address is none.
+fn origins(addresses: &[String]) -> Vec<String> {
+    let origin = |address: &String| tools::oauth::origin_of(address);
+    addresses.iter().filter_map(origin).collect()
+}
+
 /// How the server takes part in authorization.
 fn authorization(config: &Config) -> engine::Authorization {
     engine::Authorization {
-        client_origins: config
-            .private_clients
-            .iter()
-            .filter_map(|origin| tools::oauth::origin_of(origin))
-            .collect(),
+        client_origins: origins(&config.private_clients),
         elsewhere: config
             .authorization_issuer
             .clone()
@@ -168,6 +170,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running> {
         public_url: public_url.clone(),
         server_id: names.own.clone(),
         authorization: authorization(config),
+        push_services: origins(&config.push_services),
         sharing: sharing(config, &names),
         sign_in,
     };

@@ -466,6 +466,7 @@ mod tests {
             ("/healthz", None),
             ("/metrics", None),
             ("/assets/app.js", None),
+            ("/service-worker.js", None),
             ("/sign-in", None),
             ("/sign-in/callback", None),
             ("/sign-out", None),

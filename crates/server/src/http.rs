@@ -17,6 +17,7 @@ mod keys;
 mod members;
 mod organizations;
 mod policies;
+mod push;
 mod sessions;
 mod settings;
 mod sources;
@@ -67,6 +68,7 @@ use utoipa_axum::routes;
         (name = "organizations", description = "What holds workspaces and members, and its workspaces"),
         (name = "members", description = "The people of the organization"),
         (name = "webhooks", description = "Addresses that are told of approvals, signed"),
+        (name = "notifications", description = "One's own browsers that are told of approvals"),
         (name = "audit", description = "The chain of what was done"),
         (name = "system", description = "Who is asking, and how the server is"),
     )
@@ -177,6 +179,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(webhooks::deliveries))
+        .routes(routes!(push::key))
+        .routes(routes!(push::add, push::list))
+        .routes(routes!(push::change, push::remove))
+        .routes(routes!(push::test))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))

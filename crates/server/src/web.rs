@@ -16,6 +16,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 const FRAME: &str = include_str!("web/frame.html");
 const SCRIPT: &str = include_str!("web/app.js");
 const STYLE: &str = include_str!("web/app.css");
+/// What a browser runs while no page is open. At the root, because it may act for what lies below it.
+const SERVICE_WORKER: &str = include_str!("web/service-worker.js");
 const ICON: &str = include_str!("web/icon.svg");
 
 /// The first segments of the paths of pages. Which page is drawn, the browser decides.
@@ -65,7 +67,16 @@ pub(crate) fn routes(app: &App) -> Router {
             "/assets/icon.svg",
             get(|| async { file("image/svg+xml", ICON) }),
         )
+        .route("/service-worker.js", get(|| async { service_worker() }))
         .with_state(app.clone())
+}
+
+fn service_worker() -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, SERVICE_WORKER).into_response()
 }
 
 /// The dashboard's frame; in a build without it, the page that says so and how to get it.
@@ -107,6 +118,10 @@ mod tests {
                 assert!(script.starts_with(" src=\"/assets/"), "inline script");
             }
         }
+        assert!(
+            !SERVICE_WORKER.contains("fetch") && !SERVICE_WORKER.contains("caches"),
+            "it keeps and answers nothing"
+        );
         assert!(!SCRIPT.contains("innerHTML") && !SCRIPT.contains("insertAdjacentHTML"));
     }
 
@@ -142,6 +157,7 @@ mod tests {
             "/assets/a.js",
             "/approvalsx",
             "/sign-in",
+            "/service-worker.js",
             "/mcp",
             "/W",
         ] {

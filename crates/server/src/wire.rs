@@ -9,6 +9,7 @@ mod credential;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
+pub(crate) mod push;
 pub(crate) mod source;
 mod tool_usage;
 pub(crate) mod webhook;
@@ -67,15 +68,25 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
             task_id: fork.task_id.to_string(),
             from_call: fork.from_call,
         }),
+        run_as: t.pins.run_as.as_ref().map(ToString::to_string),
         calls: view.calls,
         log_lines: t.log_lines,
         created_at: t.created_at.to_rfc3339(),
         started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
         finished_at: t.finished_at.map(domain::Timestamp::to_rfc3339),
+        sandbox_starts: t.sandbox_starts.iter().map(sandbox_start).collect(),
     }
 }
 
-pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
+fn sandbox_start(start: &domain::task::SandboxStart) -> tasks::SandboxStart {
+    tasks::SandboxStart {
+        asked_at: start.asked_at.to_rfc3339(),
+        took_ms: start.began_at.since(start.asked_at),
+    }
+}
+
+pub(crate) fn client(view: &engine::ClientView) -> tasks::SeenClient {
+    let c = &view.client;
     tasks::SeenClient {
         client: c.client.clone(),
         channel: c.channel.as_str().to_owned(),
@@ -87,6 +98,10 @@ pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
         calls_in_day: c.calls,
         first_at: c.first_at.to_rfc3339(),
         last_at: c.last_at.to_rfc3339(),
+        listed: view.listed.map(|(tools, at)| tasks::ListedTools {
+            tools,
+            at: at.to_rfc3339(),
+        }),
     }
 }
 
@@ -200,6 +215,7 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => None,
     }
 }
@@ -228,6 +244,7 @@ fn event_type(kind: &EventKind) -> EventType {
         EventKind::Approval { .. } => EventType::Approval,
         EventKind::Source { .. } => EventType::Source,
         EventKind::Credential { .. } => EventType::Credential,
+        EventKind::Client { .. } => EventType::Client,
         EventKind::Sandbox { .. } => EventType::Sandbox,
         EventKind::Settings {} => EventType::Settings,
         EventKind::Policy { .. } => EventType::Policy,
@@ -316,6 +333,12 @@ pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
         decision: hit.decision.to_owned(),
         signature: hit.signature.clone(),
         unreviewed: hit.review == Review::Unreviewed,
+        // Of what a program may call, the decision says enough.
+        rule: hit
+            .rule_id
+            .as_ref()
+            .filter(|_| hit.decision == "deny")
+            .map(ToString::to_string),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::db::params;
 use crate::{Error, Reader, Tx};
 use domain::access::{Scope, System};
 use domain::credential::{Credential, Sealed};
-use domain::{OrganizationId, Timestamp, WebhookId};
+use domain::{OrganizationId, PushId, Timestamp, WebhookId};
 
 /// Rows of one kind that are sealed anew at once.
 const ROWS_AT_ONCE: u32 = 50;
@@ -120,6 +120,10 @@ pub enum SealedRow {
     Client(Scope, [String; 3], Sealed),
     /// The seed that signs the organization's checkpoints.
     AuditKey(Scope, Sealed),
+    /// The private half of the pair by which push services know the installation.
+    PushKey(Scope, Sealed),
+    /// Where a browser is reached, and what seals for it.
+    Push(Scope, PushId, Sealed),
 }
 
 /// What begins a text that a version sealed. The first version's begin with nothing of the kind.
@@ -194,6 +198,26 @@ pub fn sealed_before(
             Ok(SealedRow::AuditKey(scope, Sealed(r.text()?)))
         },
     )?);
+    found.extend(conn.all(
+        "select (select min(id) from workspaces where organization_id = $1), sealed from push_key
+         where organization_id = $1 and sealed not like $2
+         limit $3",
+        &known,
+        |r| {
+            let scope = system.scope(organization_id.clone(), r.id()?);
+            Ok(SealedRow::PushKey(scope, Sealed(r.text()?)))
+        },
+    )?);
+    found.extend(conn.all(
+        "select workspace_id, id, sealed from push_subscriptions
+         where organization_id = $1 and sealed not like $2
+         limit $3",
+        &known,
+        |r| {
+            let scope = system.scope(organization_id.clone(), r.id()?);
+            Ok(SealedRow::Push(scope, r.id()?, Sealed(r.text()?)))
+        },
+    )?);
     Ok(found)
 }
 
@@ -229,6 +253,15 @@ pub fn reseal(tx: &mut Tx<'_>, _: System, before: &SealedRow, now: &[Sealed]) ->
         SealedRow::AuditKey(scope, sealed) => (
             "update audit_keys set sealed = $3 where organization_id = $1 and sealed = $2",
             params![scope.organization_id(), &sealed.0, first].to_vec(),
+        ),
+        SealedRow::PushKey(scope, sealed) => (
+            "update push_key set sealed = $3 where organization_id = $1 and sealed = $2",
+            params![scope.organization_id(), &sealed.0, first].to_vec(),
+        ),
+        SealedRow::Push(scope, id, sealed) => (
+            "update push_subscriptions set sealed = $4
+             where id = $1 and workspace_id = $2 and sealed = $3",
+            params![id, scope.workspace_id(), &sealed.0, first].to_vec(),
         ),
     };
     tx.execute(sql, &values)?;

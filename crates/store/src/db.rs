@@ -65,6 +65,7 @@ param_from! {
     &'a domain::HandleId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::WebhookId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::DeliveryId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::PushId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::SessionId, |v| Self::Text(Cow::Borrowed(v.as_str()));
 }
 

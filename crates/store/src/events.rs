@@ -34,6 +34,7 @@ pub fn append(
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => None,
     };
     let event = NewEvent {

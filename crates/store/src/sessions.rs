@@ -134,11 +134,13 @@ pub fn touch(tx: &mut Tx<'_>, _: System, id: &SessionId, at: Timestamp) -> Resul
     Ok(())
 }
 
-/// Ends a session of a person. False if they have no such session.
+/// Ends a session of a person, and what browsers that were added in it are told. False if they have no
+/// such session.
 ///
 /// # Errors
 /// Those of the database.
 pub fn end(tx: &mut Tx<'_>, _: System, account: &AccountId, id: &SessionId) -> Result<bool, Error> {
+    crate::push::remove_of_session(tx, account, id)?;
     let ended = tx.execute(
         "delete from sessions where id = $1 and account_id = $2",
         &params![id, account],
@@ -156,9 +158,11 @@ pub fn end_others(
     account: &AccountId,
     but: Option<&SessionId>,
 ) -> Result<u64, Error> {
+    let but = but.map_or("", SessionId::as_str);
+    crate::push::remove_of_other_sessions(tx, account, but)?;
     tx.execute(
         "delete from sessions where account_id = $1 and id <> $2",
-        &params![account, but.map_or("", SessionId::as_str)],
+        &params![account, but],
     )
 }
 

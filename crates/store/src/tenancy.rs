@@ -304,11 +304,13 @@ pub fn rename(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId, name: &str) -> Res
     Ok(renamed == 1)
 }
 
-/// Takes a person out of the scope's organization. False if the person is no member.
+/// Takes a person out of the scope's organization, and tells their browsers nothing of it any more.
+/// False if the person is no member.
 ///
 /// # Errors
 /// Those of the database.
 pub fn remove_member(tx: &mut Tx<'_>, scope: &Scope, id: &AccountId) -> Result<bool, Error> {
+    crate::push::remove_of_member(tx, scope, id)?;
     tx.execute(
         "delete from workspace_members where organization_id = $1 and account_id = $2",
         &params![scope.organization_id(), id],

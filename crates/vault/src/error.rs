@@ -18,6 +18,12 @@ pub enum Error {
     /// A sealed text was changed, or is not where it belongs.
     #[error("a stored credential does not open: it was changed or moved; set it again")]
     DoesNotOpen,
+    /// What a browser gave away to be written to is unusable.
+    #[error("{0}")]
+    BadPushKeys(&'static str),
+    /// More than fits into one message of Web Push.
+    #[error("the message is larger than {max} bytes", max = crate::PUSH_BYTES_MAX)]
+    TooLarge,
     /// The system gives no randomness.
     #[error("the operating system gives no random bytes; nothing was sealed")]
     NoRandomness,

@@ -11,6 +11,7 @@ mod error;
 mod foreign;
 mod master;
 mod notary;
+mod push;
 mod signing;
 
 pub use brought::{open_by, seal_by};
@@ -18,6 +19,7 @@ pub use error::Error;
 pub use foreign::verify;
 pub use master::MasterKey;
 pub use notary::{Notary, is_signed};
+pub use push::{PUSH_BYTES_MAX, PushReceiver, PushSigner};
 pub use signing::{is_hmac_of, new_signing_secret, sign};
 
 use cipher::Key;

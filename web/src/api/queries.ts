@@ -171,25 +171,44 @@ export const credentials = (api: Api) =>
     queryFn: async () => (await api.get("/api/v1/credentials")).items,
   });
 
-export const namespaces = (api: Api) =>
+/** Whose credentials a source looks at, in which order. */
+export const credentialOrder = (api: Api, source: string) =>
   queryOptions({
-    queryKey: [api.workspace, "tools", "namespaces"],
-    queryFn: async () => (await api.get("/api/v1/tools/namespaces")).namespaces,
+    queryKey: [api.workspace, "credentials", "order", source],
+    queryFn: async () => (await api.get("/api/v1/sources/{id}/credential-order", { path: { id: source } })).order,
+  });
+
+/** Whether tools count that policy denies: for administrators. */
+export type Denied = "too" | "only" | undefined;
+
+export const namespaces = (api: Api, denied?: Denied) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "namespaces", denied],
+    queryFn: async () => (await api.get("/api/v1/tools/namespaces", { query: { denied } as never })).namespaces,
   });
 
 /** All tools of one namespace, read page by page. */
-export const toolsOf = (api: Api, namespace: string) =>
+export const toolsOf = (api: Api, namespace: string, denied?: Denied) =>
   queryOptions({
-    queryKey: [api.workspace, "tools", "of", namespace],
+    queryKey: [api.workspace, "tools", "of", namespace, denied],
     queryFn: async () => {
-      const first = await api.get("/api/v1/tools", { query: { namespace, limit: 200, offset: 0 } });
+      const first = await api.get("/api/v1/tools", { query: { namespace, limit: 200, offset: 0, denied } as never });
       const offsets = [];
       for (let at = 200; at < first.total; at += 200) offsets.push(at);
       const rest = await Promise.all(
-        offsets.map((offset) => api.get("/api/v1/tools", { query: { namespace, limit: 200, offset } })),
+        offsets.map((offset) => api.get("/api/v1/tools", { query: { namespace, limit: 200, offset, denied } as never })),
       );
       return [first, ...rest].flatMap((page) => page.results);
     },
+    staleTime: 30_000,
+  });
+
+/** The same search among denied tools too; `limit` at most 200. */
+export const toolSearchDenied = (api: Api, query: string, limit = 50) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "search-denied", query, limit],
+    queryFn: ({ signal }) => api.get("/api/v1/tools", { query: { query, limit, denied: "too" } as never, signal }),
+    placeholderData: ownBefore(api),
     staleTime: 30_000,
   });
 
@@ -201,10 +220,10 @@ export const toolSearch = (api: Api, query: string, limit = 50) =>
     staleTime: 30_000,
   });
 
-export const tool = (api: Api, path: string) =>
+export const tool = (api: Api, path: string, denied?: Denied) =>
   queryOptions({
-    queryKey: [api.workspace, "tools", "one", path],
-    queryFn: () => api.get("/api/v1/tools/describe", { query: { path } }),
+    queryKey: [api.workspace, "tools", "one", path, denied],
+    queryFn: () => api.get("/api/v1/tools/describe", { query: { path, denied } as never }),
     staleTime: 30_000,
   });
 
@@ -276,6 +295,13 @@ export const webhooks = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "webhooks"],
     queryFn: async () => (await api.get("/api/v1/webhooks")).items,
+  });
+
+/** The person's own browsers that are told of approvals while they are closed. */
+export const browsers = (api: Api) =>
+  queryOptions({
+    queryKey: [api.workspace, "browsers"],
+    queryFn: async () => (await api.get("/api/v1/push/subscriptions")).items,
   });
 
 export const health = (api: Api) =>

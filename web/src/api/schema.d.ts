@@ -350,8 +350,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
-         *     itself, whose tasks they are and the key it came with.
+         * Lists who has sent tasks, or listed the tools over MCP, in the last seven days, the latest first: each
+         *     client by what it calls itself, for whom it comes and the key it comes with.
          */
         get: operations["listClients"];
         put?: never;
@@ -917,7 +917,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Says how often each rule decided a call of the workspace in the last thirty days, and when last.
+         * Says how often each rule decided a call of the workspace in the last thirty days, and when last, and
+         *     which rules never decide because of others.
          *     A member's own calls alone are counted where members do not see each other's tasks.
          */
         get: operations["getRuleUsage"];
@@ -1009,6 +1010,79 @@ export interface paths {
         get: operations["listPresets"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/push/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the public key that a browser is given when it subscribes. */
+        get: operations["getPushKey"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/push/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists your own browsers that are told of approvals, the oldest first. */
+        get: operations["listPushSubscriptions"];
+        put?: never;
+        /**
+         * Adds one of your browsers, or brings it up to date where it was added before. Whoever had the same
+         *     browser before is told nothing there any more.
+         */
+        post: operations["addPushSubscription"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/push/subscriptions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes one of your browsers with everything it was still to be told. */
+        delete: operations["removePushSubscription"];
+        options?: never;
+        head?: never;
+        /** Changes what one of your browsers is called, or its quiet hours. */
+        patch: operations["changePushSubscription"];
+        trace?: never;
+    };
+    "/api/v1/push/subscriptions/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends one of your browsers a test at once, also in its quiet hours, and says what came of it. */
+        post: operations["testPushSubscription"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2555,7 +2629,7 @@ export interface components {
          * @description The kinds of events. A reader skips those that it does not know: there may be more one day.
          * @enum {string}
          */
-        EventType: "task" | "log" | "call" | "progress" | "approval" | "source" | "credential" | "sandbox" | "settings" | "policy" | "webhook";
+        EventType: "task" | "log" | "call" | "progress" | "approval" | "source" | "credential" | "client" | "sandbox" | "settings" | "policy" | "webhook";
         /** @description The example API that comes with the program, where this server offers it. */
         Example: {
             offered?: components["schemas"]["ExampleApi"] | null;
@@ -2840,6 +2914,11 @@ export interface components {
             id: string;
             /** @description What people call it. */
             name: string;
+            /**
+             * @description What its secret begins with, by which one that was found somewhere is told from others:
+             *     `exk_1a2b3c4d`. Absent of one that was made before this was kept.
+             */
+            prefix?: string | null;
             /** @description Whom it stands for. */
             member: string;
             /** @description `active` or `expired`. */
@@ -2917,6 +2996,16 @@ export interface components {
              * @description The highest value that may be set.
              */
             highest: number;
+        };
+        /** @description What a client was shown when it listed the tools. */
+        ListedTools: {
+            /**
+             * Format: int32
+             * @description How many tools.
+             */
+            tools: number;
+            /** @description When that was, to an hour where nothing changed. */
+            at: string;
         };
         /** @description A line that a program logged. */
         LogLine: {
@@ -3181,6 +3270,23 @@ export interface components {
              *     Made of the name by default.
              */
             slug?: string | null;
+        };
+        /** @description A browser to add, or to bring up to date where it was added before. */
+        NewPushSubscription: {
+            /**
+             * @description Where the browser's push service takes messages for it: a public `https://` address. It is kept
+             *     sealed and never shown again.
+             */
+            endpoint: string;
+            /** @description What messages are sealed for. */
+            keys: components["schemas"]["PushKeys"];
+            /** @description What you call the browser, at most 80 characters. */
+            name?: string | null;
+            /**
+             * @description Hours in which it is told nothing, such as `22:00-07:00+02:00`, or `none`; what waited then comes
+             *     as one message when they end. As before if absent.
+             */
+            quietHours?: string | null;
         };
         /** @description A rule to add, or the new text of one. */
         NewRule: {
@@ -3678,6 +3784,11 @@ export interface components {
                 id: string;
                 /** @description What people call it. */
                 name: string;
+                /**
+                 * @description What its secret begins with, by which one that was found somewhere is told from others:
+                 *     `exk_1a2b3c4d`. Absent of one that was made before this was kept.
+                 */
+                prefix?: string | null;
                 /** @description Whom it stands for. */
                 member: string;
                 /** @description `active` or `expired`. */
@@ -3800,6 +3911,34 @@ export interface components {
                 auth: string;
                 /** @description Where a person gets the credential, or reads how. */
                 credentialUrl: string;
+            }[];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            nextCursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_PushSubscription: {
+            /** @description The objects, newest first unless the route says otherwise. */
+            items: {
+                /** @description `push_…` */
+                id: string;
+                /** @description What you call it. */
+                name: string;
+                /** @description The host of its push service. */
+                service: string;
+                /** @description Hours in which it is told nothing. */
+                quietHours?: string | null;
+                /** @description `untried`, `ok` or `failing`. */
+                status: string;
+                /**
+                 * Format: int32
+                 * @description Failures since its push service last took something.
+                 */
+                failures: number;
+                /** @description When its push service last took something. */
+                lastTakenAt?: string | null;
+                lastAttempt?: components["schemas"]["WebhookAttempt"] | null;
+                /** @description When it was added. */
+                createdAt: string;
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -3964,6 +4103,11 @@ export interface components {
                 approvals: components["schemas"]["Approval"][];
                 forkedFrom?: components["schemas"]["Forked"] | null;
                 /**
+                 * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+                 *     that its source finds first.
+                 */
+                runAs?: string | null;
+                /**
                  * Format: int32
                  * @description How many calls it has made so far; absent where the task was only just begun or waited for.
                  */
@@ -3979,6 +4123,13 @@ export interface components {
                 startedAt?: string | null;
                 /** @description When it ended. */
                 finishedAt?: string | null;
+                /**
+                 * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+                 *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+                 *     task records next, so that a program that neither calls nor logs has one when it ends; of
+                 *     more than 16 the first and the latest. Absent where there is none.
+                 */
+                sandboxStarts?: components["schemas"]["SandboxStart"][];
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -4198,6 +4349,64 @@ export interface components {
             /** @description What else is known, such as a line and column. */
             details?: Record<string, unknown> | null;
         };
+        /** @description What a browser is given when it subscribes. */
+        PushKey: {
+            /**
+             * @description The public key of this installation, for `applicationServerKey`: an uncompressed point of P-256
+             *     in base64url.
+             */
+            publicKey: string;
+        };
+        /** @description The keys of a browser's subscription, as `PushSubscription.toJSON()` gives them. */
+        PushKeys: {
+            /** @description The browser's public key: an uncompressed point of P-256 in base64url. */
+            p256dh: string;
+            /**
+             * Format: password
+             * @description 16 bytes in base64url.
+             */
+            auth: string;
+        };
+        /** @description One of your browsers. */
+        PushSubscription: {
+            /** @description `push_…` */
+            id: string;
+            /** @description What you call it. */
+            name: string;
+            /** @description The host of its push service. */
+            service: string;
+            /** @description Hours in which it is told nothing. */
+            quietHours?: string | null;
+            /** @description `untried`, `ok` or `failing`. */
+            status: string;
+            /**
+             * Format: int32
+             * @description Failures since its push service last took something.
+             */
+            failures: number;
+            /** @description When its push service last took something. */
+            lastTakenAt?: string | null;
+            lastAttempt?: components["schemas"]["WebhookAttempt"] | null;
+            /** @description When it was added. */
+            createdAt: string;
+        };
+        /** @description What to change about a browser; what is absent stays. */
+        PushSubscriptionChange: {
+            /** @description What you call it. */
+            name?: string | null;
+            /** @description Hours in which it is told nothing, or `none`. */
+            quietHours?: string | null;
+        };
+        /** @description What came of a test. */
+        PushTest: {
+            /**
+             * @description `delivered`, when the push service took it, or `failed`. A browser that is gone for good is
+             *     removed.
+             */
+            status: string;
+            /** @description The try. */
+            attempt: components["schemas"]["WebhookAttempt"];
+        };
         /** @description A form to fill in, or a page to visit. */
         QuestionPart: {
             /** @description Its key in an answer. */
@@ -4412,6 +4621,13 @@ export interface components {
             /** @description The first 50 of them, in order of path. */
             tools: string[];
         };
+        /** @description A rule that never decides, and because of which. */
+        RuleShadow: {
+            /** @description The rule that never decides. */
+            rule: string;
+            /** @description The rule that takes every call before it, or says the stricter to every one. */
+            by: string;
+        };
         /** @description A rule that is about tools which a refresh changes. */
         RuleTouched: {
             /** @description `rule_…` */
@@ -4435,6 +4651,8 @@ export interface components {
             ownOnly: boolean;
             /** @description Rules that decided a call of the workspace since; one that is not here decided none. */
             rules: components["schemas"]["RuleUse"][];
+            /** @description Rules that never decide while the others stay as they are. */
+            shadowed?: components["schemas"]["RuleShadow"][];
         };
         /** @description How often a rule decided. */
         RuleUse: {
@@ -4448,6 +4666,16 @@ export interface components {
             /** @description When it last did. */
             lastAt: string;
         };
+        /** @description One start of a task's sandbox. */
+        SandboxStart: {
+            /** @description When it was asked for. */
+            askedAt: string;
+            /**
+             * Format: int64
+             * @description How long it took until the program was in it, in milliseconds.
+             */
+            tookMs: number;
+        };
         /** @description What one client has sent for one person. */
         SeenClient: {
             /** @description What it calls itself; may be empty. */
@@ -4460,7 +4688,7 @@ export interface components {
             key?: string | null;
             /**
              * Format: int64
-             * @description How many tasks.
+             * @description How many tasks; 0 for a client of MCP that has only listed the tools so far.
              */
             tasks: number;
             /**
@@ -4478,12 +4706,13 @@ export interface components {
              * @description How many calls its tasks of the last 24 hours have made.
              */
             callsInDay: number;
-            /** @description When the first of them was submitted. */
+            /** @description When the first of them was submitted; where there is none, when it first listed the tools. */
             firstAt: string;
-            /** @description When the last was. */
+            /** @description When the last was; where there is none, when it last listed the tools. */
             lastAt: string;
+            listed?: components["schemas"]["ListedTools"] | null;
         };
-        /** @description Who has sent tasks lately. */
+        /** @description Who has sent tasks, or listed the tools over MCP, lately. */
         SeenClients: {
             /** @description Since when was looked. */
             since: string;
@@ -4878,6 +5107,11 @@ export interface components {
             approvals: components["schemas"]["Approval"][];
             forkedFrom?: components["schemas"]["Forked"] | null;
             /**
+             * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+             *     that its source finds first.
+             */
+            runAs?: string | null;
+            /**
              * Format: int32
              * @description How many calls it has made so far; absent where the task was only just begun or waited for.
              */
@@ -4893,6 +5127,13 @@ export interface components {
             startedAt?: string | null;
             /** @description When it ended. */
             finishedAt?: string | null;
+            /**
+             * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+             *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+             *     task records next, so that a program that neither calls nor logs has one when it ends; of
+             *     more than 16 the first and the latest. Absent where there is none.
+             */
+            sandboxStarts?: components["schemas"]["SandboxStart"][];
         };
         /** @description Why a task did not complete. */
         TaskError: {
@@ -4919,6 +5160,13 @@ export interface components {
             path: string;
             /** @description Its arguments; an empty object by default. */
             arguments?: Record<string, unknown> | null;
+            /**
+             * @description The credential that the call carries, of those of the tool's source that the caller's calls may
+             *     carry: its identifier, or its label, or whom it serves (`personal`, `workspace`,
+             *     `organization`) where that is only one. By default the one that an agent's call would carry:
+             *     the first that the source finds.
+             */
+            credential?: string | null;
             /**
              * Format: int64
              * @description How long to wait for the end, or for a question to a person, before answering: milliseconds,
@@ -4983,6 +5231,11 @@ export interface components {
             /** @description JSON Schema of the data it answers with, if its description says. */
             outputSchema?: Record<string, unknown> | null;
             /**
+             * @description The rule that says so, as `rule_…`, whatever the arguments are; absent where it is the default
+             *     for its risk.
+             */
+            rule?: string | null;
+            /**
              * @description True where an administrator has not looked at it as it is now: it asks where policy would
              *     allow. Absent otherwise.
              */
@@ -5034,7 +5287,7 @@ export interface components {
             description: string;
             /** @description `read`, `write`, `destructive` or `unknown`. */
             risk: string;
-            /** @description What policy says today: `allow` or `ask`. */
+            /** @description What policy says today: `allow` or `ask`; `deny` only where denied tools were asked for. */
             decision: string;
             /** @description One line of TypeScript. */
             signature: string;
@@ -5043,6 +5296,8 @@ export interface components {
              *     allow. Absent otherwise.
              */
             unreviewed?: boolean;
+            /** @description The rule that denies it, as `rule_…`. Absent otherwise. */
+            rule?: string | null;
         };
         /** @description How long calls took from when they were sent to when they ended. */
         ToolLatency: {
@@ -13150,6 +13405,717 @@ export interface operations {
             };
         };
     };
+    getPushKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key, the same for all servers of an installation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushKey"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listPushSubscriptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Your browsers in the workspace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PushSubscription"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addPushSubscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPushSubscription"];
+            };
+        };
+        responses: {
+            /** @description The browser */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushSubscription"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removePushSubscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The browser */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changePushSubscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The browser */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushSubscriptionChange"];
+            };
+        };
+        responses: {
+            /** @description The browser as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushSubscription"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    testPushSubscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The browser */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the push service answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PushTest"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readResult: {
         parameters: {
             query?: {
@@ -16650,6 +17616,11 @@ export interface operations {
                 limit?: number;
                 /** @description How many to pass over. */
                 offset?: number;
+                /**
+                 * @description Whether tools that policy denies to you are listed: `without` (by default), `too` or `only`. For
+                 *     those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
             };
             header?: never;
             path?: never;
@@ -16877,6 +17848,11 @@ export interface operations {
             query: {
                 /** @description The tool's path. */
                 path: string;
+                /**
+                 * @description Whether it is described although policy denies it to you: `without` (by default), `too` or
+                 *     `only`. For those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
             };
             header?: never;
             path?: never;
@@ -16963,7 +17939,13 @@ export interface operations {
     };
     listNamespaces: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Whether tools that policy denies to you count: `without` (by default), `too` or `only`. For
+                 *     those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -10,6 +10,13 @@ export function readQuiet(kept: string | null): Quiet | null {
   return TIME.test(from) && TIME.test(to) && rest.length === 0 && from !== to ? { from, to } : null;
 }
 
+/** How far this computer's clock is ahead of that of Greenwich, such as `+02:00`. */
+export function offsetHere(): string {
+  const ahead = -new Date().getTimezoneOffset();
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${ahead < 0 ? "-" : "+"}${two(Math.floor(Math.abs(ahead) / 60))}:${two(Math.abs(ahead) % 60)}`;
+}
+
 /** Whether these hours hold at a time of the day; the last minute is not among them. */
 export function isQuiet(hours: Quiet | null, at: Date): boolean {
   if (!hours) return false;

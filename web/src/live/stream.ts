@@ -18,6 +18,7 @@ const STALE: Record<Exclude<Kind, "log">, (event: LiveEvent) => string[]> = {
   approval: ({ taskId, data }) => ["approvals", `approval:${String(data.approvalId)}`, `task:${taskId}`, "head"],
   source: () => ["sources", "tools", "credentials"],
   credential: () => ["credentials", "sources"],
+  client: () => ["head", "keys"],
   policy: () => ["policy", "tools", "explain"],
   settings: () => ["settings"],
   webhook: () => ["webhooks"],

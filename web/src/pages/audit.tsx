@@ -19,7 +19,8 @@ function dayOf(day: string | undefined, more = 0): string | undefined {
   return year > 0 ? new Date(year, month - 1, date + more).toISOString() : undefined;
 }
 
-const ACTIONS = ["approval.", "client.", "decision", "call.", "rule.", "source.", "credential.", "key.", "member.", "workspace.", "settings.", "webhook.", "sandbox."];
+/** Beginnings of actions, as docs/audit.md names them. */
+const ACTIONS = ["approval.", "client.", "decision", "call.", "rule.", "source.", "credential.", "connect.", "key.", "grant.", "sign_in", "sign_out", "invite.", "member.", "workspace.", "organization.", "settings.", "webhook.", "sandbox.", "audit.", "backup.", "vault."];
 
 export function AuditPage() {
   useRows("entry");
@@ -81,7 +82,7 @@ export function AuditPage() {
           <option value="">Every action</option>
           {ACTIONS.map((each) => (
             <option key={each} value={each}>
-              {each.replace(".", "")}
+              {each.replace(".", "").replace("_", " ")}
             </option>
           ))}
         </select>
@@ -110,6 +111,7 @@ export function AuditPage() {
         <SearchField className="w-48 max-w-full" aria-label="Text in the entries" placeholder="Text" maxLength={200} value={filters.text ?? ""} onText={(text) => set({ text: text || undefined })} />
         <SearchField className="w-64 max-w-full font-mono" aria-label="Only about this identifier" placeholder="rule_…, src_…, appr_…" value={filters.subject ?? ""} onText={(text) => set({ subject: text || undefined })} />
       </div>
+      {NAMES.some((name) => filters[name]) && <p className="mb-3 text-ink2">An export is the organization's whole chain, whatever the filters are: a part of it could not be verified.</p>}
       {verified && (
         <p role="status" className={verified.intact ? "mb-3 text-good" : "mb-3 text-bad"}>
           {verified.intact ? `● The chain holds: ${verified.entries.toLocaleString("en")} entries.` : `✕ Entry ${verified.firstBad}: ${verified.problem}`}{" "}

@@ -3,7 +3,7 @@
 import { Link, useNavigate, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { useNeedsMe, useSession, waitingCount } from "~/api/queries";
+import { useApi, useNeedsMe, useSession, waitingCount } from "~/api/queries";
 import { codeOf, pieces } from "~/lib/hidden";
 import { compact } from "~/lib/json";
 import { isQuiet, readQuiet } from "~/lib/quiet";
@@ -21,7 +21,7 @@ const ARGUMENTS_MAX = 120;
 const LOOK_MS = 10_000;
 
 export function Notices() {
-  const { slug } = useSession();
+  const { slug, me } = useSession();
   const navigate = useNavigate();
   const found = useNeedsMe();
   const pending = found?.items;
@@ -33,6 +33,15 @@ export function Notices() {
   const told = useRef<number[]>([]);
   const quiet = useQuietNow();
   const count = waitingCount(found);
+  const api = useApi();
+  const pushed = read(`push.${me.workspace.id}`) !== null;
+  useEffect(() => {
+    // The browser may have been given another address, or the person a new session, meanwhile.
+    if (pushed) void import("~/lib/push").then((push) => push.renew(api, me.workspace.id));
+  }, [pushed, api, me.workspace.id]);
+  useEffect(() => {
+    if (pushed && found && !found.more) void import("~/lib/push").then((push) => push.clear(me.workspace.id, new Set(found.items.map((each) => each.id))));
+  }, [pushed, found, me.workspace.id]);
   useEffect(() => {
     const section = path.split("/")[3] ?? "home";
     const name = section.charAt(0).toUpperCase() + section.slice(1);
@@ -43,7 +52,12 @@ export function Notices() {
     if (!pending) return;
     const before = known.current;
     known.current = new Set(pending.map((each) => each.id));
-    if (!before) return;
+    if (!before) {
+      // A page that is opened in quiet hours does not know what was told before them: when they end, it
+      // tells once what waits still.
+      if (quiet) held.current = new Set(known.current);
+      return;
+    }
     const fresh = pending.filter((each) => !before.has(each.id) || held.current.has(each.id));
     const isOver = held.current.size > 0;
     held.current = new Set(quiet ? fresh.map((each) => each.id) : []);
@@ -54,12 +68,12 @@ export function Notices() {
     told.current.push(...fresh.map(() => now));
     const inInbox = path.includes("/approvals");
     const inbox = `/w/${encodeURIComponent(slug)}/approvals`;
-    const tell = (...[isHere, text, key, href, link]: [boolean, string, string, string, ReactNode]) => announce(isHere, text, key, () => void navigate({ href }), link);
+    const tell = (...[isHere, text, key, href, link]: [boolean, string, string, string, ReactNode]) => announce(isHere, !pushed, text, key, () => void navigate({ href }), link);
     if (isDigest) {
       const text = pending.length === 1 ? "1 call waits for a decision" : `${count} calls wait for a decision`;
       tell(inInbox, text, "digest", inbox, <Link to="/w/$slug/approvals" params={{ slug }} className="text-accent underline">Review</Link>);
     } else for (const each of fresh) tell(inInbox, sentence(each), each.id, `${inbox}/${each.id}`, <Link to="/w/$slug/approvals/$id" params={{ slug, id: each.id }} className="text-accent underline">Review</Link>);
-  }, [pending, path, slug, quiet, count, navigate]);
+  }, [pending, path, slug, quiet, count, navigate, pushed]);
   return null;
 }
 
@@ -73,8 +87,8 @@ function sentence(of: Approval): string {
 /** A text for where no chips can be drawn: what is hidden in it is written out. */
 const plain = (text: string) => pieces(text).map((piece) => (piece.kind === "hidden" ? [...piece.text].map((each) => `[${codeOf(each)}]`).join("") : piece.text)).join("");
 
-/** One note here, and one of the system's where the person wants it and looks elsewhere. */
-function announce(inInbox: boolean, text: string, key: string, open: () => void, link: ReactNode): void {
+/** One note here, and one of the system's where the person wants it, looks elsewhere, and is sent none by the server. */
+function announce(inInbox: boolean, alone: boolean, text: string, key: string, open: () => void, link: ReactNode): void {
   if (!inInbox)
     toast(
       <>
@@ -82,7 +96,7 @@ function announce(inInbox: boolean, text: string, key: string, open: () => void,
       </>,
       key,
     );
-  if (read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted") {
+  if (alone && read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted") {
     const note = new Notification("Executor", { body: text, tag: key });
     // It leads to the call; it decides nothing.
     note.onclick = () => {

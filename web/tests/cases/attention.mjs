@@ -132,6 +132,32 @@ export default {
     assert.deepEqual(page.faults, []);
   },
 
+  async "a page that is reloaded in its quiet hours tells once, when they end, what waits still"({ browser, server }) {
+    const page = await background(browser, server);
+    const hour = (from) => String((new Date().getHours() + from + 24) % 24).padStart(2, "0");
+    const hours = `${hour(-1)}:07-${hour(2)}:08`;
+    await known(page, "/w/local/tasks");
+    await page.evaluate((kept) => localStorage.setItem("executor.quiet", kept), hours);
+    await known(page, "/w/local/tasks");
+    for (let n = 0; n < 3; n++) await server.submit(create(n));
+    await page.waitForFunction(() => document.title.startsWith("(3) "));
+    await known(page, "/w/local/settings/notifications");
+    await page.waitForFunction(() => document.title.startsWith("(3) "));
+    // One that was answered meanwhile does not wait any more.
+    const [answered] = await server.pending(3);
+    await server.post(`/approvals/${answered.id}/deny`, { reason: "not now" });
+    await page.waitForFunction(() => document.title.startsWith("(2) "));
+    assert.deepEqual(await said(page), []);
+    await page.getByRole("region", { name: "This browser" }).getByLabel("Quiet hours", { exact: true }).uncheck();
+    await page.waitForFunction(() => window.said.length > 0);
+    assert.deepEqual((await said(page)).map((each) => each.body), ["2 calls wait for a decision"]);
+    // What comes now is told as ever.
+    await server.submit(create(3));
+    await page.waitForFunction(() => window.said.length === 2);
+    assert.equal((await said(page))[1].body, "shop.items.createItem waits for a decision (write)");
+    assert.deepEqual(page.faults, []);
+  },
+
   async "a webhook for people in Slack, with quiet hours"({ browser, server }) {
     const page = await openPage(browser, server);
     await page.goto("/w/local/settings/notifications");

@@ -32,6 +32,7 @@ fn the_role_table() {
         OwnRules,
         OwnCredentials,
         OwnKeys,
+        OwnNotifications,
     ];
     let owner = [
         ManageOrganization,

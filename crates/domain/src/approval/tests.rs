@@ -493,3 +493,49 @@ fn whoever_looks_after_it_can_answer_it() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn whose_answer_is_wanted() {
+    let asked = approval(
+        ApprovalStatus::Pending,
+        Ask {
+            approvers: vec![person(NAMED)],
+            requester_may: false,
+            count: 2,
+            ..Ask::default()
+        },
+    );
+    let wanted =
+        |of: &Approval, n: u8, at: i64| of.waits_for(&person(n), roles(&person(n)), Timestamp(at));
+    for (who, may) in [
+        (5, true),
+        (NAMED, true),
+        (8, false),
+        (GONE, false),
+        (REQUESTER, false),
+    ] {
+        assert_eq!(wanted(&asked, who, 50), may, "{who}");
+        assert!(!wanted(&asked, who, 100), "it has expired");
+    }
+    let once = Approval {
+        yeses: vec![Yes {
+            answered: by(5, 10),
+            digest: asked.digest(),
+        }],
+        ..asked.clone()
+    };
+    assert!(!wanted(&once, 5, 50), "whoever said yes is not asked again");
+    assert!(wanted(&once, 6, 50));
+    let other = Approval {
+        arguments: "{\"a\":1}".into(),
+        ..once
+    };
+    assert!(wanted(&other, 5, 50), "that was for something else");
+    let input = Approval {
+        question: Question::Input,
+        ..asked.clone()
+    };
+    assert!(wanted(&input, REQUESTER, 50) && !wanted(&input, 5, 50));
+    let over = approval(ApprovalStatus::Denied(by(6, 10)), Ask::default());
+    assert!(!wanted(&over, 5, 50));
+}

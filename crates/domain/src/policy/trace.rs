@@ -204,7 +204,7 @@ pub(super) fn miss_in_general(rule: &Rule, request: &Request<'_>, path: &Path) -
 }
 
 /// Whether two names are one to a look-up, without making new texts of them.
-fn same(a: &str, b: &str) -> bool {
+pub(super) fn same(a: &str, b: &str) -> bool {
     fn folded(text: &str) -> impl Iterator<Item = char> {
         text.chars()
             .filter(|c| !matches!(c, '_' | '-'))

@@ -114,7 +114,7 @@ pub(super) fn ask_person(
     Ok(approval)
 }
 
-/// Tells watchers and webhooks where an approval stands.
+/// Tells watchers, webhooks and people's browsers where an approval stands.
 pub(crate) fn approval_event(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -122,11 +122,12 @@ pub(crate) fn approval_event(
     now: Timestamp,
 ) -> Result<(), Error> {
     tell_watchers(tx, scope, approval, now)?;
+    crate::push::tell_of_approval(tx, scope, approval, now)?;
     crate::webhooks::tell_of_approval(tx, scope, approval, now)
 }
 
 /// Tells watchers and webhooks what changed about a question that is still asked: `extended` or
-/// `assigned`.
+/// `assigned`; and whoever is to look after it from now on.
 pub(crate) fn attention_event(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -134,6 +135,9 @@ pub(crate) fn attention_event(
     now: Timestamp,
 ) -> Result<(), Error> {
     tell_watchers(tx, scope, approval, now)?;
+    if change == "assigned" {
+        crate::push::tell_of_assignment(tx, scope, approval, now)?;
+    }
     crate::webhooks::tell_of_change(tx, scope, (approval, change), now)
 }
 

@@ -82,7 +82,10 @@ fn of_credential(
 ) -> Result<Option<String>, Error> {
     let source = &target.source.source;
     let found = store::credentials::for_source(conn, scope, &source.id, &task.account_id)?;
-    Ok(found.first().map(|(first, _)| match first.scope {
+    let chosen = task.pins.run_as.as_ref();
+    let mut fitting = found.iter().map(|(credential, _)| credential);
+    let opening = fitting.find(|credential| chosen.is_none_or(|id| credential.id == *id));
+    Ok(opening.map(|credential| match credential.scope {
         CredentialScope::Personal => "opened by a personal credential".to_owned(),
         CredentialScope::Workspace => {
             "opened by a credential that the whole workspace shares".to_owned()

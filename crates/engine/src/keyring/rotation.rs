@@ -166,6 +166,12 @@ impl Keyring {
             SealedRow::AuditKey(scope, sealed) => {
                 (scope, vec![(crate::audit::key_binding(scope), sealed)])
             }
+            SealedRow::PushKey(scope, sealed) => {
+                (scope, vec![(crate::push::key_binding(scope), sealed)])
+            }
+            SealedRow::Push(scope, id, sealed) => {
+                (scope, vec![(crate::push::binding(scope, id), sealed)])
+            }
         };
         let mut anew = Vec::with_capacity(parts.len());
         for (binding, sealed) in parts {

@@ -179,6 +179,7 @@ impl Run<'_> {
             scope: self.scope.clone(),
             account_id: self.task.account_id.clone(),
             task_id: self.task.id.clone(),
+            run_as: self.task.pins.run_as.clone(),
             wants_meta: self
                 .made
                 .get(&sequence)
@@ -331,6 +332,7 @@ struct Sending {
     scope: Scope,
     account_id: AccountId,
     task_id: TaskId,
+    run_as: Option<CredentialId>,
     wants_meta: bool,
     listener: Option<Listener>,
     /// What a reviewer put in the place of the program's arguments.
@@ -371,6 +373,7 @@ impl Sending {
             account: &self.account_id,
             tool: &tool.path,
             task: Some(&self.task_id),
+            run_as: self.run_as.as_ref(),
         };
         let attached = self.engine.attached(call).await?;
         let of = attached.of.clone();

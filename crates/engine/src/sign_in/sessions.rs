@@ -48,9 +48,14 @@ impl SignIn {
         // Visitors last longer unseen than others may: what runs out later is removed later.
         let idle_ms = lasting.idle_ms.max(self.config.visitor_idle_ms);
         store::sessions::remove_expired(tx, system, now, now.plus_ms(-idle_ms))?;
+        let id = SessionId::from_bits(entropy::bits());
         if let Some(before) = &browser.before
             && let Some(old) = store::sessions::find(tx, system, &sha256_hex(before.as_bytes()))?
         {
+            // Whoever signs in again in the same browser goes on being told there.
+            if old.account_id == *account {
+                store::push::follow_session(tx, system, account, (&old.id, &id))?;
+            }
             store::sessions::end(tx, system, &old.account_id, &old.id)?;
         }
         let held = store::sessions::of_person(tx, system, account)?;
@@ -59,7 +64,7 @@ impl SignIn {
         }
         let token = token();
         let session = Session {
-            id: SessionId::from_bits(entropy::bits()),
+            id,
             account_id: account.clone(),
             via,
             user_agent: cut(&browser.user_agent, 256),

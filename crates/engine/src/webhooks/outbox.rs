@@ -55,6 +55,11 @@ impl Default for Outbox {
 }
 
 impl Outbox {
+    /// A place to send from, if one is free.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
     /// Something may be due: look now.
     pub(crate) fn kick(&self) {
         self.kick.notify_one();
@@ -62,7 +67,7 @@ impl Outbox {
 }
 
 /// Until when a try that begins now is nobody else's.
-pub(super) fn claim_until(now: Timestamp) -> Timestamp {
+pub(crate) fn claim_until(now: Timestamp) -> Timestamp {
     now.plus_ms(CLAIM_MS)
 }
 
@@ -185,18 +190,24 @@ struct Tried {
 }
 
 impl Engine {
-    /// Tells webhooks what is due, for as long as the server runs.
+    /// Tells webhooks and people's browsers what is due, for as long as the server runs.
     pub(crate) async fn webhook_loop(self) {
         let mut swept: Option<Timestamp> = None;
         loop {
             if let Err(error) = self.tell_due().await {
                 tracing::warn!("could not look for webhook deliveries: {error}");
             }
+            if let Err(error) = self.push_due().await {
+                tracing::warn!("could not look for what browsers are to be told: {error}");
+            }
             let now = self.inner.clock.now();
             if swept.is_none_or(|at| now.since(at) >= SWEEP_MS) {
                 swept = Some(now);
                 if let Err(error) = self.sweep(now).await {
                     tracing::warn!("could not tidy up webhook deliveries: {error}");
+                }
+                if let Err(error) = self.push_sweep(now).await {
+                    tracing::warn!("could not tidy up what browsers were told: {error}");
                 }
             }
             tokio::select! {
@@ -212,8 +223,7 @@ impl Engine {
     async fn tell_due(&self) -> Result<(), Error> {
         let system = self.inner.system;
         while !self.is_stopping() {
-            let places = Arc::clone(&self.inner.outbox.places);
-            let Ok(place) = places.try_acquire_owned() else {
+            let Some(place) = self.inner.outbox.place() else {
                 return Ok(());
             };
             let now = self.inner.clock.now();

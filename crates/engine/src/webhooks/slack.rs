@@ -200,7 +200,7 @@ fn code(text: &str) -> String {
 }
 
 /// One line, without what shows as nothing or turns the direction, and not longer than a name is.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let seen = |c: char| {
         !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')

@@ -10,7 +10,7 @@ use crate::output::{brief, fields, plain, table};
 use crate::reconnect::Source;
 use crate::result::{handle, unwritable, write_whole};
 use api::tasks::{
-    Call, LogLine, NewFork, SeenClient, SeenClients, StopClient, StoppedClient, Task,
+    Call, LogLine, NewFork, SandboxStart, SeenClient, SeenClients, StopClient, StoppedClient, Task,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -310,6 +310,9 @@ fn clients(seen: &[SeenClient]) -> String {
             c.open.to_string(),
             c.pending.to_string(),
             c.calls_in_day.to_string(),
+            c.listed
+                .as_ref()
+                .map_or_else(String::new, |l| l.tools.to_string()),
             c.last_at.clone(),
         ]
     };
@@ -323,6 +326,7 @@ fn clients(seen: &[SeenClient]) -> String {
             "OPEN",
             "WAITING",
             "CALLS IN A DAY",
+            "TOOLS LISTED",
             "LAST",
         ],
         &seen.iter().map(row).collect::<Vec<_>>(),
@@ -422,8 +426,10 @@ fn shown(context: &Context, shown: &TaskWithCalls) -> String {
             format!("{} via {} {}", task.requested_by, task.channel, task.client),
         ),
         ("runtime", task.runtime_id.clone()),
+        ("runs as", task.run_as.clone().unwrap_or_default()),
         ("created", task.created_at.clone()),
         ("started", task.started_at.clone().unwrap_or_default()),
+        ("sandbox", sandboxes(&task.sandbox_starts)),
         ("finished", task.finished_at.clone().unwrap_or_default()),
         (
             "result",
@@ -461,4 +467,12 @@ fn shown(context: &Context, shown: &TaskWithCalls) -> String {
         ));
     }
     out
+}
+
+/// When each sandbox of a task was asked for, and how long its start took.
+fn sandboxes(starts: &[SandboxStart]) -> String {
+    let each = starts
+        .iter()
+        .map(|start| format!("{} took {} ms", start.asked_at, start.took_ms));
+    each.collect::<Vec<_>>().join("\n")
 }

@@ -312,6 +312,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => false,
     }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn submit(
         runtime_id: new.runtime_id,
         metadata: new.metadata,
         idempotency_key: idempotency_key(&headers)?,
+        run_as: None,
     };
     let view = if wait.is_zero() {
         app.engine.submit_task(&caller, new).await?
@@ -222,8 +223,8 @@ pub(crate) async fn fork(
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 
-/// Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
-/// itself, whose tasks they are and the key it came with.
+/// Lists who has sent tasks, or listed the tools over MCP, in the last seven days, the latest first: each
+/// client by what it calls itself, for whom it comes and the key it comes with.
 #[utoipa::path(
     get, path = "/api/v1/clients", operation_id = "listClients", tag = "tasks",
     responses((status = 200, description = "The clients", body = SeenClients), Problems)

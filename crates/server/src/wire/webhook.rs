@@ -60,7 +60,7 @@ pub(crate) fn delivery(d: &Delivery) -> WebhookDelivery {
     }
 }
 
-fn attempt(a: &Attempt) -> WebhookAttempt {
+pub(crate) fn attempt(a: &Attempt) -> WebhookAttempt {
     WebhookAttempt {
         at: a.at.to_rfc3339(),
         status: a.status,

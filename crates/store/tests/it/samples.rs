@@ -91,6 +91,7 @@ pub(crate) fn task(scope: &domain::access::Scope, created_ms: i64) -> Task {
             code: "c".into(),
             engine: "e".into(),
             fork: None,
+            run_as: None,
         },
         state: TaskState::Queued,
         activity: Activity::default(),
@@ -99,6 +100,7 @@ pub(crate) fn task(scope: &domain::access::Scope, created_ms: i64) -> Task {
         created_at: at(created_ms),
         started_at: None,
         finished_at: None,
+        sandbox_starts: Vec::new(),
     }
 }
 

@@ -71,6 +71,7 @@ pub(crate) async fn start(world: &World, store: Store, life: u32) -> Result<Engi
         system: System::mint(),
         public_url: "http://127.0.0.1:5312".to_owned(),
         server_id: format!("sim-{life}"),
+        push_services: Vec::new(),
         authorization: engine::Authorization::default(),
         sharing: Sharing {
             // A kill is certain: nobody waits for the lease of an engine before.

@@ -127,6 +127,7 @@ fn fill(tenant: &Tenant, line: &str) -> String {
         ("credential", of("credentials")),
         ("source", "ledger".to_owned()),
         ("invite", of("invites")),
+        ("push", nothing("push")),
         ("grant", nothing("grant")),
         ("connect", nothing("conn")),
         ("session", nothing("sess")),

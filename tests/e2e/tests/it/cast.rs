@@ -202,6 +202,9 @@ impl Cast {
         let invited = ("EXECUTOR_SIGN_IN_ORGANIZATION", "invite");
         let invited = (invited.0.to_owned(), invited.1.to_owned());
         server.environment.push(invited);
+        let receiver = Receiver::start().await;
+        let services = ("EXECUTOR_PUSH_SERVICES".to_owned(), receiver.url(""));
+        server.environment.push(services);
         server.launch().await;
         let upstream = Upstream::start().await;
         let (port, asking) = asking::stateless(&server).await;
@@ -214,7 +217,7 @@ impl Cast {
             upstream,
             triers: Vec::new(),
             issuer,
-            receiver: Receiver::start().await,
+            receiver,
             _asking: asking,
         };
         cast.come(stage).await;
@@ -328,6 +331,7 @@ impl Cast {
         let things = self.triers.iter().map(|trier| async move {
             let mut words = things::shared_things(server, made, trier).await;
             words.extend(things::club(server, trier).await);
+            words.extend(things::notified(server, made.1, trier).await);
             words.extend(things::bystander(server).await);
             let source = words.iter().find(|(word, _)| *word == "source");
             let source = source.expect("a source").1.clone();

@@ -33,6 +33,17 @@ async fn keys_change_under_load_and_no_call_fails(database: Database) {
     let (mut server, upstream) = Upstream::connected(database).await;
     let hook = json!({ "url": format!("{}/hook", upstream.base_url()), "allowPrivate": true });
     server.post("/webhooks", hook).await;
+    let browser = json!({
+        "endpoint": "https://push.example/a",
+        "keys": {
+            // Of RFC 8291, appendix A.
+            "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx\
+                       aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+        },
+    });
+    server.post("/push/subscriptions", browser).await;
+    let push_key = server.get("/push/key").await;
     server
         .cli(&["audit", "checkpoint", "--json"])
         .await
@@ -67,9 +78,13 @@ async fn keys_change_under_load_and_no_call_fails(database: Database) {
     }
     let old = "select (select count(*) from credentials where sealed not like 'k4.%')
         + (select count(*) from webhooks where secret not like 'k4.%')
+        + (select count(*) from push_key where sealed not like 'k4.%')
+        + (select count(*) from push_subscriptions where sealed not like 'k4.%')
         + (select count(*) from audit_keys where sealed not like 'k4.%')";
     assert_eq!(number(&server, old), 0);
     assert_eq!(number(&server, "select count(*) from audit_keys"), 1);
+    assert_eq!(number(&server, "select count(*) from push_key"), 1);
+    assert_eq!(server.get("/push/key").await, push_key);
     server.stop().await;
     let last = std::fs::read_to_string(&file).expect("a key");
     assert_ne!(first, last);

@@ -7,6 +7,7 @@ import { calls as allCalls, explanation, keys as allKeys, policy, task as oneTas
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
 import { Ago, Button, cx, Facts, Risk, Skeleton, Status, useNow, When } from "~/ui/basics";
+import { RunAs } from "~/ui/credential";
 import { Seen, ToolPath } from "~/ui/text";
 import { LookedAtList } from "~/pages/policies/trace";
 import { aboutOf } from "~/pages/policies/words";
@@ -170,6 +171,11 @@ function Who({ task }: { task: Task }) {
         </>
       )}
       {task.grant && ", with what was granted to it by OAuth"}
+      {task.runAs && (
+        <>
+          , to be sent with the credential <RunAs id={task.runAs} />, chosen for it
+        </>
+      )}
       {workspace && <>, in {workspace.name}</>}
     </>
   );

@@ -1,14 +1,37 @@
 // What a change of the rules would do to calls that were recorded.
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { Backtest } from "~/api/client";
-import { useSession } from "~/api/queries";
+import type { Backtest, NewRule } from "~/api/client";
+import { useApi, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
 import { Decision } from "~/ui/basics";
 import { compact } from "~/lib/json";
+import { Loaded } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
 
 /** Characters of a call's arguments that are shown. */
 const SHOWN = 300;
+
+/** A change of the rules: `rule` of an added or edited one, `position` of one that is moved. */
+export type Change = { change: "add" | "edit" | "move" | "remove"; id?: string; rule?: NewRule; position?: number };
+
+/** Tries a change on recorded calls. */
+export function useBacktest(): (change: Change) => Promise<Backtest> {
+  const api = useApi();
+  return (change) => api.post("/api/v1/policies/backtest", { body: change as never });
+}
+
+/** What a change would do, read when it is shown. */
+export function ChangeBacktest({ of }: { of: Change }) {
+  const api = useApi();
+  const backtest = useBacktest();
+  const query = useQuery({ queryKey: [api.workspace, "policy", "backtest", JSON.stringify(of)], queryFn: () => backtest(of), retry: false });
+  return (
+    <Loaded query={query} rows={2}>
+      {(found) => <BacktestView of={found} />}
+    </Loaded>
+  );
+}
 
 export function BacktestView({ of }: { of: Backtest }) {
   const { slug } = useSession();

@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useState } from "react";
 import type { Finding, Forecast } from "~/api/client";
 import { calls as allCalls, check, task as oneTask, useApi, useSession } from "~/api/queries";
+import { useSettled } from "~/lib/settled";
 import { drafts, read, write } from "~/lib/store";
 import { Button, buttonClass, Decision, Risk, Skeleton, Status } from "~/ui/basics";
 import { explain, Loaded, Problem } from "~/ui/state";
@@ -51,7 +52,7 @@ function Runner({ start, draft, from, call }: { start: string; draft: Draft; fro
   const [timeout, setTimeout] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const settled = useSettled(useDeferredValue(code));
+  const settled = useSettled(useDeferredValue(code), PAUSE_MS);
   const checked = useQuery({ ...check(api, settled), enabled: settled.trim() !== "" });
   const findings = settled === code ? (checked.data?.findings ?? []) : [];
   useEffect(() => {
@@ -122,15 +123,6 @@ function Runner({ start, draft, from, call }: { start: string; draft: Draft; fro
       </section>
     </div>
   );
-}
-
-function useSettled(value: string): string {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = window.setTimeout(() => setSettled(value), PAUSE_MS);
-    return () => window.clearTimeout(timer);
-  }, [value]);
-  return settled;
 }
 
 function Findings({ of }: { of: Finding[] }) {

@@ -3,8 +3,9 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import type { Schemas, Webhook } from "~/api/client";
 import { useApi, useNeeds, webhooks as allWebhooks } from "~/api/queries";
-import { readQuiet } from "~/lib/quiet";
+import { offsetHere, readQuiet } from "~/lib/quiet";
 import { useStored } from "~/lib/store";
+import { Browsers, useQuietFollows, WhileClosed } from "./browsers";
 import { count } from "~/lib/time";
 import { Ago, Button, Copy, Empty, Field, Panel, Status } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
@@ -20,6 +21,7 @@ export function NotificationsSection() {
   return (
     <>
       <SystemNotes />
+      <Browsers />
       {needs ? <Panel title="Webhooks"><p className="p-3 text-ink2">{needs}.</p></Panel> : <Webhooks />}
     </>
   );
@@ -51,6 +53,7 @@ function SystemNotes() {
           <span className="block text-meta text-ink3">In the notes of this browser and its notifications, which others may see on the screen.</span>
         </span>
       </label>
+      <WhileClosed />
       <QuietHours />
     </Panel>
   );
@@ -61,14 +64,19 @@ const NIGHT = { from: "22:00", to: "07:00" };
 /** When this browser shows no notes; what waited then is told as one when they end. */
 function QuietHours() {
   const [kept, keep] = useStored("quiet");
+  const follow = useQuietFollows();
   const hours = readQuiet(kept);
   const shown = hours ?? NIGHT;
-  const change = (next: { from: string; to: string }) => next.from !== next.to && keep(`${next.from}-${next.to}`);
+  const set = (next: string | null) => {
+    keep(next);
+    void follow();
+  };
+  const change = (next: { from: string; to: string }) => next.from !== next.to && set(`${next.from}-${next.to}`);
   return (
     <fieldset className="flex flex-wrap items-center gap-x-3 gap-y-2 border-t border-line p-3">
       <legend className="sr-only">Quiet hours</legend>
       <label className="flex items-center gap-2">
-        <input type="checkbox" checked={hours !== null} onChange={(event) => (event.target.checked ? change(NIGHT) : keep(null))} />
+        <input type="checkbox" checked={hours !== null} onChange={(event) => (event.target.checked ? change(NIGHT) : set(null))} />
         Quiet hours
       </label>
       <label className="flex items-center gap-2">
@@ -177,13 +185,6 @@ function Row({ hook, onMade }: { hook: Webhook; onMade: (made: Made) => void }) 
       </Confirm>
     </li>
   );
-}
-
-/** How far this computer's clock is ahead of that of Greenwich, such as `+02:00`. */
-function offsetHere(): string {
-  const ahead = -new Date().getTimezoneOffset();
-  const two = (n: number) => String(n).padStart(2, "0");
-  return `${ahead < 0 ? "-" : "+"}${two(Math.floor(Math.abs(ahead) / 60))}:${two(Math.abs(ahead) % 60)}`;
 }
 
 /** Hours in which people are told nothing: with the offset that they were given, or else this computer's. */

@@ -7,6 +7,7 @@ import { calls as allCalls, task as oneTask, useApi, useNames, useSession } from
 import { useKeys } from "~/lib/keys";
 import { clock, count, span } from "~/lib/time";
 import { Button, buttonClass, cx, Status, toClipboard, useNow, When } from "~/ui/basics";
+import { RunAs } from "~/ui/credential";
 import { Confirm } from "~/ui/dialog";
 import { Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
@@ -83,8 +84,10 @@ function Detail({ task }: { task: Task }) {
   const step = (by: number) => {
     const index = list.findIndex((each) => each.sequence === selected);
     const next = list[Math.max(0, Math.min(list.length - 1, index < 0 ? 0 : index + by))];
-    if (next) show({ call: String(next.sequence), tab: "call" });
+    if (next) choose(next.sequence);
   };
+  // Beside the code a call is shown below it, so that its line stays in sight.
+  const choose = (sequence: number) => show({ call: String(sequence), tab: tab === "code" ? "code" : "call" });
   const done = list.filter((each) => each.status === "succeeded").length;
   return (
     <div className="flex h-full min-h-0 flex-col">
@@ -126,12 +129,23 @@ function Detail({ task }: { task: Task }) {
       </div>
       <div className="flex min-h-0 flex-1 flex-col overflow-auto lg:flex-row lg:overflow-hidden">
         <div className="min-h-0 min-w-0 border-line lg:w-1/2 lg:overflow-auto lg:border-r">
-          <Loaded query={calls}>{(all) => <Timeline task={task} calls={all} selected={under ? under.sequence : selected} at={at} onAt={isOpen ? undefined : (next) => (setAt(next), next !== null && tab !== "logs" && tab !== "code" && show({ tab: "code" }))} onSelect={(sequence) => show({ call: String(sequence), tab: "call" })} />}</Loaded>
+          <Loaded query={calls}>{(all) => <Timeline task={task} calls={all} selected={under ? under.sequence : selected} at={at} onAt={isOpen ? undefined : (next) => (setAt(next), next !== null && tab !== "logs" && tab !== "code" && show({ tab: "code" }))} onSelect={choose} />}</Loaded>
         </div>
         <div className="flex min-h-0 min-w-0 flex-1 flex-col border-t border-line lg:border-t-0">
           <Tabs tab={tab} call={selected} logs={task.logLines} onTab={(next) => show({ tab: next })} />
           <div className="min-h-0 flex-1 lg:overflow-auto" role="tabpanel" id="task-panel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-            {tab === "code" && <Code task={task} calls={list} selected={moment === null ? selected : (under?.sequence ?? null)} onSelect={(sequence) => show({ call: String(sequence) })} />}
+            {tab === "code" && (
+              <div className="flex flex-col lg:h-full">
+                <div className="min-h-0 flex-1 lg:overflow-auto" tabIndex={0} role="group" aria-label="Code">
+                  <Code task={task} calls={list} selected={moment === null ? selected : (under?.sequence ?? null)} onSelect={choose} />
+                </div>
+                {call && moment === null && (
+                  <section className="min-h-0 flex-1 border-t border-line lg:overflow-auto" tabIndex={0} aria-label={`Call ${call.sequence}`}>
+                    <CallPanel task={task} call={call} calls={list} />
+                  </section>
+                )}
+              </div>
+            )}
             {tab === "logs" && <Logs task={task} until={moment} />}
             {tab === "result" && <Result task={task} />}
             {tab === "call" && (call ? <CallPanel task={task} call={call} calls={list} /> : <p className="p-4 text-ink2">Select a call in the timeline.</p>)}
@@ -196,6 +210,11 @@ function Meta({ task }: { task: Task }) {
           <Link to="/w/$slug/tasks/$id" params={{ slug, id: task.forkedFrom.taskId }} className="font-mono text-accent underline">
             {task.forkedFrom.taskId.slice(0, 12)}…
           </Link>
+        </span>
+      )}
+      {task.runAs && (
+        <span>
+          run as <RunAs id={task.runAs} />
         </span>
       )}
       <span>

@@ -129,6 +129,31 @@ pub(super) async fn club(server: &Server, trier: &Trier) -> Vec<(&'static str, S
     vec![("club", club), ("club workspace", there)]
 }
 
+/// A browser of theirs that is notified. A key adds none.
+pub(super) async fn notified(
+    server: &Server,
+    receiver: &Receiver,
+    trier: &Trier,
+) -> Vec<(&'static str, String)> {
+    let id = match &trier.way {
+        Way::Key(_) | Way::Nothing => format!("push_{}", "0".repeat(26)),
+        Way::Session(_) | Way::Operator => {
+            let new = json!({
+                "endpoint": receiver.url(&format!("/push/{}", trier.tag)),
+                "keys": {
+                    // Of RFC 8291, appendix A.
+                    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx\
+                               aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+                },
+            });
+            let added = trier.way.post(server, "/push/subscriptions", new).await;
+            text(&added["id"])
+        }
+    };
+    vec![("push", id)]
+}
+
 /// A member who has nothing to do with it, and whose things are tried.
 pub(super) async fn bystander(server: &Server) -> Vec<(&'static str, String)> {
     let member = Way::Operator
