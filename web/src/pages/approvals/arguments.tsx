@@ -234,9 +234,9 @@ export function Request({ of, folded }: { of: unknown; folded: boolean }) {
               Operation <code><Seen text={compact(document.operationName)} /></code>
             </p>
           )}
-          <h4 className="text-ink2">As it is sent</h4>
         </div>
       )}
+      {document && <h4 className="text-ink2">As it is sent</h4>}
       <Text text={[`${method} ${url}`, ...lines].join("\n") + (text ? `\n\n${text}` : "")} folded={folded} limit={FOLD * 2} />
       {Object.keys(more).length > 0 && <Text text={pretty(more)} folded={folded} limit={FOLD * 2} />}
       <p className="mt-2 text-meta text-ink3">The credential is added when it is sent; it is never shown.</p>
