@@ -1,16 +1,23 @@
 // Starts the dashboard.
 import { CSPProvider } from "@base-ui/react/csp-provider";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "~/api/client";
+import { isSignedOut } from "~/shell/fallbacks";
 import { router } from "./router";
 import "./styles.css";
 
 export const nonce = document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "";
 
-const client = new QueryClient({
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    // The session ended in the middle: who reads now is asked anew, and the answer is shown.
+    onError: (error, query) => {
+      if (isSignedOut(error) && query.queryKey[1] !== "me") void client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[1] === "me" });
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 5_000,

@@ -28,7 +28,7 @@ function texts<K extends string>(...names: K[]) {
   };
 }
 
-const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound, errorComponent: Crash });
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
 const index = createRoute({ getParentRoute: () => root, path: "/", component: Entry });
 const welcome = createRoute({
   getParentRoute: () => root,
@@ -77,15 +77,15 @@ const run = createRoute({
 const tools = createRoute({
   ...at("/tools"),
   component: lazyRouteComponent(() => import("~/pages/tools/page"), "ToolsPage"),
-  validateSearch: texts("q"),
+  validateSearch: texts("q", "denied"),
 });
 const tool = createRoute({
   ...at("/tools/$path"),
   component: lazyRouteComponent(() => import("~/pages/tools/page"), "ToolsPage"),
-  validateSearch: texts("q", "tab"),
+  validateSearch: texts("q", "tab", "task", "call", "denied"),
 });
 const sources = createRoute({ ...at("/sources"), component: lazyRouteComponent(() => import("~/pages/sources/list"), "SourcesPage") });
-const addSource = createRoute({ ...at("/sources/new"), component: lazyRouteComponent(() => import("~/pages/sources/add"), "AddSourcePage") });
+const addSource = createRoute({ ...at("/sources/new"), component: lazyRouteComponent(() => import("~/pages/sources/add"), "AddSourcePage"), validateSearch: texts("source") });
 const source = createRoute({ ...at("/sources/$id"), component: lazyRouteComponent(() => import("~/pages/sources/one"), "SourcePage") });
 const credentials = createRoute({
   ...at("/credentials"),
@@ -93,7 +93,7 @@ const credentials = createRoute({
   validateSearch: texts("source"),
 });
 const policies = createRoute({ ...at("/policies"), component: lazyRouteComponent(() => import("~/pages/policies/page"), "PoliciesPage"), validateSearch: texts("tab") });
-const policyTest = createRoute({ ...at("/policies/test"), component: lazyRouteComponent(() => import("~/pages/policies/test"), "PolicyTestPage"), validateSearch: texts("tool", "arguments") });
+const policyTest = createRoute({ ...at("/policies/test"), component: lazyRouteComponent(() => import("~/pages/policies/test"), "PolicyTestPage"), validateSearch: texts("tool", "task", "call") });
 const policyHistory = createRoute({ ...at("/policies/history"), component: lazyRouteComponent(() => import("~/pages/policies/history"), "PolicyHistoryPage"), validateSearch: texts("version") });
 const policyRule = createRoute({ ...at("/policies/$id"), component: lazyRouteComponent(() => import("~/pages/policies/page"), "PoliciesPage"), validateSearch: texts("tab") });
 const clients = createRoute({ ...at("/clients"), component: lazyRouteComponent(() => import("~/pages/clients/page"), "ClientsPage") });
@@ -114,7 +114,7 @@ const tree = root.addChildren([
   ]),
 ]);
 
-export const router = createRouter({ routeTree: tree, defaultPreload: "intent", scrollRestoration: true });
+export const router = createRouter({ routeTree: tree, defaultErrorComponent: Crash, defaultPreload: "intent", scrollRestoration: true });
 
 declare module "@tanstack/react-router" {
   interface Register {

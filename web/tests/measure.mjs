@@ -1,6 +1,7 @@
 // Measures what the dashboard promises about time: node tests/measure.mjs
 //
-// It says what is over its budget, and judges nothing. Budgets are of the machine on which they were set; a slower or busier one is told by a job of known length, done beside each measure, and
+// It says what is over its budget. Of times it judges nothing; what is counted in rows or bytes is the
+// same on every machine, and over its budget it ends with the status 3. Budgets are of the machine on which they were set; a slower or busier one is told by a job of known length, done beside each measure, and
 // given as much more. What is over is measured again, as a machine has other things to do.
 import { openPage, startBrowser } from "./lib/browser.mjs";
 import { seeded } from "./lib/seed.mjs";
@@ -55,7 +56,7 @@ async function measured(name, budget, unit, what) {
   }
   const shown = (number) => (number < 10 ? number.toFixed(1) : Math.round(number).toLocaleString("en"));
   console.log(`${name.padEnd(56)} ${shown(best).padStart(7)} ${unit} of ${shown(allowed)}`);
-  if (best > allowed) over.push(name);
+  if (best > allowed) over.push({ name, isTime: unit === "ms" });
 }
 
 /** Faults of a page are no matter of time, and none is let pass. */
@@ -212,5 +213,5 @@ await measured("first run: welcome, sample, approval, result", 15_000, "ms", asy
 
 await browser.close();
 await Promise.all([server.stop(), much.stop(), upstream.stop()]);
-for (const each of over) console.log(`over budget: ${each}`);
-process.exit(0);
+for (const each of over) console.log(`over budget: ${each.name}`);
+process.exit(over.some((each) => !each.isTime) ? 3 : 0);

@@ -43,7 +43,10 @@ pub(crate) fn start(arguments: &[String]) -> Result<()> {
 }
 
 /// Builds the program, and says where it is.
-fn program() -> Result<PathBuf> {
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn program() -> Result<PathBuf> {
     project::run(project::cargo().args(BUILD))?;
     Ok(project::root().join("target/release/executor"))
 }

@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 pub struct Approval {
     /// `appr_…`
     pub id: String,
+    /// The workspace of its task.
+    #[serde(default)]
+    pub workspace_id: String,
     /// The task that asks.
     pub task_id: String,
     /// The call it is about.
@@ -32,8 +35,18 @@ pub struct Approval {
     pub input: Option<SourceQuestion>,
     /// `pending`, `approved`, `denied`, `expired` or `withdrawn`.
     pub status: String,
-    /// The tool's risk.
+    /// The call's risk: `read`, `write`, `destructive` or `unknown`.
     pub risk: String,
+    /// Why it is that risk and what else makes the call weigh more, each in a few words: the method or
+    /// what its source says, where it goes, wildcards, amounts and recipients in its arguments, who
+    /// shares the credential, whether it is the first of its kind. What arguments say in it is theirs:
+    /// show it as text.
+    #[serde(default)]
+    pub risk_reasons: Vec<String>,
+    /// The call of the same tool that the same client last sent for the same person before this was
+    /// asked; of a single approval only, and for those who may see that call's task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousCall>,
     /// The rule that asks; null where it is the default for the risk.
     pub rule: Option<String>,
     /// Why the call was stopped, in a sentence.
@@ -86,6 +99,10 @@ pub struct Approval {
     /// Who answered, or withdrew it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<String>,
+    /// Where the call stands that somebody let through: `succeeded`, `failed`, `denied` or `unknown`
+    /// once it is over; `waiting` or `running` before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_status: Option<String>,
     /// Through what the answer came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_via: Option<String>,
@@ -98,6 +115,21 @@ pub struct Approval {
     /// Digest of tool definition and arguments; give it back with the answer to be sure that what
     /// was seen is what is approved.
     pub digest: String,
+}
+
+/// A call that was sent before the one in question.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviousCall {
+    /// Its task.
+    pub task_id: String,
+    /// Its place in the task, from 1.
+    pub sequence: u32,
+    /// Its arguments.
+    pub arguments: Value,
+    /// When it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<String>,
 }
 
 /// One yes of several.
@@ -261,9 +293,13 @@ pub struct Answer {
     /// Why, for the program and the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The digest that was seen; a different one is refused.
+    /// The digest that was seen; a different one is refused. The dashboard names it with every yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Whether the task ends with a no, in the same step: the program gets no answer that it could go
+    /// on with. For those who may cancel the task.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stop: bool,
     /// A rule to store with the answer: one that allows with a yes, one that denies with a no. It is
     /// tried on this call first; one that would not decide it is refused, and nothing is answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -54,6 +54,10 @@ pub struct Key {
     pub id: String,
     /// What people call it.
     pub name: String,
+    /// What its secret begins with, by which one that was found somewhere is told from others:
+    /// `exk_1a2b3c4d`. Absent of one that was made before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
     /// Whom it stands for.
     pub member: String,
     /// `active` or `expired`.

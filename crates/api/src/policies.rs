@@ -209,6 +209,10 @@ pub struct LookedAt {
     pub level: String,
     /// Whether it matched.
     pub matched: bool,
+    /// Whether it nearly did: it is about the tool, and only who called, when or with what kept it from
+    /// matching.
+    #[serde(default)]
+    pub near: bool,
     /// Why it did or did not, in words.
     pub why: String,
     /// The rule as it was then.
@@ -226,6 +230,19 @@ pub struct RuleUsage {
     pub own_only: bool,
     /// Rules that decided a call of the workspace since; one that is not here decided none.
     pub rules: Vec<RuleUse>,
+    /// Rules that never decide while the others stay as they are.
+    #[serde(default)]
+    pub shadowed: Vec<RuleShadow>,
+}
+
+/// A rule that never decides, and because of which.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleShadow {
+    /// The rule that never decides.
+    pub rule: String,
+    /// The rule that takes every call before it, or says the stricter to every one.
+    pub by: String,
 }
 
 /// How often a rule decided.

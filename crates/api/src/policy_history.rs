@@ -123,6 +123,15 @@ pub struct Backtest {
     pub otherwise: u32,
     /// The same by what is decided now and would be then.
     pub changes: Vec<DecisionChange>,
+    /// How many calls the rule would decide; of one that is removed, how many it decides now.
+    #[serde(default)]
+    pub matched: u32,
+    /// How many of those people said yes to when they were asked.
+    #[serde(default)]
+    pub approved_by_people: u32,
+    /// How many of those people said no to when they were asked.
+    #[serde(default)]
+    pub denied_by_people: u32,
     /// Some of those calls, the newest tasks first.
     pub examples: Vec<BacktestExample>,
     /// When the oldest task was submitted that was looked at.
@@ -156,8 +165,14 @@ pub struct BacktestExample {
     pub call_id: String,
     /// The tool's path.
     pub tool: String,
+    /// Its arguments; `{ $leftOut, bytes, preview }` in the place of more than 4 KiB.
+    #[serde(default)]
+    pub arguments: serde_json::Value,
     /// SHA-256 of the canonical arguments.
     pub arguments_digest: String,
+    /// What people said when they were asked about it: `approved` or `denied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// What was decided when the call was made.
     pub recorded: String,
     /// What the rules as they are say.

@@ -18,6 +18,9 @@ pub struct Me {
     pub workspace: Workspace,
     /// The organization of the workspace.
     pub organization: Organization,
+    /// The number of the workspace's last event as this was read: a stream of its events that
+    /// begins after it tells everything that changed since.
+    pub last_event: i64,
 }
 
 /// A workspace to make.

@@ -96,6 +96,10 @@ pub struct Task {
     /// Where it goes on from another task's record.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forked_from: Option<Forked>,
+    /// The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+    /// that its source finds first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run_as: Option<String>,
     /// How many calls it has made so far; absent where the task was only just begun or waited for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub calls: Option<u32>,
@@ -109,6 +113,22 @@ pub struct Task {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
+    /// The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+    /// taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+    /// task records next, so that a program that neither calls nor logs has one when it ends; of
+    /// more than 16 the first and the latest. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sandbox_starts: Vec<SandboxStart>,
+}
+
+/// One start of a task's sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxStart {
+    /// When it was asked for.
+    pub asked_at: String,
+    /// How long it took until the program was in it, in milliseconds.
+    pub took_ms: u64,
 }
 
 /// Why a task did not complete.
@@ -226,7 +246,7 @@ pub struct ResultPart {
     pub next_offset: Option<u64>,
 }
 
-/// Who has sent tasks lately.
+/// Who has sent tasks, or listed the tools over MCP, lately.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SeenClients {
@@ -234,6 +254,45 @@ pub struct SeenClients {
     pub since: String,
     /// The clients, the latest first.
     pub items: Vec<SeenClient>,
+}
+
+/// Which client to stop: whatever comes with a key, or what calls itself so for one person and over one
+/// way in, as the list of clients names it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StopClient {
+    /// The key. With one, leave out `client`, `channel` and `account`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What it calls itself; empty for one that says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Through what its tasks come: `mcp`, `api`, `cli`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Whose tasks they are; the caller's own by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Why, for its programs and the record: 2,000 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether a rule at the head of the workspace's denies whatever it calls from now on. For those who
+    /// may make such rules.
+    #[serde(default)]
+    pub pause: bool,
+}
+
+/// What came of stopping a client.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedClient {
+    /// Questions that were denied. Those that the caller may not answer were withdrawn with their tasks.
+    pub denied: u32,
+    /// Tasks that were canceled.
+    pub canceled: u32,
+    /// The rule that pauses it; absent where it is not paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// What one client has sent for one person.
@@ -249,7 +308,7 @@ pub struct SeenClient {
     /// The API key that it came with, as `key_…`; absent where it came without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// How many tasks.
+    /// How many tasks; 0 for a client of MCP that has only listed the tools so far.
     pub tasks: u64,
     /// How many of them have not ended.
     pub open: u64,
@@ -257,8 +316,21 @@ pub struct SeenClient {
     pub pending: u64,
     /// How many calls its tasks of the last 24 hours have made.
     pub calls_in_day: u64,
-    /// When the first of them was submitted.
+    /// When the first of them was submitted; where there is none, when it first listed the tools.
     pub first_at: String,
-    /// When the last was.
+    /// When the last was; where there is none, when it last listed the tools.
     pub last_at: String,
+    /// What it was shown when it last listed the tools over MCP; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<ListedTools>,
+}
+
+/// What a client was shown when it listed the tools.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedTools {
+    /// How many tools.
+    pub tools: u32,
+    /// When that was, to an hour where nothing changed.
+    pub at: String,
 }

@@ -17,7 +17,7 @@ pub struct ToolHit {
     pub description: String,
     /// `read`, `write`, `destructive` or `unknown`.
     pub risk: String,
-    /// What policy says today: `allow` or `ask`.
+    /// What policy says today: `allow` or `ask`; `deny` only where denied tools were asked for.
     pub decision: String,
     /// One line of TypeScript.
     pub signature: String,
@@ -25,6 +25,9 @@ pub struct ToolHit {
     /// allow. Absent otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreviewed: bool,
+    /// The rule that denies it, as `rule_…`. Absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// What a search found.
@@ -98,6 +101,10 @@ pub struct ToolDescription {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub output_schema: Option<Value>,
+    /// The rule that says so, as `rule_…`, whatever the arguments are; absent where it is the default
+    /// for its risk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// True where an administrator has not looked at it as it is now: it asks where policy would
     /// allow. Absent otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -199,6 +206,12 @@ pub struct ToolCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<Value>,
+    /// The credential that the call carries, of those of the tool's source that the caller's calls may
+    /// carry: its identifier, or its label, or whom it serves (`personal`, `workspace`,
+    /// `organization`) where that is only one. By default the one that an agent's call would carry:
+    /// the first that the source finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
     /// How long to wait for the end, or for a question to a person, before answering: milliseconds,
     /// 0 to 60000; 30000 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -173,6 +173,15 @@ impl Permission {
         }
     }
 
+    /// The lowest role that holds it.
+    #[must_use]
+    pub fn lowest(self) -> Role {
+        [Role::Member, Role::Admin]
+            .into_iter()
+            .find(|role| self.granted_to(*role))
+            .unwrap_or(Role::Owner)
+    }
+
     /// The scopes of which a key or token needs one, the usual first. None where no scope bears on
     /// it: everybody enters, and whether an answer to an approval counts never rests on a scope.
     #[must_use]
@@ -312,10 +321,16 @@ impl Person {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// The role does not hold the permission.
-    #[error("your role ({role}) may not {what} in this workspace; ask an administrator", role = role.as_str())]
+    #[error(
+        "your role ({role}) may not {what} in this workspace: it takes the role {needed}",
+        role = role.as_str(),
+        needed = needed.as_str()
+    )]
     Role {
         /// The caller's role.
         role: Role,
+        /// The lowest role that may.
+        needed: Role,
         /// What was wanted.
         what: &'static str,
     },
@@ -405,6 +420,7 @@ impl Caller {
         if !permission.granted_to(self.role) {
             Err(Forbidden::Role {
                 role: self.role,
+                needed: permission.lowest(),
                 what,
             })
         } else if permission.takes_a_person() && !self.speaks_for_person() {

@@ -4,8 +4,10 @@
 //! is worth is asked again whenever it is used, with the roles as they are then.
 
 mod attention;
+mod reasons;
 
 pub use attention::{Assigned, Extended};
+pub use reasons::of_arguments;
 
 use crate::access::{Channel, Permission};
 use crate::call::Binding;
@@ -14,7 +16,7 @@ use crate::elicitation::Elicitation;
 use crate::policy::Ask;
 use crate::tenancy::Role;
 use crate::tool::Risk;
-use crate::{AccountId, ApprovalId, CallId, RuleId, Timestamp};
+use crate::{AccountId, ApprovalId, CallId, RuleId, TaskId, Timestamp};
 use serde_json::Value;
 
 /// Where an approval stands: pending, then exactly one of the others. Of those, only one that was
@@ -151,6 +153,10 @@ pub struct Approval {
     pub request: String,
     /// The tool's risk.
     pub risk: Risk,
+    /// Why it is that risk, and what else makes the call weigh more, in words for people.
+    pub reasons: Vec<String>,
+    /// The call of the same tool that the same client last sent for the same person.
+    pub previous: Option<Previous>,
     /// The rule that asks; none means the default for the risk.
     pub rule_id: Option<RuleId>,
     /// Why it was stopped, in a sentence.
@@ -177,6 +183,15 @@ pub struct Approval {
     pub assigned: Option<Assigned>,
 }
 
+/// A call that was sent before the one in question. It may be gone by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    /// Its task.
+    pub task_id: TaskId,
+    /// Its place in the task, from 1.
+    pub sequence: u32,
+}
+
 /// A person's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
@@ -190,6 +205,17 @@ pub enum Verdict {
     Happened(Value),
     /// What the source wanted to know.
     Input(Value),
+}
+
+impl Verdict {
+    /// Whether it lets something through that was shown before.
+    #[must_use]
+    pub fn lets_through(&self) -> bool {
+        match self {
+            Self::Approve | Self::Edit(_) | Self::Happened(_) | Self::Input(_) => true,
+            Self::Deny => false,
+        }
+    }
 }
 
 /// What an answer that counts does.

@@ -1,6 +1,8 @@
 //! What happened in a workspace, in the order in which it became durable. Streams read these.
 
-use crate::{ApprovalId, CallId, CredentialId, SourceId, TaskId, Timestamp, WebhookId};
+use crate::{
+    AccountId, ApprovalId, CallId, CredentialId, KeyId, SourceId, TaskId, Timestamp, WebhookId,
+};
 
 /// Severity of a line that a program logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -104,6 +106,19 @@ pub enum EventKind {
         /// What happened: `connected`, `reauthorization_required`, `error`, `recovered`, or `echoed`:
         /// its source gave back a piece of it.
         change: String,
+    },
+    /// A client of MCP listed the tools for the first time, or was shown another number of them.
+    #[serde(rename = "client")]
+    Client {
+        /// What it calls itself; may be empty.
+        client: String,
+        /// For whom it comes.
+        account_id: AccountId,
+        /// The API key it comes with, if it comes with one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key_id: Option<KeyId>,
+        /// How many tools it was shown.
+        tools: u32,
     },
     /// A worker of the sandbox was lost, and the tasks in it are rebuilt.
     #[serde(rename = "sandbox")]

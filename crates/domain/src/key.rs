@@ -12,6 +12,18 @@ use crate::{AccountId, KeyId, Timestamp};
 /// What every key begins with.
 pub const PREFIX: &str = "exk_";
 
+/// Characters of a secret after [`PREFIX`] that are kept to recognize it by: 32 of its 256 bits.
+const SHOWN_CHARS: usize = 8;
+
+/// What a secret begins with, by which people recognize one that was found in a log or a file; none of
+/// a text that is no secret of a key.
+#[must_use]
+pub fn beginning(secret: &str) -> Option<&str> {
+    let rest = secret.strip_prefix(PREFIX)?;
+    let shown = secret.get(..PREFIX.len() + SHOWN_CHARS)?;
+    (rest.len() >= 4 * SHOWN_CHARS).then_some(shown)
+}
+
 /// Limits of one key, below those that the workspace sets for every key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyLimits {
@@ -52,6 +64,8 @@ pub struct ApiKey {
     pub account_id: AccountId,
     /// What people call it.
     pub name: String,
+    /// What its secret begins with ([`beginning`]); none of one that was made before that was kept.
+    pub prefix: Option<String>,
     /// Who made it.
     pub created_by: AccountId,
     /// When it was made.
@@ -75,5 +89,24 @@ impl ApiKey {
     #[must_use]
     pub fn works_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|at| now < at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginning;
+
+    #[test]
+    fn a_beginning_is_the_lesser_part_of_a_secret() {
+        let secret = format!("exk_{}", "0123456789abcdef".repeat(4));
+        assert_eq!(beginning(&secret), Some("exk_01234567"));
+        for none in [
+            "",
+            "exk_",
+            "exk_0123456789",
+            "sk_0123456789abcdef0123456789abcdef",
+        ] {
+            assert_eq!(beginning(none), None, "{none}");
+        }
     }
 }

@@ -18,6 +18,7 @@ mod history;
 mod judged;
 mod pattern;
 mod remember;
+mod shadow;
 mod trace;
 
 pub use condition::{Condition, ConditionError, Operator};
@@ -26,6 +27,7 @@ pub use history::{Change, Version};
 pub use judged::JudgedAs;
 pub use pattern::{Path, Pattern, PatternError};
 pub use remember::exactly;
+pub use shadow::{Shadow, shadows};
 pub use trace::{Denials, LookedAt, Miss, Trace, covers, trace};
 
 /// Who made a rule and for whom it holds. Later ones cannot weaken earlier ones.

@@ -3,7 +3,9 @@
 use crate::access::Channel;
 use crate::limits::Limits;
 use crate::tenancy::Role;
-use crate::{AccountId, GrantId, KeyId, OrganizationId, TaskId, Timestamp, WorkspaceId};
+use crate::{
+    AccountId, CredentialId, GrantId, KeyId, OrganizationId, TaskId, Timestamp, WorkspaceId,
+};
 
 /// The last word on a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,6 +158,33 @@ pub struct Task {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// The starts of its sandbox, in order, as far as they are kept ([`SandboxStart::kept`]).
+    pub sandbox_starts: Vec<SandboxStart>,
+}
+
+/// One start of a task's sandbox: the first, or one to take up a task that was suspended, or that
+/// another server or a lost sandbox left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SandboxStart {
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// When the program was in it.
+    pub began_at: Timestamp,
+}
+
+impl SandboxStart {
+    /// How many starts of a task are kept: the first, and of the others the latest.
+    pub const KEPT_MAX: usize = 16;
+
+    /// Those that are kept of all starts, and of one more.
+    #[must_use]
+    pub fn kept(mut starts: Vec<Self>, next: Self) -> Vec<Self> {
+        starts.push(next);
+        if starts.len() > Self::KEPT_MAX {
+            starts.remove(1);
+        }
+        starts
+    }
 }
 
 /// What replay must find unchanged.
@@ -170,6 +199,10 @@ pub struct Pins {
     /// Where it goes on from another task's record.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fork: Option<Fork>,
+    /// The credential that a person chose for its calls; none where each takes the one that its source
+    /// finds first. It gives no right: whether it may be used is asked at each call.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run_as: Option<CredentialId>,
 }
 
 /// A task that goes on from another's record: the outcomes of its first calls are that task's, and

@@ -1,11 +1,12 @@
-//! Approvals: list, show, answer. An answer counts once, and only from whoever may give it. Edited
-//! arguments are in `approvals/edit.rs`, what is taken back in `approvals/withdraw.rs`, more time and
+//! Approvals: list, show, answer. An answer counts once, and only from whoever may give it. What a
+//! reviewer sees beside the question is in `approvals/view.rs`. Edited arguments are in `approvals/edit.rs`, what is taken back in `approvals/withdraw.rs`, more time and
 //! who looks after a question in `approvals/attention.rs`, what can be looked at before in
 //! `approvals/counterpart.rs`.
 
 mod attention;
 mod counterpart;
 mod edit;
+mod view;
 mod withdraw;
 
 use crate::audit::by_person;
@@ -17,6 +18,7 @@ use domain::{AccountId, ApprovalId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 pub use store::approvals::ApprovalOrder;
+pub use view::{ApprovalView, PreviousCall};
 
 /// Longest reason in characters.
 const REASON_CHARS_MAX: usize = 4_000;
@@ -47,7 +49,7 @@ pub fn approval_digest(approval: &Approval) -> String {
 
 /// Whether a person may see an approval: whoever sees all tasks every one, others those of their own
 /// tasks and those they are named in.
-fn may_see(caller: &Caller, all: bool, approval: &Approval) -> bool {
+pub(crate) fn may_see(caller: &Caller, all: bool, approval: &Approval) -> bool {
     all || approval.requested_by == caller.account_id
         || approval.ask.approvers.contains(&caller.account_id)
 }
@@ -124,27 +126,35 @@ impl Engine {
         reason: String,
         digest: Option<String>,
     ) -> BoxFuture<'_, Result<Approval, Error>> {
-        self.answer_and_remember(caller, id, (verdict, reason), digest, None)
+        self.answer_and_more(caller, id, (verdict, reason), digest, Besides::default())
     }
 
-    /// Answers an approval and, in the same transaction, stores a rule that decides calls like it.
+    /// Answers an approval and, in the same transaction, does what else is wanted: stores a rule that
+    /// decides calls like it, ends its task.
     ///
     /// # Errors
     /// As [`Engine::answer_approval`]; `rule_does_not_decide` if the rule would not decide this
-    /// call as it is answered; `forbidden`, `invalid_rule`. Then nothing is answered.
-    pub fn answer_and_remember(
+    /// call as it is answered; `forbidden`, `invalid_rule`; `forbidden` to end the task of somebody
+    /// else as a member. Then nothing is answered.
+    pub fn answer_and_more(
         &self,
         caller: &Caller,
         id: &ApprovalId,
         (verdict, reason): (Verdict, String),
         digest: Option<String>,
-        remember: Option<crate::RuleDraft>,
+        besides: Besides,
     ) -> BoxFuture<'_, Result<Approval, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
             let approval = self.approval(&caller, &id).await?;
             let scope = decider(&caller, &approval)?;
             check_answer(&verdict, &reason)?;
+            if digest.is_none() && caller.channel == Channel::Dashboard && verdict.lets_through() {
+                return Err(unnamed());
+            }
+            if besides.ends_task {
+                crate::tasks::may_end(&caller, &approval.requested_by)?;
+            }
             let edit = match &verdict {
                 Verdict::Edit(arguments) => Some(self.edit_of(&scope, &approval, arguments).await?),
                 Verdict::Approve | Verdict::Deny | Verdict::Happened(_) | Verdict::Input(_) => None,
@@ -166,16 +176,25 @@ impl Engine {
             };
             let attempt = (answering.id.clone(), answering.answered.clone());
             let who = caller.clone();
-            let remember = match remember {
+            let remember = match besides.remember {
                 Some(rule) => Some((rule, self.catalog(&scope).await?)),
                 None => None,
             };
+            let ending = besides.ends_task.then(|| crate::tasks::Ending {
+                scope: scope.clone(),
+                by: caller.account_id.clone(),
+                owner: self.inner.worker.owner().to_owned(),
+                now: self.inner.clock.now(),
+            });
             let answered = self
                 .commit(&scope, move |tx| {
                     let answered = answering.write(tx)?;
                     if let Some((rule, catalog)) = &remember {
                         let of = (catalog, answering.answered.at);
                         crate::policies::remember::keep(tx, &caller, &answered, rule, of)?;
+                    }
+                    if let Some(ending) = &ending {
+                        ending.write(tx, &answered.binding.task_id)?;
                     }
                     Ok(answered)
                 })
@@ -187,10 +206,22 @@ impl Engine {
                 }
                 answered => answered?,
             };
+            if besides.ends_task {
+                self.tell_ended(&answered.binding.task_id);
+            }
             self.tell_answered(&answered);
             Ok(answered)
         })
     }
+}
+
+/// What else happens with an answer, or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Besides {
+    /// A rule to store that decides calls like it.
+    pub remember: Option<crate::RuleDraft>,
+    /// Whether the task that asks ends with it.
+    pub ends_task: bool,
 }
 
 impl Engine {
@@ -341,6 +372,35 @@ impl Answering {
     }
 }
 
+/// Denies a question in the transaction of something greater. False where it is pending no more, or is
+/// not the person's to answer: then nothing is changed.
+pub(crate) fn denied_by(
+    tx: &mut store::Tx<'_>,
+    (caller, scope, system): (&Caller, &Scope, System),
+    approval: &Approval,
+    answered: &Answered,
+) -> Result<bool, Error> {
+    if approval.status != ApprovalStatus::Pending || decider(caller, approval).is_err() {
+        return Ok(false);
+    }
+    let answering = Answering {
+        system,
+        caller: caller.clone(),
+        scope: scope.clone(),
+        id: approval.id.clone(),
+        verdict: Verdict::Deny,
+        edit: None,
+        digest: None,
+        answered: answered.clone(),
+    };
+    match answering.write(tx) {
+        Ok(_) => Ok(true),
+        // It has expired, or whoever runs the task may not answer: it ends with its task.
+        Err(Error::Conflict { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Notes what somebody did to an approval: through which client, and with which key or grant.
 fn audit(
     tx: &mut store::Tx<'_>,
@@ -417,6 +477,13 @@ fn changed() -> Error {
         "approval_changed",
         "this is not what you saw: the approval's digest differs. Load it again and read it before \
          you answer",
+    )
+}
+
+fn unnamed() -> Error {
+    Error::invalid(
+        "invalid_digest",
+        "a yes names the digest of what was shown; load the approval, and give its `digest` back",
     )
 }
 

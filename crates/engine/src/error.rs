@@ -2,6 +2,7 @@
 
 use domain::access::Forbidden;
 use domain::limits::Limit;
+use domain::tenancy::Role;
 use serde_json::Value;
 
 /// Why an operation did not succeed. The text is for people; [`Error::code`] is for programs.
@@ -126,6 +127,10 @@ impl Error {
             Self::NotFound { what, .. } => Some(format!(
                 "List what there is, and check the {what}'s identifier."
             )),
+            Self::Forbidden(Forbidden::Role {
+                needed: Role::Owner,
+                ..
+            }) => Some("Ask an owner of the organization.".into()),
             Self::Forbidden(Forbidden::Role { .. } | Forbidden::Above { .. }) => {
                 Some("Ask an administrator of the workspace.".into())
             }

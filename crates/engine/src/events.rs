@@ -1,11 +1,13 @@
 //! Events: the truth that streams read, and the notice that there is more of it.
 
+use crate::approvals::may_see;
 use crate::settings::sees_all_tasks;
 use crate::{Engine, Error};
 use domain::TaskId;
-use domain::access::{Caller, Permission};
-use domain::event::Event;
+use domain::access::{Caller, Permission, Scope};
+use domain::event::{Event, EventKind};
 use futures_util::future::BoxFuture;
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -26,6 +28,65 @@ impl Watch {
     }
 }
 
+/// Which events of a workspace are read.
+#[derive(Debug, Clone, Copy)]
+pub struct EventQuery {
+    /// The number after which to begin.
+    pub after: i64,
+    /// How many at most.
+    pub limit: u32,
+    /// Whether the lines that programs log are among them.
+    pub logs: bool,
+}
+
+/// Events that were read together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stretch {
+    /// The events that were asked for and that the caller may see, the oldest first.
+    pub events: Vec<Event>,
+    /// The number up to which everything was looked at; the next read begins after it.
+    pub until: i64,
+}
+
+/// Those of the events that a member may see who does not see the tasks of others.
+fn concerning(
+    reader: &mut store::Reader<'_>,
+    scope: &Scope,
+    caller: &Caller,
+    events: Vec<Event>,
+) -> Result<Vec<Event>, Error> {
+    let mut own: HashMap<TaskId, bool> = HashMap::new();
+    let mut kept = Vec::new();
+    for event in events {
+        let mut may = matches!(
+            event.kind,
+            EventKind::Source { .. } | EventKind::Settings {} | EventKind::Policy { .. }
+        );
+        if let Some(task) = &event.task_id {
+            may = match own.get(task) {
+                Some(known) => *known,
+                None => {
+                    let owner = store::tasks::owner(reader, scope, task)?;
+                    let is_own = owner.as_ref() == Some(&caller.account_id);
+                    own.insert(task.clone(), is_own);
+                    is_own
+                }
+            };
+        }
+        if let EventKind::Client { account_id, .. } = &event.kind {
+            may = *account_id == caller.account_id;
+        }
+        if let (false, EventKind::Approval { approval_id, .. }) = (may, &event.kind) {
+            may = store::approvals::get(reader, scope, approval_id)?
+                .is_some_and(|approval| may_see(caller, false, &approval));
+        }
+        if may {
+            kept.push(event);
+        }
+    }
+    Ok(kept)
+}
+
 impl Engine {
     /// Watches the caller's workspace from now on.
     ///
@@ -38,26 +99,33 @@ impl Engine {
         })
     }
 
-    /// Events of the workspace after a number, in their order.
+    /// Events of the workspace after a number, in their order. Who may not see everybody's tasks
+    /// reads of their own, of approvals that name them, and of what all members read.
     ///
     /// # Errors
-    /// `forbidden`: a workspace's events tell of everybody's tasks.
+    /// `forbidden`.
     pub fn events(
         &self,
         caller: &Caller,
-        after: i64,
-        limit: u32,
-    ) -> BoxFuture<'_, Result<Vec<Event>, Error>> {
+        query: EventQuery,
+    ) -> BoxFuture<'_, Result<Stretch, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::SeeTasks)?;
             self.inner
                 .store
                 .read(move |r| {
+                    // Read first: whoever sees a number sees the events of all lower ones.
+                    let head = store::events::last(r, &scope)?;
+                    let EventQuery { after, limit, logs } = query;
+                    let mut events = store::events::after(r, &scope, after, limit, logs)?;
+                    let last = events.last().map_or(after, |e| e.sequence);
+                    let is_whole = u32::try_from(events.len()).is_ok_and(|n| n < limit);
                     if !sees_all_tasks(r, &scope, &caller)? {
-                        caller.scope(Permission::SeeAllTasks)?;
+                        events = concerning(r, &scope, &caller, events)?;
                     }
-                    Ok(store::events::after(r, &scope, after, limit)?)
+                    let until = if is_whole { last.max(head) } else { last };
+                    Ok(Stretch { events, until })
                 })
                 .await
         })

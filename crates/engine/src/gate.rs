@@ -8,6 +8,7 @@ mod again;
 mod asking;
 mod editing;
 mod inputs;
+mod reasons;
 mod shown;
 mod standing;
 
@@ -322,6 +323,7 @@ impl Door<'_> {
                         call: &call,
                         request: target.request()?,
                         question: Question::Send,
+                        target: Some(target),
                         before: None,
                         now: self.now,
                     },
@@ -432,13 +434,16 @@ pub(crate) fn audit_sent(
     approval: Option<&ApprovalId>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let detail = json!({
+    let mut detail = json!({
         "task": task.id,
         "sequence": binding.sequence,
         "tool": binding.tool,
         "arguments": binding.arguments_digest,
         "approval": approval,
     });
+    if let Some(chosen) = &task.pins.run_as {
+        detail["credential"] = json!(chosen);
+    }
     append_audit(tx, scope, task, "call.sent", id.as_str(), &detail, now)
 }
 

@@ -10,7 +10,7 @@ use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Forbidden, Permission, Scope, Scopes};
 use domain::canonical::sha256_hex;
 use domain::credential::Secret;
-use domain::key::{ApiKey, KeyLimits, PREFIX};
+use domain::key::{ApiKey, KeyLimits, PREFIX, beginning};
 use domain::limits::{KEY_OVERLAP_MS_MAX, KEYS_MAX};
 use domain::{AccountId, KeyId, SessionId, Timestamp};
 use futures_util::future::BoxFuture;
@@ -124,10 +124,12 @@ impl Engine {
             let account_id = new.account_id.unwrap_or_else(|| caller.account_id.clone());
             let scope = acting_for(&caller, &account_id)?;
             let (system, now) = (self.inner.system, self.inner.clock.now());
+            let secret = new_secret();
             let key = ApiKey {
                 id: KeyId::from_bits(entropy::bits()),
                 account_id,
                 name: checked_name("the key", &new.name)?,
+                prefix: beginning(secret.expose()).map(str::to_owned),
                 created_by: caller.account_id.clone(),
                 created_at: now,
                 rotated_at: None,
@@ -137,7 +139,6 @@ impl Engine {
                 scopes: checked_scopes(&caller, new.scopes.unwrap_or(Scopes::USUAL))?,
                 limits: checked_limits(new.limits)?,
             };
-            let secret = new_secret();
             let digest = digest(&secret);
             let key = self
                 .commit(&scope.clone(), move |tx| {
@@ -228,12 +229,14 @@ impl Engine {
             let now = self.inner.clock.now();
             let secret = new_secret();
             let digest = digest(&secret);
+            let prefix = beginning(secret.expose()).map(str::to_owned);
             let until = now.plus_ms(overlap);
             let key = self
                 .commit(&scope.clone(), move |tx| {
                     reach(tx, &scope, &caller, &key.account_id)?;
                     outlasts(tx, &scope, &caller, &key)?;
-                    if !store::keys::rotate(tx, &scope, &key.id, &digest, now, until)? {
+                    let new = (digest.as_str(), prefix.as_deref());
+                    if !store::keys::rotate(tx, &scope, &key.id, new, now, until)? {
                         return Err(Error::not_found("key", &key.id));
                     }
                     let detail = json!({
@@ -351,8 +354,13 @@ pub(crate) fn checked_scopes(caller: &Caller, wanted: Scopes) -> Result<Scopes, 
     }
     let role = caller.role;
     if let Some(beyond) = wanted.beyond(Scopes::of_use_to(role)).next() {
-        let what = beyond.main_permission().describe();
-        return Err(Forbidden::Role { role, what }.into());
+        let permission = beyond.main_permission();
+        return Err(Forbidden::Role {
+            role,
+            needed: permission.lowest(),
+            what: permission.describe(),
+        }
+        .into());
     }
     Ok(wanted)
 }

@@ -58,7 +58,9 @@ use domain::tenancy::Role;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-pub use approvals::{ApprovalOrder, ApprovalQuery, approval_digest};
+pub use approvals::{
+    ApprovalOrder, ApprovalQuery, ApprovalView, Besides, PreviousCall, approval_digest,
+};
 pub use audit::{AuditExport, AuditKeeping, AuditQuery, AuditVerification, ExportPart, Standing};
 pub use authority::{
     AUTHORITY_METADATA_PATH, AUTHORIZE_PATH, Asking, AskingRefused, Authorization, ClientSaid,
@@ -69,14 +71,14 @@ pub use authority::{
 pub use backup::Backup;
 pub use callers::{ReachedWorkspace, Thing};
 pub use check::{Finding, Forecast, Report, Severity, Types};
-pub use clients::SeenClient;
+pub use clients::{ClientName, ClientView, SeenClient, StopClient, Stopped};
 pub use clock::{Clock, SystemClock};
 pub use credentials::{CredentialTest, CredentialView, NewCredential};
 pub use endings::grace_of;
 #[cfg(debug_assertions)]
 pub use entropy::seed_entropy;
 pub use error::{Error, SetFor};
-pub use events::Watch;
+pub use events::{EventQuery, Stretch, Watch};
 pub use health::{Check, CheckStatus, StorageView};
 pub use invites::{Invitation, NewInvite};
 pub use keyring::{CredentialStore, DataKeyView, VaultView};
@@ -111,7 +113,7 @@ pub use store::values::Part as ResultPart;
 pub use tasks::{FoundTasks, NewFork, NewTask, TaskCalls, TaskQuery, TaskView, Until};
 pub use tool_usage::{ClientUsage, Counts, Latency, ToolUsage};
 pub use tools::{Counterpart, Namespace, Query};
-pub use tools_view::{Discovery, OfferedTool, ToolDescription, ToolHit};
+pub use tools_view::{Discovery, OfferedTool, Shown, ToolDescription, ToolHit};
 pub use webhooks::{FormatChange, NewWebhook, ShownSecret, WebhookChange};
 pub use workspaces::WorkspaceChange;
 
@@ -126,6 +128,8 @@ pub struct Me {
     pub organization: domain::tenancy::Organization,
     /// The person's role.
     pub role: Role,
+    /// The number of the workspace's last event.
+    pub last_event: i64,
 }
 
 /// What an engine is made of.
@@ -314,6 +318,7 @@ impl Engine {
             self.inner
                 .store
                 .read(move |r| {
+                    let last_event = store::events::last(r, &scope)?;
                     let member = store::tenancy::member(r, &scope, &caller.account_id)?
                         .ok_or_else(|| Error::not_found("member", &caller.account_id))?;
                     let workspace = store::tenancy::workspace(r, &scope)?
@@ -328,6 +333,7 @@ impl Engine {
                         account: member.account,
                         workspace,
                         role: member.role,
+                        last_event,
                     })
                 })
                 .await

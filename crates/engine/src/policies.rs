@@ -21,6 +21,7 @@ use domain::policy::{Change, Effect, Level, Match, Policy, Rule};
 use domain::{AccountId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use store::tasks::ClientName;
 
 /// Longest note in characters.
 const NOTE_CHARS_MAX: usize = 2_000;
@@ -229,6 +230,71 @@ fn edited(policy: &Policy, old: &Rule, draft: &RuleDraft) -> Result<Option<Chang
         ..old.clone()
     };
     Ok(Change::edit(policy, rule))
+}
+
+/// How the note of a rule begins that pauses a client.
+const PAUSED: &str = "Paused";
+
+/// Puts a rule at the head of the workspace's that denies whatever a client calls; one that does so
+/// already is left as it is. Answers which.
+pub(crate) fn pause(
+    tx: &mut store::Tx<'_>,
+    caller: &Caller,
+    scope: &Scope,
+    client: &ClientName,
+    now: Timestamp,
+) -> Result<RuleId, Error> {
+    let (matches, name) = match client {
+        ClientName::Key(key) => {
+            let keys = vec![key.clone()];
+            let matches = Match {
+                keys,
+                ..Match::default()
+            };
+            (matches, key.to_string())
+        }
+        ClientName::SaysOfItself {
+            client,
+            channel,
+            account,
+        } => {
+            let matches = Match {
+                clients: vec![client.clone()],
+                persons: vec![account.clone()],
+                channels: vec![*channel],
+                ..Match::default()
+            };
+            let unnamed = client.is_empty();
+            let name = if unnamed { "an unnamed client" } else { client };
+            (matches, name.to_owned())
+        }
+    };
+    let policy = store::policies::in_force(tx, scope, Some(&caller.account_id))?;
+    let pauses = |rule: &&Rule| {
+        rule.level == Level::Workspace
+            && rule.effect == Effect::Deny
+            && rule.until.is_none()
+            && rule.matches == matches
+            && rule.note.starts_with(PAUSED)
+    };
+    if let Some(rule) = policy.rules.iter().find(pauses) {
+        return Ok(rule.id.clone());
+    }
+    let draft = RuleDraft {
+        level: Level::Workspace,
+        matches,
+        effect: Effect::Deny,
+        until: None,
+        note: format!("{PAUSED}: {name}"),
+    };
+    let id = RuleId::from_bits(entropy::bits());
+    let change = added(&policy, draft.rule(&id, &caller.account_id, now))?;
+    make(tx, scope, caller, &policy, &change, now)?;
+    let policy = store::policies::in_force(tx, scope, Some(&caller.account_id))?;
+    if let Some(change) = Change::move_to(&policy, &id, 1) {
+        make(tx, scope, caller, &policy, &change, now)?;
+    }
+    Ok(id)
 }
 
 /// Makes a change, keeps it as a version, and tells of it.

@@ -139,6 +139,8 @@ struct Run<'e> {
     opened: HashMap<u32, CredentialId>,
     /// Outcomes given to the program, to be written with what the run writes next.
     unwritten: Vec<Settled>,
+    /// Whether a start of the sandbox is to be noted with what the run writes next.
+    is_start_unwritten: bool,
     approvals: Vec<Approval>,
     deliveries: u32,
     /// Turns for the sandbox that found no room yet.
@@ -173,7 +175,7 @@ impl<'e> Run<'e> {
         started: Option<Started>,
     ) -> Result<Doing, Error> {
         let (program, session) = match started {
-            Some(started) => (Ok(started.program), Some(started.session)),
+            Some(started) => (Ok(started.program), Some((started.session, started.start))),
             None => (rebuild_program(engine, &task), None),
         };
         let (journal, approvals) = if task.attempts > 1 {
@@ -196,7 +198,7 @@ impl<'e> Run<'e> {
                 return Ok(Doing::Finished(Arc::new(view.await?)));
             }
         };
-        let (rest, session) = match session {
+        let (rest, (session, start)) = match session {
             Some(session) => (None, session),
             None => rest::start_again(engine, &scope, &task, &journal, &program).await?,
         };
@@ -230,6 +232,7 @@ impl<'e> Run<'e> {
             opened: HashMap::new(),
             approvals,
             unwritten: Vec::new(),
+            is_start_unwritten: false,
             outbox: VecDeque::new(),
             turns_open: 1,
             next_timer_ms: None,
@@ -244,6 +247,7 @@ impl<'e> Run<'e> {
             unheeded: false,
             ended: None,
         };
+        run.began(start);
         if let Some(rest) = rest {
             run.go_on_from(&rest);
             run.restoring = true;

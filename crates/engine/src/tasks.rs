@@ -1,6 +1,7 @@
-//! Tasks: wait, list, cancel, run again. How one is submitted is in `tasks/submit.rs`, how one goes
-//! on from another's record in `tasks/fork.rs`.
+//! Tasks: wait, list, run again. How one is submitted is in `tasks/submit.rs`, how a person ends one in
+//! `tasks/ending.rs`, how one goes on from another's record in `tasks/fork.rs`.
 
+mod ending;
 mod fork;
 mod submit;
 
@@ -13,7 +14,7 @@ use domain::call::Call;
 use domain::event::{Event, EventKind};
 use domain::task::Task;
 use domain::tenancy::{Access, Account, Organization, Workspace};
-use domain::{AccountId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
+use domain::{AccountId, CredentialId, HandleId, OrganizationId, TaskId, Timestamp, WorkspaceId};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use store::calls::Opened;
 use store::values::Part;
 
+pub(crate) use ending::{Ending, may_end};
 pub use fork::NewFork;
 use submit::Look;
 
@@ -38,6 +40,8 @@ pub struct NewTask {
     pub metadata: Option<Value>,
     /// The same key with the same program gives the same task again.
     pub idempotency_key: Option<String>,
+    /// The credential that its calls carry; the one that each source finds first if absent.
+    pub run_as: Option<CredentialId>,
 }
 
 /// A task with the approvals it is or was asked about.
@@ -393,49 +397,8 @@ impl Engine {
         })
     }
 
-    /// Ends a task and waits until it has ended. One that has ended stays as it is.
-    ///
-    /// # Errors
-    /// `not_found`; `forbidden` for somebody else's, which members never end.
-    pub fn cancel_task(
-        &self,
-        caller: &Caller,
-        id: &TaskId,
-    ) -> BoxFuture<'_, Result<TaskView, Error>> {
-        let (caller, id) = (caller.clone(), id.clone());
-        Box::pin(async move {
-            let view = self.task(&caller, &id).await?;
-            if view.task.state.is_finished() {
-                return Ok(view);
-            }
-            if view.task.account_id != caller.account_id {
-                // Whoever may merely look on ends nothing.
-                caller.scope(Permission::SeeAllTasks)?;
-            }
-            let scope = caller.scope(Permission::RunTasks)?;
-            let now = self.inner.clock.now();
-            self.commit(&scope, {
-                let (scope, by) = (scope.clone(), caller.account_id.clone());
-                let (task, owner) = (view.task, self.inner.worker.owner().to_owned());
-                move |tx| {
-                    if crate::run::cancel_at_rest(tx, &scope, &task, &owner, now)? {
-                        return Ok(());
-                    }
-                    store::tasks::request_cancel(tx, &scope, &task.id, &by)?;
-                    Ok(())
-                }
-            })
-            .await?;
-            if let Some(live) = self.inner.live.get(&id) {
-                live.signals.send_modify(|s| s.cancel = true);
-            }
-            self.wait_task(&caller, &id, Until::Finished, Duration::from_secs(10))
-                .await
-        })
-    }
-
     /// Runs the program of a task again, as a new task of the caller, without looking at its calls
-    /// first.
+    /// first; with the credential that was chosen for it, if the caller may use that.
     ///
     /// # Errors
     /// `not_found`, and as [`Engine::submit_task`].
@@ -451,6 +414,7 @@ impl Engine {
                 runtime_id,
                 metadata,
                 limits,
+                pins,
                 ..
             } = self.task(&caller, &id).await?.task;
             let new = NewTask {
@@ -459,6 +423,7 @@ impl Engine {
                 runtime_id: Some(runtime_id),
                 metadata: serde_json::from_str(&metadata).ok(),
                 idempotency_key: None,
+                run_as: pins.run_as,
             };
             self.submit(&caller, new, Look::Not).await
         })

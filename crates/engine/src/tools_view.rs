@@ -2,9 +2,10 @@
 
 use crate::gate::forecast;
 use crate::{Engine, Error};
+use domain::RuleId;
 use domain::access::{Caller, Permission};
 use domain::call::Call;
-use domain::policy::{Denials, Effect, Policy};
+use domain::policy::{Decision, Denials, Effect, Policy};
 use domain::source::Review;
 use domain::tool::{Risk, Tool};
 use futures_util::future::BoxFuture;
@@ -18,8 +19,10 @@ use tools::{Catalog, Namespace, Query};
 pub struct ToolHit {
     /// The tool.
     pub tool: Arc<Tool>,
-    /// What policy says today: `allow` or `ask`.
+    /// What policy says today: `allow` or `ask`, of one that was asked for all the same `deny`.
     pub decision: &'static str,
+    /// The rule that says so; none where it is the default.
+    pub rule_id: Option<RuleId>,
     /// Whether an administrator has looked at it as it is now.
     pub review: Review,
     /// One line of TypeScript.
@@ -48,6 +51,8 @@ pub struct ToolDescription {
     pub risk: Risk,
     /// What policy says today.
     pub decision: &'static str,
+    /// The rule that says so; none where it is the default.
+    pub rule_id: Option<RuleId>,
     /// Whether an administrator has looked at it as it is now.
     pub review: Review,
     /// TypeScript declarations of the arguments.
@@ -96,8 +101,22 @@ pub struct OfferedTool {
     pub definitions: Arc<Value>,
 }
 
+/// Which tools of the catalog are meant. Those that policy denies to a caller are found by no program;
+/// whoever makes the rules looks at them all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shown {
+    /// Those that policy does not deny to the caller.
+    #[default]
+    Offered,
+    /// All of them.
+    DeniedToo,
+    /// Only those that policy denies to the caller.
+    DeniedOnly,
+}
+
 /// A catalog with what is needed to say which of it a caller may see.
 struct Seen {
+    shown: Shown,
     caller: Caller,
     catalog: Catalog,
     policy: Policy,
@@ -106,17 +125,25 @@ struct Seen {
 }
 
 impl Seen {
-    fn decision(&self, tool: &Tool, review: Review) -> Effect {
-        forecast(&self.caller, &self.policy, (tool, review), self.now).effect
+    fn decision(&self, tool: &Tool, review: Review) -> Decision {
+        forecast(&self.caller, &self.policy, (tool, review), self.now)
     }
 
     fn visible(&self, tool: &Tool) -> bool {
+        match self.shown {
+            Shown::Offered => self.offered(tool),
+            Shown::DeniedToo => true,
+            Shown::DeniedOnly => !self.offered(tool),
+        }
+    }
+
+    fn offered(&self, tool: &Tool) -> bool {
         // Asked of every tool that a search finds, so the cheap look comes first. Whoever has looked
         // at the tool bears on what is allowed, never on what is denied.
         !self
             .denials
             .may_cover(&tool.path, tool.source_name(), tool.risk)
-            || !matches!(self.decision(tool, Review::LookedAt), Effect::Deny)
+            || !matches!(self.decision(tool, Review::LookedAt).effect, Effect::Deny)
     }
 
     /// There is no such tool, or none that the caller may see; with the nearest paths of those.
@@ -140,17 +167,27 @@ impl Engine {
     /// # Errors
     /// `forbidden`; `not_found`, naming the nearest paths.
     pub(crate) async fn exact_path(&self, caller: &Caller, path: &str) -> Result<String, Error> {
-        let seen = self.seen(caller).await?;
+        // What became of the calls of a tool that is denied by now may be asked by whoever may see
+        // that it is.
+        let shown = match caller.scope(Permission::ManageRules) {
+            Ok(_) => Shown::DeniedToo,
+            Err(_) => Shown::Offered,
+        };
+        let seen = self.seen(caller, shown).await?;
         match seen.catalog.lookup(path) {
             Some((tool, _)) if seen.visible(tool) => Ok(tool.path.clone()),
             Some(_) | None => Err(seen.unknown(path.to_owned())),
         }
     }
 
-    async fn seen(&self, caller: &Caller) -> Result<Seen, Error> {
+    async fn seen(&self, caller: &Caller, shown: Shown) -> Result<Seen, Error> {
         let scope = caller.scope(Permission::SeeCatalog)?;
+        if shown != Shown::Offered {
+            caller.scope(Permission::ManageRules)?;
+        }
         let (catalog, policy) = self.catalog_and_policy(&scope, &caller.account_id).await?;
         Ok(Seen {
+            shown,
             catalog,
             denials: Denials::of(&policy),
             policy,
@@ -183,7 +220,7 @@ impl Engine {
             if bindings.is_empty() {
                 return Ok(BTreeSet::new());
             }
-            let seen = self.seen(&caller).await?;
+            let seen = self.seen(&caller, Shown::Offered).await?;
             let is_same = |tool: &str, digest: &str| {
                 let found = seen.catalog.lookup(tool);
                 found.is_some_and(|(tool, _)| tool.digest == digest)
@@ -199,23 +236,26 @@ impl Engine {
     /// Searches the catalog; an empty text with a namespace enumerates it.
     ///
     /// # Errors
-    /// `forbidden`.
+    /// `forbidden`, also for whoever asks for denied tools and does not make the rules.
     pub fn search_tools(
         &self,
         caller: &Caller,
         query: Query,
+        shown: Shown,
     ) -> BoxFuture<'_, Result<Discovery, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let seen = self.seen(&caller).await?;
+            let seen = self.seen(&caller, shown).await?;
             let found = seen.catalog.search(&query, &|t| seen.visible(t));
             let hits: Vec<ToolHit> = found
                 .hits
                 .into_iter()
                 .map(|tool| {
                     let review = seen.catalog.review_of(&tool);
+                    let decision = seen.decision(&tool, review);
                     ToolHit {
-                        decision: seen.decision(&tool, review).as_str(),
+                        decision: decision.effect.as_str(),
+                        rule_id: decision.rule_id,
                         review,
                         signature: seen.catalog.signature(&tool),
                         tool,
@@ -238,7 +278,7 @@ impl Engine {
     pub fn offered_tools(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<OfferedTool>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let seen = self.seen(&caller).await?;
+            let seen = self.seen(&caller, Shown::Offered).await?;
             let every = Query {
                 limit: usize::MAX,
                 ..Query::default()
@@ -271,11 +311,15 @@ impl Engine {
     /// The first segments of the catalog's paths.
     ///
     /// # Errors
-    /// `forbidden`.
-    pub fn namespaces(&self, caller: &Caller) -> BoxFuture<'_, Result<Vec<Namespace>, Error>> {
+    /// `forbidden`, also for whoever asks for denied tools and does not make the rules.
+    pub fn namespaces(
+        &self,
+        caller: &Caller,
+        shown: Shown,
+    ) -> BoxFuture<'_, Result<Vec<Namespace>, Error>> {
         let caller = caller.clone();
         Box::pin(async move {
-            let seen = self.seen(&caller).await?;
+            let seen = self.seen(&caller, shown).await?;
             Ok(seen.catalog.namespaces(&|t| seen.visible(t)))
         })
     }
@@ -283,15 +327,17 @@ impl Engine {
     /// One tool with its types.
     ///
     /// # Errors
-    /// `not_found`, naming the nearest paths.
+    /// `not_found`, naming the nearest paths; `forbidden` for whoever asks for denied tools and does
+    /// not make the rules.
     pub fn describe_tool(
         &self,
         caller: &Caller,
         path: &str,
+        shown: Shown,
     ) -> BoxFuture<'_, Result<ToolDescription, Error>> {
         let (caller, path) = (caller.clone(), path.to_owned());
         Box::pin(async move {
-            let seen = self.seen(&caller).await?;
+            let seen = self.seen(&caller, shown).await?;
             let found = seen
                 .catalog
                 .lookup(&path)
@@ -301,8 +347,10 @@ impl Engine {
                 return Err(seen.unknown(path));
             };
             let review = seen.catalog.review_of(tool);
+            let decision = seen.decision(tool, review);
             Ok(ToolDescription {
-                decision: seen.decision(tool, review).as_str(),
+                decision: decision.effect.as_str(),
+                rule_id: decision.rule_id,
                 review,
                 path: description.path,
                 description: description.description,

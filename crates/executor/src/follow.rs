@@ -80,6 +80,8 @@ pub(crate) enum Reply {
     Edit(Value),
     /// Do not; one that may have happened fails.
     Deny,
+    /// Do not, and end the task.
+    DenyAndStop,
     /// It happened, and gave this.
     Happened(Value),
     /// What its source wanted to know.
@@ -105,10 +107,11 @@ pub(crate) async fn answer_with(
     remember: Option<NewRule>,
 ) -> Result<Approval> {
     let digest = Some(approval.digest.clone());
+    let stop = reply == Reply::DenyAndStop;
     let (verdict, arguments) = match reply {
         Reply::Approve => ("approve", None),
         Reply::Edit(arguments) => ("approve", Some(arguments)),
-        Reply::Deny => ("deny", None),
+        Reply::Deny | Reply::DenyAndStop => ("deny", None),
         Reply::Happened(value) => {
             let body = Happened {
                 value,
@@ -132,6 +135,7 @@ pub(crate) async fn answer_with(
         arguments,
         reason,
         digest,
+        stop,
         remember,
     };
     client

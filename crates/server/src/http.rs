@@ -102,6 +102,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(tasks::rerun))
         .routes(routes!(tasks::fork))
         .routes(routes!(tasks::clients))
+        .routes(routes!(tasks::stop_client))
         .routes(routes!(tasks::calls))
         .routes(routes!(tasks::call))
         .routes(routes!(tasks::logs))

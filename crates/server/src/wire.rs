@@ -14,13 +14,14 @@ pub(crate) mod source;
 mod tool_usage;
 pub(crate) mod webhook;
 
-pub(crate) use approval::approval;
+pub(crate) use approval::{approval, view as approval_view};
 pub(crate) use credential::{connect, credential, credential_scope, opened};
 pub(crate) use domain::time::instant;
 pub(crate) use people::session;
 pub(crate) use tool_usage::tool_usage;
 
 use crate::error::Failure;
+use api::events::EventType;
 use api::{events, sources, system, tasks, tools};
 use domain::approval::Approval;
 use domain::call::{Call, CallStatus};
@@ -61,21 +62,31 @@ pub(crate) fn task(view: &TaskView, public_url: &str) -> tasks::Task {
         approvals: view
             .approvals
             .iter()
-            .map(|a| approval(a, public_url))
+            .map(|a| approval(a, &t.workspace_id, public_url))
             .collect(),
         forked_from: t.pins.fork.as_ref().map(|fork| tasks::Forked {
             task_id: fork.task_id.to_string(),
             from_call: fork.from_call,
         }),
+        run_as: t.pins.run_as.as_ref().map(ToString::to_string),
         calls: view.calls,
         log_lines: t.log_lines,
         created_at: t.created_at.to_rfc3339(),
         started_at: t.started_at.map(domain::Timestamp::to_rfc3339),
         finished_at: t.finished_at.map(domain::Timestamp::to_rfc3339),
+        sandbox_starts: t.sandbox_starts.iter().map(sandbox_start).collect(),
     }
 }
 
-pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
+fn sandbox_start(start: &domain::task::SandboxStart) -> tasks::SandboxStart {
+    tasks::SandboxStart {
+        asked_at: start.asked_at.to_rfc3339(),
+        took_ms: start.began_at.since(start.asked_at),
+    }
+}
+
+pub(crate) fn client(view: &engine::ClientView) -> tasks::SeenClient {
+    let c = &view.client;
     tasks::SeenClient {
         client: c.client.clone(),
         channel: c.channel.as_str().to_owned(),
@@ -87,7 +98,60 @@ pub(crate) fn client(c: &engine::SeenClient) -> tasks::SeenClient {
         calls_in_day: c.calls,
         first_at: c.first_at.to_rfc3339(),
         last_at: c.last_at.to_rfc3339(),
+        listed: view.listed.map(|(tools, at)| tasks::ListedTools {
+            tools,
+            at: at.to_rfc3339(),
+        }),
     }
+}
+
+/// Which client a person means.
+pub(crate) fn stop_client(
+    stop: tasks::StopClient,
+    own: &domain::AccountId,
+) -> Result<engine::StopClient, Failure> {
+    let client = match (stop.key, stop.client, stop.channel) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            let why = "name its key, or what it calls itself and over which way it comes, not both";
+            return Err(Failure::invalid("client", why));
+        }
+        (Some(key), None, None) => {
+            if stop.account.is_some() {
+                let why = "a key says already whose tasks it brings; leave the account out";
+                return Err(Failure::invalid("account", why));
+            }
+            let why = "expected a key's identifier, `key_…`";
+            let key = domain::KeyId::parse(&key).map_err(|_| Failure::invalid("key", why))?;
+            engine::ClientName::Key(key)
+        }
+        (None, Some(client), Some(channel)) => {
+            let channel = domain::access::Channel::parse(&channel).ok_or_else(|| {
+                Failure::invalid("channel", "expected mcp, api, cli or dashboard")
+            })?;
+            let why = "expected a person's identifier, `acct_…`";
+            let account = match stop.account {
+                None => own.clone(),
+                Some(text) => {
+                    domain::AccountId::parse(&text).map_err(|_| Failure::invalid("account", why))?
+                }
+            };
+            engine::ClientName::SaysOfItself {
+                client,
+                channel,
+                account,
+            }
+        }
+        (None, _, _) => {
+            let why = "say which client: its `key`, or `client` and `channel` as the list of \
+                       clients has them";
+            return Err(Failure::invalid("client", why));
+        }
+    };
+    Ok(engine::StopClient {
+        client,
+        reason: stop.reason.unwrap_or_default(),
+        pause: stop.pause,
+    })
 }
 
 fn task_error(error: &TaskError) -> tasks::TaskError {
@@ -151,25 +215,40 @@ pub(crate) fn log_line(event: &Event) -> Option<tasks::LogLine> {
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => None,
     }
 }
 
 pub(crate) fn event(e: &Event) -> events::Event {
     let mut data = serde_json::to_value(&e.kind).unwrap_or_default();
-    let kind = data
-        .as_object_mut()
-        .and_then(|fields| fields.shift_remove("type"));
+    if let Some(fields) = data.as_object_mut() {
+        fields.shift_remove("type");
+    }
     events::Event {
         sequence: e.sequence,
+        previous: None,
         task_id: e.task_id.as_ref().map(ToString::to_string),
         at: e.at.to_rfc3339(),
-        kind: kind
-            .as_ref()
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned(),
+        kind: event_type(&e.kind).as_str().to_owned(),
         data,
+    }
+}
+
+fn event_type(kind: &EventKind) -> EventType {
+    match kind {
+        EventKind::Task { .. } => EventType::Task,
+        EventKind::Log { .. } => EventType::Log,
+        EventKind::Call { .. } => EventType::Call,
+        EventKind::Progress { .. } => EventType::Progress,
+        EventKind::Approval { .. } => EventType::Approval,
+        EventKind::Source { .. } => EventType::Source,
+        EventKind::Credential { .. } => EventType::Credential,
+        EventKind::Client { .. } => EventType::Client,
+        EventKind::Sandbox { .. } => EventType::Sandbox,
+        EventKind::Settings {} => EventType::Settings,
+        EventKind::Policy { .. } => EventType::Policy,
+        EventKind::Webhook { .. } => EventType::Webhook,
     }
 }
 
@@ -254,6 +333,12 @@ pub(crate) fn tool_hit(hit: &engine::ToolHit) -> tools::ToolHit {
         decision: hit.decision.to_owned(),
         signature: hit.signature.clone(),
         unreviewed: hit.review == Review::Unreviewed,
+        // Of what a program may call, the decision says enough.
+        rule: hit
+            .rule_id
+            .as_ref()
+            .filter(|_| hit.decision == "deny")
+            .map(ToString::to_string),
     }
 }
 
@@ -264,6 +349,7 @@ pub(crate) fn me(me: &Me) -> system::Me {
         role: me.role.as_str().to_owned(),
         workspace: workspace(&me.workspace, &me.organization.slug),
         organization: people::organization(&me.organization),
+        last_event: me.last_event,
     }
 }
 

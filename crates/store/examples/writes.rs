@@ -178,6 +178,7 @@ fn task(scope: &Scope) -> Task {
             code: "0".repeat(64),
             engine: "0".repeat(64),
             fork: None,
+            run_as: None,
         },
         state: TaskState::Queued,
         activity: Activity::default(),
@@ -186,5 +187,6 @@ fn task(scope: &Scope) -> Task {
         created_at: Timestamp(1),
         started_at: None,
         finished_at: None,
+        sandbox_starts: Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ use crate::db::{Row, Select, json, params};
 use crate::values::{self, keep};
 use crate::{Error, Reader, Tx, packed, points};
 use domain::access::{Channel, Scope};
-use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Question};
+use domain::approval::{Answered, Approval, ApprovalStatus, Edited, Previous, Question};
 use domain::call::Binding;
 use domain::tool::Risk;
 use domain::{AccountId, ApprovalId, TaskId, Timestamp};
@@ -47,13 +47,15 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
              (id, organization_id, workspace_id, task_id, sequence, call_id, tool, definition_digest,
               arguments_digest, policy_version, question, arguments, request, risk, rule_id, why,
               ask, requested_by, status, answered_by, answered_via, answered_at, reason, created_at,
-              expires_at, original_arguments, edited_by, edited_via, edited_at)
+              expires_at, original_arguments, edited_by, edited_via, edited_at, reasons,
+              previous_task, previous_sequence)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
                  case when exists (select 1 from calls
                                    where calls.task_id = $4 and calls.sequence = $5
                                      and calls.arguments = $12)
                       then '' else $12 end,
-                 $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+                 $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29,
+                 $30, $31, $32)",
         &params![
             &approval.id,
             scope.organization_id(),
@@ -84,6 +86,9 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             edited.map(|e| &e.by),
             edited.map(|e| e.channel.as_str()),
             edited.map(|e| e.at),
+            json(&approval.reasons)?,
+            approval.previous.as_ref().map(|p| &p.task_id),
+            approval.previous.as_ref().map(|p| p.sequence),
         ],
     )?;
     Ok(())
@@ -105,9 +110,27 @@ const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, 
      original_arguments, edited_by, edited_via, edited_at, status, answered_by, answered_via, \
      answered_at, reason, happened, withdrawn_by, withdrawn_via, withdrawn_at, withdrawn_reason, \
      created_at, expires_at, extended_by, extended_via, extended_at, \
-     assigned_to, assigned_by, assigned_at";
+     assigned_to, assigned_by, assigned_at, reasons, previous_task, previous_sequence";
 
 fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
+    let approval = read_question(r)?;
+    Ok(Approval {
+        // What was asked before this was kept has none.
+        reasons: r.opt_json()?.unwrap_or_default(),
+        previous: read_previous(r)?,
+        ..approval
+    })
+}
+
+fn read_previous(r: &mut Row<'_>) -> Result<Option<Previous>, Error> {
+    let (task_id, sequence): (Option<TaskId>, _) = (r.opt_id()?, r.opt_int()?);
+    let sequence = sequence.and_then(|sequence| u32::try_from(sequence).ok());
+    Ok(task_id
+        .zip(sequence)
+        .map(|(task_id, sequence)| Previous { task_id, sequence }))
+}
+
+fn read_question(r: &mut Row<'_>) -> Result<Approval, Error> {
     Ok(Approval {
         id: r.id()?,
         call_id: r.id()?,
@@ -123,6 +146,8 @@ fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
         arguments: r.text()?,
         request: r.text()?,
         risk: r.named(Risk::parse)?,
+        reasons: Vec::new(),
+        previous: None,
         rule_id: r.opt_id()?,
         why: r.text()?,
         ask: r.json()?,
@@ -404,7 +429,7 @@ pub fn edit(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<bool,
         "update approvals
          set arguments = $3, arguments_digest = $4, request = $5, original_arguments = $6,
              edited_by = $7, edited_via = $8, edited_at = $9, policy_version = $10, rule_id = $11,
-             why = $12, ask = $13
+             why = $12, ask = $13, risk = $14, reasons = $15
          where id = $1 and workspace_id = $2 and status = 'pending'",
         &params![
             &approval.id,
@@ -420,6 +445,8 @@ pub fn edit(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<bool,
             approval.rule_id.as_ref(),
             &approval.why,
             json(&approval.ask)?,
+            approval.risk.as_str(),
+            json(&approval.reasons)?,
         ],
     )?;
     Ok(changed == 1)

@@ -357,6 +357,48 @@ pub fn get(
         .transpose()
 }
 
+/// Where a call stands.
+///
+/// # Errors
+/// Those of the database.
+pub fn status(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    task_id: &TaskId,
+    sequence: u32,
+) -> Result<Option<String>, Error> {
+    conn.one(
+        "select status from calls
+         where task_id = $1 and workspace_id = $2 and sequence = $3",
+        &params![task_id, scope.workspace_id(), sequence],
+        |r| r.text(),
+    )
+}
+
+/// The arguments of a call, and when it was sent.
+///
+/// # Errors
+/// [`Error::JournalBroken`] if they are not what was written; those of the database.
+pub fn arguments(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    task_id: &TaskId,
+    sequence: u32,
+) -> Result<Option<(String, Option<Timestamp>)>, Error> {
+    let found = conn.one(
+        "select arguments, sent_at from calls
+         where task_id = $1 and workspace_id = $2 and sequence = $3",
+        &params![task_id, scope.workspace_id(), sequence],
+        |r| Ok((r.text()?, r.opt_time()?)),
+    )?;
+    found
+        .map(|(arguments, sent_at)| {
+            let whole = Whole::of(scope.workspace_id()).sound(conn, arguments)?;
+            Ok((whole, sent_at))
+        })
+        .transpose()
+}
+
 const COLUMNS: &str = "id, task_id, sequence, tool, definition_digest, arguments_digest, \
      policy_version, source_id, arguments, options, risk, decision, rule_id, line, position, status, \
      outcome, started_at, sent_at, finished_at, delivery_order, delivery_now, delivery_elapsed_ms, \

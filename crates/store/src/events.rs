@@ -34,6 +34,7 @@ pub fn append(
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => None,
     };
     let event = NewEvent {
@@ -57,7 +58,8 @@ fn read(r: &mut Row<'_>) -> Result<Event, Error> {
     })
 }
 
-/// The events of the workspace after a number, the oldest first.
+/// The events of the workspace after a number, the oldest first, with or without the lines that
+/// programs log.
 ///
 /// # Errors
 /// Those of the database.
@@ -66,13 +68,21 @@ pub fn after(
     scope: &Scope,
     after: i64,
     limit: u32,
+    with_logs: bool,
 ) -> Result<Vec<Event>, Error> {
+    let lines = if with_logs {
+        ""
+    } else {
+        "and log_line is null"
+    };
     conn.all(
-        "select sequence, task_id, at, kind
-         from events
-         where workspace_id = $1 and sequence > $2
-         order by sequence
-         limit $3",
+        &format!(
+            "select sequence, task_id, at, kind
+             from events
+             where workspace_id = $1 and sequence > $2 {lines}
+             order by sequence
+             limit $3"
+        ),
         &params![scope.workspace_id(), after, limit],
         read,
     )

@@ -2,9 +2,10 @@
 
 use crate::db::params;
 use crate::{Error, Reader, Tx};
-use domain::access::System;
+use domain::access::{Scope, System};
 use domain::sign_in::Identity;
 use domain::{AccountId, Timestamp};
+use std::collections::BTreeSet;
 
 /// Whose identity it is; none if nobody signed in with it yet.
 ///
@@ -88,4 +89,22 @@ pub fn update(tx: &mut Tx<'_>, _: System, identity: &Identity, at: Timestamp) ->
         ],
     )?;
     Ok(())
+}
+
+/// The mail addresses of the organization's people that providers have verified, in small letters.
+///
+/// # Errors
+/// Those of the database.
+pub fn addresses(conn: &mut Reader<'_>, scope: &Scope) -> Result<BTreeSet<String>, Error> {
+    let found = conn.all(
+        "select distinct lower(identities.email)
+         from members
+         join identities on identities.account_id = members.account_id
+         where members.organization_id = $1
+           and identities.email_verified <> 0
+           and identities.email <> ''",
+        &params![scope.organization_id()],
+        |r| r.text(),
+    )?;
+    Ok(found.into_iter().collect())
 }

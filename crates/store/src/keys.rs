@@ -21,8 +21,8 @@ pub fn insert(
     tx.execute(
         "insert into api_keys
              (id, organization_id, workspace_id, account_id, name, secret_sha256, created_by,
-              created_at, expires_at, scopes, requests_per_minute, tasks_per_day)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+              created_at, expires_at, scopes, requests_per_minute, tasks_per_day, secret_prefix)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         &params![
             &key.id,
             scope.organization_id(),
@@ -36,13 +36,14 @@ pub fn insert(
             key.scopes.to_string(),
             key.limits.requests_per_minute,
             key.limits.tasks_per_day,
+            key.prefix.as_deref(),
         ],
     )?;
     Ok(())
 }
 
 const COLUMNS: &str = "id, account_id, name, created_by, created_at, rotated_at, previous_until, \
-     expires_at, last_used_at, scopes, requests_per_minute, tasks_per_day";
+     expires_at, last_used_at, scopes, requests_per_minute, tasks_per_day, secret_prefix";
 
 fn read(r: &mut Row<'_>) -> Result<ApiKey, Error> {
     Ok(ApiKey {
@@ -60,6 +61,7 @@ fn read(r: &mut Row<'_>) -> Result<ApiKey, Error> {
             requests_per_minute: r.opt_int()?.and_then(|n| u64::try_from(n).ok()),
             tasks_per_day: r.opt_int()?.and_then(|n| u64::try_from(n).ok()),
         },
+        prefix: r.opt_text()?,
     })
 }
 
@@ -129,7 +131,7 @@ pub fn find(
     conn.one(
         "select k.id, k.account_id, k.name, k.created_by, k.created_at, k.rotated_at,
                 k.previous_until, k.expires_at, k.last_used_at, k.scopes, k.requests_per_minute,
-                k.tasks_per_day, k.organization_id, k.workspace_id, m.role,
+                k.tasks_per_day, k.secret_prefix, k.organization_id, k.workspace_id, m.role,
                 coalesce(o.purge_at, w.purge_at)
          from api_keys k
          join members m on m.organization_id = k.organization_id and m.account_id = k.account_id
@@ -163,8 +165,8 @@ pub fn is_revoked(conn: &mut Reader<'_>, scope: &Scope, id: &KeyId) -> Result<bo
     get(conn, scope, id).map(|found| found.is_none())
 }
 
-/// Replaces the secret; the one before works until `previous_until`, and the one before that no
-/// more. False if there is no such key.
+/// Replaces the secret, given as its digest and what it begins with; the one before works until
+/// `previous_until`, and the one before that no more. False if there is no such key.
 ///
 /// # Errors
 /// Those of the database.
@@ -172,16 +174,23 @@ pub fn rotate(
     tx: &mut Tx<'_>,
     scope: &Scope,
     id: &KeyId,
-    secret_sha256: &str,
+    (secret_sha256, prefix): (&str, Option<&str>),
     at: Timestamp,
     previous_until: Timestamp,
 ) -> Result<bool, Error> {
     let rotated = tx.execute(
         "update api_keys
          set previous_sha256 = secret_sha256, previous_until = $5, secret_sha256 = $3,
-             rotated_at = $4
+             rotated_at = $4, secret_prefix = $6
          where id = $1 and workspace_id = $2 and revoked_at is null",
-        &params![id, scope.workspace_id(), secret_sha256, at, previous_until],
+        &params![
+            id,
+            scope.workspace_id(),
+            secret_sha256,
+            at,
+            previous_until,
+            prefix,
+        ],
     )?;
     Ok(rotated == 1)
 }

@@ -35,6 +35,7 @@ pub mod identities;
 pub mod invites;
 pub mod keys;
 pub mod linked;
+pub mod listings;
 pub mod meta;
 pub mod oauth;
 pub mod points;

@@ -35,6 +35,9 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0024_narrower_lists.sql"),
     include_str!("../migrations/0025_opened_by.sql"),
     include_str!("../migrations/0027_push.sql"),
+    include_str!("../migrations/0028_starts_and_listings.sql"),
+    include_str!("../migrations/0029_reasons.sql"),
+    include_str!("../migrations/0030_key_prefix.sql"),
 ];
 
 /// Brings the schema up to date, in one transaction.

@@ -56,6 +56,11 @@ pub const OF_WORKSPACE: &[(&str, &str, &str)] = &[
     ("webhooks", "id", ITS_OWN),
     ("api_keys", "id", ITS_OWN),
     ("task_days", "workspace_id, day, key_id", ITS_OWN),
+    (
+        "client_listings",
+        "workspace_id, account_id, key_id, client",
+        ITS_OWN,
+    ),
     ("workspace_members", "workspace_id, account_id", ITS_OWN),
     ("workspace_heads", "workspace_id", ITS_OWN),
 ];

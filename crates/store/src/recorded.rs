@@ -42,6 +42,34 @@ pub struct Recorded {
     pub key_id: Option<KeyId>,
     /// Through what the task came in.
     pub channel: Channel,
+    /// What people said when they were asked whether it may be sent.
+    pub answer: Option<PersonsAnswer>,
+}
+
+/// What people said to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonsAnswer {
+    /// It may be sent.
+    Approved,
+    /// It may not.
+    Denied,
+}
+
+impl PersonsAnswer {
+    /// The stable name, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Approved, Self::Denied]
+            .into_iter()
+            .find(|answer| answer.as_str() == text)
+    }
 }
 
 /// Which calls to read.
@@ -74,6 +102,7 @@ fn read(r: &mut Row<'_>) -> Result<Recorded, Error> {
         client: r.text()?,
         key_id: r.opt_id()?,
         channel: r.named(Channel::parse)?,
+        answer: r.opt_text()?.as_deref().and_then(PersonsAnswer::parse),
     })
 }
 
@@ -89,7 +118,15 @@ pub fn calls(
     let mut select = Select::new(
         "select tasks.id, tasks.created_at, calls.sequence, calls.id, calls.tool, calls.risk,
                 calls.arguments, calls.arguments_digest, calls.decision, calls.rule_id,
-                tasks.account_id, tasks.role, tasks.client, tasks.key_id, tasks.channel
+                tasks.account_id, tasks.role, tasks.client, tasks.key_id, tasks.channel,
+                (select approvals.status
+                 from approvals
+                 where approvals.task_id = calls.task_id
+                   and approvals.sequence = calls.sequence
+                   and approvals.question = 'send'
+                   and approvals.answered_by is not null
+                 order by approvals.created_at desc
+                 limit 1)
          from tasks
          join calls on calls.task_id = tasks.id
          where tasks.workspace_id = $1

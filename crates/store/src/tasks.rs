@@ -8,13 +8,16 @@ mod claim;
 mod clients;
 mod lease;
 mod pins;
+mod starts;
 
 pub use claim::{Claim, Claimed, claim, claimable, lapse, lapsed};
-pub use clients::{SeenClient, clients};
+pub use clients::{ClientName, SeenClient, clients, open_of_client};
 pub(crate) use lease::check_chain;
 pub use lease::{
     abandon, abandon_all, cancel_requested, check, release, renew, suspend, take_over, wake,
 };
+
+pub use starts::note_starts;
 
 use crate::db::{Row, Select, json, params};
 use crate::values::{self, Whole};
@@ -118,10 +121,11 @@ const COLUMNS: &str = "tasks.id, tasks.organization_id, tasks.workspace_id, task
      (select count(*) from approvals \
       where approvals.task_id = tasks.id and approvals.status = 'pending'), \
      (select count(*) from calls where calls.task_id = tasks.id and calls.status = 'running'), \
-     tasks.log_lines, tasks.attempts, tasks.created_at, tasks.started_at, tasks.finished_at";
+     tasks.log_lines, tasks.attempts, tasks.created_at, tasks.started_at, tasks.finished_at, \
+     tasks.sandbox_starts";
 
 fn read(r: &mut Row<'_>) -> Result<Task, Error> {
-    Ok(Task {
+    let mut task = Task {
         id: r.id()?,
         organization_id: r.id()?,
         workspace_id: r.id()?,
@@ -147,7 +151,10 @@ fn read(r: &mut Row<'_>) -> Result<Task, Error> {
         created_at: r.time()?,
         started_at: r.opt_time()?,
         finished_at: r.opt_time()?,
-    })
+        sandbox_starts: Vec::new(),
+    };
+    task.sandbox_starts = starts::read(task.created_at, r.opt_text()?.as_deref());
+    Ok(task)
 }
 
 fn read_state(r: &mut Row<'_>) -> Result<TaskState, Error> {
@@ -506,6 +513,21 @@ pub fn request_cancel(
     )?;
     tx.notify(Notice::Task(id.clone()));
     Ok(live == 1)
+}
+
+/// Whether somebody wants a task ended that has not ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_to_end(conn: &mut Reader<'_>, scope: &Scope, id: &TaskId) -> Result<bool, Error> {
+    let wanted = conn.one(
+        "select 1 from tasks
+         where id = $1 and workspace_id = $2 and cancel_by is not null
+           and state in ('queued', 'running', 'suspended')",
+        &params![id, scope.workspace_id()],
+        |r| r.int(),
+    )?;
+    Ok(wanted.is_some())
 }
 
 /// Records how many lines the program has logged.

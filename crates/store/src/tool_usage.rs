@@ -4,6 +4,8 @@
 use crate::db::params;
 use crate::{Error, Reader};
 use domain::access::{Channel, Scope};
+use domain::approval::Previous;
+use domain::task::Task;
 use domain::{AccountId, TaskId, Timestamp};
 
 /// A call that has ended, as far as it is counted.
@@ -128,4 +130,76 @@ pub fn cut_at(
     let is_cut = found.len() == 2;
     found.truncate(1);
     Ok(found.pop().filter(|_| is_cut))
+}
+
+/// Calls of a tool that are looked through for one that was sent before.
+const BEFORE_MAX: u32 = 2_000;
+
+/// What is known of a tool's use before a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// The call that the same client last sent for the same person.
+    pub previous: Option<Previous>,
+    /// Whether anybody has sent one.
+    pub by_anybody: bool,
+}
+
+/// Which call of the tool the client of a task last sent for the same person, among the latest 2,000 of
+/// the workspace that have ended, and whether any was sent at all. A key says for certain who comes with
+/// it; without one, a client is what it calls itself.
+///
+/// # Errors
+/// Those of the database.
+pub fn before(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    tool: &str,
+    task: &Task,
+) -> Result<Before, Error> {
+    let key = task.key_id.as_ref();
+    let found = conn.all(
+        "select ended.task_id, ended.sequence,
+                case when tasks.account_id = $4
+                      and tasks.client = $5
+                      and coalesce(tasks.key_id, '') = coalesce($6, '') then 1 else 0 end
+         from (select task_id, sequence, sent_at, finished_at
+               from calls
+               where workspace_id = $1
+                 and tool = $2
+                 and finished_at is not null
+               order by finished_at desc
+               limit $3) as ended
+         join tasks on tasks.id = ended.task_id
+         where ended.sent_at is not null
+         order by case when tasks.account_id = $4
+                        and tasks.client = $5
+                        and coalesce(tasks.key_id, '') = coalesce($6, '') then 0 else 1 end,
+                  ended.finished_at desc, ended.task_id desc, ended.sequence desc
+         limit 1",
+        &params![
+            scope.workspace_id(),
+            tool,
+            BEFORE_MAX,
+            &task.account_id,
+            &task.client,
+            key,
+        ],
+        |r| {
+            let call = Previous {
+                task_id: r.id()?,
+                sequence: r.u32()?,
+            };
+            Ok((call, r.int()? == 1))
+        },
+    )?;
+    Ok(match found.into_iter().next() {
+        None => Before {
+            previous: None,
+            by_anybody: false,
+        },
+        Some((call, is_own)) => Before {
+            previous: is_own.then_some(call),
+            by_anybody: true,
+        },
+    })
 }

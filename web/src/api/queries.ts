@@ -1,6 +1,6 @@
 // What pages read, each under one key, so that an event knows what it makes stale.
 import { queryOptions, useQuery } from "@tanstack/react-query";
-import { createContext, useContext } from "react";
+import { createContext, useContext, useMemo } from "react";
 import { type Api, type Approval, apiOf, type Me, type Workspace } from "./client";
 
 export type Session = { me: Me; workspaces: Workspace[]; slug: string; api: Api };
@@ -86,19 +86,31 @@ export const assignedApprovals = (api: Api, pages: number) =>
     placeholderData: ownBefore(api),
   });
 
+/**
+ * Why the person may not answer an approval; undefined where they may. What they answered before is a
+ * reason too: another person is needed then.
+ */
+export function whyNotTheirs(approval: Approval, me: Me, isAdmin: boolean): string | undefined {
+  const isOwn = approval.requestedBy === me.accountId;
+  if (approval.question === "input") return isOwn ? undefined : "Only the person who runs the task is asked";
+  if (!isAdmin && !approval.approvers?.includes(me.accountId)) return "Needs the role admin, or a rule that names you";
+  if (isOwn && !approval.requesterMay) return "Whoever runs the task may not answer this one; another person must";
+  return approval.answers.some((yes) => yes.by === me.accountId) ? "You said yes already; another person must too" : undefined;
+}
+
+/** What waits for this very person: of what they see, what they may answer. */
+export function useNeedsMe(): Approvals | undefined {
+  const { me, api } = useSession();
+  const isAdmin = useMay("admin");
+  const found = useQuery(pendingApprovals(api)).data;
+  return useMemo(() => found && { ...found, items: found.items.filter((each) => !whyNotTheirs(each, me, isAdmin)) }, [found, me, isAdmin]);
+}
+
 /** How many wait, as far as one page tells. */
 export function waitingCount(found: Approvals | undefined): string {
   if (!found || found.items.length === 0) return "";
   return `${found.items.length}${found.more ? "+" : ""}`;
 }
-
-/** What was asked lately, the newest first. */
-export const recentApprovals = (api: Api) =>
-  queryOptions({
-    queryKey: [api.workspace, "approvals", "recent"],
-    queryFn: async () => (await approvalPages(api, {}, 1)).items,
-    placeholderData: ownBefore(api),
-  });
 
 /** What is not pending any more, by each of the statuses, the newest first. */
 export const endedApprovals = (api: Api, statuses: readonly string[], pages: number) =>
@@ -159,25 +171,44 @@ export const credentials = (api: Api) =>
     queryFn: async () => (await api.get("/api/v1/credentials")).items,
   });
 
-export const namespaces = (api: Api) =>
+/** Whose credentials a source looks at, in which order. */
+export const credentialOrder = (api: Api, source: string) =>
   queryOptions({
-    queryKey: [api.workspace, "tools", "namespaces"],
-    queryFn: async () => (await api.get("/api/v1/tools/namespaces")).namespaces,
+    queryKey: [api.workspace, "credentials", "order", source],
+    queryFn: async () => (await api.get("/api/v1/sources/{id}/credential-order", { path: { id: source } })).order,
+  });
+
+/** Whether tools count that policy denies: for administrators. */
+export type Denied = "too" | "only" | undefined;
+
+export const namespaces = (api: Api, denied?: Denied) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "namespaces", denied],
+    queryFn: async () => (await api.get("/api/v1/tools/namespaces", { query: { denied } as never })).namespaces,
   });
 
 /** All tools of one namespace, read page by page. */
-export const toolsOf = (api: Api, namespace: string) =>
+export const toolsOf = (api: Api, namespace: string, denied?: Denied) =>
   queryOptions({
-    queryKey: [api.workspace, "tools", "of", namespace],
+    queryKey: [api.workspace, "tools", "of", namespace, denied],
     queryFn: async () => {
-      const first = await api.get("/api/v1/tools", { query: { namespace, limit: 200, offset: 0 } });
+      const first = await api.get("/api/v1/tools", { query: { namespace, limit: 200, offset: 0, denied } as never });
       const offsets = [];
       for (let at = 200; at < first.total; at += 200) offsets.push(at);
       const rest = await Promise.all(
-        offsets.map((offset) => api.get("/api/v1/tools", { query: { namespace, limit: 200, offset } })),
+        offsets.map((offset) => api.get("/api/v1/tools", { query: { namespace, limit: 200, offset, denied } as never })),
       );
       return [first, ...rest].flatMap((page) => page.results);
     },
+    staleTime: 30_000,
+  });
+
+/** The same search among denied tools too; `limit` at most 200. */
+export const toolSearchDenied = (api: Api, query: string, limit = 50) =>
+  queryOptions({
+    queryKey: [api.workspace, "tools", "search-denied", query, limit],
+    queryFn: ({ signal }) => api.get("/api/v1/tools", { query: { query, limit, denied: "too" } as never, signal }),
+    placeholderData: ownBefore(api),
     staleTime: 30_000,
   });
 
@@ -189,10 +220,10 @@ export const toolSearch = (api: Api, query: string, limit = 50) =>
     staleTime: 30_000,
   });
 
-export const tool = (api: Api, path: string) =>
+export const tool = (api: Api, path: string, denied?: Denied) =>
   queryOptions({
-    queryKey: [api.workspace, "tools", "one", path],
-    queryFn: () => api.get("/api/v1/tools/describe", { query: { path } }),
+    queryKey: [api.workspace, "tools", "one", path, denied],
+    queryFn: () => api.get("/api/v1/tools/describe", { query: { path, denied } as never }),
     staleTime: 30_000,
   });
 

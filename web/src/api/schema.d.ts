@@ -350,12 +350,32 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
-         *     itself, whose tasks they are and the key it came with.
+         * Lists who has sent tasks, or listed the tools over MCP, in the last seven days, the latest first: each
+         *     client by what it calls itself, for whom it comes and the key it comes with.
          */
         get: operations["listClients"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clients/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stops a client in one step: pauses it where that is wanted, denies everything of it that waits, and
+         *     cancels its tasks until none is left. In person only; a member stops their own.
+         */
+        post: operations["stopClient"];
         delete?: never;
         options?: never;
         head?: never;
@@ -897,7 +917,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Says how often each rule decided a call of the workspace in the last thirty days, and when last.
+         * Says how often each rule decided a call of the workspace in the last thirty days, and when last, and
+         *     which rules never decide because of others.
          *     A member's own calls alone are counted where members do not see each other's tasks.
          */
         get: operations["getRuleUsage"];
@@ -1859,7 +1880,8 @@ export interface paths {
         };
         /**
          * Streams what happens in a workspace, from now or from `Last-Event-ID`. Where events after that
-         *     one have outlived the days the workspace keeps them, the answer is a 410.
+         *     one have outlived the days the workspace keeps them, the answer is a 410. Who may not see
+         *     everybody's tasks is told of their own, of approvals that name them, and of what all members read.
          */
         get: operations["streamWorkspaceEvents"];
         put?: never;
@@ -1921,14 +1943,21 @@ export interface components {
             arguments?: Record<string, unknown> | null;
             /** @description Why, for the program and the record. */
             reason?: string | null;
-            /** @description The digest that was seen; a different one is refused. */
+            /** @description The digest that was seen; a different one is refused. The dashboard names it with every yes. */
             digest?: string | null;
+            /**
+             * @description Whether the task ends with a no, in the same step: the program gets no answer that it could go
+             *     on with. For those who may cancel the task.
+             */
+            stop?: boolean;
             remember?: components["schemas"]["NewRule"] | null;
         };
         /** @description A question to a person about one call. */
         Approval: {
             /** @description `appr_…` */
             id: string;
+            /** @description The workspace of its task. */
+            workspaceId?: string;
             /** @description The task that asks. */
             taskId: string;
             /** @description The call it is about. */
@@ -1955,8 +1984,16 @@ export interface components {
             input?: components["schemas"]["SourceQuestion"] | null;
             /** @description `pending`, `approved`, `denied`, `expired` or `withdrawn`. */
             status: string;
-            /** @description The tool's risk. */
+            /** @description The call's risk: `read`, `write`, `destructive` or `unknown`. */
             risk: string;
+            /**
+             * @description Why it is that risk and what else makes the call weigh more, each in a few words: the method or
+             *     what its source says, where it goes, wildcards, amounts and recipients in its arguments, who
+             *     shares the credential, whether it is the first of its kind. What arguments say in it is theirs:
+             *     show it as text.
+             */
+            riskReasons?: string[];
+            previous?: components["schemas"]["PreviousCall"] | null;
             /** @description The rule that asks; null where it is the default for the risk. */
             rule?: string | null;
             /** @description Why the call was stopped, in a sentence. */
@@ -2010,6 +2047,11 @@ export interface components {
             value?: unknown;
             /** @description Who answered, or withdrew it. */
             decidedBy?: string | null;
+            /**
+             * @description Where the call stands that somebody let through: `succeeded`, `failed`, `denied` or `unknown`
+             *     once it is over; `waiting` or `running` before.
+             */
+            callStatus?: string | null;
             /** @description Through what the answer came. */
             decidedVia?: string | null;
             /** @description When it was answered. */
@@ -2181,6 +2223,21 @@ export interface components {
             otherwise: number;
             /** @description The same by what is decided now and would be then. */
             changes: components["schemas"]["DecisionChange"][];
+            /**
+             * Format: int32
+             * @description How many calls the rule would decide; of one that is removed, how many it decides now.
+             */
+            matched?: number;
+            /**
+             * Format: int32
+             * @description How many of those people said yes to when they were asked.
+             */
+            approvedByPeople?: number;
+            /**
+             * Format: int32
+             * @description How many of those people said no to when they were asked.
+             */
+            deniedByPeople?: number;
             /** @description Some of those calls, the newest tasks first. */
             examples: components["schemas"]["BacktestExample"][];
             /** @description When the oldest task was submitted that was looked at. */
@@ -2201,8 +2258,12 @@ export interface components {
             callId: string;
             /** @description The tool's path. */
             tool: string;
+            /** @description Its arguments; `{ $leftOut, bytes, preview }` in the place of more than 4 KiB. */
+            arguments?: unknown;
             /** @description SHA-256 of the canonical arguments. */
             argumentsDigest: string;
+            /** @description What people said when they were asked about it: `approved` or `denied`. */
+            answer?: string | null;
             /** @description What was decided when the call was made. */
             recorded: string;
             /** @description What the rules as they are say. */
@@ -2549,15 +2610,26 @@ export interface components {
              * @description Its number in the workspace, without gaps.
              */
             sequence: number;
+            /**
+             * Format: int64
+             * @description On a stream, the number of the event that was sent before it, or the one after which the
+             *     stream began. A reader who has seen another number last has missed something.
+             */
+            previous?: number | null;
             /** @description The task it is about. */
             taskId?: string | null;
             /** @description When it happened. */
             at: string;
-            /** @description `task`, `log`, `call`, `progress`, `approval`, `source`, `credential`, `sandbox`, `policy` or `webhook`; the other fields depend on it. */
-            type: string;
+            /** @description What kind of event it is; the fields of `data` depend on it. */
+            type: components["schemas"]["EventType"];
             /** @description The fields of its kind. */
             data: Record<string, unknown>;
         };
+        /**
+         * @description The kinds of events. A reader skips those that it does not know: there may be more one day.
+         * @enum {string}
+         */
+        EventType: "task" | "log" | "call" | "progress" | "approval" | "source" | "credential" | "client" | "sandbox" | "settings" | "policy" | "webhook";
         /** @description The example API that comes with the program, where this server offers it. */
         Example: {
             offered?: components["schemas"]["ExampleApi"] | null;
@@ -2842,6 +2914,11 @@ export interface components {
             id: string;
             /** @description What people call it. */
             name: string;
+            /**
+             * @description What its secret begins with, by which one that was found somewhere is told from others:
+             *     `exk_1a2b3c4d`. Absent of one that was made before this was kept.
+             */
+            prefix?: string | null;
             /** @description Whom it stands for. */
             member: string;
             /** @description `active` or `expired`. */
@@ -2920,6 +2997,16 @@ export interface components {
              */
             highest: number;
         };
+        /** @description What a client was shown when it listed the tools. */
+        ListedTools: {
+            /**
+             * Format: int32
+             * @description How many tools.
+             */
+            tools: number;
+            /** @description When that was, to an hour where nothing changed. */
+            at: string;
+        };
         /** @description A line that a program logged. */
         LogLine: {
             /**
@@ -2946,6 +3033,11 @@ export interface components {
             level: string;
             /** @description Whether it matched. */
             matched: boolean;
+            /**
+             * @description Whether it nearly did: it is about the tool, and only who called, when or with what kept it from
+             *     matching.
+             */
+            near?: boolean;
             /** @description Why it did or did not, in words. */
             why: string;
             text?: components["schemas"]["Rule"] | null;
@@ -2977,6 +3069,12 @@ export interface components {
             workspace: components["schemas"]["Workspace"];
             /** @description The organization of the workspace. */
             organization: components["schemas"]["Organization"];
+            /**
+             * Format: int64
+             * @description The number of the workspace's last event as this was read: a stream of its events that
+             *     begins after it tells everything that changed since.
+             */
+            lastEvent: number;
         };
         /** @description A person in the organization. */
         Member: {
@@ -3335,6 +3433,8 @@ export interface components {
             items: {
                 /** @description `appr_…` */
                 id: string;
+                /** @description The workspace of its task. */
+                workspaceId?: string;
                 /** @description The task that asks. */
                 taskId: string;
                 /** @description The call it is about. */
@@ -3361,8 +3461,16 @@ export interface components {
                 input?: components["schemas"]["SourceQuestion"] | null;
                 /** @description `pending`, `approved`, `denied`, `expired` or `withdrawn`. */
                 status: string;
-                /** @description The tool's risk. */
+                /** @description The call's risk: `read`, `write`, `destructive` or `unknown`. */
                 risk: string;
+                /**
+                 * @description Why it is that risk and what else makes the call weigh more, each in a few words: the method or
+                 *     what its source says, where it goes, wildcards, amounts and recipients in its arguments, who
+                 *     shares the credential, whether it is the first of its kind. What arguments say in it is theirs:
+                 *     show it as text.
+                 */
+                riskReasons?: string[];
+                previous?: components["schemas"]["PreviousCall"] | null;
                 /** @description The rule that asks; null where it is the default for the risk. */
                 rule?: string | null;
                 /** @description Why the call was stopped, in a sentence. */
@@ -3416,6 +3524,11 @@ export interface components {
                 value?: unknown;
                 /** @description Who answered, or withdrew it. */
                 decidedBy?: string | null;
+                /**
+                 * @description Where the call stands that somebody let through: `succeeded`, `failed`, `denied` or `unknown`
+                 *     once it is over; `waiting` or `running` before.
+                 */
+                callStatus?: string | null;
                 /** @description Through what the answer came. */
                 decidedVia?: string | null;
                 /** @description When it was answered. */
@@ -3671,6 +3784,11 @@ export interface components {
                 id: string;
                 /** @description What people call it. */
                 name: string;
+                /**
+                 * @description What its secret begins with, by which one that was found somewhere is told from others:
+                 *     `exk_1a2b3c4d`. Absent of one that was made before this was kept.
+                 */
+                prefix?: string | null;
                 /** @description Whom it stands for. */
                 member: string;
                 /** @description `active` or `expired`. */
@@ -3985,6 +4103,11 @@ export interface components {
                 approvals: components["schemas"]["Approval"][];
                 forkedFrom?: components["schemas"]["Forked"] | null;
                 /**
+                 * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+                 *     that its source finds first.
+                 */
+                runAs?: string | null;
+                /**
                  * Format: int32
                  * @description How many calls it has made so far; absent where the task was only just begun or waited for.
                  */
@@ -4000,6 +4123,13 @@ export interface components {
                 startedAt?: string | null;
                 /** @description When it ended. */
                 finishedAt?: string | null;
+                /**
+                 * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+                 *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+                 *     task records next, so that a program that neither calls nor logs has one when it ends; of
+                 *     more than 16 the first and the latest. Absent where there is none.
+                 */
+                sandboxStarts?: components["schemas"]["SandboxStart"][];
             }[];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             nextCursor?: string | null;
@@ -4186,6 +4316,20 @@ export interface components {
             risk: string;
             /** @description What policy would say to you: `allow`, `ask` or `deny`. */
             decision: string;
+        };
+        /** @description A call that was sent before the one in question. */
+        PreviousCall: {
+            /** @description Its task. */
+            taskId: string;
+            /**
+             * Format: int32
+             * @description Its place in the task, from 1.
+             */
+            sequence: number;
+            /** @description Its arguments. */
+            arguments: unknown;
+            /** @description When it was sent. */
+            sentAt?: string | null;
         };
         /** @description Why a request did not succeed. */
         Problem: {
@@ -4477,6 +4621,13 @@ export interface components {
             /** @description The first 50 of them, in order of path. */
             tools: string[];
         };
+        /** @description A rule that never decides, and because of which. */
+        RuleShadow: {
+            /** @description The rule that never decides. */
+            rule: string;
+            /** @description The rule that takes every call before it, or says the stricter to every one. */
+            by: string;
+        };
         /** @description A rule that is about tools which a refresh changes. */
         RuleTouched: {
             /** @description `rule_…` */
@@ -4500,6 +4651,8 @@ export interface components {
             ownOnly: boolean;
             /** @description Rules that decided a call of the workspace since; one that is not here decided none. */
             rules: components["schemas"]["RuleUse"][];
+            /** @description Rules that never decide while the others stay as they are. */
+            shadowed?: components["schemas"]["RuleShadow"][];
         };
         /** @description How often a rule decided. */
         RuleUse: {
@@ -4513,6 +4666,16 @@ export interface components {
             /** @description When it last did. */
             lastAt: string;
         };
+        /** @description One start of a task's sandbox. */
+        SandboxStart: {
+            /** @description When it was asked for. */
+            askedAt: string;
+            /**
+             * Format: int64
+             * @description How long it took until the program was in it, in milliseconds.
+             */
+            tookMs: number;
+        };
         /** @description What one client has sent for one person. */
         SeenClient: {
             /** @description What it calls itself; may be empty. */
@@ -4525,7 +4688,7 @@ export interface components {
             key?: string | null;
             /**
              * Format: int64
-             * @description How many tasks.
+             * @description How many tasks; 0 for a client of MCP that has only listed the tools so far.
              */
             tasks: number;
             /**
@@ -4543,12 +4706,13 @@ export interface components {
              * @description How many calls its tasks of the last 24 hours have made.
              */
             callsInDay: number;
-            /** @description When the first of them was submitted. */
+            /** @description When the first of them was submitted; where there is none, when it first listed the tools. */
             firstAt: string;
-            /** @description When the last was. */
+            /** @description When the last was; where there is none, when it last listed the tools. */
             lastAt: string;
+            listed?: components["schemas"]["ListedTools"] | null;
         };
-        /** @description Who has sent tasks lately. */
+        /** @description Who has sent tasks, or listed the tools over MCP, lately. */
         SeenClients: {
             /** @description Since when was looked. */
             since: string;
@@ -4835,6 +4999,42 @@ export interface components {
              */
             count: number;
         };
+        /**
+         * @description Which client to stop: whatever comes with a key, or what calls itself so for one person and over one
+         *     way in, as the list of clients names it.
+         */
+        StopClient: {
+            /** @description The key. With one, leave out `client`, `channel` and `account`. */
+            key?: string | null;
+            /** @description What it calls itself; empty for one that says nothing. */
+            client?: string | null;
+            /** @description Through what its tasks come: `mcp`, `api`, `cli`. */
+            channel?: string | null;
+            /** @description Whose tasks they are; the caller's own by default. */
+            account?: string | null;
+            /** @description Why, for its programs and the record: 2,000 characters at most. */
+            reason?: string | null;
+            /**
+             * @description Whether a rule at the head of the workspace's denies whatever it calls from now on. For those who
+             *     may make such rules.
+             */
+            pause?: boolean;
+        };
+        /** @description What came of stopping a client. */
+        StoppedClient: {
+            /**
+             * Format: int32
+             * @description Questions that were denied. Those that the caller may not answer were withdrawn with their tasks.
+             */
+            denied: number;
+            /**
+             * Format: int32
+             * @description Tasks that were canceled.
+             */
+            canceled: number;
+            /** @description The rule that pauses it; absent where it is not paused. */
+            rule?: string | null;
+        };
         /** @description What is kept, and how large it is. */
         Storage: {
             /** @description `SQLite` or `PostgreSQL`. */
@@ -4907,6 +5107,11 @@ export interface components {
             approvals: components["schemas"]["Approval"][];
             forkedFrom?: components["schemas"]["Forked"] | null;
             /**
+             * @description The credential that was chosen for its calls, as `cred_…`; absent where each carries the one
+             *     that its source finds first.
+             */
+            runAs?: string | null;
+            /**
              * Format: int32
              * @description How many calls it has made so far; absent where the task was only just begun or waited for.
              */
@@ -4922,6 +5127,13 @@ export interface components {
             startedAt?: string | null;
             /** @description When it ended. */
             finishedAt?: string | null;
+            /**
+             * @description The starts of its sandbox, the oldest first: one when it began, and one each time that it was
+             *     taken up again after it was suspended, or its server or sandbox was lost. Noted with what the
+             *     task records next, so that a program that neither calls nor logs has one when it ends; of
+             *     more than 16 the first and the latest. Absent where there is none.
+             */
+            sandboxStarts?: components["schemas"]["SandboxStart"][];
         };
         /** @description Why a task did not complete. */
         TaskError: {
@@ -4948,6 +5160,13 @@ export interface components {
             path: string;
             /** @description Its arguments; an empty object by default. */
             arguments?: Record<string, unknown> | null;
+            /**
+             * @description The credential that the call carries, of those of the tool's source that the caller's calls may
+             *     carry: its identifier, or its label, or whom it serves (`personal`, `workspace`,
+             *     `organization`) where that is only one. By default the one that an agent's call would carry:
+             *     the first that the source finds.
+             */
+            credential?: string | null;
             /**
              * Format: int64
              * @description How long to wait for the end, or for a question to a person, before answering: milliseconds,
@@ -5012,6 +5231,11 @@ export interface components {
             /** @description JSON Schema of the data it answers with, if its description says. */
             outputSchema?: Record<string, unknown> | null;
             /**
+             * @description The rule that says so, as `rule_…`, whatever the arguments are; absent where it is the default
+             *     for its risk.
+             */
+            rule?: string | null;
+            /**
              * @description True where an administrator has not looked at it as it is now: it asks where policy would
              *     allow. Absent otherwise.
              */
@@ -5063,7 +5287,7 @@ export interface components {
             description: string;
             /** @description `read`, `write`, `destructive` or `unknown`. */
             risk: string;
-            /** @description What policy says today: `allow` or `ask`. */
+            /** @description What policy says today: `allow` or `ask`; `deny` only where denied tools were asked for. */
             decision: string;
             /** @description One line of TypeScript. */
             signature: string;
@@ -5072,6 +5296,8 @@ export interface components {
              *     allow. Absent otherwise.
              */
             unreviewed?: boolean;
+            /** @description The rule that denies it, as `rule_…`. Absent otherwise. */
+            rule?: string | null;
         };
         /** @description How long calls took from when they were sent to when they ended. */
         ToolLatency: {
@@ -7709,6 +7935,141 @@ export interface operations {
             };
             /** @description It does not exist here. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description A rate or quota of the workspace is used up; the problem names it, and `Retry-After` says when
+             *     to try again.
+             */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server; its log names the cause under `requestId`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database or the sandbox cannot be used at the moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stopClient: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StopClient"];
+            };
+        };
+        responses: {
+            /** @description What was stopped */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoppedClient"];
+                };
+            };
+            /** @description The body or a parameter cannot be read; the problem names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in on this connection, or the key is unknown. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from a foreign host or page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist here. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done as things stand: answered already, a name taken, a key used differently. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value does not fit; the problem says which and why. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -17255,6 +17616,11 @@ export interface operations {
                 limit?: number;
                 /** @description How many to pass over. */
                 offset?: number;
+                /**
+                 * @description Whether tools that policy denies to you are listed: `without` (by default), `too` or `only`. For
+                 *     those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
             };
             header?: never;
             path?: never;
@@ -17482,6 +17848,11 @@ export interface operations {
             query: {
                 /** @description The tool's path. */
                 path: string;
+                /**
+                 * @description Whether it is described although policy denies it to you: `without` (by default), `too` or
+                 *     `only`. For those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
             };
             header?: never;
             path?: never;
@@ -17568,7 +17939,13 @@ export interface operations {
     };
     listNamespaces: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Whether tools that policy denies to you count: `without` (by default), `too` or `only`. For
+                 *     those who may change the rules.
+                 */
+                denied?: "without" | "too" | "only";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -19996,6 +20373,8 @@ export interface operations {
             query?: {
                 /** @description The number of the last event that was seen; the header `Last-Event-ID` outranks it. */
                 after?: number;
+                /** @description Whether the lines that programs log are among the events; they are unless this is `false`. */
+                logs?: boolean;
             };
             header?: {
                 /** @description The number of the last event that was seen */

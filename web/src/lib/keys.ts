@@ -10,6 +10,8 @@ export type Binding = {
   run: (event: KeyboardEvent) => void;
   /** Also in fields and dialogs. */
   everywhere?: boolean;
+  /** Again and again while the key is held down. Others act once: a held key decides one thing, not many. */
+  repeats?: boolean;
 };
 export type Group = { name: string; bindings: Binding[] };
 
@@ -48,12 +50,17 @@ function find(wanted: string): Binding | undefined {
 
 function onKey(event: KeyboardEvent): void {
   if (event.altKey || event.isComposing || event.defaultPrevented) return;
+  // Shift alone is no key of a sequence.
+  if (/^(Shift|Control|Alt|Meta)$/.test(event.key)) return;
   const key = named(event);
   const inField = isField(event.target);
   const inDialog = document.querySelector("[role=dialog], [role=alertdialog], [role=menu]") !== null;
   const whole = pending ? `${pending} ${key}` : key;
-  const binding = find(whole) ?? (pending ? find(key) : undefined);
+  const alone = pending ? find(key) : undefined;
+  // The second key of a sequence that there is not does nothing by itself.
+  const binding = find(whole) ?? (alone?.everywhere ? alone : undefined);
   const startsSequence = !pending && groups.some((g) => g.bindings.some((b) => b.keys.startsWith(`${key} `) && !b.keys.startsWith(`${key} /`)));
+  if (event.repeat && !binding?.repeats) return;
   pending = "";
   window.clearTimeout(pendingTimer);
   if (binding?.everywhere) {

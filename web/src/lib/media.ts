@@ -15,3 +15,14 @@ export function useMedia(query: string): boolean {
 
 /** As wide as the layout with a sidebar wants it. */
 export const useWide = (): boolean => useMedia("(min-width: 768px)");
+
+/** Whether somebody can see the page: it is no tab in the background. */
+export function useVisible(): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      document.addEventListener("visibilitychange", changed);
+      return () => document.removeEventListener("visibilitychange", changed);
+    },
+    () => document.visibilityState === "visible",
+  );
+}

@@ -36,3 +36,22 @@ export function useStored(name: string): [string | null, (value: string | null) 
   );
   return [value, (next) => write(name, next)];
 }
+
+/** A draft of this tab: it outlives a reload of the page, and ends with the tab. */
+export const drafts = {
+  read(name: string): string | null {
+    try {
+      return sessionStorage.getItem(PREFIX + name);
+    } catch {
+      return null;
+    }
+  },
+  write(name: string, value: string | null): void {
+    try {
+      if (value === null) sessionStorage.removeItem(PREFIX + name);
+      else sessionStorage.setItem(PREFIX + name, value);
+    } catch {
+      // As above.
+    }
+  },
+};

@@ -1,17 +1,33 @@
 // One stream of events per browser: the tab that holds the lock reads it and passes it on to the
-// others. Where locks are missing (plain HTTP by name), only visible tabs read. Where the caller may
-// not read the workspace's stream, pages are asked again every few seconds.
+// others. Where locks are missing (plain HTTP by name), only visible tabs read. It begins after the
+// number that the first read of the workspace came with, so nothing falls between the two.
 import type { QueryClient } from "@tanstack/react-query";
 import type { Schemas } from "~/api/client";
 
 export type LiveEvent = Omit<Schemas["Event"], "data"> & { data: Record<string, unknown> };
-export type LiveState = { status: "starting" | "live" | "broken" | "polling"; since: number; last: number };
+export type LiveState = { status: "starting" | "live" | "broken"; since: number; last: number };
 
 type Passed = { event: LiveEvent } | { state: LiveState["status"] } | { ask: true };
+type Kind = Schemas["EventType"];
 
-const KINDS = ["task", "log", "call", "approval", "source", "sandbox", "settings", "policy", "webhook"];
+/** Which reads an event makes stale, for each kind. Lines of logs come on the stream of their task. */
+const STALE: Record<Exclude<Kind, "log">, (event: LiveEvent) => string[]> = {
+  task: ({ taskId }) => [`task:${taskId}`, "head"],
+  call: ({ taskId }) => [`calls:${taskId}`, "head"],
+  progress: () => [],
+  approval: ({ taskId, data }) => ["approvals", `approval:${String(data.approvalId)}`, `task:${taskId}`, "head"],
+  source: () => ["sources", "tools", "credentials"],
+  credential: () => ["credentials", "sources"],
+  client: () => ["head", "keys"],
+  policy: () => ["policy", "tools", "explain"],
+  settings: () => ["settings"],
+  webhook: () => ["webhooks"],
+  sandbox: () => ["health"],
+};
 const HIDDEN_MS = 30_000;
-const POLL_MS = 5_000;
+/** How soon a stream that the server refused is asked for again: it was restarting, or the session ended. */
+const AGAIN_MS = 2_000;
+const REFUSED_MS = 30_000;
 /** What arrives within this time after something was applied is applied together. */
 const BATCH_MS = 120;
 
@@ -23,15 +39,15 @@ export class Live {
   private readonly channel: BroadcastChannel | null;
   private source: EventSource | null = null;
   private leads = false;
-  private last = 0;
   private stale = new Set<string>();
   private batch = 0;
   private applied = 0;
-  private poll = 0;
 
   constructor(
     private readonly workspace: string,
     private readonly client: QueryClient,
+    /** The number of the last event that is known; what is read from now on is no older. */
+    private last: number,
   ) {
     const name = `executor-live-${workspace}`;
     this.channel = "BroadcastChannel" in window ? new BroadcastChannel(name) : null;
@@ -50,7 +66,6 @@ export class Live {
     this.stop.abort();
     this.source?.close();
     this.channel?.close();
-    window.clearInterval(this.poll);
     window.clearTimeout(this.batch);
   }
 
@@ -93,22 +108,25 @@ export class Live {
     look();
   }
 
+  private get address(): string {
+    const after = this.last > 0 ? `&after=${this.last}` : "";
+    return `/api/v1/workspaces/${encodeURIComponent(this.workspace)}/events?logs=false${after}`;
+  }
+
   private open(): void {
-    const after = this.last > 0 ? `?after=${this.last}` : "";
-    const address = `/api/v1/workspaces/${encodeURIComponent(this.workspace)}/events${after}`;
-    const source = new EventSource(address);
+    const isAnew = this.last === 0;
+    const source = new EventSource(this.address);
     this.source = source;
     source.onopen = () => {
-      const wasBroken = this.state.status !== "live";
       this.set("live");
       // Without a number to resume from, what happened meanwhile is unknown.
-      if (wasBroken && !after && this.last === 0) this.everything();
+      if (isAnew && this.last === 0) this.everything();
     };
     source.onerror = () => {
       if (source.readyState === EventSource.CLOSED) void this.refused();
       else this.set("broken");
     };
-    for (const kind of KINDS) {
+    for (const kind of Object.keys(STALE)) {
       source.addEventListener(kind, (message) => {
         const event = JSON.parse((message as MessageEvent<string>).data) as LiveEvent;
         this.channel?.postMessage({ event } satisfies Passed);
@@ -121,33 +139,18 @@ export class Live {
   private async refused(): Promise<void> {
     this.source?.close();
     this.source = null;
-    let status = 0;
     const stop = new AbortController();
-    try {
-      const after = this.last > 0 ? `?after=${this.last}` : "";
-      const address = `/api/v1/workspaces/${encodeURIComponent(this.workspace)}/events${after}`;
-      status = (await fetch(address, { signal: stop.signal })).status;
-    } catch {
-      status = 0;
-    }
+    const status = await fetch(this.address, { signal: stop.signal }).then((answer) => answer.status, () => 0);
     stop.abort();
     if (this.stop.signal.aborted) return;
-    if (status === 403) {
-      this.set("polling");
-      window.clearInterval(this.poll);
-      this.poll = window.setInterval(() => {
-        if (document.visibilityState === "visible") this.everything();
-      }, POLL_MS);
-      return;
-    }
-    if (status === 410) {
-      this.last = 0;
-      this.everything();
-    }
+    const isRefused = status >= 400 && status < 500;
+    // Events that were missed are gone, or the person may not read here any more: the reads tell.
+    if (isRefused) this.everything();
+    if (status === 410) this.last = 0;
     this.set("broken");
     window.setTimeout(() => {
       if (!this.stop.signal.aborted && !this.source) this.open();
-    }, 2_000);
+    }, isRefused && status !== 410 ? REFUSED_MS : AGAIN_MS);
   }
 
   private passed(message: Passed): void {
@@ -158,11 +161,11 @@ export class Live {
 
   private take(event: LiveEvent): void {
     if (event.sequence <= this.last) return;
-    const gap = this.last > 0 && event.sequence > this.last + 1;
+    const gap = this.last > 0 && (event.previous ?? 0) > this.last;
     this.last = event.sequence;
     this.state = { ...this.state, last: Date.now() };
     if (gap) this.everything();
-    for (const key of keysOf(event)) this.stale.add(key);
+    for (const key of STALE[event.type as keyof typeof STALE]?.(event) ?? []) this.stale.add(key);
     for (const listener of this.listeners) listener(event);
     this.batch ||= window.setTimeout(() => {
       // A page out of sight draws no frames, but its title and notes must tell of what waits.
@@ -190,30 +193,5 @@ export class Live {
     if (this.state.status !== status) this.state = { status, since: Date.now(), last: this.state.last };
     if (tell && this.leads) this.channel?.postMessage({ state: status } satisfies Passed);
     for (const watcher of this.watchers) watcher();
-  }
-}
-
-/** Which reads an event makes stale. */
-function keysOf(event: LiveEvent): string[] {
-  const id = event.taskId ?? "";
-  switch (event.type) {
-    case "task":
-      return [`task:${id}`, "head"];
-    case "call":
-      return [`calls:${id}`, "head"];
-    case "log":
-      return [];
-    case "approval":
-      return ["approvals", `approval:${String(event.data.approvalId)}`, `task:${id}`, "head"];
-    case "source":
-      return ["sources", "tools", "credentials"];
-    case "policy":
-      return ["policy", "tools", "explain"];
-    case "settings":
-      return ["settings"];
-    case "webhook":
-      return ["webhooks"];
-    default:
-      return ["health"];
   }
 }

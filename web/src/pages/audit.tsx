@@ -4,11 +4,11 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { AuditEntry, Schemas } from "~/api/client";
 import { members, useApi, useMay, useNames } from "~/api/queries";
+import { useRows } from "~/lib/rows";
 import { compact, type Fields, isFields, same } from "~/lib/json";
 import { Button, buttonClass, Empty, Page, SearchField, Skeleton, When } from "~/ui/basics";
-import { explain, Problem } from "~/ui/state";
+import { Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
-import { toast } from "~/ui/toast";
 
 const NAMES = ["action", "subject", "actor", "channel", "from", "to", "text"] as const;
 type Filters = { [N in (typeof NAMES)[number]]?: string };
@@ -19,9 +19,11 @@ function dayOf(day: string | undefined, more = 0): string | undefined {
   return year > 0 ? new Date(year, month - 1, date + more).toISOString() : undefined;
 }
 
-const ACTIONS = ["approval.", "decision", "call.", "rule.", "source.", "credential.", "key.", "member.", "workspace.", "settings.", "webhook.", "sandbox."];
+/** Beginnings of actions, as docs/audit.md names them. */
+const ACTIONS = ["approval.", "client.", "decision", "call.", "rule.", "source.", "credential.", "connect.", "key.", "grant.", "sign_in", "sign_out", "invite.", "member.", "workspace.", "organization.", "settings.", "webhook.", "sandbox.", "audit.", "backup.", "vault."];
 
 export function AuditPage() {
+  useRows("entry");
   const api = useApi();
   const isAdmin = useMay("admin");
   const people = useQuery(members(api)).data ?? [];
@@ -31,6 +33,7 @@ export function AuditPage() {
   const asked = { ...filters, from: dayOf(filters.from), to: dayOf(filters.to, 1) };
   const [verified, setVerified] = useState<Schemas["AuditVerification"] | null>(null);
   const [busy, setBusy] = useState("");
+  const [failure, setFailure] = useState<unknown>(null);
   const set = (change: object) => void navigate({ to: ".", search: (before: object) => ({ ...before, ...change }), replace: true } as never);
   const pages = useInfiniteQuery({
     queryKey: [api.workspace, "audit", ...NAMES.map((name) => filters[name] ?? "")],
@@ -42,7 +45,8 @@ export function AuditPage() {
   const entries = pages.data?.pages.flatMap((page) => page.items) ?? [];
   const act = async (name: string, what: () => Promise<void>) => {
     setBusy(name);
-    await what().catch((error: unknown) => toast(explain(error).title));
+    setFailure(null);
+    await what().catch(setFailure);
     setBusy("");
   };
   if (!isAdmin)
@@ -68,12 +72,17 @@ export function AuditPage() {
         </>
       }
     >
+      {failure !== null && (
+        <div className="mb-3">
+          <Problem error={failure} />
+        </div>
+      )}
       <div className="mb-3 flex flex-wrap gap-2">
         <select className="field" aria-label="Kind of action" value={filters.action ?? ""} onChange={(event) => set({ action: event.target.value || undefined })}>
           <option value="">Every action</option>
           {ACTIONS.map((each) => (
             <option key={each} value={each}>
-              {each.replace(".", "")}
+              {each.replace(".", "").replace("_", " ")}
             </option>
           ))}
         </select>
@@ -102,6 +111,7 @@ export function AuditPage() {
         <SearchField className="w-48 max-w-full" aria-label="Text in the entries" placeholder="Text" maxLength={200} value={filters.text ?? ""} onText={(text) => set({ text: text || undefined })} />
         <SearchField className="w-64 max-w-full font-mono" aria-label="Only about this identifier" placeholder="rule_…, src_…, appr_…" value={filters.subject ?? ""} onText={(text) => set({ subject: text || undefined })} />
       </div>
+      {NAMES.some((name) => filters[name]) && <p className="mb-3 text-ink2">An export is the organization's whole chain, whatever the filters are: a part of it could not be verified.</p>}
       {verified && (
         <p role="status" className={verified.intact ? "mb-3 text-good" : "mb-3 text-bad"}>
           {verified.intact ? `● The chain holds: ${verified.entries.toLocaleString("en")} entries.` : `✕ Entry ${verified.firstBad}: ${verified.problem}`}{" "}
@@ -189,7 +199,7 @@ function Entry({ entry, onSubject }: { entry: AuditEntry; onSubject: () => void 
   return (
     <li className="border-b border-line px-3 py-1.5 last:border-0">
       <details>
-        <summary className="flex flex-wrap items-baseline gap-x-4">
+        <summary data-row className="flex flex-wrap items-baseline gap-x-4">
           <span className="font-mono text-ink3 md:w-12 md:text-right">{entry.sequence}</span>
           <span className="w-28 text-ink2">
             <When at={entry.at} />

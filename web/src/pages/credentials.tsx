@@ -4,6 +4,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import type { Credential } from "~/api/client";
 import { credentials as allCredentials, sources as allSources, useApi, useNames, useSession } from "~/api/queries";
+import { useRows } from "~/lib/rows";
 import { count } from "~/lib/time";
 import { Ago, Button, Empty, Field, Page, Risk } from "~/ui/basics";
 import { Confirm, Dialog } from "~/ui/dialog";
@@ -13,8 +14,11 @@ import { toast } from "~/ui/toast";
 import { OAuthConnect } from "./sources/connect";
 
 const OAUTH = "oauth";
+/** States of a connection in which a person has to agree again. */
+const NEEDS = ["reauthorization_required", "error"];
 
 export function CredentialsPage() {
+  useRows("credential");
   const api = useApi();
   const search = useSearch({ strict: false }) as { source?: string };
   const [adding, setAdding] = useState(search.source !== undefined);
@@ -44,7 +48,7 @@ function Row({ credential }: { credential: Credential }) {
   const { api, slug } = useSession();
   const names = useNames();
   const client = useQueryClient();
-  const [open, setOpen] = useState<"rotate" | "remove" | null>(null);
+  const [open, setOpen] = useState<"rotate" | "connect" | "remove" | null>(null);
   const [said, setSaid] = useState<{ accepted: boolean | null; message: string } | null>(null);
   const [busy, setBusy] = useState(false);
   const cancel = useRef<HTMLButtonElement>(null);
@@ -73,7 +77,9 @@ function Row({ credential }: { credential: Credential }) {
   return (
     <li className="border-b border-line px-3 py-2 last:border-0">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
-        <strong>{credential.source}</strong>
+        <strong data-row tabIndex={-1}>
+          {credential.source}
+        </strong>
         <span>{credential.scope}</span>
         <code>{credential.auth}</code>
         {credential.label && <Seen text={credential.label} />}
@@ -92,9 +98,16 @@ function Row({ credential }: { credential: Credential }) {
           <Button small disabled={busy} onClick={() => void test()} aria-label={`Test the credential of ${credential.source}`}>
             Test
           </Button>
-          <Button small onClick={() => setOpen("rotate")} aria-label={`Rotate the credential of ${credential.source}`}>
-            Rotate
-          </Button>
+          {credential.connection ? (
+            // Its value renews itself; a new one comes from whoever grants tokens.
+            <Button small look={NEEDS.includes(credential.state) ? "main" : "plain"} onClick={() => setOpen("connect")} aria-label={`Connect ${credential.source} again`}>
+              Connect again
+            </Button>
+          ) : (
+            <Button small onClick={() => setOpen("rotate")} aria-label={`Rotate the credential of ${credential.source}`}>
+              Rotate
+            </Button>
+          )}
           <Button small look="quiet" onClick={() => setOpen("remove")} aria-label={`Remove the credential of ${credential.source}`}>
             Remove
           </Button>
@@ -106,6 +119,7 @@ function Row({ credential }: { credential: Credential }) {
           {said.message}
         </p>
       )}
+      {open === "connect" && <ConnectAgain credential={credential} onClose={() => (setOpen(null), void stale())} />}
       {open === "rotate" && <Rotate credential={credential} onClose={() => (setOpen(null), void stale())} />}
       <Confirm open={open === "remove"} onClose={() => setOpen(null)} onYes={() => void remove()} busy={busy} cancelRef={cancel} verb="Remove the credential" title={`Remove the credential of ${credential.source}?`}>
         <p>Calls of every tool of {credential.source} that need it fail with credential_missing from then on. The value is destroyed.</p>
@@ -142,6 +156,33 @@ function Affected({ source }: { source: string }) {
         )
       }
     </Loaded>
+  );
+}
+
+/** Asks whoever grants the tokens anew, for the same people and under the same label. */
+function ConnectAgain({ credential, onClose }: { credential: Credential; onClose: () => void }) {
+  const query = useQuery(allSources(useApi()));
+  const source = query.data?.find((each) => each.name === credential.source);
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={`Connect ${credential.source} again`}
+      footer={
+        <Button className="mr-auto" onClick={onClose}>
+          Cancel
+        </Button>
+      }
+    >
+      {credential.reason && (
+        <p className="mb-3 text-bad">
+          ▲ <Seen text={credential.reason} />
+        </p>
+      )}
+      <Loaded query={query} rows={3}>
+        {() => (source ? <OAuthConnect source={source.id} scope={credential.scope} label={credential.label ?? ""} onDone={onClose} /> : <p>The source {credential.source} is not there any more.</p>)}
+      </Loaded>
+    </Dialog>
   );
 }
 

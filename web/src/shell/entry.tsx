@@ -36,7 +36,7 @@ export function Entry() {
   return <Go to={`/w/${encodeURIComponent(slug)}`} />;
 }
 
-/** A link to one thing that does not name its workspace: the thing's task does. */
+/** A link to one thing that does not name its workspace: the thing does. */
 export function Forward({ to }: { to: "approvals" | "tasks" }) {
   const { id } = useParams({ strict: false }) as { id: string };
   const [search] = useState(() => location.search);
@@ -44,13 +44,11 @@ export function Forward({ to }: { to: "approvals" | "tasks" }) {
     queryKey: ["forward", to, id],
     queryFn: async () => {
       const api = apiOf(null);
-      const taskId = to === "tasks" ? id : (await api.get("/api/v1/approvals/{id}", { path: { id } })).taskId;
-      const [task, workspaces] = await Promise.all([
-        api.get("/api/v1/tasks/{id}", { path: { id: taskId } }),
-        api.get("/api/v1/workspaces"),
-      ]);
-      const found = workspaces.items.find((w) => w.id === task.workspaceId);
-      return found ? addressOf(found, workspaces.items) : task.workspaceId;
+      // Whoever may answer an approval need not see its task.
+      const thing = to === "tasks" ? api.get("/api/v1/tasks/{id}", { path: { id } }) : api.get("/api/v1/approvals/{id}", { path: { id } });
+      const [{ workspaceId }, workspaces] = await Promise.all([thing, api.get("/api/v1/workspaces")]);
+      const found = workspaces.items.find((w) => w.id === workspaceId);
+      return found ? addressOf(found, workspaces.items) : workspaceId;
     },
   });
   if (query.error) return isSignedOut(query.error) ? <SignedOut /> : <Failed error={query.error} retry={() => void query.refetch()} />;

@@ -2,6 +2,7 @@
 import { Link, type ErrorComponentProps } from "@tanstack/react-router";
 import { ApiError, signInAddress } from "~/api/client";
 import { Button, buttonClass } from "~/ui/basics";
+import { Dialog } from "~/ui/dialog";
 import { Problem } from "~/ui/state";
 
 export function NotFound() {
@@ -21,21 +22,22 @@ function isStale(error: unknown): boolean {
   return error instanceof Error && /dynamically imported module|Importing a module script|module script failed|preload CSS/i.test(error.message);
 }
 
+/** In the place of a part that failed; what stands around it stays. */
 export function Crash({ error, reset }: ErrorComponentProps) {
   if (isStale(error))
     return (
-      <main className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6" role="alert">
+      <div className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6" role="alert">
         <h1 className="text-page">The server runs another version</h1>
-        <p className="text-ink2">This page belongs to the version before. Drafts are kept.</p>
+        <p className="text-ink2">This page belongs to the version before. Drafts of programs are kept.</p>
         <Button look="main" onClick={() => location.reload()}>
           Reload for the new version
         </Button>
-      </main>
+      </div>
     );
   return (
-    <main className="mx-auto max-w-xl p-6">
+    <div className="mx-auto max-w-xl p-6">
       <Problem error={error} retry={reset} />
-    </main>
+    </div>
   );
 }
 
@@ -43,17 +45,40 @@ export function SignedOut() {
   return (
     <main className="mx-auto flex max-w-xl flex-col items-start gap-3 p-6">
       <h1 className="text-page">Signed out</h1>
+      <SignedOutWords />
+      <SignedOutWays />
+    </main>
+  );
+}
+
+/** Over a page whose session ended in the middle: what was typed stays under it. */
+export function SignedOutOver() {
+  return (
+    <Dialog open onClose={() => undefined} title="Signed out" alert footer={<SignedOutWays />}>
+      <SignedOutWords />
+    </Dialog>
+  );
+}
+
+function SignedOutWords() {
+  return (
+    <>
       <p>This browser is not signed in, or not any more.</p>
-      <div className="flex gap-2">
-        <a href={signInAddress()} className={buttonClass("main")}>
-          Sign in
-        </a>
-        <Button onClick={() => location.reload()}>Try again</Button>
-      </div>
       <p className="text-ink2">
         Whoever runs the server gets a link from <code>executor web</code>.
       </p>
-    </main>
+    </>
+  );
+}
+
+function SignedOutWays() {
+  return (
+    <div className="flex gap-2">
+      <a href={signInAddress()} className={buttonClass("main")}>
+        Sign in
+      </a>
+      <Button onClick={() => location.reload()}>Try again</Button>
+    </div>
   );
 }
 

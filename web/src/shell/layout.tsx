@@ -1,7 +1,7 @@
 // What stands around every page of a workspace: sidebar, stream, keys, palette, notes.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useNavigate, useParams, useRouterState } from "@tanstack/react-router";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { apiOf } from "~/api/client";
 import { entry, me, SessionContext } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
@@ -12,7 +12,7 @@ import { Skeleton } from "~/ui/basics";
 import { Problem, SEARCH } from "~/ui/state";
 import { Toasts } from "~/ui/toast";
 import { Connection } from "./connection";
-import { isSignedOut, NotFound, SignedOut } from "./fallbacks";
+import { isSignedOut, NotFound, SignedOut, SignedOutOver } from "./fallbacks";
 import { Help } from "./help";
 import { Notices } from "./notices";
 import { Palette } from "./palette";
@@ -27,10 +27,12 @@ export function Layout() {
   const self = useQuery(me(api));
   const [live, setLive] = useState<Live | null>(null);
   const isReady = self.data !== undefined;
+  const lastEvent = useRef(0);
+  lastEvent.current = self.data?.lastEvent ?? 0;
   useEffect(() => {
     if (!isReady) return;
     write("workspace", slug);
-    const opened = new Live(slug, client);
+    const opened = new Live(slug, client, lastEvent.current);
     setLive(opened);
     return () => opened.close();
   }, [slug, client, isReady]);
@@ -40,11 +42,13 @@ export function Layout() {
     const isMissing = "status" in error && (error.status === 404 || error.status === 403);
     return isMissing ? <NotFound /> : <main className="mx-auto max-w-xl p-6"><Problem error={error} retry={() => void self.refetch()} /></main>;
   }
-  if (!known.data || !self.data) return <Skeleton />;
+  // Pages read when the stream is there: what changes after their reading reaches them.
+  if (!known.data || !self.data || !live) return <Skeleton />;
   return (
     <SessionContext value={{ me: self.data, workspaces: known.data.workspaces, slug, api }}>
       <LiveContext value={live}>
         <Frame slug={slug} />
+        {error && isSignedOut(error) && <SignedOutOver />}
       </LiveContext>
     </SessionContext>
   );

@@ -1,10 +1,11 @@
 // Tells that somebody is needed: the title, a note in the corner, the system's note where allowed. What
 // comes too fast becomes one note, and in quiet hours only the title and the icon tell.
-import { useQuery } from "@tanstack/react-query";
-import { Link, useRouterState } from "@tanstack/react-router";
+import { Link, useNavigate, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { pendingApprovals, useApi, useSession, waitingCount } from "~/api/queries";
+import { useApi, useNeedsMe, useSession, waitingCount } from "~/api/queries";
+import { codeOf, pieces } from "~/lib/hidden";
+import { compact } from "~/lib/json";
 import { isQuiet, readQuiet } from "~/lib/quiet";
 import { read, useStored } from "~/lib/store";
 import { toast } from "~/ui/toast";
@@ -14,12 +15,15 @@ const SINGLE_MAX = 3;
 /** More than these within a minute are told as one. */
 const MINUTE_MAX = 5;
 const MINUTE_MS = 60_000;
+/** Characters of arguments in a notice. */
+const ARGUMENTS_MAX = 120;
 /** How often it is seen whether quiet hours have ended. */
 const LOOK_MS = 10_000;
 
 export function Notices() {
-  const { slug } = useSession();
-  const found = useQuery(pendingApprovals(useApi())).data;
+  const { slug, me } = useSession();
+  const navigate = useNavigate();
+  const found = useNeedsMe();
   const pending = found?.items;
   const path = useRouterState({ select: (state) => state.location.pathname });
   const known = useRef<Set<string> | null>(null);
@@ -30,7 +34,6 @@ export function Notices() {
   const quiet = useQuietNow();
   const count = waitingCount(found);
   const api = useApi();
-  const { me } = useSession();
   const pushed = read(`push.${me.workspace.id}`) !== null;
   useEffect(() => {
     // The browser may have been given another address, or the person a new session, meanwhile.
@@ -49,7 +52,12 @@ export function Notices() {
     if (!pending) return;
     const before = known.current;
     known.current = new Set(pending.map((each) => each.id));
-    if (!before) return;
+    if (!before) {
+      // A page that is opened in quiet hours does not know what was told before them: when they end, it
+      // tells once what waits still.
+      if (quiet) held.current = new Set(known.current);
+      return;
+    }
     const fresh = pending.filter((each) => !before.has(each.id) || held.current.has(each.id));
     const isOver = held.current.size > 0;
     held.current = new Set(quiet ? fresh.map((each) => each.id) : []);
@@ -59,18 +67,28 @@ export function Notices() {
     const isDigest = fresh.length > (isOver ? 1 : SINGLE_MAX) || told.current.length + fresh.length > MINUTE_MAX;
     told.current.push(...fresh.map(() => now));
     const inInbox = path.includes("/approvals");
+    const inbox = `/w/${encodeURIComponent(slug)}/approvals`;
+    const tell = (...[isHere, text, key, href, link]: [boolean, string, string, string, ReactNode]) => announce(isHere, !pushed, text, key, () => void navigate({ href }), link);
     if (isDigest) {
       const text = pending.length === 1 ? "1 call waits for a decision" : `${count} calls wait for a decision`;
-      tell(inInbox, !pushed, text, "digest", <Link to="/w/$slug/approvals" params={{ slug }} className="text-accent underline">Review</Link>);
-    } else for (const each of fresh) tell(inInbox, !pushed, sentence(each), each.id, <Link to="/w/$slug/approvals/$id" params={{ slug, id: each.id }} className="text-accent underline">Review</Link>);
-  }, [pending, path, slug, quiet, count, pushed]);
+      tell(inInbox, text, "digest", inbox, <Link to="/w/$slug/approvals" params={{ slug }} className="text-accent underline">Review</Link>);
+    } else for (const each of fresh) tell(inInbox, sentence(each), each.id, `${inbox}/${each.id}`, <Link to="/w/$slug/approvals/$id" params={{ slug, id: each.id }} className="text-accent underline">Review</Link>);
+  }, [pending, path, slug, quiet, count, navigate, pushed]);
   return null;
 }
 
-const sentence = (of: Approval) => `${of.tool} waits for a decision (${of.risk})`;
+/** The tool, the client and the risk; arguments only where the person wants them in notices. */
+function sentence(of: Approval): string {
+  const client = of.client ? ` of ${plain(of.client)}` : "";
+  const values = read("notify-arguments") === "on" ? `: ${plain(compact(of.arguments)).slice(0, ARGUMENTS_MAX)}` : "";
+  return `${plain(of.tool)}${client} waits for a decision (${of.risk})${values}`;
+}
 
-/** One note here, and one of the system's where the person wants it and looks elsewhere, and the server does not send it one. */
-function tell(inInbox: boolean, alone: boolean, text: string, key: string, link: ReactNode): void {
+/** A text for where no chips can be drawn: what is hidden in it is written out. */
+const plain = (text: string) => pieces(text).map((piece) => (piece.kind === "hidden" ? [...piece.text].map((each) => `[${codeOf(each)}]`).join("") : piece.text)).join("");
+
+/** One note here, and one of the system's where the person wants it, looks elsewhere, and is sent none by the server. */
+function announce(inInbox: boolean, alone: boolean, text: string, key: string, open: () => void, link: ReactNode): void {
   if (!inInbox)
     toast(
       <>
@@ -78,8 +96,15 @@ function tell(inInbox: boolean, alone: boolean, text: string, key: string, link:
       </>,
       key,
     );
-  if (alone && read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted")
-    new Notification("Executor", { body: text, tag: key });
+  if (alone && read("notify") === "on" && document.visibilityState === "hidden" && "Notification" in window && Notification.permission === "granted") {
+    const note = new Notification("Executor", { body: text, tag: key });
+    // It leads to the call; it decides nothing.
+    note.onclick = () => {
+      window.focus();
+      open();
+      note.close();
+    };
+  }
 }
 
 /** Whether nothing is told at the moment. */

@@ -2,22 +2,24 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { signOut } from "~/api/client";
-import { addressOf, pendingApprovals, sessions, useApi, useSession, waitingCount } from "~/api/queries";
+import { addressOf, sessions, useApi, useNeeds, useNeedsMe, useSession, waitingCount } from "~/api/queries";
 import { useStored } from "~/lib/store";
 import { useLiveState } from "~/live/context";
 import { cx, Kbd } from "~/ui/basics";
 
-const GROUPS: [string, string][][] = [
-  [["Home", ""], ["Approvals", "approvals"], ["Tasks", "tasks"], ["Run", "run"]],
-  [["Tools", "tools"], ["Sources", "sources"], ["Credentials", "credentials"], ["Policies", "policies"]],
-  [["Clients", "clients"], ["Audit", "audit"], ["Settings", "settings"]],
+/** Name, address and the key that leads there after G. */
+const GROUPS: [string, string, string?][][] = [
+  [["Home", "", "H"], ["Approvals", "approvals", "A"], ["Tasks", "tasks", "T"], ["Run", "run", "R"]],
+  [["Tools", "tools", "L"], ["Sources", "sources", "S"], ["Credentials", "credentials"], ["Policies", "policies", "P"]],
+  [["Clients", "clients", "C"], ["Audit", "audit"], ["Settings", "settings"]],
 ];
 
 type Props = { hidden: boolean; menuOpen: boolean; onMenu: () => void; onSearch: () => void; onHelp: () => void };
 
 export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
   const { slug, me } = useSession();
-  const waiting = waitingCount(useQuery(pendingApprovals(useApi())).data);
+  const needs = useNeeds("admin");
+  const waiting = waitingCount(useNeedsMe());
   return (
     <header className={cx("shrink-0 border-line bg-surface md:flex md:w-52 md:flex-col md:border-r", hidden && "md:hidden")}>
       <div className="flex h-12 items-center gap-2 border-b border-line px-3 md:border-0">
@@ -45,23 +47,31 @@ export function Sidebar({ hidden, menuOpen, onMenu, onSearch, onHelp }: Props) {
         <nav aria-label="Pages" className="flex flex-col gap-3">
           {GROUPS.map((group, i) => (
             <ul key={i} className="flex flex-col gap-px">
-              {group.map(([name, to]) => (
+              {group.map(([name, to, key]) => (
                 <li key={name}>
-                  <Link
-                    to={to === "" ? "/w/$slug" : (`/w/$slug/${to}` as "/w/$slug/tasks")}
-                    params={{ slug }}
-                    activeOptions={{ exact: to === "" }}
-                    className="flex h-10 items-center rounded-md px-2 hover:bg-sunken md:h-8"
-                    activeProps={{ className: "bg-select font-semibold" }}
-                    inactiveProps={{ className: "text-ink2" }}
-                  >
-                    {name}
-                    {name === "Approvals" && waiting && (
-                      <span className="ml-auto font-semibold text-wait" aria-label={`${waiting} waiting`}>
-                        ◆ {waiting}
-                      </span>
-                    )}
-                  </Link>
+                  {to === "audit" && needs ? (
+                    <span title={needs} className="flex h-10 items-center px-2 text-ink3 md:h-8">
+                      {name}
+                      <span className="ml-auto text-meta">{needs.toLowerCase()}</span>
+                    </span>
+                  ) : (
+                    <Link
+                      title={key && `G, then ${key}`}
+                      to={to === "" ? "/w/$slug" : (`/w/$slug/${to}` as "/w/$slug/tasks")}
+                      params={{ slug }}
+                      activeOptions={{ exact: to === "" }}
+                      className="flex h-10 items-center rounded-md px-2 hover:bg-sunken md:h-8"
+                      activeProps={{ className: "bg-select font-semibold" }}
+                      inactiveProps={{ className: "text-ink2" }}
+                    >
+                      {name}
+                      {name === "Approvals" && waiting && (
+                        <span className="ml-auto font-semibold text-wait" aria-label={`${waiting} waiting`}>
+                          ◆ {waiting}
+                        </span>
+                      )}
+                    </Link>
+                  )}
                 </li>
               ))}
             </ul>
@@ -133,7 +143,7 @@ function SignOut() {
 function LiveLight() {
   const { status } = useLiveState();
   const [shape, word] =
-    status === "live" ? ["●", "live"] : status === "polling" ? ["◐", "every 5 s"] : status === "broken" ? ["○", "reconnecting"] : ["○", "connecting"];
+    status === "live" ? ["●", "live"] : status === "broken" ? ["○", "reconnecting"] : ["○", "connecting"];
   return (
     <p role="status" className="px-2 text-meta">
       <span aria-hidden className={status === "live" ? "text-good" : "text-ink3"}>

@@ -1,7 +1,6 @@
 // What waits, for whoever hears the page.
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import { pendingApprovals, useApi, waitingCount } from "~/api/queries";
+import { useNeedsMe, waitingCount } from "~/api/queries";
 
 /** How often what waits is read out at most, and how near its end a call is spoken of. */
 const SPOKEN_MS = 10_000;
@@ -9,7 +8,7 @@ const SOON_MS = 60_000;
 
 /** Tells screen readers what waits, as one sentence and seldom; of what is about to expire, once. */
 export function Spoken() {
-  const found = useQuery(pendingApprovals(useApi())).data;
+  const found = useNeedsMe();
   const items = found?.items;
   const count = waitingCount(found);
   const [said, setSaid] = useState("");

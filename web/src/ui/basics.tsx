@@ -314,3 +314,14 @@ export function Copy({ text, label = "Copy" }: { text: string | (() => string); 
     </Button>
   );
 }
+
+/** A link to a page of somebody else's: opened beside this one, and told nothing of it. */
+export function Outside({ to, children }: { to: string; children: ReactNode }) {
+  if (!/^https?:\/\//.test(to)) return <span className="break-all">{to}</span>;
+  return (
+    <a href={to} target="_blank" rel="noopener noreferrer" className="text-accent underline">
+      {children}
+      <span className="sr-only"> (opens a new page)</span>
+    </a>
+  );
+}

@@ -5,9 +5,10 @@ import { useMemo, useState } from "react";
 import { useApi } from "~/api/queries";
 import { compact, ExactNumber, handle, isFields, leftOut, pretty } from "~/lib/json";
 import { size } from "~/lib/time";
-import { Button, Copy, cx, Skeleton } from "./basics";
+import { Button, Copy, cx, Skeleton, toClipboard } from "./basics";
 import { Problem } from "./state";
 import { Seen } from "./text";
+import { toast } from "./toast";
 
 /** Beyond this a value is shown by its head, with a download of the whole. */
 const LARGE = 256 * 1024;
@@ -47,7 +48,12 @@ export function JsonView({ value, name = "value" }: { value: unknown; name?: str
           <Save text={text} name={name} />
         </span>
       </div>
-      {look === "tree" && <div className="overflow-x-auto font-mono"><Node name="" value={value} path="" depth={0} search={search.toLowerCase()} /></div>}
+      {look === "tree" && (
+        <div className="overflow-x-auto font-mono">
+          {isTooLarge && <p className="font-sans text-ink2">This is its head: a branch is drawn when it is unfolded. Download has all of it.</p>}
+          <Node name="" value={value} path="" depth={0} search={search.toLowerCase()} isLarge={isTooLarge} />
+        </div>
+      )}
       {look === "table" && isTable && <Table rows={value as Record<string, unknown>[]} />}
       {look === "raw" && (
         <pre className="overflow-x-auto whitespace-pre-wrap break-all">
@@ -87,7 +93,8 @@ function isFlatList(value: unknown): boolean {
 }
 
 function Table({ rows }: { rows: Record<string, unknown>[] }) {
-  const columns = [...new Set(rows.slice(0, ROWS).flatMap((row) => Object.keys(row)))];
+  const [shown, setShown] = useState(ROWS);
+  const columns = [...new Set(rows.slice(0, shown).flatMap((row) => Object.keys(row)))];
   return (
     <div className="overflow-x-auto">
       <table className="text-left">
@@ -101,7 +108,7 @@ function Table({ rows }: { rows: Record<string, unknown>[] }) {
           </tr>
         </thead>
         <tbody className="font-mono">
-          {rows.slice(0, ROWS).map((row, i) => (
+          {rows.slice(0, shown).map((row, i) => (
             <tr key={i}>
               {columns.map((column) => (
                 <td key={column} className="max-w-80 border-b border-line pr-4 align-top break-words">
@@ -112,12 +119,17 @@ function Table({ rows }: { rows: Record<string, unknown>[] }) {
           ))}
         </tbody>
       </table>
-      {rows.length > ROWS && <p className="text-ink2">and {rows.length - ROWS} more rows; download for all</p>}
+      {rows.length > shown && (
+        <Button small look="quiet" onClick={() => setShown(shown + ROWS * 5)}>
+          {(rows.length - shown).toLocaleString("en")} more rows
+        </Button>
+      )}
     </div>
   );
 }
 
-type NodeProps = { name: string; value: unknown; path: string; depth: number; search: string };
+/** `isLarge`: the whole is, and nothing but its first level is drawn unasked. */
+type NodeProps = { name: string; value: unknown; path: string; depth: number; search: string; isLarge: boolean };
 
 function holds(value: unknown, search: string): boolean {
   if (Array.isArray(value)) return value.some((each) => holds(each, search));
@@ -125,7 +137,7 @@ function holds(value: unknown, search: string): boolean {
   return compact(value).toLowerCase().includes(search);
 }
 
-function Node({ name, value, path, depth, search }: NodeProps) {
+function Node({ name, value, path, depth, search, isLarge }: NodeProps) {
   const [chosen, setChosen] = useState<boolean | null>(null);
   const [rows, setRows] = useState(ROWS);
   const isBranch = Array.isArray(value) || isFields(value);
@@ -135,7 +147,10 @@ function Node({ name, value, path, depth, search }: NodeProps) {
     <button
       type="button"
       title={`Copy the path ${path}`}
-      onClick={() => void navigator.clipboard?.writeText(path)}
+      onClick={async () => {
+        const said = (await toClipboard(path)) ? "Copied the path" : "Select and copy the path";
+        toast(<span className="break-all">{said} <code><Seen text={path} /></code></span>, "path");
+      }}
       className={cx("min-h-6 min-w-6 text-left text-ink2 hover:underline", isHit && "bg-select font-semibold")}
     >
       <Seen text={name} />:
@@ -151,7 +166,7 @@ function Node({ name, value, path, depth, search }: NodeProps) {
       </div>
     );
   const entries: [string, unknown][] = Array.isArray(value) ? value.map((each, i) => [String(i), each]) : Object.entries(value);
-  const isOpen = chosen ?? (found || (depth < 2 && entries.length <= 40) || depth === 0);
+  const isOpen = chosen ?? (found || (depth < 2 && entries.length <= 40 && !isLarge) || depth === 0);
   const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
   if (entries.length === 0)
     return (
@@ -176,7 +191,7 @@ function Node({ name, value, path, depth, search }: NodeProps) {
       {isOpen && (
         <div className="ml-2 border-l border-line pl-4">
           {entries.slice(0, rows).map(([key, each]) => (
-            <Node key={key} name={key} value={each} path={pathOf(path, key, Array.isArray(value))} depth={depth + 1} search={search} />
+            <Node key={key} name={key} value={each} path={pathOf(path, key, Array.isArray(value))} depth={depth + 1} search={search} isLarge={isLarge} />
           ))}
           {entries.length > rows && (
             <Button small look="quiet" onClick={() => setRows(rows + ROWS * 5)}>

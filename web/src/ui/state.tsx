@@ -69,6 +69,22 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
   );
 }
 
+/** What is shown could not be read again. Where the whole server is out of reach, the page says so once. */
+function Stale({ error, retry }: { error: Error; retry: () => void }) {
+  const { title, id } = explain(error);
+  return (
+    <p role="status" className="flex flex-wrap items-center gap-2 border-b border-line bg-sunken px-3 py-1 text-meta">
+      <span>
+        What you see may be old. It could not be read again: <Seen text={title} />
+        {id && <span className="font-mono text-ink3"> request {id}</span>}
+      </span>
+      <Button small onClick={retry}>
+        Retry
+      </Button>
+    </p>
+  );
+}
+
 /** Shows what was read; skeletons of its size until then, and why not where it failed. */
 export function Loaded<T>({ query, rows, height, children }: {
   query: UseQueryResult<T>;
@@ -76,7 +92,13 @@ export function Loaded<T>({ query, rows, height, children }: {
   height?: number;
   children: (data: T) => ReactNode;
 }) {
-  if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.data !== undefined)
+    return (
+      <>
+        {query.error && !(query.error instanceof Unreachable) && <Stale error={query.error} retry={() => void query.refetch()} />}
+        {children(query.data)}
+      </>
+    );
   if (query.error)
     return (
       <div className="p-3">

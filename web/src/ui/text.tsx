@@ -1,6 +1,6 @@
 // Text of others: always text, never markup, with what is hidden in it shown.
 import { Fragment, memo } from "react";
-import { codeOf, nameOf, pieces } from "~/lib/hidden";
+import { codeOf, nameOf, passesForAnother, pieces } from "~/lib/hidden";
 
 /** Beyond this length a text is cut into parts, so that one mark does not redraw all. */
 export const Seen = memo(function Seen({ text }: { text: string }) {
@@ -12,7 +12,7 @@ export const Seen = memo(function Seen({ text }: { text: string }) {
           return (
             <bdi key={i} title={mixedTitle(piece.text)} data-hidden="mixed" className="rounded-sm border-b-2 border-dotted border-bad text-bad">
               {piece.text}
-              <span className="ml-0.5 rounded-sm border border-bad px-0.5 text-[10px] leading-3">mixed alphabets</span>
+              <span className="ml-0.5 rounded-sm border border-bad px-0.5 text-[10px] leading-3">look-alike letters</span>
             </bdi>
           );
         return (
@@ -31,8 +31,8 @@ export const Seen = memo(function Seen({ text }: { text: string }) {
 });
 
 function mixedTitle(word: string): string {
-  const foreign = [...word].filter((c) => /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(c));
-  return `Letters of different alphabets: ${foreign.map((c) => `${c} is ${codeOf(c)}`).join(", ")}`;
+  const foreign = [...word].filter(passesForAnother);
+  return `Letters that pass for others: ${foreign.map((c) => `${c} is ${codeOf(c)}`).join(", ")}`;
 }
 
 /** A tool's path, which may break at its dots. */

@@ -16,6 +16,10 @@ async function background(browser, server) {
       static requestPermission = async () => "granted";
       constructor(title, { body, tag }) {
         window.said.push({ title, body, tag });
+        window.note = this;
+      }
+      close() {
+        window.closed = true;
       }
     };
     Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
@@ -100,7 +104,7 @@ export default {
     await known(page, "/w/local/tasks");
     await server.submit(create(0));
     await page.waitForFunction(() => window.said.length === 1);
-    assert.deepEqual((await said(page))[0].body, "shop.items.createItem waits for a decision (write)");
+    assert.deepEqual((await said(page))[0].body, "shop.items.createItem of node waits for a decision (write)");
     for (let n = 1; n < 8; n++) await server.submit(create(n));
     await page.waitForFunction(() => window.said.at(-1).body === "8 calls wait for a decision");
     const notes = await said(page);
@@ -128,6 +132,32 @@ export default {
     assert.deepEqual(page.faults, []);
   },
 
+  async "a page that is reloaded in its quiet hours tells once, when they end, what waits still"({ browser, server }) {
+    const page = await background(browser, server);
+    const hour = (from) => String((new Date().getHours() + from + 24) % 24).padStart(2, "0");
+    const hours = `${hour(-1)}:07-${hour(2)}:08`;
+    await known(page, "/w/local/tasks");
+    await page.evaluate((kept) => localStorage.setItem("executor.quiet", kept), hours);
+    await known(page, "/w/local/tasks");
+    for (let n = 0; n < 3; n++) await server.submit(create(n));
+    await page.waitForFunction(() => document.title.startsWith("(3) "));
+    await known(page, "/w/local/settings/notifications");
+    await page.waitForFunction(() => document.title.startsWith("(3) "));
+    // One that was answered meanwhile does not wait any more.
+    const [answered] = await server.pending(3);
+    await server.post(`/approvals/${answered.id}/deny`, { reason: "not now" });
+    await page.waitForFunction(() => document.title.startsWith("(2) "));
+    assert.deepEqual(await said(page), []);
+    await page.getByRole("region", { name: "This browser" }).getByLabel("Quiet hours", { exact: true }).uncheck();
+    await page.waitForFunction(() => window.said.length > 0);
+    assert.deepEqual((await said(page)).map((each) => each.body), ["2 calls wait for a decision"]);
+    // What comes now is told as ever.
+    await server.submit(create(3));
+    await page.waitForFunction(() => window.said.length === 2);
+    assert.equal((await said(page))[1].body, "shop.items.createItem waits for a decision (write)");
+    assert.deepEqual(page.faults, []);
+  },
+
   async "a webhook for people in Slack, with quiet hours"({ browser, server }) {
     const page = await openPage(browser, server);
     await page.goto("/w/local/settings/notifications");
@@ -146,6 +176,30 @@ export default {
     await row.getByLabel("quiet hours").click();
     await until(async () => !(await server.get("/webhooks")).items[0].quietHours, "no hours");
     assert.deepEqual(await violations(page), []);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a note names the client, arguments only where they are wanted, and leads to the call"({ browser, server, upstream }) {
+    const submit = (args) =>
+      fetch(`${server.address}/api/v1/tasks`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-executor-client": "agent-7/1.0" },
+        body: JSON.stringify({ code: `return await tools.shop.items.createItem(${JSON.stringify(args)});` }),
+      });
+    const page = await background(browser, server);
+    await known(page, "/w/local/tasks");
+    await submit({ name: "quiet-value", amount: 1 });
+    await page.waitForFunction(() => window.said.length === 1);
+    assert.equal((await said(page))[0].body, "shop.items.createItem of agent-7/1.0 waits for a decision (write)");
+    const [asked] = await server.pending();
+    await page.evaluate(() => window.note.onclick());
+    await page.waitForURL(`**/w/local/approvals/${asked.id}`);
+    assert.equal(await page.evaluate(() => window.closed), true);
+    assert.equal(upstream.writes().length, 0, "a click decides nothing");
+    await known(page, "/w/local/settings/notifications");
+    await page.getByLabel(/Show the beginning of a call's arguments/).check();
+    await submit({ name: "shown-value", amount: 2 });
+    await page.waitForFunction(() => window.said.some((each) => each.body.includes("shown-value")));
     assert.deepEqual(page.faults, []);
   },
 };

@@ -32,18 +32,63 @@ export default {
     const client = await connected(config.url, config.headers, "cursor-tests");
     const { tools } = await client.listTools();
     assert.ok(tools.some((tool) => tool.name === "execute"));
-    await page.getByText(/connected .*, waiting for its first task/).waitFor();
+    const shown = `${tools.length} tools listed`;
+    const card = page.getByRole("region", { name: "Connect Cursor" });
+    await card.getByText(new RegExp(`connected .*, ${shown}, waiting for its first task`)).waitFor();
+    const row = page.getByRole("listitem").filter({ hasText: "cursor-tests" });
+    await row.getByText("no task yet").waitFor();
+    await row.getByText(shown).waitFor();
     const ran = await client.callTool({ name: "execute", arguments: { code: "return (await tools.shop.items.listItems()).length" } });
     assert.equal(ran.structuredContent.result, 2);
     assert.equal(upstream.received.length, 1);
-    await page.getByText(/connected, first task/).waitFor();
+    await card.getByText(new RegExp(`connected, ${shown}, first task`)).waitFor();
+    await row.getByText("1 task").waitFor();
+    await row.getByText(shown).waitFor();
     await page.getByRole("listitem").filter({ hasText: "cursor-tests" }).getByText("key “Cursor”").waitFor();
     await client.close();
     // The secret is gone with the page.
     await page.reload();
-    await page.getByRole("heading", { name: "Clients" }).waitFor();
+    await page.getByRole("heading", { name: "Clients", exact: true }).waitFor();
     assert.ok(!(await page.content()).includes(secret));
     assert.ok(!(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }))).includes(secret));
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a client without a key is told how to sign in, and the card sees it come"({ browser, server }) {
+    const page = await openPage(browser, server);
+    await page.goto("/clients");
+    await page.getByRole("button", { name: "Cursor", exact: true }).click();
+    await page.getByRole("button", { name: "By signing in from it" }).click();
+    const link = page.getByRole("link", { name: "Install in Cursor" });
+    const config = JSON.parse(Buffer.from(new URL(await link.getAttribute("href")).searchParams.get("config"), "base64").toString("utf8"));
+    assert.deepEqual(config, { url: `${server.address}/mcp` });
+    assert.deepEqual(JSON.parse(await page.getByTestId("snippet").innerText()).mcpServers.executor, config);
+    const card = page.getByRole("region", { name: "Connect Cursor" });
+    await card.getByText("waiting for it to connect").waitFor();
+    for (const name of ["Claude Code", "Codex", "VS Code", "Gemini CLI", "opencode", "Another client"]) {
+      await page.getByRole("button", { name, exact: true }).click();
+      await page.getByRole("button", { name: "By signing in from it" }).click();
+      const text = await page.getByTestId("snippet").innerText();
+      assert.ok(text.includes(`${server.address}/mcp`) && !/exk_|Bearer|EXECUTOR_API_KEY/.test(text), text);
+    }
+    // On the server's own machine nobody has to sign in.
+    await page.getByRole("button", { name: "Cursor", exact: true }).click();
+    await page.getByRole("button", { name: "By signing in from it" }).click();
+    await card.getByText("waiting for it to connect").waitFor();
+    await page.getByText("Nobody yet.").waitFor();
+    const client = await connected(config.url, {}, "cursor-without-a-key");
+    const { tools } = await client.listTools();
+    await card.getByText(new RegExp(`connected .*, ${tools.length} tools listed, waiting for its first task`)).waitFor();
+    await client.callTool({ name: "execute", arguments: { code: "return 1" } });
+    await card.getByText(/connected, .*, first task/).waitFor();
+    await client.close();
+    for (const [width, theme] of [[1440, "light"], [360, "dark"]]) {
+      const look = await openPage(browser, server, { width, theme });
+      await look.goto("/clients");
+      await look.getByRole("button", { name: "By signing in from it" }).click();
+      await look.getByRole("region", { name: "Granted to clients" }).waitFor();
+      assert.deepEqual(await violations(look), []);
+    }
     assert.deepEqual(page.faults, []);
   },
 

@@ -40,8 +40,8 @@ export default {
     assert.equal(upstream.writes().length, 1);
     const [sent] = upstream.writes();
     assert.deepEqual(JSON.parse(sent.body), args);
-    const body = request.split("\n\n").slice(1).join("\n\n").trim();
-    assert.deepEqual(JSON.parse(body), JSON.parse(sent.body));
+    const body = request.split("\n\n").slice(1).join("\n\n");
+    assert.equal(body, sent.body);
     assert.ok(request.startsWith(`POST ${upstream.address}/items`), request);
     assert.deepEqual(page.faults, []);
   },
@@ -66,15 +66,30 @@ export default {
     const two = await inbox(browser, server, approval.id);
     await approveUnlocked(one);
     await approveUnlocked(two);
+    // The second one's answer is on its way while the first one's counts: both have pressed.
+    let release = () => undefined;
+    const first = new Promise((resolve) => (release = resolve));
+    const answers = [];
+    await two.route("**/deny*", async (route) => {
+      await first;
+      await route.continue();
+    });
+    two.on("response", (response) => response.url().includes("/deny") && answers.push(response.status()));
+    const denied = two.waitForRequest((request) => request.url().includes("/deny"));
+    await two.keyboard.press("d");
+    await denied;
     await one.getByTestId("approve").dblclick();
     await server.settled(task.id);
+    release();
     assert.equal(upstream.writes().length, 1);
+    await until(() => answers.length === 1, "the second answer");
+    assert.deepEqual(answers, [409]);
     await two.getByTestId("outcome").waitFor();
     assert.match(await outcome(two), /approved/);
     assert.match(await outcome(two), /by \S+/);
-    // A decision that comes too late is refused by the server, and the card says what is the case.
-    const late = await server.send("POST", `/approvals/${approval.id}/deny`, { digest: approval.digest });
-    assert.equal(late.status, 409);
+    const kept = await server.get(`/approvals/${approval.id}`);
+    assert.equal(kept.status, "approved");
+    assert.equal(upstream.writes().length, 1);
   },
 
   async "a decision after the end of time changes nothing"({ browser, server, upstream }) {
@@ -86,6 +101,13 @@ export default {
     await page.getByTestId("outcome").waitFor();
     assert.match(await outcome(page), /expired/);
     assert.equal(await page.getByTestId("approve").count(), 0);
+    // Whoever answers all the same is told, and nothing is sent.
+    for (const verb of ["approve", "deny"]) {
+      const late = await server.send("POST", `/approvals/${approval.id}/${verb}`, { digest: approval.digest });
+      assert.equal(late.status, 409, verb);
+      assert.equal(late.body.code, "already_resolved");
+    }
+    assert.equal((await server.get(`/approvals/${approval.id}`)).status, "expired");
     assert.equal(upstream.writes().length, 0);
   },
 
@@ -102,7 +124,9 @@ export default {
     page.on("request", (request) => (read += request.method() === "GET" && request.url().includes(`/approvals/${approval.id}`) ? 1 : 0));
     await approveUnlocked(page);
     const before = read;
-    await page.getByTestId("approve").click();
+    const [answer] = await Promise.all([page.waitForResponse("**/approve*"), page.getByTestId("approve").click()]);
+    assert.equal(answer.status(), 409);
+    assert.equal((await answer.json()).code, "approval_changed");
     await page.getByRole("alert").waitFor();
     await until(() => read > before, "the card to be read again");
     assert.equal((await server.get(`/approvals/${approval.id}`)).status, "pending");
@@ -271,7 +295,15 @@ export default {
     assert.ok((await dialog.innerText()).includes('"n11"'), "full arguments");
     // One of them is decided by somebody else while the table is read.
     await server.post(`/approvals/${doomed.id}/deny`, {});
-    await dialog.getByRole("button", { name: "Approve 12 once" }).click();
+    // It is locked until every one of them was in sight.
+    const yes = dialog.getByRole("button", { name: "Approve 12 once" });
+    assert.equal(await yes.getAttribute("aria-disabled"), "true");
+    await yes.click({ force: true });
+    assert.equal(upstream.writes().length, 0);
+    await dialog.locator("tbody tr").last().scrollIntoViewIfNeeded();
+    await dialog.locator("table + div").scrollIntoViewIfNeeded();
+    await page.waitForFunction(() => [...document.querySelectorAll("[role=dialog] button")].some((each) => each.textContent === "Approve 12 once" && each.getAttribute("aria-disabled") !== "true"));
+    await yes.click();
     await until(() => upstream.writes().length === 11, "eleven calls");
     await dialog.getByText("✕").first().waitFor();
     await until(async () => (await dialog.getByText("● approved").count()) === 11, "eleven results");
@@ -326,7 +358,7 @@ export default {
     await card.getByRole("link", { name: "“ana’s laptop”" }).waitFor();
     await card.getByRole("link", { name: "“Writes to the shop”" }).waitFor();
     // A word for the risk never stands without its reasons.
-    for (const reason of ["POST method", "goes to 127.0.0.1", "a wildcard in tags", "opened by a credential that the whole workspace shares"]) await card.getByText(reason).waitFor();
+    for (const reason of ["POST method", "goes to 127.0.0.1", "a wildcard in tags", "amount is 9", "opened by a credential that the whole workspace shares"]) await card.getByText(reason).waitFor();
     await card.getByText("Rules that were looked at").click();
     const rules = card.getByRole("listitem");
     await rules.filter({ hasText: "Small ones" }).filter({ hasText: "○" }).waitFor();
@@ -444,6 +476,18 @@ export default {
     const said = await (await speak({ id: 2, method: "tools/list", params: {} }, session)).text();
     assert.ok(said.includes("search_tools"), said);
     assert.ok(!/"name":\s*"[^"]*(approve|deny|decide)/.test(said), said);
+    // Nor does a call of what might be called so.
+    let n = 3;
+    for (const name of ["approve", "deny", "decide_approval", "approvals.approve", "answer_approval"]) {
+      const tried = await (await speak({ id: n++, method: "tools/call", params: { name, arguments: { id: approval.id, digest: approval.digest } } }, session)).text();
+      assert.match(tried, /"error"|"isError":\s*true/, `${name}: ${tried}`);
+    }
+    // And a program that a model sends has no such tool.
+    const program = "const found = []; for (const path of ['executor.approvals.approve', 'approvals.approve']) { try { let at = tools; for (const part of path.split('.')) at = at[part]; found.push(await at({ id: '" + approval.id + "' })); } catch (e) { found.push(e.code ?? String(e)); } } return found;";
+    const sent = await key.send("POST", "/tasks", { code: program });
+    const ended = await server.settled(sent.body.id);
+    assert.ok(!JSON.stringify(ended.result ?? "").includes('"approved"'), JSON.stringify(ended));
+    assert.equal((await server.get(`/approvals/${approval.id}`)).status, "pending");
     assert.equal(upstream.writes().length, 0);
   },
 

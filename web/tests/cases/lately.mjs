@@ -1,7 +1,8 @@
 // What was done lately: tasks by time, client and tool; the usage of a tool; and what pages say of limits,
 // of what is not there, and of people.
 import assert from "node:assert/strict";
-import { openPage } from "../lib/browser.mjs";
+import { violations } from "../lib/axe.mjs";
+import { approveUnlocked, openPage } from "../lib/browser.mjs";
 import { until } from "../lib/server.mjs";
 
 /** A task of a client that names itself. */
@@ -148,5 +149,70 @@ export default {
     await page.getByText("member.changed").first().click();
     const change = page.getByRole("table", { name: "What changed" }).first();
     await change.getByRole("row").filter({ hasText: "role" }).getByRole("cell").filter({ hasText: "owner" }).waitFor();
+  },
+
+  async "a tool is tried with a credential of one's choice, and everything says which"({ browser, server, upstream }) {
+    await server.post("/credentials", { source: "shop", value: "own-token-1", scope: "personal", auth: "bearer", label: "ana" });
+    const shared = await server.post("/credentials", { source: "shop", value: "shared-token-2", auth: "bearer", label: "gh-bot" });
+    const page = await openPage(browser, server);
+    await page.goto("/w/local/tools/shop.items.createItem?tab=try");
+    const choice = page.getByLabel("Run as");
+    await choice.waitFor();
+    assert.deepEqual(await choice.locator("option").allTextContents(), ["as an agent would", "mine: ana", "shared: gh-bot"]);
+    await page.getByLabel("name", { exact: true }).fill("as the bot");
+    await page.getByLabel("amount", { exact: true }).fill("5");
+    await choice.selectOption({ label: "shared: gh-bot" });
+    await page.getByRole("button", { name: "Run once" }).click();
+    await page.locator("#main").getByRole("link", { name: "Review" }).click();
+    await page.getByText("to be sent with the credential shared: gh-bot, chosen for it").waitFor();
+    await page.getByText("opened by a credential that the whole workspace shares").waitFor();
+    await approveUnlocked(page);
+    await page.getByTestId("approve").click();
+    await until(() => upstream.writes().length === 1, "the call");
+    assert.equal(upstream.writes()[0].headers.authorization, "Bearer shared-token-2");
+    const task = await until(async () => (await server.get("/tasks")).items.find((each) => each.status === "completed"), "the task to end");
+    assert.equal(task.runAs, shared.id);
+    await page.goto(`/w/local/tasks/${task.id}?tab=call&call=1`);
+    await page.getByText("run as shared: gh-bot").waitFor();
+    await page.getByRole("link", { name: "workspace, gh-bot" }).waitFor();
+    // Without a choice it is the first that the source finds.
+    await page.goto("/w/local/tools/shop.items.listItems?tab=try");
+    await choice.waitFor();
+    await page.getByRole("button", { name: "Run once" }).click();
+    await until(() => upstream.received.some((each) => each.method === "GET" && each.headers.authorization === "Bearer own-token-1"), "the other call");
+    // What the source does not look at cannot be chosen.
+    await fetch(`${server.address}/api/v1/sources/shop/credential-order`, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ order: ["personal"] }) });
+    await page.reload();
+    await page.getByRole("option", { name: "shared: gh-bot (its source does not look at it)", disabled: true }).waitFor({ state: "attached" });
+    assert.ok(!(await page.content()).includes("-token-"));
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "a timeline shows the start of the sandbox, and its table the waits and the lines"({ browser, server }) {
+    const task = await server.submit("console.log('before'); return (await tools.shop.items.createItem({ name: 'x', amount: 1 })).name;");
+    const [asked] = await server.pending();
+    const page = await openPage(browser, server);
+    await page.goto(`/w/local/tasks/${task.id}`);
+    const timeline = page.getByRole("region", { name: "Timeline" });
+    await timeline.getByText("sandbox", { exact: true }).waitFor();
+    await timeline.getByRole("button", { name: "As a table" }).click();
+    const row = (name) => timeline.getByRole("row").filter({ hasText: name });
+    await row("waited for a decision").getByText("pending").waitFor();
+    await server.post(`/approvals/${asked.id}/approve`);
+    const done = await server.settled(task.id);
+    assert.equal(done.status, "completed");
+    await row("waited for a decision").getByText(/approved by /).waitFor();
+    assert.match(await row("sandbox").first().innerText(), /\+\d+.*ms.*\d+ ms/s);
+    await row("logged 1 line").waitFor();
+    await row("shop.items.createItem").getByText("ok").waitFor();
+    // Beside the code a call is chosen without losing its line.
+    await page.goto(`/w/local/tasks/${task.id}?tab=code`);
+    await timeline.getByRole("button", { name: /Call 1/ }).click();
+    await page.getByRole("region", { name: "Call 1" }).getByText("Why it was decided so").waitFor();
+    await page.getByRole("tab", { name: "Code", selected: true }).waitFor();
+    await page.getByRole("list", { name: "Program" }).getByRole("listitem").and(page.locator("[aria-current=true]")).waitFor();
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(page.faults, []);
   },
 };

@@ -44,7 +44,8 @@ export default {
     await page.getByRole("button", { name: "Look at it" }).click();
     await page.getByRole("alert").waitFor();
     const said = await page.getByRole("alert").innerText();
-    assert.ok(said.length > 20, said);
+    assert.match(said, /nothing-here/);
+    await page.getByRole("region", { name: "What was tried" }).getByRole("listitem").filter({ hasText: "/nothing-here" }).filter({ hasText: "200 application/json" }).first().waitFor();
     await where.fill(JSON.stringify({ openapi: "3.1.0", info: { title: "Tiny", version: "1" }, servers: [{ url: "https://api.example.com" }], paths: { "/a": { get: { operationId: "getA", responses: { 200: { description: "ok" } } }, delete: { operationId: "deleteA", responses: { 204: { description: "ok" } } } } } }));
     await page.getByRole("button", { name: "Look at it" }).click();
     const can = page.getByRole("region", { name: "What it can do" });
@@ -136,11 +137,41 @@ export default {
     page.on("response", (response) => void response.text().then((text) => later.push(text)).catch(() => undefined));
     await page.getByRole("button", { name: "I have it" }).click();
     assert.ok(!(await page.content()).includes(secret));
+    // Its beginning tells it from others, and is the lesser part of it.
+    await page.getByRole("listitem").filter({ hasText: "nightly" }).getByText(`${secret.slice(0, 12)}…`).waitFor();
     assert.equal((await apiOf(server.address, secret).send("GET", "/me")).status, 200);
     await page.getByRole("button", { name: "Revoke nightly" }).click();
     await page.getByRole("alertdialog").getByRole("button", { name: "Revoke the key" }).click();
     await until(async () => (await apiOf(server.address, secret).send("GET", "/me")).status === 401, "the key to be refused");
-    const kept = () => page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+    // Everything that a browser keeps, and every address that it went to.
+    const addresses = [];
+    page.on("framenavigated", (frame) => addresses.push(frame.url()));
+    page.on("request", (request) => addresses.push(request.url()));
+    const kept = async () =>
+      JSON.stringify(await page.context().cookies()) +
+      addresses.join("\n") +
+      (await page.evaluate(async () => {
+        const parts = [JSON.stringify({ ...localStorage, ...sessionStorage }), location.href, JSON.stringify(history.state), window.name];
+        for (const { name } of (await indexedDB.databases?.()) ?? []) {
+          const database = await new Promise((resolve, reject) => {
+            const opened = indexedDB.open(name);
+            opened.onsuccess = () => resolve(opened.result);
+            opened.onerror = () => reject(opened.error);
+          });
+          for (const store of database.objectStoreNames) {
+            const rows = database.transaction(store).objectStore(store).getAll();
+            parts.push(await new Promise((resolve) => (rows.onsuccess = () => resolve(JSON.stringify(rows.result)))));
+          }
+          database.close();
+        }
+        for (const name of (await globalThis.caches?.keys()) ?? []) {
+          const cache = await caches.open(name);
+          for (const request of await cache.keys()) parts.push(request.url, (await (await cache.match(request)).text()));
+        }
+        // What was typed stands in no field any more.
+        for (const field of document.querySelectorAll("input, textarea")) parts.push(field.value);
+        return parts.join("\n");
+      }));
     await page.goto("/credentials");
     await page.getByRole("button", { name: "Add a credential" }).click();
     const dialog = page.getByRole("dialog");
@@ -157,10 +188,13 @@ export default {
       assert.ok(!(await kept()).includes(value));
       assert.ok(later.length > 5 && !later.some((text) => text.includes(value)));
     }
+    assert.ok(addresses.length > 5 && (await kept()).includes("/audit"), "what is kept was looked at");
+
     // Filters are in the address, and the whole chain is a file.
     await page.getByLabel("Through what").selectOption("cli");
     await page.getByText(/No entry matches/).waitFor();
     assert.match(page.url(), /channel=cli/);
+    await page.getByText(/An export is the organization's whole chain/).waitFor();
     await page.getByLabel("Through what").selectOption("");
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export JSONL" }).click()]);
     assert.match(file.suggestedFilename(), /audit\.jsonl$/);
@@ -225,12 +259,23 @@ export default {
     await page.getByLabel(/Address of a description/).fill(JSON.stringify(block));
     const servers = page.getByRole("region", { name: "Servers of the block" });
     await servers.getByRole("checkbox", { name: /left/ }).uncheck();
-    await servers.getByRole("button", { name: "Add 3 sources" }).click();
-    await servers.getByRole("listitem").filter({ hasText: "notes" }).getByText(/● .*2 tools/).waitFor();
-    await servers.getByRole("listitem").filter({ hasText: "journal" }).getByText(/● .*2 tools/).waitFor();
-    await servers.getByRole("listitem").filter({ hasText: "gone" }).getByText(/✕/).waitFor();
+    const of = (name) => servers.getByRole("listitem").filter({ has: page.locator("strong", { hasText: name }) });
+    await servers.getByRole("button", { name: "Look at 3 servers" }).click();
+    await of("gone").getByText(/✕/).waitFor();
+    await of("journal").getByText(/All 2 tools/).waitFor();
+    assert.equal((await server.get("/sources")).items.length, 1, "a look adds nothing");
+    // Each has a name of its own, and tools that are not wanted.
+    await of("journal").getByLabel(/Name the tools of journal/).fill("diary");
+    await of("journal").getByText(/All 2 tools/).click();
+    await of("journal").getByRole("checkbox", { name: /addNote/ }).uncheck();
+    await of("journal").getByLabel("Where no other rule decides").selectOption("ask");
+    await servers.getByRole("button", { name: "Add 2 sources" }).click();
+    await of("notes").getByText(/notes, 2 tools/).waitFor();
+    await of("journal").getByText(/diary, 2 tools/).waitFor();
     const names = (await server.get("/sources")).items.map((each) => each.name).sort();
-    assert.deepEqual(names, ["journal", "notes", "shop"]);
+    assert.deepEqual(names, ["diary", "notes", "shop"]);
+    const tools = (await server.get("/tools?namespace=diary")).results.map((each) => [each.path, each.decision]);
+    assert.deepEqual(tools, [["diary.searchNotes", "ask"]]);
     // Its secret went into the vault, and is nowhere to be read.
     const kept = JSON.stringify([await server.get("/sources"), await server.get("/credentials"), await server.get("/audit")]);
     assert.ok(!kept.includes("canary-mcp-json"));

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { approveUnlocked, openPage } from "../lib/browser.mjs";
+import { approveUnlocked, openPage, writeProgram } from "../lib/browser.mjs";
 import { violations } from "../lib/axe.mjs";
+import { startServer } from "../lib/server.mjs";
 
 export const long = ["axe, 1440 px, both themes", "axe, 360 px, both themes"];
 
@@ -24,9 +25,10 @@ async function filled(server) {
   const [source] = (await server.get("/sources")).items;
   const approval = pending.find((each) => each.taskId === waiting.id).id;
   return [
-    "/welcome", "/home", "/approvals", `/approvals/${approval}`, "/approvals?tab=resolved", "/tasks", `/tasks/${done.id}`, `/tasks/${failed.id}`,
-    `/tasks/${waiting.id}?tab=call&call=1`, `/tasks/${done.id}?tab=logs`, "/run", "/tools", "/tools/shop.items.createItem?tab=try", "/tools/shop.items.createItem?tab=schema", "/tools/shop.items.listItems?tab=usage",
-    "/sources", "/sources/new", `/sources/${source.id}`, "/credentials", "/policies", `/policies/${rules[0].id}`, "/policies/new", "/policies/test",
+    "/welcome", "/home", "/approvals", `/approvals/${approval}`, "/approvals?tab=resolved", "/approvals?tab=mine", "/approvals?tab=expired", "/tasks", `/tasks/${done.id}`, `/tasks/${failed.id}`,
+    `/tasks/${waiting.id}?tab=call&call=1`, `/tasks/${done.id}?tab=logs`, `/tasks/${done.id}?tab=result`, `/tasks/${waiting.id}?tab=events`, "/run", `/run?from=${done.id}&call=1`, `/run?task=${waiting.id}`,
+    "/tools", "/tools/shop.items.createItem", "/tools/shop.items.createItem?tab=types", "/tools/shop.items.createItem?tab=try", `/tools/shop.items.createItem?tab=try&task=${waiting.id}&call=1`, "/tools?denied=too", "/tools/shop.items.createItem?tab=schema", "/tools/shop.items.listItems?tab=usage",
+    "/sources", "/sources/new", `/sources/${source.id}`, "/credentials", "/policies", `/policies/${rules[0].id}`, "/policies/new", "/policies/test", "/policies/test?tool=shop.items.createItem", `/policies/test?task=${waiting.id}&call=1`,
     "/policies/history", "/clients", "/audit", "/settings/workspace", "/settings/organization", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/browser", "/settings/storage", "/settings/server",
   ];
 }
@@ -61,6 +63,52 @@ async function matrix({ browser, server }, width, theme) {
 export default {
   "axe, 1440 px, both themes": (world) => matrix(world, 1440, "light"),
   "axe, 360 px, both themes": (world) => matrix(world, 360, "dark"),
+
+  async "320 px, and 1280 px at 200 %: no page is wider than its window"({ browser, server }) {
+    const paths = await filled(server);
+    const { workspace } = await server.get("/me");
+    const found = [];
+    for (const width of [320, 640]) {
+      const page = await openPage(browser, server, { width, height: 512 });
+      for (const path of paths) {
+        await open(page, workspace.slug, path);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (wide > 1) found.push(`${path}: ${wide} px wider than ${width}`);
+      }
+      await page.context().close();
+    }
+    assert.deepEqual(found, []);
+  },
+
+  async "the focus is seen wherever Tab leads, and nothing lies over it"({ browser, server }) {
+    const paths = await filled(server);
+    const { workspace } = await server.get("/me");
+    const page = await openPage(browser, server, { height: 600 });
+    const found = [];
+    let rings = 0;
+    for (const path of paths.filter((each) => !each.startsWith("/run"))) {
+      await open(page, workspace.slug, path);
+      for (let n = 0; n < 30; n++) {
+        await page.keyboard.press("Tab");
+        const look = await page.evaluate(() => {
+          const node = document.activeElement;
+          if (!node || node === document.body) return null;
+          const { outlineStyle, outlineWidth } = getComputedStyle(node);
+          const box = node.getBoundingClientRect();
+          const over = document.elementFromPoint(box.x + Math.min(box.width / 2, 40), box.y + Math.min(box.height / 2, 10));
+          // A label lies over what it names, and belongs to it.
+          const isClear = over !== null && (node.contains(over) || over.contains(node) || over.closest("label")?.control === node);
+          return { html: node.outerHTML.slice(0, 120), hasRing: outlineStyle === "solid" && Number.parseFloat(outlineWidth) >= 2, isClear };
+        });
+        if (look === null) break;
+        rings += 1;
+        if (!look.hasRing) found.push(`${path}: no ring: ${look.html}`);
+        if (!look.isClear) found.push(`${path}: covered: ${look.html}`);
+      }
+    }
+    assert.ok(rings > 300, `${rings} stops`);
+    assert.deepEqual(found, []);
+  },
 
   async "dialogs: axe, the focus stays inside and returns"({ browser, server }) {
     await filled(server);
@@ -174,25 +222,28 @@ export default {
     }
   },
 
-  async "motion is short, and there is none for whoever wants none"({ browser, server }) {
-    const motion = async (reducedMotion) => {
+  async "nothing moves, and what would is still for whoever wants no motion"({ browser, server }) {
+    const motion = async (reducedMotion, more = "") => {
       const page = await openPage(browser, server, { reducedMotion });
       // Nothing answers, so that what waits is shown.
       await page.route("**/api/v1/approvals?**", () => undefined);
       await page.goto("/w/local/approvals");
       await page.locator(".skeleton").first().waitFor();
-      const found = await page.evaluate(() =>
-        [...document.querySelectorAll("*")].map((node) => getComputedStyle(node)).map((style) => ({
-          moves: style.animationName !== "none" && Number.parseFloat(style.animationDuration) > 0,
-          seconds: Math.max(...style.transitionDuration.split(",").map((each) => Number.parseFloat(each))),
-        })),
-      );
+      const found = await page.evaluate((style) => {
+        const put = document.createElement("p");
+        for (const [name, value] of new URLSearchParams(style)) put.style.setProperty(name, value);
+        document.body.append(put);
+        const seconds = (text) => Math.max(...text.split(",").map((each) => Number.parseFloat(each)));
+        const styles = [...document.querySelectorAll("*")].map((node) => getComputedStyle(node));
+        return Math.max(...styles.map((each) => Math.max(seconds(each.transitionDuration), each.animationName === "none" ? 0 : seconds(each.animationDuration))));
+      }, more);
       await page.context().close();
-      return { moves: found.some((each) => each.moves), seconds: Math.max(...found.map((each) => each.seconds)) };
+      return found;
     };
-    const usual = await motion("no-preference");
-    assert.ok(usual.moves && usual.seconds <= 0.15, JSON.stringify(usual));
-    assert.deepEqual(await motion("reduce"), { moves: false, seconds: 0 });
+    assert.equal(await motion("no-preference"), 0);
+    const moving = "transition-duration=0.4s&animation-name=breathe&animation-duration=2s";
+    assert.equal(await motion("no-preference", moving), 2, "what moves is seen");
+    assert.equal(await motion("reduce", moving), 0);
   },
 
   async "no page stands in a frame, and none loads from elsewhere"({ browser, server }) {
@@ -268,5 +319,53 @@ export default {
     await page.getByTestId("approve").tap();
     await page.waitForFunction(() => /approvals\/?$/.test(location.pathname));
     assert.equal((await server.get(`/approvals/${approval.id}`)).status, "approved");
+  },
+
+  async "a session that ends in the middle, and a server that came back with another dashboard, are told over the page"({ browser, server }) {
+    const page = await openPage(browser, server);
+    const link = new URL((await server.post("/sign-in-links")).url);
+    await page.goto(`${link.pathname}${link.search}`);
+    await page.getByText("● live").waitFor();
+    await page.goto("/w/local/run");
+    await writeProgram(page, "return 'kept';");
+    // Whatever it asks for from now on is asked by nobody.
+    await page.route("**/api/v1/**", (route) =>
+      route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify({ status: 401, code: "not_signed_in", title: "nobody is signed in" }) }));
+    await page.evaluate(() => dispatchEvent(new Event("visibilitychange")));
+    const told = page.getByRole("alertdialog", { name: "Signed out" });
+    await told.waitFor();
+    await told.getByRole("link", { name: "Sign in" }).waitFor();
+    assert.ok(await page.getByText("kept").first().isVisible(), "what was typed is there");
+    await page.unroute("**/api/v1/**");
+    await told.getByRole("button", { name: "Try again" }).click();
+    await page.getByText("return 'kept';").waitFor();
+
+    await page.route(`${server.address}/`, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: (await response.text()).replace(/src="\/assets\/index[^"]*"/, 'src="/assets/index-of-another.js"') });
+    });
+    await server.stop({ keep: true });
+    await page.getByText("○ reconnecting").waitFor();
+    const again = await startServer({ home: server.home, port: Number(new URL(server.address).port) });
+    try {
+      await page.getByText("The server runs another version").waitFor();
+      await page.getByRole("button", { name: "Reload for the new version" }).click();
+      await page.getByText("● live").waitFor();
+      assert.equal(await page.getByText("The server runs another version").count(), 0);
+    } finally {
+      await again.stop();
+    }
+  },
+
+  async "forced colors: what a background tells is told by a border"({ browser, server }) {
+    const task = await server.submit("await tools.shop.items.listItems({}); await tools.shop.items.createItem({ name: 'x', amount: 1 });");
+    await server.pending();
+    const page = await openPage(browser, server, { forcedColors: "active" });
+    await page.goto(`/tasks/${task.id}`);
+    await page.locator(".hatched").first().waitFor();
+    const borders = await page.evaluate(() => [...document.querySelectorAll(".hatched")].map((bar) => getComputedStyle(bar).borderTopWidth));
+    assert.ok(borders.length > 0 && borders.every((width) => width !== "0px"), borders.join(" "));
+    const here = await page.evaluate(() => getComputedStyle(document.querySelector("nav [aria-current=page]")).outlineStyle);
+    assert.equal(here, "solid");
   },
 };

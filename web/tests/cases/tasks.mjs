@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { openPage, startBrowser, writeProgram } from "../lib/browser.mjs";
 import { seeded } from "../lib/seed.mjs";
-import { apiOf, startServer, until } from "../lib/server.mjs";
+import { startServer, until } from "../lib/server.mjs";
 import { startUpstream } from "../lib/upstream.mjs";
 
 export const long = ["ten thousand tasks: few rows are drawn, all can be reached and found"];
@@ -100,24 +100,45 @@ export default {
     assert.deepEqual(page.faults, []);
   },
 
-  async "the editor completes paths and arguments from the catalog, and says what a tool is"({ browser, server }) {
+  async "the editor completes paths and arguments from the catalog, and says what a tool is"({ browser, server, upstream }) {
+    await server.post("/sources", { url: `${upstream.address}/large.json`, name: "large", allowPrivate: true });
     const page = await openPage(browser, server);
     await page.goto("/run");
     await writeProgram(page, "");
     const options = page.getByRole("listbox").getByRole("option");
     await page.keyboard.type("await tools.sh");
-    await options.filter({ hasText: "shop" }).click();
-    await page.keyboard.type(".items.cre");
+    // A group is taken with its dot, and what is below it is offered at once.
+    await options.filter({ hasText: "shop" }).filter({ hasText: "5 tools" }).click();
+    await options.filter({ hasText: "items" }).filter({ hasText: "5 tools" }).click();
+    await page.keyboard.type("cre");
     // Its risk and what policy says stand beside it.
-    await options.filter({ hasText: "shop.items.createItem" }).filter({ hasText: "write, ask" }).click();
+    await options.filter({ hasText: "createItem" }).filter({ hasText: "write, ask" }).click();
     await page.locator(".cm-line").filter({ hasText: "await tools.shop.items.createItem" }).waitFor();
     await page.keyboard.type("({ am");
     await options.filter({ hasText: "amount" }).filter({ hasText: "required" }).click();
     await page.locator(".cm-line").filter({ hasText: "createItem({ amount: " }).waitFor();
+    // Inside of what is nested, too, and of alternatives; what is there already is not offered again.
+    await page.keyboard.type("1, ow");
+    await options.filter({ hasText: "owner" }).click();
+    await page.keyboard.type("{ v");
+    await options.filter({ hasText: "vip" }).filter({ hasText: "boolean" }).click();
+    await page.keyboard.type("true }, shape: { si");
+    await options.filter({ hasText: "side" }).filter({ hasText: "number" }).click();
+    await page.keyboard.type("2 }, m");
+    await options.filter({ hasText: "memo" }).waitFor();
+    assert.equal(await options.filter({ hasText: "amount" }).count(), 0);
+    await page.keyboard.press("Escape");
     const line = await page.locator(".cm-line").first().boundingBox();
     await page.mouse.move(line.x + 150, line.y + 8);
     await page.mouse.move(line.x + 200, line.y + 10, { steps: 4 });
     await page.locator(".cm-tooltip").filter({ hasText: "Create an item." }).waitFor();
+    // Of a large source everything is offered, not its beginning alone.
+    await writeProgram(page, "");
+    await page.keyboard.type("await tools.large.od");
+    await options.filter({ hasText: "odd" }).filter({ hasText: "260 tools" }).click();
+    await page.keyboard.type("read0519");
+    await options.filter({ hasText: "read0519" }).click();
+    await page.locator(".cm-line").filter({ hasText: "tools.large.odd.read0519" }).waitFor();
     // The editor is no trap for the keyboard.
     await page.locator(".cm-content").click();
     await page.keyboard.press("Escape");
@@ -278,7 +299,7 @@ export default {
       await page.getByText("3000 calls").waitFor();
       const bars = page.getByRole("button", { name: /^Call \d/ });
       assert.ok((await bars.count()) <= 80, `${await bars.count()} bars`);
-      const rows = page.getByRole("group", { name: "3001 rows" });
+      const rows = page.getByRole("group", { name: "3002 rows" });
       const last = page.getByRole("button", { name: /^Call 3000\s/ });
       await until(async () => {
         await rows.evaluate((node) => node.scrollTo(0, node.scrollHeight));
@@ -299,23 +320,41 @@ export default {
   },
 
   async "a restart in between: the page goes on, nothing is lost and nothing twice"({ browser, server }) {
+    const create = (n) => `return await tools.shop.items.createItem({ name: 'r${n}', amount: ${n} });`;
+    for (const n of [1, 2]) await server.submit(create(n));
+    const [first] = await server.pending(2);
     const page = await openPage(browser, server);
     await page.goto("/approvals");
     await page.getByText("● live").waitFor();
-    const create = (n) => `return await tools.shop.items.createItem({ name: 'r${n}', amount: ${n} });`;
-    await server.submit(create(1));
-    await page.getByText(/"r1"/).first().waitFor();
+    const rows = page.getByRole("list", { name: "Pending approvals" }).getByRole("listitem");
+    await until(async () => (await rows.count()) === 2, "both questions");
     await server.stop({ keep: true });
     await page.getByText("○ reconnecting").waitFor();
+    // The page stays cut off while the server is back and things happen; then it goes on after the
+    // last event that it saw.
+    const asked = [];
+    let isCut = true;
+    await page.context().route("**/api/v1/workspaces/*/events*", (route) => {
+      if (isCut) return route.abort();
+      const request = route.request();
+      asked.push(Number(request.headers()["last-event-id"] ?? new URL(request.url()).searchParams.get("after") ?? 0));
+      return route.continue();
+    });
     const again = await startServer({ home: server.home, port: Number(new URL(server.address).port) });
     try {
+      const before = (await again.get("/me")).lastEvent;
+      await again.submit(create(3));
+      await again.pending(3);
+      await again.post(`/approvals/${first.id}/deny`, { reason: "decided while the page was cut off" });
+      isCut = false;
       await page.getByText("● live").waitFor();
-      await apiOf(again.address).submit(create(2));
+      assert.ok(asked[0] > 0 && asked[0] <= before, `${asked} of ${before}`);
       await page.getByRole("button", { name: /1 new/ }).click();
-      const rows = page.getByRole("list", { name: "Pending approvals" }).getByRole("listitem");
-      await until(async () => (await rows.count()) === 2, "both questions, once each");
-      const { items } = await again.get("/approvals?status=pending");
-      assert.equal(items.length, 2);
+      const names = async () => (await rows.allTextContents()).flatMap((text) => text.match(/r\d/g) ?? []).sort().join(" ");
+      const waiting = (await again.pending(2)).map((each) => each.arguments.name).sort().join(" ");
+      await until(async () => (await names()).includes(waiting), `${waiting}, each once; there is ${await names()}`);
+      assert.equal(new Set((await names()).split(" ")).size, (await rows.count()), "none twice");
+      assert.deepEqual(page.faults.filter((fault) => !/net::ERR|Failed to load/.test(fault)), []);
     } finally {
       await again.stop();
     }

@@ -75,6 +75,12 @@ export default {
       await page.getByRole("heading", { name: "Tasks" }).waitFor();
       await page.getByRole("table").or(page.getByText("Nothing has run yet.")).first().waitFor();
       found.seesOthers = (await page.getByText("of the owner").count()) > 0;
+      // The link that a person named by a rule gets leads to the item, though they do not see its task.
+      if (role === "approver") {
+        await page.goto(`/a/${named.id}`);
+        await page.waitForURL(`**/w/local/approvals/${named.id}`);
+        await page.getByTestId("approve").waitFor();
+      }
       // Which of the two that wait are there to be decided.
       found.decides = 0;
       for (const each of asked) {

@@ -53,6 +53,9 @@ export const GRAPHQL = `
   type Mutation { createItem(name: String!, amount: Int!): Item! }
 `;
 
+/** What opens the MCP server at `/mcp/locked`. */
+export const LOCKED_TOKEN = "locked-token-91af";
+
 /** What an MCP server of ours offers. */
 const MCP_TOOLS = [
   { name: "search_notes", description: "Search all notes.", inputSchema: { type: "object", properties: { text: { type: "string" } }, required: ["text"] } },
@@ -112,10 +115,61 @@ function authorize(request, response, body, address, send) {
   return send(404, { error: "not_found" });
 }
 
+/** Everything that a form has to draw, in the arguments of one tool. */
+function forms(address) {
+  const body = {
+    type: "object",
+    required: ["title", "kind", "pay", "box"],
+    properties: {
+      title: { type: "string", minLength: 3, maxLength: 20, description: "What people call it" },
+      kind: { type: "string", enum: ["small", "large"], default: "small" },
+      labels: { type: "array", items: { type: "string", enum: ["red", "blue"] }, maxItems: 2 },
+      count: { type: "integer", minimum: 1, maximum: 9007199254741000 },
+      owner: { anyOf: [{ $ref: "#/components/schemas/Owner" }, { type: "null" }] },
+      note: { type: ["string", "null"] },
+      box: { allOf: [{ type: "object", required: ["wide"], properties: { wide: { type: "number", default: 2.5 } } }, { type: "object", required: ["high"], properties: { high: { type: "number", minimum: 1 } } }] },
+      extra: { type: "object", additionalProperties: { type: "integer" } },
+      due: { type: "string", format: "date" },
+      mail: { type: "string", format: "email" },
+      pay: {
+        type: "object",
+        required: ["amount"],
+        properties: { amount: { type: "number", exclusiveMinimum: 0 } },
+        oneOf: [
+          { title: "by card", required: ["by", "number"], properties: { by: { const: "card" }, number: { type: "string", pattern: "^[0-9]{4}$" } } },
+          { title: "by bank", required: ["by", "iban"], properties: { by: { const: "bank" }, iban: { type: "string" } } },
+        ],
+      },
+    },
+  };
+  return {
+    openapi: "3.1.0",
+    info: { title: "Forms", version: "1" },
+    servers: [{ url: address }],
+    components: { schemas: { Owner: { type: "object", required: ["id"], properties: { id: { type: "string" }, boss: { $ref: "#/components/schemas/Owner" } } } } },
+    paths: {
+      "/forms": {
+        post: { operationId: "sendForm", tags: ["desk"], summary: "Send a form.", requestBody: { required: true, content: { "application/json": { schema: body } } }, responses: { 200: { description: "ok" } } },
+      },
+    },
+  };
+}
+
+/** A description with so many operations in two groups. */
+function large(address, count) {
+  const paths = {};
+  for (let n = 0; n < count; n++) {
+    const group = n % 2 === 0 ? "even" : "odd";
+    paths[`/${group}/${n}`] = { get: { operationId: `read${String(n).padStart(4, "0")}`, tags: [group], summary: `Read number ${n}.`, responses: { 200: { description: "ok" } } } };
+  }
+  return { openapi: "3.1.0", info: { title: "Large", version: "1" }, servers: [{ url: address }], paths };
+}
+
 /** The description, changed. */
 function changed(from) {
   const { paths } = from;
   paths["/items/{id}"].put = { ...paths["/items"].post, operationId: "replaceItem", summary: "Replace an item.", parameters: paths["/items/{id}"].get.parameters };
+  paths["/items/{id}"].patch.requestBody.content["application/json"].schema.properties.reason = { type: "string" };
   delete paths["/items/{id}"].delete;
   paths["/items"].get = { ...paths["/items"].get, parameters: [{ name: "first", in: "query", schema: { type: "integer" } }] };
   return from;
@@ -124,6 +178,7 @@ function changed(from) {
 export async function startUpstream() {
   const received = [];
   let isChanged = false;
+  let operations = 520;
   const server = createServer((request, response) => {
     const parts = [];
     request.on("data", (part) => parts.push(part));
@@ -135,6 +190,14 @@ export async function startUpstream() {
       };
       const path = new URL(request.url, address).pathname;
       if (path === "/openapi.json") return send(200, isChanged ? changed(description(address)) : description(address));
+      if (path === "/forms.json") return send(200, forms(address));
+      if (path === "/large.json") return send(200, large(address, operations));
+      if (path === "/page") {
+        response.writeHead(404, { "content-type": "text/html" });
+        return response.end("<h1>Nothing of that name</h1>");
+      }
+      // Nothing is told to whoever does not bring the token.
+      if (path === "/mcp/locked" && request.headers.authorization !== `Bearer ${LOCKED_TOKEN}`) return send(401, { error: "who are you?" });
       if (path === "/mcp/asking") {
         if (request.method !== "POST") return send(405, { error: "only POST" });
         const message = JSON.parse(body);
@@ -146,7 +209,7 @@ export async function startUpstream() {
         return message.id === undefined ? send(202) : send(200, mcpAnswer(message));
       }
       if (path.startsWith("/oauth") || path.startsWith("/.well-known/")) return authorize(request, response, body, address, send);
-      received.push({ method: request.method, url: request.url, body });
+      received.push({ method: request.method, url: request.url, headers: request.headers, body });
       if (body.includes("please-fail")) return send(500, { error: "as asked" });
       if (request.method === "DELETE") return send(204);
       if (request.method === "POST") return send(200, { id: `item-${received.length}`, ...JSON.parse(body) });
@@ -161,6 +224,8 @@ export async function startUpstream() {
     received,
     /** From now on its description has a tool more, one less and one that takes more. */
     change: () => (isChanged = true),
+    /** From now on the large description holds so many operations. */
+    resize: (count) => (operations = count),
     writes: () => received.filter((each) => each.method !== "GET"),
     stop: () => new Promise((resolve) => server.close(resolve)),
   };

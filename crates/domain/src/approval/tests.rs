@@ -41,6 +41,8 @@ fn approval(status: ApprovalStatus, ask: Ask) -> Approval {
         arguments: "{}".into(),
         request: "{}".into(),
         risk: Risk::Write,
+        reasons: Vec::new(),
+        previous: None,
         rule_id: None,
         why: String::new(),
         ask,

@@ -175,6 +175,37 @@ impl Pattern {
         self.segments[p..].iter().all(|rest| *rest == Segment::Any)
     }
 
+    /// Whether every path that fits another pattern fits this one. Never yes where that is not so; no
+    /// where it takes more than comparing them segment by segment to see it.
+    #[must_use]
+    pub fn covers(&self, narrow: &Self) -> bool {
+        // As in `fits`, with the other pattern's segments in the place of the path's: what stands for
+        // many is taken by what stands for many alone.
+        let (mut p, mut s) = (0, 0);
+        let mut back: Option<(usize, usize)> = None;
+        while let Some(other) = narrow.segments.get(s) {
+            match self.segments.get(p) {
+                Some(Segment::Any) => {
+                    back = Some((p, s));
+                    p += 1;
+                    continue;
+                }
+                Some(segment) if segment.covers(other) => {
+                    p += 1;
+                    s += 1;
+                    continue;
+                }
+                Some(_) | None => {}
+            }
+            let Some((any, from)) = back else {
+                return false;
+            };
+            (p, s) = (any + 1, from + 1);
+            back = Some((any, s));
+        }
+        self.segments[p..].iter().all(|rest| *rest == Segment::Any)
+    }
+
     /// How narrow the pattern is: a new rule stands above those with a smaller number.
     #[must_use]
     pub fn specificity(&self) -> usize {
@@ -201,6 +232,20 @@ impl Segment {
             let folded = fold_path(text);
             let hash = hash(&folded);
             Self::Exact(folded, hash)
+        }
+    }
+
+    /// Whether every segment that fits another one fits this one.
+    fn covers(&self, narrow: &Self) -> bool {
+        match (self, narrow) {
+            (_, Self::Any) => false,
+            (Self::Any | Self::One, _) => true,
+            (Self::Exact(a, _), Self::Exact(b, _)) => a == b,
+            (Self::Exact(..), Self::One | Self::Parts(_)) | (Self::Parts(_), Self::One) => false,
+            (Self::Parts(parts), Self::Exact(text, _)) => in_order(parts, text),
+            // A character that is in no pattern stands for whatever the other one lets through: only
+            // what is between two parts of this one takes it.
+            (Self::Parts(parts), Self::Parts(others)) => in_order(parts, &others.join("\u{0}")),
         }
     }
 
@@ -283,6 +328,30 @@ mod tests {
         ] {
             let pattern = Pattern::parse(pattern).expect("a pattern");
             assert_eq!(pattern.matches(path), expected, "{pattern:?} {path}");
+        }
+    }
+
+    #[test]
+    fn one_covers_another() {
+        for (wide, narrow, expected) in [
+            ("**", "a.*.c", true),
+            ("**", "**", true),
+            ("a.*", "a.b*", true),
+            ("a.b*", "a.bc*", true),
+            ("a.*c", "a.b*c", true),
+            ("a.b*", "a.*", false),
+            ("a.b*c", "a.b*", false),
+            ("a.*b*", "a.b", true),
+            ("a.**", "a.b.**", true),
+            ("a.**.c", "a.b.**.c", true),
+            ("a.**", "**", false),
+            ("a.*", "a.**", false),
+            ("A.b_c", "a.BC", true),
+            ("a.b", "a.c", false),
+            ("a.*.c", "a.b", false),
+        ] {
+            let [w, n] = [wide, narrow].map(|text| Pattern::parse(text).expect("a pattern"));
+            assert_eq!(w.covers(&n), expected, "{wide} {narrow}");
         }
     }
 

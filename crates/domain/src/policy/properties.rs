@@ -486,6 +486,22 @@ proptest! {
     }
 
     #[test]
+    fn a_rule_that_is_shadowed_is_as_none(call in call(), policy in policy(), is_plain in any::<bool>()) {
+        // Rules about nothing but tools shadow each other often.
+        let plain = |r: &Rule| Match { tools: r.matches.tools.clone(), ..Match::default() };
+        let rules = policy.rules.iter().cloned();
+        let rules = rules.map(|r| if is_plain { Rule { matches: plain(&r), ..r } } else { r });
+        let policy = Policy { rules: rules.collect(), ..policy };
+        for shadow in shadows(&policy, Timestamp(NOW)) {
+            let rest = policy.rules.iter().filter(|r| r.id != shadow.rule_id);
+            let rest = Policy { version: 7, rules: rest.cloned().collect() };
+            let (all, rest) = on(&call, |r| (decide(r, &policy), decide(r, &rest)));
+            prop_assert_ne!(all.rule_id.as_ref(), Some(&shadow.rule_id));
+            prop_assert_eq!(all, rest, "without {:?}", shadow);
+        }
+    }
+
+    #[test]
     fn what_is_decided_was_forecast(call in call(), policy in policy(), hidden in any::<u8>()) {
         let partial = partly(&call.arguments, hidden);
         let (decision, forecast) =

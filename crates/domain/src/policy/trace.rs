@@ -38,6 +38,25 @@ pub enum Miss {
     NoArguments,
 }
 
+impl Miss {
+    /// Whether the rule is about the tool and only who calls it, when, or its arguments kept it from
+    /// matching.
+    #[must_use]
+    pub fn is_near(self) -> bool {
+        match self {
+            Self::Until
+            | Self::Persons
+            | Self::Roles
+            | Self::Clients
+            | Self::Keys
+            | Self::Channels
+            | Self::Condition(_)
+            | Self::NoArguments => true,
+            Self::Person | Self::Tools | Self::Except | Self::Sources | Self::Risks => false,
+        }
+    }
+}
+
 /// One rule that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookedAt {
@@ -185,7 +204,7 @@ pub(super) fn miss_in_general(rule: &Rule, request: &Request<'_>, path: &Path) -
 }
 
 /// Whether two names are one to a look-up, without making new texts of them.
-fn same(a: &str, b: &str) -> bool {
+pub(super) fn same(a: &str, b: &str) -> bool {
     fn folded(text: &str) -> impl Iterator<Item = char> {
         text.chars()
             .filter(|c| !matches!(c, '_' | '-'))

@@ -137,6 +137,7 @@ impl Consuming<'_> {
             call: &call,
             request: target.request()?,
             question: approval.question,
+            target: Some(target),
             before: Some(approval),
             now: self.now,
         };
@@ -329,6 +330,7 @@ impl Uncertain<'_> {
             call: &call,
             request,
             question: Question::SendAgain,
+            target,
             before: self.granted,
             now: self.now,
         };

@@ -1,7 +1,8 @@
 //! A question to a person: how it is recorded, how many a task may ask, and who may answer as things
 //! stand. What is decided is decided in `gate.rs`.
 
-use super::append_audit;
+use super::reasons::{Weighed, weigh};
+use super::{Target, append_audit};
 use crate::{Error, entropy};
 use domain::access::Scope;
 use domain::approval::{Approval, ApprovalStatus, Question};
@@ -29,6 +30,8 @@ pub(super) struct Asking<'a> {
     /// The exact request as JSON text; `null` where nothing can be sent.
     pub(super) request: String,
     pub(super) question: Question,
+    /// What the call goes to, where it can be sent; a question of its source's own weighs nothing.
+    pub(super) target: Option<&'a Target>,
     /// The answered question that this one takes the place of, with its edited arguments.
     pub(super) before: Option<&'a Approval>,
     pub(super) now: Timestamp,
@@ -45,6 +48,7 @@ pub(super) fn ask_person(
         scope,
         task,
         call,
+        target,
         before,
         now,
         ..
@@ -55,6 +59,13 @@ pub(super) fn ask_person(
         .min(APPROVAL_WAIT_MS_MAX);
     let edited = before.filter(|b| b.edited.is_some());
     let arguments = edited.map_or(&call.arguments, |b| &b.arguments).clone();
+    let weighed = match target {
+        None => Weighed::default(),
+        Some(target) => {
+            let sent = serde_json::from_str(&arguments).map_err(|e| Error::internal(&e))?;
+            weigh(tx, scope, task, target, &sent)?
+        }
+    };
     let mut binding = call.binding.clone();
     binding.arguments_digest = sha256_hex(arguments.as_bytes());
     // The order of a call's questions is that of their times, whatever the clock does.
@@ -67,6 +78,8 @@ pub(super) fn ask_person(
         arguments,
         request: asking.request,
         risk: call.risk,
+        reasons: weighed.reasons,
+        previous: weighed.previous,
         rule_id: call.rule_id.clone(),
         why,
         ask: Ask {

@@ -1,5 +1,6 @@
 //! Arguments that a reviewer changed come to the gate like any others: an edit gets past no rule.
 
+use super::reasons::weigh;
 use super::standing::{Standing, denied_to_caller, standing};
 use super::{Target, denied_by_policy, request};
 use crate::Error;
@@ -65,10 +66,12 @@ pub(crate) fn edited(conn: &mut Reader<'_>, e: &Editing<'_>) -> Result<Approval,
             (ask, e.target.explain(&decision))
         }
     };
+    let weighed = weigh(conn, e.scope, e.task, e.target, &e.target.arguments)?;
     let request = e.target.request()?;
     let mut edited = approval.with_arguments(&e.target.arguments, request, e.by.clone());
     edited.binding.policy_version = policy.version;
     edited.risk = e.target.risk;
+    edited.reasons = weighed.reasons;
     edited.rule_id = decision.rule_id;
     edited.why = why;
     edited.ask = ask;

@@ -62,6 +62,7 @@ pub(crate) fn inquire(
         call,
         request: serde_json::to_string(i.asked).map_err(|e| Error::internal(&e))?,
         question: Question::Input,
+        target: None,
         before: before.last(),
         now: i.now,
     };
@@ -214,6 +215,7 @@ fn admitted(
                     call: c.call,
                     request: target.request()?,
                     question: Question::Send,
+                    target: Some(target),
                     before: Some(approval),
                     now: c.now,
                 };

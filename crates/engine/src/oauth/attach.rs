@@ -82,10 +82,13 @@ pub(crate) struct For<'a> {
     pub(crate) tool: &'a str,
     /// The task that makes it; none for what is asked of a source besides.
     pub(crate) task: Option<&'a TaskId>,
+    /// The credential that a person chose for it; none for the first that the source finds.
+    pub(crate) run_as: Option<&'a CredentialId>,
 }
 
 impl Engine {
-    /// What to attach to a call: the narrowest credential that there is, in a state to be used.
+    /// What to attach to a call: the credential that a person chose for it, as long as the one it
+    /// is made for may use it; else the narrowest that there is. In a state to be used.
     ///
     /// # Errors
     /// What the program gets in place of an answer.
@@ -93,7 +96,7 @@ impl Engine {
         let fault = |e: Error| fault(call, &e);
         let found = self.nearest(call).await.map_err(fault)?;
         let Some((credential, secret, now)) = found else {
-            return Ok(Attached::default());
+            return none_left(call);
         };
         let Some(connection) = &credential.connection else {
             return Ok(Attached::of_value(&credential, secret));
@@ -114,7 +117,7 @@ impl Engine {
         let renewed = self.renew(call.scope, &credential.id, credential.version);
         match renewed.await {
             Ok(()) => {}
-            Err(NotRenewed::Gone) => return Ok(Attached::default()),
+            Err(NotRenewed::Gone) => return none_left(call),
             Err(NotRenewed::Over) => {
                 let seen = self.sealed_now(call.scope, &credential.id).await;
                 let seen = seen.map_err(fault)?.map_or(credential, |(c, _, _)| c);
@@ -125,7 +128,7 @@ impl Engine {
         }
         let newer = self.sealed_now(call.scope, &credential.id).await;
         let Some((credential, secret, _)) = newer.map_err(fault)? else {
-            return Ok(Attached::default());
+            return none_left(call);
         };
         let set = TokenSet::from_secret(&secret).map_err(|e| fault(Error::internal(&e)))?;
         Ok(Attached::of_tokens(&credential, &set))
@@ -150,7 +153,8 @@ impl Engine {
                 Ok::<_, Error>((found, now))
             })
             .await?;
-        let Some((credential, sealed)) = found.into_iter().next() else {
+        let fits = |c: &Credential| call.run_as.is_none_or(|chosen| c.id == *chosen);
+        let Some((credential, sealed)) = found.into_iter().find(|(c, _)| fits(c)) else {
             return Ok(None);
         };
         let keys = &self.inner.credentials;
@@ -205,6 +209,7 @@ impl Engine {
             account,
             tool: &source.name,
             task: None,
+            run_as: None,
         };
         let attached = self.attached(reading).await;
         attached
@@ -382,6 +387,22 @@ impl Engine {
             tracing::warn!("could not note that a secret was given back: {error}");
         }
     }
+}
+
+/// What a call carries where no credential is to be had: nothing, unless a person chose one for it.
+/// Then another one, or none, is not what they meant.
+fn none_left(call: For<'_>) -> Result<Attached, ToolError> {
+    let Some(chosen) = call.run_as else {
+        return Ok(Attached::default());
+    };
+    let text = format!(
+        "{}: the call was to be made with the credential {chosen}, which is gone, opens another \
+         source than `{}`, or serves its task's person no longer; nothing was sent. Choose another \
+         one, or none",
+        call.tool, call.source.name
+    );
+    let error = ToolError::new(ToolErrorCode::CredentialMissing, call.tool, text);
+    Err(error.with_details(json!({ "credential": chosen })))
 }
 
 /// Why there is no value: a fault of ours, or a store elsewhere that cannot be reached now.

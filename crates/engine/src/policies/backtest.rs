@@ -12,7 +12,7 @@ use domain::policy::{Change, Policy};
 use domain::{AccountId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
-use store::recorded::{Recorded, RecordedFilter};
+use store::recorded::{PersonsAnswer, Recorded, RecordedFilter};
 
 /// Calls that are looked at unless a caller says otherwise.
 const CALLS: u32 = 1_000;
@@ -74,7 +74,13 @@ pub struct Backtest {
     pub own_only: bool,
     /// How many would be decided otherwise, by what they are and what they would be.
     pub otherwise: Vec<(&'static str, &'static str, u32)>,
-    /// Some of those, the newest first.
+    /// How many calls the rule in question would decide, or does if it is removed.
+    pub matched: u32,
+    /// How many of those people said yes to.
+    pub approved_by_people: u32,
+    /// How many of those people said no to.
+    pub denied_by_people: u32,
+    /// Some of those that would be decided otherwise, the newest first.
     pub examples: Vec<Example>,
 }
 
@@ -181,6 +187,9 @@ impl Engine {
                 more: false,
                 own_only,
                 otherwise: Vec::new(),
+                matched: 0,
+                approved_by_people: 0,
+                denied_by_people: 0,
                 examples: Vec::new(),
             },
         };
@@ -253,6 +262,19 @@ impl Trial {
         let review = self.catalog.review_at(&call.tool);
         let now = forecast_of(&call, arguments, (now, review), self.now);
         let then = forecast_of(&call, arguments, (then, review), self.now);
+        let rule = Some(&result.change.rule().id);
+        let deciding = match result.change.after() {
+            Some(_) => then.rule_id.as_ref(),
+            None => now.rule_id.as_ref(),
+        };
+        if deciding == rule {
+            result.matched += 1;
+            match call.answer {
+                Some(PersonsAnswer::Approved) => result.approved_by_people += 1,
+                Some(PersonsAnswer::Denied) => result.denied_by_people += 1,
+                None => {}
+            }
+        }
         if now.effect == then.effect {
             return;
         }

@@ -13,7 +13,8 @@ use domain::approval::Approval;
 use domain::policy::{Change, Effect, Level, Match, Pattern, Policy, Rule, exactly};
 use domain::source::Review;
 use domain::task::Task;
-use domain::{ApprovalId, RuleId, Timestamp};
+use domain::tool::Risk;
+use domain::{ApprovalId, KeyId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tools::Catalog;
@@ -60,14 +61,23 @@ impl Engine {
                 return Ok(Vec::new());
             };
             let catalog = self.catalog(&scope).await?;
-            let known: Vec<String> = catalog
-                .lookup(&approval.binding.tool)
-                .and_then(|(tool, _)| tool.input_schema.get("properties")?.as_object())
-                .map(|properties| properties.keys().cloned().collect())
-                .unwrap_or_default();
+            let known = known_names(&catalog, &approval);
             let now = self.inner.clock.now();
             let mut suggestions = Vec::new();
-            for (about, draft) in drafts(&approval, lasting, level, &known) {
+            let key = {
+                let (scope, task) = (scope.clone(), approval.binding.task_id.clone());
+                self.inner
+                    .store
+                    .read(move |r| Ok::<_, Error>(store::tasks::get(r, &scope, &task)?))
+                    .await?
+                    .and_then(|task| task.key_id)
+            };
+            let offered = drafts(&approval, key, lasting, level, &known);
+            // One that would be refused is no proposal.
+            let offered = offered
+                .into_iter()
+                .filter(|(_, draft)| pinned(&caller, &approval, draft, &known).is_ok());
+            for (about, draft) in offered {
                 let tried = {
                     let (scope, caller) = (scope.clone(), caller.clone());
                     let (approval, draft, catalog) =
@@ -130,6 +140,7 @@ pub(crate) fn keep(
             "a yes is remembered by a rule that allows, a no by one that denies",
         ));
     }
+    pinned(caller, approval, draft, &known_names(catalog, approval))?;
     let policy = store::policies::in_force(tx, &scope, Some(&caller.account_id))?;
     let rule = draft.rule(&RuleId::from_bits(entropy::bits()), &caller.account_id, now);
     let change = added(&policy, rule)?;
@@ -138,6 +149,47 @@ pub(crate) fn keep(
         .map_err(|why| Error::conflict("rule_does_not_decide", why))?;
     make(tx, &scope, caller, &policy, &change, now)?;
     Ok(change.rule().clone())
+}
+
+/// The arguments that the tool of an approval knows.
+fn known_names(catalog: &Catalog, approval: &Approval) -> Vec<String> {
+    catalog
+        .lookup(&approval.binding.tool)
+        .and_then(|(tool, _)| tool.input_schema.get("properties")?.as_object())
+        .map(|properties| properties.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// Whether somebody may remember an answer by a rule as wide as this: a call that destroys, or of which
+/// nothing is known, only with every argument as it is, unless by an administrator.
+fn pinned(
+    caller: &Caller,
+    approval: &Approval,
+    draft: &RuleDraft,
+    known: &[String],
+) -> Result<(), Error> {
+    let is_dangerous = match approval.risk {
+        Risk::Destructive | Risk::Unknown => true,
+        Risk::Read | Risk::Write => false,
+    };
+    let is_free = draft.effect != Effect::Allow || !is_dangerous;
+    if is_free || caller.scope(Permission::ManageRules).is_ok() {
+        return Ok(());
+    }
+    let arguments: Value = serde_json::from_str(&approval.arguments).unwrap_or_default();
+    let exact = exactly(&arguments, known.iter().map(String::as_str));
+    let conditions = &draft.matches.conditions;
+    if exact.is_some_and(|exact| exact.iter().all(|wanted| conditions.contains(wanted))) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "invalid_rule",
+        format!(
+            "a {} call is remembered with every argument as it is; leave no condition out, or have \
+             an administrator make a wider rule. Nothing was stored and the approval is not answered",
+            approval.risk.as_str()
+        ),
+    ))
 }
 
 /// What the call of an approval was decided for.
@@ -201,8 +253,11 @@ fn level_of(caller: &Caller, approval: &Approval) -> Option<Level> {
     }
 }
 
+/// The rules that are proposed, for the client that asks and no other: by its key, which says for certain
+/// who comes, else by what it calls itself.
 fn drafts(
     approval: &Approval,
+    key: Option<KeyId>,
     lasting: Lasting,
     level: Level,
     known: &[String],
@@ -220,11 +275,15 @@ fn drafts(
         Lasting::Allow => (Effect::Allow, "approved once", Vec::new()),
         Lasting::Deny => (Effect::Deny, "denied once", Vec::new()),
     };
+    let named = key.is_none() && !approval.client.is_empty();
+    let clients: Vec<String> = named.then(|| approval.client.clone()).into_iter().collect();
     let draft = |conditions| RuleDraft {
         level,
         matches: Match {
             tools: vec![tool.clone()],
             persons: persons.clone(),
+            clients: clients.clone(),
+            keys: key.iter().cloned().collect(),
             conditions,
             ..Match::default()
         },

@@ -4,6 +4,7 @@ use crate::settings::sees_all_tasks;
 use crate::{Engine, Error};
 use domain::Timestamp;
 use domain::access::{Caller, Permission};
+use domain::policy::{Shadow, shadows};
 use futures_util::future::BoxFuture;
 pub use store::recorded::RuleUse;
 
@@ -19,10 +20,12 @@ pub struct RuleUsage {
     pub own_only: bool,
     /// The rules that decided a call of the workspace since.
     pub rules: Vec<RuleUse>,
+    /// The rules that never decide while the others stay as they are.
+    pub shadows: Vec<Shadow>,
 }
 
 impl Engine {
-    /// How often each rule decided a call of the workspace in the last thirty days. A member counts
+    /// How often each rule decided a call of the workspace in the last thirty days, and which never do. A member counts
     /// their own calls, or everybody's where the workspace lets them.
     ///
     /// # Errors
@@ -31,13 +34,16 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::RunTasks)?;
-            let since = self.inner.clock.now().plus_ms(-LOOK_BACK_MS);
+            let now = self.inner.clock.now();
+            let since = now.plus_ms(-LOOK_BACK_MS);
             self.inner
                 .store
                 .read(move |r| {
                     let own_only = !sees_all_tasks(r, &scope, &caller)?;
                     let account = own_only.then_some(&caller.account_id);
+                    let policy = store::policies::policy(r, &scope, Some(&caller.account_id))?;
                     Ok(RuleUsage {
+                        shadows: shadows(&policy, now),
                         since,
                         own_only,
                         rules: store::recorded::rule_uses(r, &scope, account, since)?,

@@ -7,7 +7,7 @@ use super::task_clock::TaskClock;
 use crate::{Engine, Error};
 use domain::access::Scope;
 use domain::approval::Approval;
-use domain::task::{Outcome, Task, TaskError};
+use domain::task::{Outcome, SandboxStart, Task, TaskError};
 use sandbox::Session;
 use std::sync::Arc;
 
@@ -55,14 +55,24 @@ impl Run<'_> {
         self.next_timer_ms = None;
         self.waiting_since = None;
         self.restoring = false;
-        match start_session(self.engine, &self.task, &self.program, None).await {
+        let session = start_session(self.engine, &self.task, &self.program, None);
+        let (session, start) = timed(self.engine, session).await;
+        match session {
             Ok(session) => {
+                self.began(start);
                 self.session = session;
                 self.turns_open = 1;
             }
             Err(error) => self.ended = Some(Outcome::Failed(error)),
         }
         Ok(())
+    }
+
+    /// A sandbox has the program: noted with what the run writes next.
+    pub(super) fn began(&mut self, start: SandboxStart) {
+        let before = std::mem::take(&mut self.task.sandbox_starts);
+        self.task.sandbox_starts = SandboxStart::kept(before, start);
+        self.is_start_unwritten = true;
     }
 }
 
@@ -113,14 +123,26 @@ pub(super) async fn recorded(
 pub(crate) struct Started {
     pub(super) program: Arc<sandbox::Program>,
     pub(super) session: Result<Session, TaskError>,
+    pub(super) start: SandboxStart,
 }
 
 /// Starts the program of a new task.
 pub(crate) async fn start(engine: &Engine, task: &Task, program: Arc<sandbox::Program>) -> Started {
+    let timed = timed(engine, start_session(engine, task, &program, None));
+    let (session, start) = timed.await;
     Started {
-        session: start_session(engine, task, &program, None).await,
+        session,
+        start,
         program,
     }
+}
+
+/// What starts a sandbox, with the times of its beginning and end.
+pub(super) async fn timed<T>(engine: &Engine, start: impl Future<Output = T>) -> (T, SandboxStart) {
+    let asked_at = engine.inner.clock.now();
+    let started = start.await;
+    let began_at = engine.inner.clock.now();
+    (started, SandboxStart { asked_at, began_at })
 }
 
 /// Starts the program, from where it rested if there is a snapshot.

@@ -179,6 +179,7 @@ impl Run<'_> {
             scope: self.scope.clone(),
             account_id: self.task.account_id.clone(),
             task_id: self.task.id.clone(),
+            run_as: self.task.pins.run_as.clone(),
             wants_meta: self
                 .made
                 .get(&sequence)
@@ -230,12 +231,21 @@ impl Run<'_> {
     pub(super) async fn look_for_answers(&mut self) -> Result<(), Error> {
         self.look_at_answers = false;
         let (scope, id) = (self.scope.clone(), self.task.id.clone());
-        self.approvals = self
+        let (approvals, is_to_end) = self
             .engine
             .inner
             .store
-            .read(move |r| Ok::<_, Error>(store::approvals::for_task(r, &scope, &id)?))
+            .read(move |r| {
+                let approvals = store::approvals::for_task(r, &scope, &id)?;
+                Ok::<_, Error>((approvals, store::tasks::is_to_end(r, &scope, &id)?))
+            })
             .await?;
+        self.approvals = approvals;
+        if is_to_end {
+            // A no that also stops the task: the program gets no answer to go on with.
+            self.ended.get_or_insert(Outcome::Canceled);
+            return Ok(());
+        }
         let asked: Vec<u32> = self
             .calls
             .iter()
@@ -322,6 +332,7 @@ struct Sending {
     scope: Scope,
     account_id: AccountId,
     task_id: TaskId,
+    run_as: Option<CredentialId>,
     wants_meta: bool,
     listener: Option<Listener>,
     /// What a reviewer put in the place of the program's arguments.
@@ -362,6 +373,7 @@ impl Sending {
             account: &self.account_id,
             tool: &tool.path,
             task: Some(&self.task_id),
+            run_as: self.run_as.as_ref(),
         };
         let attached = self.engine.attached(call).await?;
         let of = attached.of.clone();

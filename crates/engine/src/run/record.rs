@@ -35,10 +35,15 @@ impl Run<'_> {
     ) -> Result<T, Error> {
         let outcomes = std::mem::take(&mut self.unwritten);
         let lines = self.take_logs();
+        let starts = std::mem::take(&mut self.is_start_unwritten)
+            .then(|| (self.task.created_at, self.task.sandbox_starts.clone()));
         let (scope, lease, now) = (self.scope.clone(), self.lease.clone(), self.now());
         let done = self.engine.commit(&self.scope, move |tx| {
             for outcome in &outcomes {
                 write_outcome(tx, &scope, &lease, outcome)?;
+            }
+            if let Some((created_at, starts)) = &starts {
+                store::tasks::note_starts(tx, &lease, *created_at, starts)?;
             }
             write_logs(tx, &scope, &lease, &lines, now)?;
             job(tx)

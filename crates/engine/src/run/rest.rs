@@ -5,7 +5,7 @@
 //! journal has not grown since, and whatever is wrong with it, the task is rebuilt by replay instead.
 
 use super::Run;
-use super::begin::start_session;
+use super::begin::{start_session, timed};
 use super::journal::Journal;
 use super::task_clock::TaskClock;
 use crate::{Engine, Error};
@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 use domain::access::Scope;
-use domain::task::{Task, TaskError};
+use domain::task::{SandboxStart, Task, TaskError};
 use sandbox::{Command, Event, Session, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -76,14 +76,14 @@ impl Rest {
 }
 
 /// Starts a program that ran before: from where it rests, if that was kept and fits, else from its
-/// beginning.
+/// beginning. With the session, or why there is none, when it was asked for and had.
 pub(super) async fn start_again(
     engine: &Engine,
     scope: &Scope,
     task: &Task,
     journal: &Journal,
     program: &Arc<sandbox::Program>,
-) -> Result<(Option<Rest>, Result<Session, TaskError>), store::Error> {
+) -> Result<(Option<Rest>, (Result<Session, TaskError>, SandboxStart)), store::Error> {
     let rest = if task.attempts > 1 {
         Rest::kept(engine, scope, task).await?
     } else {
@@ -93,8 +93,8 @@ pub(super) async fn start_again(
         .as_ref()
         .and_then(|rest| rest.fitting(task, journal, program));
     let rest = rest.filter(|_| resting.is_some());
-    let session = start_session(engine, task, program, resting).await;
-    Ok((rest, session))
+    let started = timed(engine, start_session(engine, task, program, resting)).await;
+    Ok((rest, started))
 }
 
 impl Run<'_> {

@@ -61,7 +61,11 @@ impl Engine {
                 runtime_id: Some(origin.runtime_id),
                 metadata: serde_json::from_str(&origin.metadata).ok(),
                 idempotency_key: None,
+                run_as: origin.pins.run_as,
             };
+            if let Some(chosen) = &program.run_as {
+                self.usable_credential(&caller, &scope, chosen).await?;
+            }
             let (prepared, _) = self.prepare(&caller, &program, &settings)?;
             let mut task = Task {
                 seed: origin.seed,

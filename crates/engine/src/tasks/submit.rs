@@ -51,15 +51,18 @@ impl Engine {
             let scope = caller.scope(Permission::RunTasks)?;
             let settings = self.settings_at_hand(&scope).await?;
             let (task, program) = self.prepare(&caller, &new, &settings)?;
-            let request = sha256_hex(
-                json!([new.code, new.timeout_ms, new.runtime_id, new.metadata])
-                    .to_string()
-                    .as_bytes(),
-            );
+            let mut request = json!([new.code, new.timeout_ms, new.runtime_id, new.metadata]);
+            if let (Some(id), Some(parts)) = (&new.run_as, request.as_array_mut()) {
+                parts.push(json!(id.as_str()));
+            }
+            let request = sha256_hex(request.to_string().as_bytes());
             if let Some(key) = &new.idempotency_key
                 && let Some(known) = self.known_task(&scope, key, &request).await?
             {
                 return self.task(&caller, &known).await;
+            }
+            if let Some(id) = &new.run_as {
+                self.usable_credential(&caller, &scope, id).await?;
             }
             self.take_place(&scope, &settings).await?;
             let remember = new.idempotency_key.map(|key| (key, request));
@@ -218,6 +221,7 @@ impl Engine {
                 code: program.code_digest().to_owned(),
                 engine: runtime.engine_digest().to_owned(),
                 fork: None,
+                run_as: new.run_as.clone(),
             },
             state: TaskState::Queued,
             activity: Activity::default(),
@@ -226,6 +230,7 @@ impl Engine {
             created_at: self.inner.clock.now(),
             started_at: None,
             finished_at: None,
+            sandbox_starts: Vec::new(),
         };
         Ok((task, program))
     }

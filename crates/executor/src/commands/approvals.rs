@@ -77,13 +77,18 @@ enum Command {
         to: String,
     },
     /// Refuses the call; one that may have happened fails with outcome_unknown
-    #[command(after_help = "Example:\n  executor approvals deny appr_… --reason 'wrong account'")]
+    #[command(
+        after_help = "Examples:\n  executor approvals deny appr_… --reason 'wrong account'\n  executor approvals deny appr_… --stop"
+    )]
     Deny {
         /// The approval's id
         id: String,
         /// Why, for the program and the record
         #[arg(long)]
         reason: Option<String>,
+        /// Cancel its task in the same step
+        #[arg(long)]
+        stop: bool,
         #[command(flatten)]
         remember: Remember,
     },
@@ -190,6 +195,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Deny {
             id,
             reason,
+            stop,
             remember,
         } => {
             let approval: Approval = client.get(&["approvals", &id], &[]).await?;
@@ -199,7 +205,18 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 Kept::Nothing => None,
                 Kept::Rule(rule) => Some(*rule),
             };
-            let denied = answer_with(&client, &approval, Reply::Deny, reason, rule).await?;
+            let denied = answer_with(
+                &client,
+                &approval,
+                if stop {
+                    Reply::DenyAndStop
+                } else {
+                    Reply::Deny
+                },
+                reason,
+                rule,
+            )
+            .await?;
             told(context, &denied);
         }
         Command::Withdraw { id, reason } => {

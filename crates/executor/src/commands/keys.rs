@@ -148,6 +148,9 @@ fn listed(keys: &[Key]) -> String {
     let row = |key: &Key| {
         vec![
             plain(&key.name),
+            key.prefix
+                .as_ref()
+                .map_or_else(|| "unknown".to_owned(), |p| format!("{p}…")),
             key.status.clone(),
             key.member.clone(),
             key.scopes.join(" "),
@@ -161,6 +164,7 @@ fn listed(keys: &[Key]) -> String {
     table(
         &[
             "NAME",
+            "SECRET",
             "STATUS",
             "MEMBER",
             "SCOPES",

@@ -9,7 +9,9 @@ use crate::follow::Asked;
 use crate::output::{brief, fields, plain, table};
 use crate::reconnect::Source;
 use crate::result::{handle, unwritable, write_whole};
-use api::tasks::{Call, LogLine, NewFork, SeenClient, SeenClients, Task};
+use api::tasks::{
+    Call, LogLine, NewFork, SandboxStart, SeenClient, SeenClients, StopClient, StoppedClient, Task,
+};
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -90,6 +92,34 @@ enum Command {
     /// Lists who has sent tasks in the last seven days
     #[command(after_help = "Example:\n  executor tasks clients --json")]
     Clients,
+    /// Stops a client: denies what waits of it and cancels its tasks; with --pause, for good
+    #[command(
+        name = "stop-client",
+        after_help = "Name its key, or what it calls itself and how it comes, as `tasks clients` lists them.\n\nExamples:\n  executor tasks stop-client --key key_… --pause --reason 'it went astray'\n  executor tasks stop-client --client claude-code/2.1 --channel mcp"
+    )]
+    StopClient(StopArguments),
+}
+
+#[derive(clap::Args)]
+struct StopArguments {
+    /// The key that it comes with
+    #[arg(long, required_unless_present = "client", conflicts_with_all = ["client", "channel", "account"])]
+    key: Option<String>,
+    /// What it calls itself
+    #[arg(long, requires = "channel")]
+    client: Option<String>,
+    /// Through what its tasks come: mcp, api, cli
+    #[arg(long)]
+    channel: Option<String>,
+    /// Whose tasks they are: the id of a member; your own by default
+    #[arg(long)]
+    account: Option<String>,
+    /// Why, for its programs and the record
+    #[arg(long)]
+    reason: Option<String>,
+    /// Deny whatever it calls from now on, until the rule is removed
+    #[arg(long)]
+    pause: bool,
 }
 
 #[derive(clap::Args)]
@@ -189,8 +219,31 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             let seen: SeenClients = client.get(&["clients"], &[]).await?;
             context.output.show(&seen.items, |items| clients(items));
         }
+        Command::StopClient(stop) => stop_client(context, &client, stop).await?,
     }
     Ok(Exit::Done)
+}
+
+async fn stop_client(context: &Context, client: &Client, stop: StopArguments) -> Result<()> {
+    let body = StopClient {
+        key: stop.key,
+        client: stop.client,
+        channel: stop.channel,
+        account: stop.account,
+        reason: stop.reason,
+        pause: stop.pause,
+    };
+    let stopped: StoppedClient = client
+        .send(Method::POST, &["clients", "stop"], &body)
+        .await?;
+    context.output.show(&stopped, |s| {
+        let mut line = format!("denied {} and canceled {}", s.denied, s.canceled);
+        if let Some(rule) = &s.rule {
+            line.push_str(&format!("; paused by {rule}"));
+        }
+        line
+    });
+    Ok(())
 }
 
 async fn list(context: &Context, client: &Client, wanted: &ListArguments) -> Result<()> {
@@ -257,6 +310,9 @@ fn clients(seen: &[SeenClient]) -> String {
             c.open.to_string(),
             c.pending.to_string(),
             c.calls_in_day.to_string(),
+            c.listed
+                .as_ref()
+                .map_or_else(String::new, |l| l.tools.to_string()),
             c.last_at.clone(),
         ]
     };
@@ -270,6 +326,7 @@ fn clients(seen: &[SeenClient]) -> String {
             "OPEN",
             "WAITING",
             "CALLS IN A DAY",
+            "TOOLS LISTED",
             "LAST",
         ],
         &seen.iter().map(row).collect::<Vec<_>>(),
@@ -369,8 +426,10 @@ fn shown(context: &Context, shown: &TaskWithCalls) -> String {
             format!("{} via {} {}", task.requested_by, task.channel, task.client),
         ),
         ("runtime", task.runtime_id.clone()),
+        ("runs as", task.run_as.clone().unwrap_or_default()),
         ("created", task.created_at.clone()),
         ("started", task.started_at.clone().unwrap_or_default()),
+        ("sandbox", sandboxes(&task.sandbox_starts)),
         ("finished", task.finished_at.clone().unwrap_or_default()),
         (
             "result",
@@ -408,4 +467,12 @@ fn shown(context: &Context, shown: &TaskWithCalls) -> String {
         ));
     }
     out
+}
+
+/// When each sandbox of a task was asked for, and how long its start took.
+fn sandboxes(starts: &[SandboxStart]) -> String {
+    let each = starts
+        .iter()
+        .map(|start| format!("{} took {} ms", start.asked_at, start.took_ms));
+    each.collect::<Vec<_>>().join("\n")
 }

@@ -47,17 +47,23 @@ enum Command {
     },
     /// Lists the namespaces, or every tool below one
     #[command(
-        after_help = "Examples:\n  executor tools list\n  executor tools list github.issues --json"
+        after_help = "Examples:\n  executor tools list\n  executor tools list github.issues --json\n  executor tools list github --denied"
     )]
     List {
         /// The path to list below
         namespace: Option<String>,
+        /// Only those that policy denies to you, with the rule that does (administrators)
+        #[arg(long)]
+        denied: bool,
     },
     /// Shows a tool with its TypeScript types
     #[command(after_help = "Example:\n  executor tools describe github.issues.create")]
     Describe {
         /// The tool's path
         path: String,
+        /// Also where policy denies it to you (administrators)
+        #[arg(long)]
+        denied: bool,
     },
     /// Says what the calls of a tool came to in the last thirty days
     #[command(after_help = "Example:\n  executor tools usage github.issues.create --json")]
@@ -75,6 +81,10 @@ enum Command {
         /// Its arguments
         #[arg(value_name = "JSON", value_parser = json_object)]
         arguments: Option<Value>,
+        /// The credential that the call carries: its id, its label, or whom it serves where that is
+        /// only one; by default the one that an agent's call would carry
+        #[arg(long, value_name = "NAME")]
+        credential: Option<String>,
     },
 }
 
@@ -99,8 +109,12 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
                 format!("{}{more}", hits(&f.results))
             });
         }
-        Command::List { namespace: None } => {
-            let found: Namespaces = client.get(&["tools", "namespaces"], &[]).await?;
+        Command::List {
+            namespace: None,
+            denied,
+        } => {
+            let query: &[_] = if denied { &[("denied", "only")] } else { &[] };
+            let found: Namespaces = client.get(&["tools", "namespaces"], query).await?;
             context.output.show(&found.namespaces, |namespaces| {
                 let rows: Vec<_> = namespaces
                     .iter()
@@ -117,24 +131,31 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
         Command::List {
             namespace: Some(namespace),
+            denied,
         } => {
-            let all = all_below(&client, &namespace).await?;
+            let which = if denied { "only" } else { "without" };
+            let all = all_below(&client, &namespace, which).await?;
             context.output.show(&all, |all| hits(all));
         }
-        Command::Describe { path } => {
-            let tool: ToolDescription = client
-                .get(&["tools", "describe"], &[("path", &path)])
-                .await?;
+        Command::Describe { path, denied } => {
+            let which = if denied { "too" } else { "without" };
+            let query = [("path", path.as_str()), ("denied", which)];
+            let tool: ToolDescription = client.get(&["tools", "describe"], &query).await?;
             context.output.show(&tool, described);
         }
         Command::Usage { path } => {
             let usage: ToolUsage = client.get(&["tools", "usage"], &[("path", &path)]).await?;
             context.output.show(&usage, used);
         }
-        Command::Call { path, arguments } => {
+        Command::Call {
+            path,
+            arguments,
+            credential,
+        } => {
             let call = ToolCall {
                 path,
                 arguments,
+                credential,
                 wait_ms: None,
             };
             let task: Task = client.send(Method::POST, &["tools", "call"], &call).await?;
@@ -149,8 +170,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Every tool below a path, page by page.
-async fn all_below(client: &Client, namespace: &str) -> Result<Vec<ToolHit>> {
+/// Every tool below a path, page by page; which of those that policy denies, `denied` says.
+async fn all_below(client: &Client, namespace: &str, denied: &str) -> Result<Vec<ToolHit>> {
     let mut all = Vec::new();
     loop {
         let (limit, offset) = (PAGE.to_string(), all.len().to_string());
@@ -158,6 +179,7 @@ async fn all_below(client: &Client, namespace: &str) -> Result<Vec<ToolHit>> {
             ("namespace", namespace),
             ("limit", &limit),
             ("offset", &offset),
+            ("denied", denied),
         ];
         let page: ToolList = client.get(&["tools"], &query).await?;
         let more = page.has_more && !page.results.is_empty();
@@ -182,7 +204,10 @@ fn hits(hits: &[ToolHit]) -> String {
         vec![
             h.path.clone(),
             h.risk.clone(),
-            decision(&h.decision, h.unreviewed),
+            match &h.rule {
+                Some(rule) => format!("{} ({rule})", h.decision),
+                None => decision(&h.decision, h.unreviewed),
+            },
             brief(&h.description, 70),
         ]
     };
@@ -197,6 +222,7 @@ fn described(tool: &ToolDescription) -> String {
         ("tool", tool.path.clone()),
         ("risk", tool.risk.clone()),
         ("decision", decision(&tool.decision, tool.unreviewed)),
+        ("rule", tool.rule.clone().unwrap_or_default()),
         ("does", tool.description.clone()),
     ]);
     format!(

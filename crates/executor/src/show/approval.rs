@@ -30,7 +30,7 @@ pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
             "  asked by",
             format!("{} in {}", approval.requested_by, approval.task_id),
         ),
-        ("  risk", approval.risk.clone()),
+        ("  risk", risk(approval)),
         ("  why", approval.why.clone()),
         ("  edited", edited(approval)),
         ("  it asks", asked(approval)),
@@ -43,6 +43,15 @@ pub(crate) fn describe(output: &Output, approval: &Approval) -> String {
         ("  answer", only(commands(approval))),
     ]));
     lines.join("\n")
+}
+
+/// The word for the risk, never without its reasons where there are some.
+fn risk(approval: &Approval) -> String {
+    let reasons: Vec<String> = approval.risk_reasons.iter().map(|r| plain(r)).collect();
+    if reasons.is_empty() {
+        return approval.risk.clone();
+    }
+    format!("{}: {}", approval.risk, reasons.join("; "))
 }
 
 /// What a source asks, in its own words, with ours beside them.

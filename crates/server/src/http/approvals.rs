@@ -16,7 +16,7 @@ use axum::extract::{Path, State};
 use domain::access::Caller;
 use domain::approval::Verdict;
 use domain::{AccountId, ApprovalId};
-use engine::{ApprovalOrder, ApprovalQuery};
+use engine::{ApprovalOrder, ApprovalQuery, Besides};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -63,12 +63,12 @@ pub(crate) async fn list(
         before: before::<ApprovalId>(query.cursor.as_deref())?,
         limit: limit + 1,
     };
-    let found = app.engine.approvals(&caller, found).await?;
+    let found = app.engine.approval_views(&caller, found).await?;
     Ok(page(
         found,
         limit,
-        |a| format!("{}:{}", order.time(a).0, a.id),
-        |a| wire::approval(a, app.engine.public_url()),
+        |v| format!("{}:{}", order.time(&v.approval).0, v.approval.id),
+        |v| wire::approval_view(v, &caller.workspace_id, app.engine.public_url()),
     ))
 }
 
@@ -85,9 +85,10 @@ pub(crate) async fn show(
 ) -> Result<Json<Approval>, Failure> {
     let approval = app
         .engine
-        .approval(&caller, &id("approval", &approval)?)
+        .approval_view(&caller, &id("approval", &approval)?)
         .await?;
-    Ok(Json(wire::approval(&approval, app.engine.public_url())))
+    let (workspace, url) = (&caller.workspace_id, app.engine.public_url());
+    Ok(Json(wire::approval_view(&approval, workspace, url)))
 }
 
 /// Lets the call be sent, or sent again; where several people must say yes, counts one of them. With
@@ -103,6 +104,10 @@ pub(crate) async fn approve(
     Path(approval): Path<String>,
     Input(answer): Input<Answer>,
 ) -> Result<Json<Approval>, Failure> {
+    if answer.stop {
+        let why = "a task that is to end has nothing sent; deny the call with `stop`";
+        return Err(Failure::invalid("stop", why));
+    }
     let verdict = match answer.arguments.clone() {
         None => Verdict::Approve,
         Some(arguments) => Verdict::Edit(arguments),
@@ -190,11 +195,11 @@ pub(crate) async fn preview(
     Input(preview): Input<Preview>,
 ) -> Result<Json<Approval>, Failure> {
     let approval = id::<ApprovalId>("approval", &approval)?;
-    let shown = app
+    let edited = app
         .engine
         .preview_approval(&caller, &approval, preview.arguments)
         .await?;
-    Ok(Json(wire::approval(&shown, app.engine.public_url())))
+    Ok(Json(shown(&app, &caller, &edited)))
 }
 
 /// Names the call that reads what an approval's call would change, so that a person can look first.
@@ -239,7 +244,7 @@ pub(crate) async fn withdraw(
         .engine
         .withdraw_approval(&caller, &approval, reason)
         .await?;
-    Ok(Json(wire::approval(&withdrawn, app.engine.public_url())))
+    Ok(Json(shown(&app, &caller, &withdrawn)))
 }
 
 /// Gives a pending question its own time once more, counted from when it would have expired. For those
@@ -256,7 +261,7 @@ pub(crate) async fn extend(
 ) -> Result<Json<Approval>, Failure> {
     let approval = id::<ApprovalId>("approval", &approval)?;
     let extended = app.engine.extend_approval(&caller, &approval).await?;
-    Ok(Json(wire::approval(&extended, app.engine.public_url())))
+    Ok(Json(shown(&app, &caller, &extended)))
 }
 
 /// Says who looks after a pending question: one of those who may answer it, or nobody. It changes
@@ -278,7 +283,7 @@ pub(crate) async fn assign(
         text => Some(person(&caller, text)?),
     };
     let assigned = app.engine.assign_approval(&caller, &approval, to).await?;
-    Ok(Json(wire::approval(&assigned, app.engine.public_url())))
+    Ok(Json(shown(&app, &caller, &assigned)))
 }
 
 /// A person by identifier, or `me`.
@@ -306,13 +311,21 @@ async fn decide(
     let remember = answer.remember.map(wire::policy::draft).transpose()?;
     let answered = app
         .engine
-        .answer_and_remember(
+        .answer_and_more(
             caller,
             &approval,
             (verdict, reason),
             answer.digest,
-            remember,
+            Besides {
+                remember,
+                ends_task: answer.stop,
+            },
         )
         .await?;
-    Ok(Json(wire::approval(&answered, app.engine.public_url())))
+    Ok(Json(shown(app, caller, &answered)))
+}
+
+/// An approval as it is shown to a caller.
+fn shown(app: &App, caller: &Caller, approval: &domain::approval::Approval) -> Approval {
+    wire::approval(approval, &caller.workspace_id, app.engine.public_url())
 }

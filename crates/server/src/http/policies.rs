@@ -32,7 +32,8 @@ pub(crate) async fn list(
     Ok(Json(wire::policy(&app.engine.policy(&caller).await?)))
 }
 
-/// Says how often each rule decided a call of the workspace in the last thirty days, and when last.
+/// Says how often each rule decided a call of the workspace in the last thirty days, and when last, and
+/// which rules never decide because of others.
 /// A member's own calls alone are counted where members do not see each other's tasks.
 #[utoipa::path(
     get, path = "/api/v1/policies/usage", operation_id = "getRuleUsage", tag = "policies",

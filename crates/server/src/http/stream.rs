@@ -17,9 +17,9 @@ use axum::response::{IntoResponse, Response};
 use domain::access::Caller;
 use domain::event::{Event, EventKind};
 use domain::{SessionId, TaskId};
-use engine::Watch;
+use engine::{EventQuery, Stretch, Watch};
 use futures_util::stream;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -34,6 +34,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often it is looked at whether the reader of a stream still may.
 const RENEW: Duration = Duration::from_secs(1);
 
+/// Tells a proxy (nginx and those that follow it) to hand each event on as it comes.
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
+
 /// Where to begin.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +44,17 @@ const RENEW: Duration = Duration::from_secs(1);
 pub(crate) struct After {
     /// The number of the last event that was seen; the header `Last-Event-ID` outranks it.
     after: Option<i64>,
+}
+
+/// Where to begin, and with what.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// The number of the last event that was seen; the header `Last-Event-ID` outranks it.
+    after: Option<i64>,
+    /// Whether the lines that programs log are among the events; they are unless this is `false`.
+    logs: Option<bool>,
 }
 
 /// Streams what happens to one task, logs included, from the beginning or from `Last-Event-ID`,
@@ -80,8 +94,9 @@ pub(crate) async fn task_events(
         app,
         caller,
         session,
-        task: Some(task),
-        after,
+        of: Of::Task(task),
+        after: first.last().map_or(after, |e| e.sequence),
+        sent: after,
         renewed: Instant::now(),
         watch,
         ready: first.into(),
@@ -91,11 +106,12 @@ pub(crate) async fn task_events(
 }
 
 /// Streams what happens in a workspace, from now or from `Last-Event-ID`. Where events after that
-/// one have outlived the days the workspace keeps them, the answer is a 410.
+/// one have outlived the days the workspace keeps them, the answer is a 410. Who may not see
+/// everybody's tasks is told of their own, of approvals that name them, and of what all members read.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/events", operation_id = "streamWorkspaceEvents",
     tag = "events",
-    params(("workspace" = String, Path, description = "The workspace: its identifier or short name"), After,
+    params(("workspace" = String, Path, description = "The workspace: its identifier or short name"), Wanted,
         ("Last-Event-ID" = Option<i64>, Header, description = "The number of the last event that was seen")),
     responses((status = 200, description = "Events: `id` is the number, `event` the type, `data` this", body = WireEvent, content_type = "text/event-stream"), Problems)
 )]
@@ -104,7 +120,7 @@ pub(crate) async fn workspace_events(
     Who(caller): Who,
     Extension(CurrentSession(session)): Extension<CurrentSession>,
     Path(workspace): Path<String>,
-    Params(query): Params<After>,
+    Params(query): Params<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     here(&app, &caller, &workspace).await?;
@@ -120,19 +136,29 @@ pub(crate) async fn workspace_events(
     };
     let watch = app.engine.watch(&caller)?;
     // Read once here, so that a caller who may not read is told so instead of seeing a stream end.
-    let ready = app.engine.events(&caller, after, BATCH).await?.into();
+    let logs = query.logs.unwrap_or(true);
+    let first = app.engine.events(&caller, stretch(after, logs)).await?;
     let feed = Feed {
         app,
         caller,
         session,
-        task: None,
-        after,
+        of: Of::Workspace { logs },
+        after: first.until,
+        sent: after,
         renewed: Instant::now(),
         watch,
-        ready,
+        ready: first.events.into(),
         over: false,
     };
     Ok(feed.into_response())
+}
+
+fn stretch(after: i64, logs: bool) -> EventQuery {
+    EventQuery {
+        after,
+        limit: BATCH,
+        logs,
+    }
 }
 
 fn position(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i64>, Failure> {
@@ -151,15 +177,23 @@ fn position(headers: &HeaderMap, after: Option<i64>) -> Result<Option<i64>, Fail
     })
 }
 
+/// What a stream is about.
+enum Of {
+    Task(TaskId),
+    Workspace { logs: bool },
+}
+
 /// A stream between two reads.
 struct Feed {
     app: App,
     caller: Caller,
     /// The browser's, where one reads.
     session: Option<SessionId>,
-    task: Option<TaskId>,
-    /// The number of the last event that was sent or is ready to be.
+    of: Of,
+    /// The number up to which events were read.
     after: i64,
+    /// The number of the last event that was sent, or the one after which the stream began.
+    sent: i64,
     /// When it was last looked at whether the caller still may.
     renewed: Instant,
     watch: Watch,
@@ -169,37 +203,43 @@ struct Feed {
 }
 
 impl Feed {
-    /// The next event; none ends the stream.
-    async fn next(&mut self) -> Option<Event> {
+    /// The next event, and the number of the one before it; none ends the stream.
+    async fn next(&mut self) -> Option<(Event, i64)> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                self.after = event.sequence;
-                if self.task.is_some() && is_last(&event) {
+                let previous = std::mem::replace(&mut self.sent, event.sequence);
+                if matches!(self.of, Of::Task(_)) && is_last(&event) {
                     self.over = true;
-                    self.ready.clear();
                 }
-                return Some(event);
+                return Some((event, previous));
             }
             if !self.renew().await {
                 return None;
             }
-            let read = match &self.task {
-                Some(task) => self
-                    .app
-                    .engine
-                    .task_events(&self.caller, task, self.after, BATCH),
-                None => self.app.engine.events(&self.caller, self.after, BATCH),
-            };
-            match read.await {
-                Ok(events) => self.ready = events.into(),
+            let Stretch { events, until } = match self.read().await {
+                Ok(stretch) => stretch,
                 Err(error) => {
                     // The client comes back with its position; the error is told then.
                     tracing::debug!("an event stream ends early: {error}");
                     return None;
                 }
-            }
-            if self.ready.is_empty() && !self.wait().await {
+            };
+            let is_further = until > self.after;
+            (self.ready, self.after) = (events.into(), until);
+            if !is_further && !self.wait().await {
                 return None;
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Stretch, engine::Error> {
+        let (engine, caller) = (&self.app.engine, &self.caller);
+        match &self.of {
+            Of::Workspace { logs } => engine.events(caller, stretch(self.after, *logs)).await,
+            Of::Task(task) => {
+                let events = engine.task_events(caller, task, self.after, BATCH).await?;
+                let until = events.last().map_or(self.after, |e| e.sequence);
+                Ok(Stretch { events, until })
             }
         }
     }
@@ -237,17 +277,19 @@ impl Feed {
 
     fn into_response(self) -> Response {
         let events = stream::unfold(self, |mut feed| async move {
-            let event = feed.next().await?;
-            Some((message(&event), feed))
+            let (event, previous) = feed.next().await?;
+            Some((message(&event, previous), feed))
         });
-        Sse::new(events)
-            .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-            .into_response()
+        let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+        ([(UNBUFFERED, HeaderValue::from_static("no"))], stream).into_response()
     }
 }
 
-fn message(event: &Event) -> Result<Message, axum::Error> {
-    let wire = wire::event(event);
+fn message(event: &Event, previous: i64) -> Result<Message, axum::Error> {
+    let wire = WireEvent {
+        previous: Some(previous),
+        ..wire::event(event)
+    };
     Message::default()
         .id(wire.sequence.to_string())
         .event(&wire.kind)
@@ -270,6 +312,7 @@ fn is_last(event: &Event) -> bool {
         | EventKind::Settings {}
         | EventKind::Policy { .. }
         | EventKind::Credential { .. }
+        | EventKind::Client { .. }
         | EventKind::Webhook { .. } => false,
     }
 }

@@ -6,7 +6,9 @@ use crate::App;
 use crate::error::{Failure, Problems, WriteProblems};
 use crate::wire;
 use api::Page;
-use api::tasks::{Call, LogLine, NewFork, NewTask, ResultPart, SeenClients, Task};
+use api::tasks::{
+    Call, LogLine, NewFork, NewTask, ResultPart, SeenClients, StopClient, StoppedClient, Task,
+};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::{HandleId, TaskId};
@@ -43,6 +45,7 @@ pub(crate) async fn submit(
         runtime_id: new.runtime_id,
         metadata: new.metadata,
         idempotency_key: idempotency_key(&headers)?,
+        run_as: None,
     };
     let view = if wait.is_zero() {
         app.engine.submit_task(&caller, new).await?
@@ -220,8 +223,8 @@ pub(crate) async fn fork(
     Ok(Created(wire::task(&view, app.engine.public_url())))
 }
 
-/// Lists who has sent tasks in the last seven days, the latest first: each client by what it calls
-/// itself, whose tasks they are and the key it came with.
+/// Lists who has sent tasks, or listed the tools over MCP, in the last seven days, the latest first: each
+/// client by what it calls itself, for whom it comes and the key it comes with.
 #[utoipa::path(
     get, path = "/api/v1/clients", operation_id = "listClients", tag = "tasks",
     responses((status = 200, description = "The clients", body = SeenClients), Problems)
@@ -234,6 +237,27 @@ pub(crate) async fn clients(
     Ok(Json(SeenClients {
         since: since.to_rfc3339(),
         items: seen.iter().map(wire::client).collect(),
+    }))
+}
+
+/// Stops a client in one step: pauses it where that is wanted, denies everything of it that waits, and
+/// cancels its tasks until none is left. In person only; a member stops their own.
+#[utoipa::path(
+    post, path = "/api/v1/clients/stop", operation_id = "stopClient", tag = "tasks",
+    request_body = StopClient,
+    responses((status = 200, description = "What was stopped", body = StoppedClient), Problems, WriteProblems)
+)]
+pub(crate) async fn stop_client(
+    State(app): State<App>,
+    Who(caller): Who,
+    Input(stop): Input<StopClient>,
+) -> Result<Json<StoppedClient>, Failure> {
+    let stop = wire::stop_client(stop, &caller.account_id)?;
+    let stopped = app.engine.stop_client(&caller, stop).await?;
+    Ok(Json(StoppedClient {
+        denied: stopped.denied,
+        canceled: stopped.canceled,
+        rule: stopped.rule_id.map(|id| id.to_string()),
     }))
 }
 

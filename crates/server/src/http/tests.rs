@@ -98,6 +98,7 @@ const ROUTES: &[&str] = &[
     "post /api/v1/approvals/{id}/preview",
     "post /api/v1/approvals/{id}/withdraw",
     "post /api/v1/audit/checkpoints",
+    "post /api/v1/clients/stop",
     "post /api/v1/credentials",
     "post /api/v1/credentials/{id}/prefer",
     "post /api/v1/credentials/{id}/rotate",

@@ -13,11 +13,35 @@ use api::tools::{
 use axum::Json;
 use axum::extract::State;
 use domain::source::Review;
-use engine::{NewTask, Query, Until};
+use engine::{NewTask, Query, Shown, Until};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
+
+/// Whether tools are meant that policy denies to the caller. No program finds one; whoever may change
+/// the rules sees what they leave out.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Denied {
+    /// They are left out.
+    #[default]
+    Without,
+    /// They are there too.
+    Too,
+    /// They alone.
+    Only,
+}
+
+impl From<Denied> for Shown {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Without => Self::Offered,
+            Denied::Too => Self::DeniedToo,
+            Denied::Only => Self::DeniedOnly,
+        }
+    }
+}
 
 /// Which tools to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -33,6 +57,11 @@ pub(crate) struct ListQuery {
     /// How many to pass over.
     #[serde(default)]
     offset: usize,
+    /// Whether tools that policy denies to you are listed: `without` (by default), `too` or `only`. For
+    /// those who may change the rules.
+    #[serde(default)]
+    #[param(inline)]
+    denied: Denied,
 }
 
 /// Lists tools in the order of their paths; with `query`, the best first.
@@ -45,13 +74,14 @@ pub(crate) async fn list(
     Who(caller): Who,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<ToolList>, Failure> {
+    let shown = query.denied.into();
     let query = Query {
         text: query.query.unwrap_or_default(),
         namespace: query.namespace,
         limit: query.limit.unwrap_or(50).clamp(1, 200),
         offset: query.offset,
     };
-    let found = app.engine.search_tools(&caller, query).await?;
+    let found = app.engine.search_tools(&caller, query, shown).await?;
     Ok(Json(ToolList {
         results: found.hits.iter().map(wire::tool_hit).collect(),
         total: found.total,
@@ -94,20 +124,36 @@ pub(crate) async fn search(
         offset: query.offset,
     };
     Ok(Json(wire::discovery(
-        &app.engine.search_tools(&caller, query).await?,
+        &app.engine
+            .search_tools(&caller, query, Shown::Offered)
+            .await?,
     )))
+}
+
+/// Which tools count.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct NamespacesQuery {
+    /// Whether tools that policy denies to you count: `without` (by default), `too` or `only`. For
+    /// those who may change the rules.
+    #[serde(default)]
+    #[param(inline)]
+    denied: Denied,
 }
 
 /// Lists the first segments of the catalog's paths.
 #[utoipa::path(
     get, path = "/api/v1/tools/namespaces", operation_id = "listNamespaces", tag = "tools",
+    params(NamespacesQuery),
     responses((status = 200, description = "The namespaces", body = Namespaces), Problems)
 )]
 pub(crate) async fn namespaces(
     State(app): State<App>,
     Who(caller): Who,
+    Params(query): Params<NamespacesQuery>,
 ) -> Result<Json<Namespaces>, Failure> {
-    let found = app.engine.namespaces(&caller).await?;
+    let found = app.engine.namespaces(&caller, query.denied.into()).await?;
     let namespaces: Vec<_> = found
         .into_iter()
         .map(|n| Namespace {
@@ -129,18 +175,35 @@ pub(crate) struct DescribeQuery {
     path: String,
 }
 
+/// Which tool is described.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DescriptionQuery {
+    /// The tool's path.
+    path: String,
+    /// Whether it is described although policy denies it to you: `without` (by default), `too` or
+    /// `only`. For those who may change the rules.
+    #[serde(default)]
+    #[param(inline)]
+    denied: Denied,
+}
+
 /// Describes a tool with its types in TypeScript.
 #[utoipa::path(
     get, path = "/api/v1/tools/describe", operation_id = "describeTool", tag = "tools",
-    params(DescribeQuery),
+    params(DescriptionQuery),
     responses((status = 200, description = "The tool", body = ToolDescription), Problems)
 )]
 pub(crate) async fn describe(
     State(app): State<App>,
     Who(caller): Who,
-    Params(query): Params<DescribeQuery>,
+    Params(query): Params<DescriptionQuery>,
 ) -> Result<Json<ToolDescription>, Failure> {
-    let d = app.engine.describe_tool(&caller, &query.path).await?;
+    let d = app
+        .engine
+        .describe_tool(&caller, &query.path, query.denied.into())
+        .await?;
     Ok(Json(ToolDescription {
         path: d.path,
         description: d.description,
@@ -149,6 +212,7 @@ pub(crate) async fn describe(
         input: d.input,
         output: d.output,
         unreviewed: d.review == Review::Unreviewed,
+        rule: d.rule_id.as_ref().map(ToString::to_string),
         input_schema: d.input_schema,
         output_schema: d.output_schema,
     }))
@@ -194,9 +258,20 @@ pub(crate) async fn call(
     if !arguments.is_object() {
         return Err(Failure::invalid("arguments", "expected an object"));
     }
+    let run_as = match &call.credential {
+        None => None,
+        Some(name) => {
+            let chosen = app
+                .engine
+                .credential_for_call(&caller, &call.path, name)
+                .await?;
+            Some(chosen)
+        }
+    };
     let new = NewTask {
         code: one_line(&call.path, &arguments),
         idempotency_key: idempotency_key(&headers)?,
+        run_as,
         ..NewTask::default()
     };
     let view = app

@@ -33,12 +33,12 @@ const DIGEST_CHARS: usize = 10;
 /// Bytes of arguments that fit into the program of one call.
 const ARGUMENTS_BYTES_MAX: usize = 120 << 10;
 
-/// One page of the catalog as tools, the tools about tasks last.
+/// One page of the catalog as tools, the tools about tasks last; and how many all pages have.
 pub(super) async fn list(
     app: &App,
     caller: &Caller,
     cursor: Option<&str>,
-) -> Result<ListToolsResult, ErrorData> {
+) -> Result<(ListToolsResult, usize), ErrorData> {
     let offered = app.engine.offered_tools(caller).await;
     let offered = offered.map_err(|e| ErrorData::internal_error(e.to_string(), None))?;
     if offered.len() > TOOLS_MAX {
@@ -61,12 +61,14 @@ pub(super) async fn list(
     let is_last = start + page.len() >= offered.len();
     let next = page.last().filter(|_| !is_last).map(|t| name(&t.tool.path));
     let mut tools: Vec<Tool> = page.into_iter().map(tool).collect();
+    let about_tasks = schemas::about_tasks();
+    let total = offered.len() + about_tasks.len();
     if is_last {
-        tools.extend(schemas::about_tasks());
+        tools.extend(about_tasks);
     }
     let mut listed = ListToolsResult::with_all_items(tools);
     listed.next_cursor = next;
-    Ok(listed)
+    Ok((listed, total))
 }
 
 fn after(offered: &[OfferedTool], cursor: &str) -> Result<usize, ErrorData> {

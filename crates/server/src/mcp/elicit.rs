@@ -364,6 +364,8 @@ mod tests {
             arguments: "{}".to_owned(),
             request: serde_json::to_string(&asked).expect("JSON"),
             risk: Risk::Unknown,
+            reasons: Vec::new(),
+            previous: None,
             rule_id: None,
             why: String::new(),
             ask: Ask::default(),

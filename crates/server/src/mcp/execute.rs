@@ -13,7 +13,7 @@ use domain::TaskId;
 use domain::access::Caller;
 use domain::approval::{Approval, ApprovalStatus};
 use domain::{ApprovalId, event::Event};
-use engine::{NewTask, Query, TaskView, Until};
+use engine::{NewTask, Query, Shown, TaskView, Until};
 use rmcp::model::{
     CallToolResponse, CallToolResult, ContentBlock, ProgressNotificationParam, ProgressToken,
 };
@@ -63,6 +63,7 @@ impl Talk<'_> {
             runtime_id: input.runtime_id,
             metadata: input.metadata,
             idempotency_key: self.idempotency_key.clone(),
+            run_as: None,
         };
         self.run(new, wait).await
     }
@@ -286,7 +287,7 @@ pub(super) async fn search(app: &App, caller: &Caller, input: Search) -> CallToo
         limit,
         offset: 0,
     };
-    match app.engine.search_tools(caller, query).await {
+    match app.engine.search_tools(caller, query, Shown::Offered).await {
         Ok(found) => answer::discovery(&found),
         Err(error) => answer::engine_error(&error),
     }

@@ -283,7 +283,8 @@ impl ServerHandler for Handler {
     ) -> Result<ListToolsResult, ErrorData> {
         let caller = caller(&context)?;
         let cursor = request.and_then(|r| r.cursor);
-        let listed = if client::wants_catalog(&context.extensions) {
+        let is_first_page = cursor.is_none();
+        let (listed, total) = if client::wants_catalog(&context.extensions) {
             direct::list(&self.app, &caller, cursor.as_deref()).await?
         } else if cursor.is_some() {
             let why = "this list has one page; list it without a cursor";
@@ -291,8 +292,16 @@ impl ServerHandler for Handler {
         } else {
             let sources = self.app.engine.sources(&caller).await;
             let sources = sources.map_err(|e| ErrorData::internal_error(e.to_string(), None))?;
-            ListToolsResult::with_all_items(schemas::tools(&sources))
+            let tools = schemas::tools(&sources);
+            let total = tools.len();
+            (ListToolsResult::with_all_items(tools), total)
         };
+        if is_first_page {
+            let total = u32::try_from(total).unwrap_or(u32::MAX);
+            if let Err(error) = self.app.engine.note_listing(&caller, total).await {
+                tracing::debug!("a listing was not noted: {error}");
+            }
+        }
         if !Client::of(&context).modern {
             return Ok(listed);
         }

@@ -4,12 +4,28 @@
 use super::{approval_url, json};
 use api::approvals as wire;
 use domain::Timestamp;
+use domain::WorkspaceId;
 use domain::approval::{
     Answered, Approval, ApprovalStatus, Assigned, Edited, Extended, Question, Yes,
 };
 use domain::elicitation::{Elicitation, Form, Part, Way};
+use engine::ApprovalView;
 
-pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
+/// An approval with what came of its call and the call that it is compared with.
+pub(crate) fn view(v: &ApprovalView, workspace: &WorkspaceId, public_url: &str) -> wire::Approval {
+    wire::Approval {
+        call_status: v.call_status.clone(),
+        previous: v.previous.as_ref().map(|call| wire::PreviousCall {
+            task_id: call.task_id.to_string(),
+            sequence: call.sequence,
+            arguments: json(&call.arguments),
+            sent_at: call.sent_at.map(Timestamp::to_rfc3339),
+        }),
+        ..approval(&v.approval, workspace, public_url)
+    }
+}
+
+pub(crate) fn approval(a: &Approval, workspace: &WorkspaceId, public_url: &str) -> wire::Approval {
     let decided = match &a.status {
         ApprovalStatus::Withdrawn(by) => by.as_ref(),
         ApprovalStatus::Pending
@@ -22,6 +38,7 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
     let for_this = a.yeses.iter().filter(|y| y.digest == digest);
     wire::Approval {
         id: a.id.to_string(),
+        workspace_id: workspace.to_string(),
         task_id: a.binding.task_id.to_string(),
         call_id: a.call_id.to_string(),
         sequence: a.binding.sequence,
@@ -35,6 +52,9 @@ pub(crate) fn approval(a: &Approval, public_url: &str) -> wire::Approval {
         input: a.elicitation().map(|asked| input(&asked)),
         status: a.status.as_str().to_owned(),
         risk: a.risk.as_str().to_owned(),
+        risk_reasons: a.reasons.clone(),
+        previous: None,
+        call_status: None,
         rule: a.rule_id.as_ref().map(ToString::to_string),
         why: a.why.clone(),
         requested_by: a.requested_by.to_string(),

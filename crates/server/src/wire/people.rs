@@ -15,6 +15,7 @@ pub(crate) fn key(k: &ApiKey, now: Timestamp) -> keys::Key {
     keys::Key {
         id: k.id.to_string(),
         name: k.name.clone(),
+        prefix: k.prefix.clone(),
         member: k.account_id.to_string(),
         status: if k.works_at(now) { "active" } else { "expired" }.to_owned(),
         created_by: k.created_by.to_string(),

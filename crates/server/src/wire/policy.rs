@@ -35,6 +35,14 @@ pub(crate) fn usage(usage: &engine::RuleUsage) -> wire::RuleUsage {
         since: usage.since.to_rfc3339(),
         own_only: usage.own_only,
         rules: usage.rules.iter().map(of_rule).collect(),
+        shadowed: usage.shadows.iter().map(shadow).collect(),
+    }
+}
+
+fn shadow(shadow: &domain::policy::Shadow) -> wire::RuleShadow {
+    wire::RuleShadow {
+        rule: shadow.rule_id.to_string(),
+        by: shadow.by.to_string(),
     }
 }
 

@@ -105,6 +105,7 @@ fn looked_at(seen: &[LookedAt], texts: &[Rule]) -> Vec<rules::LookedAt> {
         rule: l.rule_id.to_string(),
         level: l.level.as_str().to_owned(),
         matched: l.miss.is_none(),
+        near: l.miss.is_some_and(domain::policy::Miss::is_near),
         why: l.why.clone(),
         text: texts.iter().find(|r| r.id == l.rule_id).map(placed),
     };
@@ -262,7 +263,9 @@ pub(crate) fn backtest(found: &Backtest) -> wire::Backtest {
         sequence: e.call.sequence,
         call_id: e.call.call_id.to_string(),
         tool: e.call.tool.clone(),
+        arguments: brief(&e.call.arguments),
         arguments_digest: e.call.arguments_digest.clone(),
+        answer: e.call.answer.map(|answer| answer.as_str().to_owned()),
         recorded: e.call.decision.clone(),
         from: e.now.to_owned(),
         to: e.then.to_owned(),
@@ -281,10 +284,27 @@ pub(crate) fn backtest(found: &Backtest) -> wire::Backtest {
                 count: *count,
             })
             .collect(),
+        matched: found.matched,
+        approved_by_people: found.approved_by_people,
+        denied_by_people: found.denied_by_people,
         examples: found.examples.iter().map(example).collect(),
         not_looked_at: not_looked_at(found, oldest.as_deref()),
         oldest,
     }
+}
+
+/// Bytes of JSON that an example's arguments may have.
+const ARGUMENTS_BYTES_MAX: usize = 4 << 10;
+/// Characters that stand for more.
+const PREVIEW_CHARS: usize = 400;
+
+/// Arguments as they are listed: whole, or how long they are and how they begin.
+fn brief(arguments: &str) -> serde_json::Value {
+    if arguments.len() <= ARGUMENTS_BYTES_MAX {
+        return super::json(arguments);
+    }
+    let preview: String = arguments.chars().take(PREVIEW_CHARS).collect();
+    serde_json::json!({ "$leftOut": true, "bytes": arguments.len(), "preview": preview })
 }
 
 fn not_looked_at(found: &Backtest, oldest: Option<&str>) -> Vec<String> {

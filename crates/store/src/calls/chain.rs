@@ -12,14 +12,18 @@ fn hash(parts: &[&[u8]]) -> String {
 }
 
 pub(super) fn genesis(task_id: &TaskId, header: &Header) -> String {
-    hash(&[
-        b"executor-journal-1",
+    let pins = &header.pins;
+    let mut parts = vec![
+        b"executor-journal-1".as_slice(),
         task_id.as_str().as_bytes(),
         header.seed.as_bytes(),
-        header.pins.source.as_bytes(),
-        header.pins.code.as_bytes(),
-        header.pins.engine.as_bytes(),
-    ])
+        pins.source.as_bytes(),
+        pins.code.as_bytes(),
+        pins.engine.as_bytes(),
+    ];
+    // Only where one was chosen: what was recorded without stays as it was.
+    parts.extend(pins.run_as.as_ref().map(|id| id.as_str().as_bytes()));
+    hash(&parts)
 }
 
 /// What the program did: replay must find it again. The arguments are taken as their row has them.

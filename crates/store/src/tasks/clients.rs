@@ -3,7 +3,7 @@
 use crate::db::{Select, params};
 use crate::{Error, Reader};
 use domain::access::{Channel, Scope};
-use domain::{AccountId, KeyId, Timestamp};
+use domain::{AccountId, KeyId, TaskId, Timestamp};
 
 /// What one client has sent for one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,4 +77,60 @@ pub fn clients(
             last_at: r.time()?,
         })
     })
+}
+
+/// Whom a person means by a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientName {
+    /// Whatever comes with this key.
+    Key(KeyId),
+    /// What calls itself so, for one person and over one way in.
+    SaysOfItself {
+        /// What it calls itself; may be empty.
+        client: String,
+        /// Through what its tasks come.
+        channel: Channel,
+        /// Whose tasks they are.
+        account: AccountId,
+    },
+}
+
+/// Tasks of a client that have not ended, in the order of their identifiers after one of them; of one
+/// person alone if one is given.
+///
+/// # Errors
+/// Those of the database.
+pub fn open_of_client(
+    conn: &mut Reader<'_>,
+    scope: &Scope,
+    (client, person): (&ClientName, Option<&AccountId>),
+    after: Option<&TaskId>,
+    limit: u32,
+) -> Result<Vec<TaskId>, Error> {
+    let mut select = Select::new(
+        "select id
+         from tasks
+         where workspace_id = $1
+           and state in ('queued', 'running', 'suspended')"
+            .to_owned(),
+        params![scope.workspace_id()],
+    );
+    select = match client {
+        ClientName::Key(key) => select.and("key_id = ?", params![key]),
+        ClientName::SaysOfItself {
+            client,
+            channel,
+            account,
+        } => select.and(
+            "(client, channel, account_id) = (?, ?, ?)",
+            params![client, channel.as_str(), account],
+        ),
+    };
+    if let Some(person) = person {
+        select = select.and("account_id = ?", params![person]);
+    }
+    if let Some(after) = after {
+        select = select.and("id > ?", params![after]);
+    }
+    select.all(conn, "order by id", limit, |r| r.id())
 }

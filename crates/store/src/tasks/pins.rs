@@ -3,6 +3,7 @@
 
 use crate::db::{Row, json};
 use crate::{Error, packed};
+use domain::CredentialId;
 use domain::task::{Fork, Pins};
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -14,6 +15,8 @@ struct Kept {
     engine: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     fork: Option<Fork>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    run_as: Option<CredentialId>,
 }
 
 /// As the column `pins` has them.
@@ -23,6 +26,7 @@ pub(super) fn text(pins: &Pins) -> Result<String, Error> {
         code: packed::pack(&pins.code).into_owned(),
         engine: String::new(),
         fork: pins.fork.clone(),
+        run_as: pins.run_as.clone(),
     })
 }
 
@@ -39,5 +43,6 @@ pub(super) fn read(r: &mut Row<'_>) -> Result<Pins, Error> {
             engine
         },
         fork: kept.fork,
+        run_as: kept.run_as,
     })
 }

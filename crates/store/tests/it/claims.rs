@@ -126,6 +126,7 @@ async fn an_expired_lease_is_taken_over_and_the_old_one_refused(w: World) {
     let writes: Vec<Write> = vec![
         Box::new(tasks::check),
         Box::new(|tx, l| tasks::set_log_lines(tx, l, 1)),
+        Box::new(|tx, l| tasks::note_starts(tx, l, at(1), &[])),
         Box::new(|tx, l| tasks::finish(tx, l, &Outcome::Canceled, at(101))),
         Box::new(|tx, l| tasks::suspend(tx, l, None).map(|_| ())),
         Box::new(move |tx, l| calls::insert(tx, l, &scope, &second)),

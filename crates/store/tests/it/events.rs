@@ -55,7 +55,7 @@ async fn every_kind_reads_back(w: World) {
         .read(move |r| {
             let of_task = events::task_after(r, &scope, &id, 1, 2)?;
             Ok((
-                events::after(r, &scope, 0, 99)?,
+                events::after(r, &scope, 0, 99, true)?,
                 of_task,
                 events::last(r, &scope)?,
             ))
@@ -83,7 +83,7 @@ async fn every_kind_reads_back(w: World) {
         let id = task_id.clone();
         let seen = w
             .read(move |r| {
-                let mut seen = events::after(r, &foreign, 0, 99)?;
+                let mut seen = events::after(r, &foreign, 0, 99, true)?;
                 seen.extend(events::task_after(r, &foreign, &id, 0, 99)?);
                 seen.extend(events::logs(r, &foreign, &id, 0, 99)?);
                 Ok((seen, events::last(r, &foreign)?))
@@ -129,7 +129,10 @@ async fn numbers_have_no_gaps_and_no_reader_overtakes(w: World) {
         let mut last = 0;
         while last < expected {
             let scope = w.a.clone();
-            for event in w.read(move |r| events::after(r, &scope, last, 7)).await {
+            for event in w
+                .read(move |r| events::after(r, &scope, last, 7, true))
+                .await
+            {
                 assert_eq!(event.sequence, last + 1);
                 last = event.sequence;
             }

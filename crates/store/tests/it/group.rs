@@ -114,7 +114,7 @@ async fn a_log_that_is_gone_stops_its_own_writer_alone(w: World) {
     let scope = w.a.clone();
     let (events, entries) = w
         .read(move |r| {
-            let events = events::after(r, &scope, 0, 99)?;
+            let events = events::after(r, &scope, 0, 99, true)?;
             Ok((events, audit::page(r, &scope, 0, 99)?))
         })
         .await;

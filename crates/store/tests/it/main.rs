@@ -34,6 +34,7 @@ mod catalog;
 mod claims;
 mod events;
 mod group;
+mod listings;
 mod opening;
 mod people;
 mod policies;

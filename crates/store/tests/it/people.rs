@@ -39,6 +39,7 @@ fn key_of(person: &Account) -> ApiKey {
         id: KeyId::from_bits(bits()),
         account_id: person.id.clone(),
         name: "ci".into(),
+        prefix: Some("exk_first".into()),
         created_by: person.id.clone(),
         created_at: at(0),
         rotated_at: None,
@@ -76,7 +77,16 @@ async fn a_key_is_found_by_its_secret_while_it_works(w: World) {
 
     let rotate = |secret: &'static str, now, until| {
         let (scope, id) = (w.a.clone(), key.id.clone());
-        w.write(move |tx| keys::rotate(tx, &scope, &id, secret, at(now), at(until)))
+        w.write(move |tx| {
+            keys::rotate(
+                tx,
+                &scope,
+                &id,
+                (secret, Some("exk_next")),
+                at(now),
+                at(until),
+            )
+        })
     };
     assert!(rotate("second", 10, 20).await);
     assert!(find("first", 19).await.is_some() && find("second", 19).await.is_some());
@@ -91,6 +101,11 @@ async fn a_key_is_found_by_its_secret_while_it_works(w: World) {
     assert_eq!(
         (rotated.rotated_at, rotated.previous_until),
         (Some(at(11)), Some(at(20)))
+    );
+    assert_eq!(
+        rotated.prefix.as_deref(),
+        Some("exk_next"),
+        "it is told by the new secret"
     );
 
     let touch = |ms, unless_after| {
@@ -138,7 +153,7 @@ async fn keys_stay_in_their_workspace(w: World) {
                     keys::get(tx, &scope, &id)?,
                     keys::is_revoked(tx, &scope, &id)?,
                     keys::revoke(tx, &scope, &id, at(1))?,
-                    keys::rotate(tx, &scope, &id, "x", at(1), at(2))?,
+                    keys::rotate(tx, &scope, &id, ("x", None), at(1), at(2))?,
                 ))
             })
             .await;

@@ -174,7 +174,7 @@ async fn events_that_went_are_known(w: World) {
     assert!(!more);
     assert_eq!(removed().await, last - 1);
     let scope = w.a.clone();
-    let left = w.read(move |r| events::after(r, &scope, 0, 9)).await;
+    let left = w.read(move |r| events::after(r, &scope, 0, 9, true)).await;
     assert_eq!(left.iter().map(|e| e.sequence).collect::<Vec<_>>(), [last]);
     let scope = w.b.clone();
     let other = w.read(move |r| retention::removed_events(r, &scope)).await;

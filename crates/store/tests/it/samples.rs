@@ -1,7 +1,7 @@
 //! Values to store, each with identifiers of its own and something in every field.
 
 use domain::access::Channel;
-use domain::approval::{Answered, Approval, ApprovalStatus, Question};
+use domain::approval::{Answered, Approval, ApprovalStatus, Previous, Question};
 use domain::audit::AuditDraft;
 use domain::call::{Binding, Call, CallStatus, Delivery};
 use domain::credential::{Credential, CredentialScope};
@@ -91,6 +91,7 @@ pub(crate) fn task(scope: &domain::access::Scope, created_ms: i64) -> Task {
             code: "c".into(),
             engine: "e".into(),
             fork: None,
+            run_as: None,
         },
         state: TaskState::Queued,
         activity: Activity::default(),
@@ -99,6 +100,7 @@ pub(crate) fn task(scope: &domain::access::Scope, created_ms: i64) -> Task {
         created_at: at(created_ms),
         started_at: None,
         finished_at: None,
+        sandbox_starts: Vec::new(),
     }
 }
 
@@ -145,6 +147,11 @@ pub(crate) fn approval(call: &Call, expires_ms: i64) -> Approval {
         arguments: call.arguments.clone(),
         request: "{\"method\":\"POST\"}".into(),
         risk: Risk::Write,
+        reasons: vec!["POST method".into(), "goes to shop.example".into()],
+        previous: Some(Previous {
+            task_id: call.binding.task_id.clone(),
+            sequence: 1,
+        }),
         rule_id: None,
         why: "no rule matches".into(),
         ask: Ask {

@@ -44,6 +44,14 @@ async fn a_key_is_shown_once_and_never_kept(database: Database) {
         .find(|k| k["id"] == json!(id))
         .expect("the key");
     assert_eq!(ours["status"], "active");
+    // What it begins with tells it from others that were found somewhere, and opens nothing.
+    let prefix = text(&ours["prefix"]);
+    assert!(secret.starts_with(&prefix) && !second.starts_with(&prefix));
+    assert_eq!(prefix.len(), "exk_".len() + 8, "32 of 256 bits");
+    let alone = server.send_as(Some(&prefix), "GET", "/me", None).await;
+    assert_eq!(alone.status, 401, "{alone:#?}");
+    let shown = server.cli(&["keys", "list"]).await.exits(0);
+    assert!(shown.out.contains(&format!("{prefix}…")), "{shown:?}");
     assert!(ours["lastUsedAt"].is_string(), "{ours:#}");
     // Whoever is found on the connection does not matter once a key is sent.
     let task = server

@@ -1,9 +1,12 @@
-//! What was done lately: tasks of a time, page by page, and what the calls of one tool came to.
+//! What was done lately: tasks of a time, page by page, what the calls of one tool came to, which clients
+//! came, and how long a task's sandbox took to start.
 
 use crate::api::items;
 use crate::database::Database;
+use crate::eras::{Plain, execute};
 use crate::people::{Person, text};
 use crate::server::Server;
+use crate::stream::Stream;
 use crate::upstream::Upstream;
 use serde_json::{Value, json};
 
@@ -11,6 +14,8 @@ on_both_databases!(
     tasks_of_a_time_are_listed_page_by_page,
     the_calls_of_a_tool_are_counted,
     members_count_their_own_calls,
+    a_client_is_seen_when_it_lists_the_tools,
+    a_task_says_when_its_sandboxes_began,
 );
 
 const NOTHING: [String; 0] = [];
@@ -214,4 +219,126 @@ async fn members_count_their_own_calls(database: Database) {
     let hidden = server.send_as(Some(&ada.key), "GET", &path, None).await;
     assert_eq!(hidden.status, 404, "{hidden:#?}");
     assert_eq!(seen(None).await["calls"], 1);
+}
+
+async fn a_client_is_seen_when_it_lists_the_tools(database: Database) {
+    let server = Server::start(database).await;
+    let (ada, bob) = (
+        Person::add(&server, "Ada", "member").await,
+        Person::add(&server, "Bob", "member").await,
+    );
+    let mut events = Stream::open(&server, "/workspaces/local/events", None).await;
+    let heard_by = async |person: &Person| {
+        let url = format!("{}/api/v1/workspaces/local/events", server.url());
+        let request = crate::server::client().get(url).bearer_auth(&person.key);
+        Stream::of(request).await
+    };
+    let (mut at_ada, mut at_bob) = (heard_by(&ada).await, heard_by(&bob).await);
+    let plain = Plain::of(&server, json!({}), &ada);
+    let found = |seen: Value| {
+        items(&seen)
+            .into_iter()
+            .find(|c| c["key"] == ada.key_id.as_str())
+    };
+    assert_eq!(found(server.get("/clients").await), None);
+    let listed = plain.ask("tools/list", json!({})).await;
+    let tools = listed["result"]["tools"].as_array().expect("tools").len();
+    let client = found(server.get("/clients").await).expect("the client");
+    assert_eq!(client["client"], "plain of 2026", "{client:#}");
+    assert_eq!(client["account"], ada.id.as_str());
+    assert_eq!(
+        (&client["channel"], &client["tasks"]),
+        (&json!("mcp"), &json!(0))
+    );
+    assert_eq!(client["listed"]["tools"], json!(tools), "{client:#}");
+    // Watchers are told once, of that and no other number.
+    plain.ask("tools/list", json!({})).await;
+    plain.call(execute("return 1")).await;
+    let told = events
+        .until(|e| e.name == "task" && e.data["data"]["status"] == "completed")
+        .await;
+    let told: Vec<&Value> = told
+        .iter()
+        .filter(|e| e.name == "client")
+        .map(|e| &e.data["data"])
+        .collect();
+    let expected = json!({
+        "client": "plain of 2026", "accountId": ada.id, "keyId": ada.key_id, "tools": tools,
+    });
+    assert_eq!(told, [&expected]);
+    // It is the same client that sends a task.
+    let client = found(server.get("/clients").await).expect("the client");
+    assert_eq!(client["tasks"], 1, "{client:#}");
+    assert_eq!(client["listed"]["tools"], json!(tools));
+    // Members see their own.
+    let seen_by = async |person: &Person| {
+        let seen = person.send(&server, "GET", "/clients", None).await;
+        found(seen.body).is_some()
+    };
+    assert!(seen_by(&ada).await);
+    assert!(!seen_by(&bob).await);
+    at_ada.until(|e| e.name == "client").await;
+    server
+        .send(
+            "PATCH",
+            "/workspace/settings",
+            Some(&json!({ "inClientDecisions": true })),
+        )
+        .await;
+    let heard = at_bob.until(|e| e.name == "settings").await;
+    assert!(heard.iter().all(|e| e.name != "client"), "{heard:#?}");
+    let ran = server.cli(&["tasks", "clients"]).await;
+    assert!(ran.out.contains("TOOLS LISTED"), "{ran:?}");
+    let ran = server.cli(&["tasks", "clients", "--json"]).await;
+    let told: Value = serde_json::from_str(&ran.out).expect("a document");
+    assert_eq!(found(told), Some(client));
+}
+
+/// When each start of a task's sandbox was asked for, and when its program began, in milliseconds since
+/// the task was submitted; each begins where the one before has ended, or later.
+fn starts(task: &Value) -> Vec<String> {
+    let starts = task["sandboxStarts"].as_array().cloned();
+    let asked: Vec<String> = starts
+        .unwrap_or_default()
+        .iter()
+        .map(|start| {
+            assert!(start["tookMs"].is_u64(), "{task:#}");
+            text(&start["askedAt"])
+        })
+        .collect();
+    assert!(asked.is_sorted(), "{task:#}");
+    assert!(
+        asked
+            .first()
+            .is_none_or(|first| *first >= text(&task["createdAt"]))
+    );
+    asked
+}
+
+async fn a_task_says_when_its_sandboxes_began(database: Database) {
+    let (mut server, _upstream) = Upstream::connected(database).await;
+    let done = server.run("return 1").await;
+    let asked = starts(&done);
+    assert_eq!(asked.len(), 1, "{done:#}");
+    assert!(asked[0] <= text(&done["finishedAt"]), "{done:#}");
+    let id = text(&done["id"]);
+    let ran = server.cli(&["tasks", "show", &id]).await;
+    assert!(ran.out.contains(&format!("{} took", asked[0])), "{ran:?}");
+    // One that never ran has had none.
+    let never = server.run("return await tools.no.such.tool();").await;
+    assert_eq!(starts(&never), NOTHING, "{never:#}");
+    // One that waits says so before it ends, and says when it was taken up again.
+    let create = "return await tools.ledger.items.createItem({ name: 'x', amount: 1 })";
+    let waiting = server.submit(create).await;
+    let asked = server.pending(1).await.remove(0);
+    let before = starts(&server.task(&waiting).await);
+    assert_eq!(before.len(), 1);
+    server.kill().await;
+    server.launch().await;
+    server.approve(&asked).await;
+    let after = server.finished(&waiting).await;
+    assert_eq!(after["status"], "completed", "{after:#}");
+    let after = starts(&after);
+    assert!(after.len() > 1, "{after:?}");
+    assert_eq!(after[0], before[0]);
 }

@@ -4,8 +4,10 @@
 use crate::database::Database;
 use crate::people::{Person, text};
 use crate::server::Server;
+use crate::stream::{Event, Stream};
 use crate::upstream::Upstream;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 on_both_databases!(
     settings_are_kept_within_bounds,
@@ -15,6 +17,7 @@ on_both_databases!(
     a_day_has_its_tasks,
     sources_are_counted,
     members_see_all_tasks_where_the_workspace_lets_them,
+    a_member_hears_of_their_own_tasks_and_of_what_names_them,
 );
 
 async fn set(server: &Server, limits: Value) -> Value {
@@ -293,4 +296,48 @@ async fn members_see_all_tasks_where_the_workspace_lets_them(database: Database)
     let reply = ada.send(&server, "POST", &cancel, None).await;
     assert_eq!(reply.status, 403, "looking on ends nothing: {reply:#?}");
     assert_eq!(server.task(&task).await["status"], "waiting");
+}
+
+async fn a_member_hears_of_their_own_tasks_and_of_what_names_them(database: Database) {
+    let (server, _upstream) = Upstream::connected(database).await;
+    let ada = Person::add(&server, "Ada", "member").await;
+    let workspace = text(&server.get("/me").await["workspace"]["id"]);
+    let path = format!("{}/api/v1/workspaces/{workspace}/events", server.url());
+    let request = server.http.get(path).bearer_auth(&ada.key);
+    let mut heard = Stream::of(request.header("last-event-id", "0")).await;
+    // More than one read of the stream brings, none of it hers.
+    let loud = "for (let i = 0; i < 300; i++) console.log(i); return 1";
+    let others = server.submit(loud).await;
+    server.finished(&others).await;
+    let unnamed = server.submit(WRITE).await;
+    server.pending(1).await;
+    let rule = json!({
+        "effect": "ask", "match": { "tools": ["**"] }, "ask": { "approvers": [ada.id] },
+    });
+    server.post("/policies", rule).await;
+    let named = server.submit(WRITE).await;
+    server.pending(2).await;
+    let run = json!({ "code": "console.log('mine'); return 1" });
+    let own = ada.send(&server, "POST", "/tasks", Some(&run)).await;
+    let own = text(&own.body["id"]);
+    let ends =
+        |e: &Event| e.data["taskId"] == own.as_str() && e.data["data"]["status"] == "completed";
+    let heard = heard.until(ends).await;
+    let of = |task: &str| -> Vec<&str> {
+        let about = heard.iter().filter(|e| e.data["taskId"] == task);
+        about.map(|e| e.name.as_str()).collect()
+    };
+    assert_eq!(of(&others), Vec::<&str>::new());
+    assert_eq!(of(&unnamed), Vec::<&str>::new());
+    assert_eq!(
+        of(&named),
+        ["approval"],
+        "what she may answer, and no more of it"
+    );
+    assert!(of(&own).contains(&"log"), "{heard:#?}");
+    let names: BTreeSet<&str> = heard.iter().map(|e| e.name.as_str()).collect();
+    assert!(
+        names.contains("policy") && names.contains("source"),
+        "{names:?}"
+    );
 }

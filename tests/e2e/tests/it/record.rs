@@ -161,6 +161,25 @@ async fn a_stream_resumes_without_loss_or_repetition(database: Database) {
     assert_eq!(ids, expected, "numbered without gaps");
     let lines = whole.iter().filter(|e| e.name == "log").count();
     assert_eq!(lines, 21, "every line of every task, once");
+    follows(&whole);
+
+    // Without the lines nothing else is missing, and what each follows says that nothing is.
+    let path = format!("{path}?logs=false");
+    let mut quiet = Stream::open(&server, &path, Some(0)).await;
+    assert_eq!(quiet.header("x-accel-buffering"), Some("no"));
+    let quiet = quiet.until(ends).await;
+    let rest = whole.iter().filter(|e| e.name != "log").map(|e| e.id);
+    assert!(rest.eq(quiet.iter().map(|e| e.id)), "{quiet:#?}");
+    follows(&quiet);
+}
+
+/// Each event names the one before it on its stream, the first one where the stream began.
+fn follows(events: &[crate::stream::Event]) {
+    let mut last = 0;
+    for event in events {
+        assert_eq!(event.data["previous"], last, "{event:#?}");
+        last = event.id;
+    }
 }
 
 /// Whether an event is a task's last: it carries a final status.

@@ -50,6 +50,8 @@ const TABLE: &[(&str, May)] = &[
     ("tasks rerun {task} --detach", Any(Member)),
     ("tasks fork {task} --from 1 --detach", Any(Member)),
     ("tasks clients", Any(Member)),
+    ("tasks stop-client --client nobodys --channel api", InPerson(Member)),
+    ("tasks stop-client --client nobodys --channel api --pause", InPerson(Admin)),
     ("approvals list", Any(Member)),
     ("approvals show {approval}", Any(Member)),
     ("approvals show {bystander's approval}", Any(Admin)),

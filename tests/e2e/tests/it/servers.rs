@@ -3,8 +3,10 @@
 //!
 //! The counting upstream judges. Where instants are drawn, the seed is printed.
 
+use crate::eras::Plain;
 use crate::fleet::{Fleet, WRITES, WRITES_MADE, a_moment, signal, wrong_clock};
 use crate::kills::Random;
+use crate::people::Person;
 use crate::server::{PATIENCE, Server};
 use crate::stream::Stream;
 use serde_json::{Value, json};
@@ -66,6 +68,28 @@ async fn begun_at_one_and_answered_at_another() {
         let numbers: BTreeSet<i64> = seen_at_a.iter().map(|e| e.id).collect();
         assert_eq!(numbers.len(), seen_at_a.len(), "each once");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_comes_to_one_is_seen_at_another() {
+    let fleet = Fleet::start(2, &[]).await;
+    let [a, b] = &fleet.servers[..] else {
+        panic!("two servers")
+    };
+    let mut events = Stream::open(b, "/workspaces/local/events", None).await;
+    let ada = Person::add(a, "Ada", "member").await;
+    let plain = Plain::of(a, json!({}), &ada);
+    let listed = plain.ask("tools/list", json!({})).await;
+    let tools = listed["result"]["tools"].as_array().expect("tools").len();
+    let told = events.until(|e| e.name == "client").await;
+    let told = &told.last().expect("the event").data["data"];
+    assert_eq!(
+        (&told["tools"], &told["keyId"]),
+        (&json!(tools), &json!(ada.key_id))
+    );
+    let seen = crate::api::items(&b.get("/clients").await);
+    let client = seen.iter().find(|c| c["key"] == ada.key_id.as_str());
+    assert_eq!(client.expect("the client")["listed"]["tools"], json!(tools));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

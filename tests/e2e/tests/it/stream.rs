@@ -52,6 +52,11 @@ impl Stream {
         }
     }
 
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.answer.headers().get(name)?.to_str().ok()
+    }
+
     /// The next event; none once the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {

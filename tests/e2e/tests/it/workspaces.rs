@@ -162,6 +162,7 @@ pub(crate) fn body(operation: &Value) -> Option<Value> {
         "reviewSource" => json!({ "all": true, "revision": 1 }),
         "setCredentialOrder" => json!({ "order": ["workspace"] }),
         "rotateCredential" => json!({ "value": "x" }),
+        "stopClient" => json!({ "client": "x", "channel": "api" }),
         _ => json!({}),
     })
 }

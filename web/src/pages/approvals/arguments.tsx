@@ -1,6 +1,7 @@
 // The arguments as they will be sent: all of them, as fields, as JSON, or as the request itself.
-import { type ReactNode, useEffect, useId, useRef, useState } from "react";
-import { compact, ExactNumber, type Fields, isFields, pretty, same } from "~/lib/json";
+import { type ReactNode, type RefObject, useEffect, useId, useRef, useState } from "react";
+import { compact, ExactNumber, type Fields, isFields, parse, pretty, same } from "~/lib/json";
+import { fieldsOf, type Known } from "./types";
 import { isSuspicious } from "~/lib/hidden";
 import { size } from "~/lib/time";
 import { Button, cx } from "~/ui/basics";
@@ -25,15 +26,7 @@ export function useReveal(digest: string, value: unknown, request: unknown, view
   const end = useRef<HTMLDivElement>(null);
   const isLong = view === "form" ? longest(value) > FOLD : pretty(view === "json" ? value : request).length > FOLD * 2;
   const isWhole = unfolded || !isLong;
-  useEffect(() => {
-    const node = end.current;
-    if (!node || !isWhole || seen) return;
-    const watcher = new IntersectionObserver((entries) => {
-      if (entries.some((entry) => entry.isIntersecting)) setSeenOf(digest);
-    });
-    watcher.observe(node);
-    return () => watcher.disconnect();
-  }, [isWhole, seen, view, digest]);
+  useSight(end, isWhole && !seen, `${view} ${digest}`, () => setSeenOf(digest));
   return {
     unfolded: isWhole,
     isRevealed: seen,
@@ -45,6 +38,21 @@ export function useReveal(digest: string, value: unknown, request: unknown, view
       requestAnimationFrame(() => requestAnimationFrame(() => end.current?.scrollIntoView({ block: "end" })));
     },
   };
+}
+
+/** Says when something comes in sight. It looks afresh when `key` is another. */
+export function useSight(of: RefObject<HTMLElement | null>, isWanted: boolean, key: string, onSight: () => void) {
+  const latest = useRef(onSight);
+  latest.current = onSight;
+  useEffect(() => {
+    const node = of.current;
+    if (!node || !isWanted) return;
+    const watcher = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) latest.current();
+    });
+    watcher.observe(node);
+    return () => watcher.disconnect();
+  }, [of, isWanted, key]);
 }
 
 function longest(value: unknown): number {
@@ -61,9 +69,11 @@ type Props = {
   view: View;
   onView: (view: View) => void;
   reveal: ReturnType<typeof useReveal>;
+  /** The tool's input schema, once it is read. */
+  schema?: unknown;
 };
 
-export function Arguments({ value, request, before, view, onView, reveal }: Props) {
+export function Arguments({ value, request, before, view, onView, reveal, schema }: Props) {
   const fields = isFields(value) ? value : null;
   const count = fields ? Object.keys(fields).length : 1;
   const bytes = new TextEncoder().encode(compact(value)).length;
@@ -88,7 +98,7 @@ export function Arguments({ value, request, before, view, onView, reveal }: Prop
         <p className="border-b border-line px-3 py-1.5 text-bad">▲ Hidden or look-alike characters are in these arguments. They are marked where they stand.</p>
       )}
       <div className="px-3 py-2">
-        {view === "form" && (fields ? <Form of={fields} before={isFields(before) ? before : null} folded={!reveal.unfolded} /> : <Value of={value} folded={!reveal.unfolded} />)}
+        {view === "form" && (fields ? <Form of={fields} before={isFields(before) ? before : null} folded={!reveal.unfolded} schema={schema} /> : <Value of={value} folded={!reveal.unfolded} />)}
         {view === "json" && <Text text={pretty(value)} folded={!reveal.unfolded} limit={FOLD * 2} />}
         {view === "request" && <Request of={request} folded={!reveal.unfolded} />}
         {!reveal.unfolded && (
@@ -102,8 +112,11 @@ export function Arguments({ value, request, before, view, onView, reveal }: Prop
   );
 }
 
-function Form({ of, before, folded }: { of: Fields; before: Fields | null; folded: boolean }) {
-  const names = Object.keys(of);
+export function Form({ of, before, folded, schema }: { of: Fields; before: Fields | null; folded: boolean; schema?: unknown }) {
+  const known = fieldsOf(schema);
+  // In the order of the schema; what it does not know comes last, and says so.
+  const names = known ? [...known.keys()].filter((name) => name in of).concat(Object.keys(of).filter((name) => !known.has(name))) : Object.keys(of);
+  const left = known ? [...known.keys()].filter((name) => !(name in of)) : [];
   const removed = before ? Object.keys(before).filter((name) => !(name in of)) : [];
   if (names.length === 0) return <p className="text-ink2">No arguments.</p>;
   return (
@@ -113,8 +126,11 @@ function Form({ of, before, folded }: { of: Fields; before: Fields | null; folde
         const isChanged = before !== null && !isNew && !same(before[name], of[name]);
         return (
           <div key={name} className="grid grid-cols-1 gap-x-4 md:grid-cols-[minmax(120px,max-content)_1fr]">
-            <dt className="font-mono text-ink2">
-              <Seen text={name} />
+            <dt className="text-ink2">
+              <span className="font-mono">
+                <Seen text={name} />
+              </span>
+              {known && <Described of={known.get(name)} />}
             </dt>
             <dd className="min-w-0">
               <Value of={of[name]} folded={folded} />
@@ -128,8 +144,25 @@ function Form({ of, before, folded }: { of: Fields; before: Fields | null; folde
           </div>
         );
       })}
-      {removed.length > 0 && <p className="text-meta text-wait">In the call before, but not here: {removed.join(", ")}</p>}
+      {left.length > 0 && (
+        <p className="text-meta text-ink3">
+          Not given: <Seen text={left.slice(0, 40).join(", ")} />
+          {left.length > 40 && ` and ${left.length - 40} more`}
+        </p>
+      )}
+      {removed.length > 0 && <p className="text-meta text-wait">In the call before, but not here: <Seen text={removed.join(", ")} /></p>}
     </dl>
+  );
+}
+
+/** What the schema says of a field. Its words are the source's, and stand on demand. */
+function Described({ of }: { of: Known | undefined }) {
+  if (!of) return <span className="block text-meta text-wait">not in the tool's schema</span>;
+  return (
+    <span className="block text-meta text-ink3" title={of.description}>
+      {of.type}
+      {of.isRequired && ", required"}
+    </span>
   );
 }
 
@@ -178,12 +211,44 @@ export function Request({ of, folded }: { of: unknown; folded: boolean }) {
   const pairs = Array.isArray(headers) ? headers : Object.entries(isFields(headers) ? headers : {});
   const lines = pairs.map((pair) => (Array.isArray(pair) ? pair.join(": ") : typeof pair === "string" ? pair : compact(pair)));
   const text = body === undefined || body === null ? "" : typeof body === "string" ? body : pretty(body);
+  const document = graphqlOf(text);
   const more = Object.fromEntries(Object.entries(rest).filter(([, each]) => each !== null && each !== undefined));
   return (
     <>
+      {document && (
+        <div className="mb-3 flex flex-col gap-2 border-b border-line pb-3">
+          <div>
+            <h4 className="text-ink2">GraphQL document</h4>
+            <Text text={document.query} folded={folded} limit={FOLD * 2} />
+          </div>
+          <div>
+            <h4 className="text-ink2">Variables</h4>
+            <Text text={pretty(document.variables ?? {})} folded={folded} limit={FOLD * 2} />
+          </div>
+          {document.operationName !== undefined && (
+            <p className="text-ink2">
+              Operation <code><Seen text={compact(document.operationName)} /></code>
+            </p>
+          )}
+          <h4 className="text-ink2">As it is sent</h4>
+        </div>
+      )}
       <Text text={[`${method} ${url}`, ...lines].join("\n") + (text ? `\n\n${text}` : "")} folded={folded} limit={FOLD * 2} />
       {Object.keys(more).length > 0 && <Text text={pretty(more)} folded={folded} limit={FOLD * 2} />}
       <p className="mt-2 text-meta text-ink3">The credential is added when it is sent; it is never shown.</p>
     </>
   );
+}
+
+/** The document and variables of a body in GraphQL's form; null for every other. */
+function graphqlOf(body: string): { query: string; variables?: unknown; operationName?: unknown } | null {
+  if (!body.startsWith("{")) return null;
+  try {
+    const value = parse(body);
+    if (!isFields(value) || typeof value.query !== "string" || !/^\s*(#|\{|query\b|mutation\b|subscription\b|fragment\b)/.test(value.query)) return null;
+    const isAll = Object.keys(value).every((name) => ["query", "variables", "operationName", "extensions"].includes(name));
+    return isAll ? { query: value.query, variables: value.variables, operationName: value.operationName ?? undefined } : null;
+  } catch {
+    return null;
+  }
 }

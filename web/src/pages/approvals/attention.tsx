@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, type Approval } from "~/api/client";
-import { members as allMembers, approval as oneApproval, useApi, useMay, useNames, useSession } from "~/api/queries";
+import { members as allMembers, approval as oneApproval, useApi, useMay, useNames, useSession, whyNotTheirs } from "~/api/queries";
 import { period } from "~/lib/time";
 import { Button } from "~/ui/basics";
 import { explain } from "~/ui/state";
@@ -28,14 +28,10 @@ function useTaken(approval: Approval) {
   return { isBusy, send };
 }
 
-/** Whether the person may answer an approval, or says why not; what was answered before does not count. */
+/** Why the person may not answer an approval; undefined where they may. */
 export function useMayAnswer(approval: Approval): string | undefined {
   const { me } = useSession();
-  const isAdmin = useMay("admin");
-  const isOwn = approval.requestedBy === me.accountId;
-  if (approval.question === "input") return isOwn ? undefined : "Only the person who runs the task is asked";
-  if (!isAdmin && !approval.approvers?.includes(me.accountId)) return "Needs the role admin, or a rule that names you";
-  return isOwn && !approval.requesterMay ? "Whoever runs the task may not answer this one; another person must" : undefined;
+  return whyNotTheirs(approval, me, useMay("admin"));
 }
 
 /** Gives it its own time once more. Gone once it was used. */

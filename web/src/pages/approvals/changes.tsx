@@ -20,7 +20,7 @@ export function Changes({ from, to }: { from: unknown; to: unknown }) {
       <tbody className="font-mono">
         {names.map((name) => (
           <tr key={name} className="border-t border-line align-top">
-            <td className="pr-3">{name}</td>
+            <td className="pr-3"><Seen text={name} /></td>
             <td className="pr-3 break-all line-through decoration-ink3">
               <Seen text={name in a ? compact(a[name]) : "–"} />
             </td>

@@ -8,6 +8,7 @@ import { type Fields, isFields } from "~/lib/json";
 import { Button } from "~/ui/basics";
 import { JsonView } from "~/ui/json";
 import { Problem } from "~/ui/state";
+import { Seen, ToolPath } from "~/ui/text";
 import { Changes } from "./changes";
 
 /** How long the answer is waited for. */
@@ -53,13 +54,18 @@ export function Current({ approval }: { approval: Approval }) {
         {error !== null && <Problem error={error} />}
         {!read && error === null && (
           <p className="text-ink2">
-            Reads it with <code className="break-all">{call.path}</code>, as a call of yours.
+            Reads it with <ToolPath path={call.path} />, as a call of yours.
           </p>
         )}
         {read && read.status !== "completed" && (
           <p className="text-ink2">
             The call is {read.status}
-            {read.error && `: ${read.error.message}`}.{" "}
+            {read.error && (
+              <>
+                : <Seen text={read.error.message} />
+              </>
+            )}
+            .{" "}
             <Link to="/w/$slug/tasks/$id" params={{ slug, id: read.id }} className="text-accent underline">
               Open it
             </Link>

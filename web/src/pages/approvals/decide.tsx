@@ -2,29 +2,28 @@
 // server says so. It carries the digest of what was shown.
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useRef, useState } from "react";
 import { ApiError, type Approval, type NewRule } from "~/api/client";
 import { approval as oneApproval, useApi, useMay, useNames, useSession } from "~/api/queries";
+import { useGuard } from "~/lib/guard";
 import { useKeys } from "~/lib/keys";
 import { parse } from "~/lib/json";
 import { Button, Field, Hot } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
-import { explain, Problem } from "~/ui/state";
+import { Problem } from "~/ui/state";
 import { ToolPath } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { Assignee, useMayAnswer } from "./attention";
+import { Target, WARNINGS } from "./target";
 
 /** Opened by hand, and loaded then. */
 const EditArguments = lazy(() => import("./edit"));
 const Remember = lazy(() => import("./remember"));
 
-/** How long after a change of the selection keys and clicks are swallowed. */
-const GUARD_MS = 400;
-
 const REASONS = ["Wrong target", "Not needed", "Ask me first, then try again", "Do it another way"];
 
 type Verb = "approve" | "deny" | "happened";
-export type Extra = { arguments?: unknown; digest?: string; remember?: NewRule };
+export type Extra = { arguments?: unknown; remember?: NewRule; stop?: boolean };
 type Props = { approval: Approval; isRevealed: boolean; onReveal: () => void; onward: (id: string) => void };
 
 export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
@@ -38,35 +37,36 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
   const [busy, setBusy] = useState<Verb | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [hint, setHint] = useState("");
-  const [open, setOpen] = useState<"confirm" | "edit" | "remember" | null>(null);
-  const shownAt = useRef(performance.now());
+  const [opened, setOpened] = useState<{ what: "confirm" | "edit" | "remember"; digest: string } | null>(null);
   const cancel = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    shownAt.current = performance.now();
-  }, [approval.id, approval.digest]);
+  const isGuarded = useGuard(approval.id, approval.digest);
+  // A dialog is about what stood there when it was opened. An edit says itself what it would send.
+  const isStale = opened !== null && opened.digest !== approval.digest && opened.what !== "edit";
+  const open = isStale ? null : (opened?.what ?? null);
+  const setOpen = (what: "confirm" | "edit" | "remember" | null) => setOpened(what && { what, digest: approval.digest });
 
   const again = approval.question === "send_again";
   const twoSteps = approval.risk === "destructive" || approval.risk === "unknown";
-  const saidYes = approval.answers.some((yes) => yes.by === me.accountId);
   const mayDecide = isAdmin || (approval.approvers ?? []).includes(me.accountId);
-  const forbidden = useMayAnswer(approval) ?? (saidYes ? "You said yes already; another person must too" : undefined);
+  const forbidden = useMayAnswer(approval);
   const locked = isRevealed ? undefined : "Everything must be shown first: scroll to the end of the arguments, or press E";
   const blocked = forbidden ?? locked;
   // A no is open to everybody who may answer, whatever was seen.
   const mayNot = mayDecide ? undefined : forbidden;
-  const isGuarded = () => performance.now() - shownAt.current < GUARD_MS;
+  // To end somebody else's task is for administrators, also where a rule names others to answer.
+  const mayNotStop = mayNot ?? (isAdmin || approval.requestedBy === me.accountId ? undefined : "Needs the role admin: it ends the task of somebody else");
 
-  /** Whether the server took it. */
-  const send = async (verb: Verb, extra: Extra = {}): Promise<boolean> => {
-    if (busy || isGuarded()) return false;
-    if (mayNot) {
-      setHint(mayNot);
-      return false;
+  /** Answers what was shown, which the digest names. An edit brings its own, and was looked at by itself. */
+  const send = async (verb: Verb, digest: string, extra: Extra = {}): Promise<void> => {
+    if (busy || isGuarded()) return;
+    const why = verb === "deny" ? (extra.stop ? mayNotStop : mayNot) : extra.arguments !== undefined ? forbidden : digest === approval.digest ? blocked : "It is not what was shown any more";
+    if (why) {
+      setHint(why);
+      return;
     }
     setBusy(verb);
     setError(null);
     const reason = note.trim() || undefined;
-    const digest = extra.digest ?? approval.digest;
     const path = { id: approval.id };
     try {
       const answered =
@@ -79,6 +79,7 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
                 reason,
                 ...(extra.arguments !== undefined ? { arguments: extra.arguments } : {}),
                 ...(extra.remember ? { remember: extra.remember } : {}),
+                ...(extra.stop ? { stop: true } : {}),
               } as never,
             });
       client.setQueryData(oneApproval(api, approval.id).queryKey, answered);
@@ -96,7 +97,6 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
         );
         onward(approval.id);
       }
-      return true;
     } catch (failure) {
       setError(failure);
       setOpen(null);
@@ -105,7 +105,6 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
         await client.refetchQueries({ queryKey: oneApproval(api, approval.id).queryKey });
         void client.invalidateQueries({ queryKey: [api.workspace, "approvals"] });
       }
-      return false;
     } finally {
       setBusy(null);
     }
@@ -114,12 +113,10 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
     if (isGuarded() || busy) return;
     if (blocked) setHint(blocked);
     else if (twoSteps) setOpen("confirm");
-    else void send("approve");
+    else void send("approve", approval.digest);
   };
-  const denyAndStop = async () => {
-    if (!(await send("deny"))) return;
-    await api.post("/api/v1/tasks/{id}/cancel", { path: { id: approval.taskId } }).catch((failure: unknown) => toast(`The task goes on: ${explain(failure).title}`));
-  };
+  const deny = () => void send("deny", approval.digest);
+  const denyAndStop = () => void send("deny", approval.digest, { stop: true });
 
   useKeys("Decision", [
     {
@@ -128,8 +125,8 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
       run: () => (twoSteps && !blocked ? setHint(`${approval.risk === "unknown" ? "What this call does is not known" : "This call is destructive"}: Shift+A asks once more`) : approve()),
     },
     { keys: "A", label: "Approve once, with confirmation", run: () => (blocked ? setHint(blocked) : isGuarded() ? undefined : setOpen("confirm")) },
-    { keys: "d", label: "Deny", run: () => void send("deny") },
-    { keys: "s", label: "Deny and stop the task", run: () => void denyAndStop() },
+    { keys: "d", label: "Deny", run: deny },
+    { keys: "s", label: "Deny and stop the task", run: denyAndStop },
     { keys: "r", label: "Remember", run: () => !again && setOpen("remember") },
     { keys: "c", label: "Write a note; Tab goes on to who looks after it", run: () => document.getElementById("note")?.focus() },
   ]);
@@ -144,6 +141,7 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
           )}
         </div>
       )}
+      {isStale && <p role="alert" className="text-wait">◆ The call was changed while the question was open. Read it again, then decide.</p>}
       <p role="status" className="text-wait empty:hidden">
         {hint && !isRevealed ? hint : hint && (twoSteps || forbidden) ? hint : ""}
       </p>
@@ -199,10 +197,10 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
       )}
       <div className="mt-2 flex items-stretch justify-between gap-2">
         <div className="flex gap-2">
-          <Button className="max-md:h-12" onClick={() => void send("deny")} disabled={busy !== null} blocked={mayNot}>
+          <Button className="max-md:h-12" onClick={deny} disabled={busy !== null} blocked={mayNot}>
             {busy === "deny" ? "Denying…" : again ? "Let it fail" : "Deny"} <Hot>D</Hot>
           </Button>
-          <Button className="max-md:h-12" onClick={() => void denyAndStop()} disabled={busy !== null} blocked={mayNot} hint="Denies this call and cancels its task">
+          <Button className="max-md:h-12" onClick={denyAndStop} disabled={busy !== null} blocked={mayNotStop} hint="Denies this call and cancels its task">
             <span>
               {again ? "Fail" : "Deny"} and stop<span className="hidden lg:inline"> task</span>
             </span>{" "}
@@ -211,7 +209,7 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
         </div>
         <div className="flex gap-2">
           {again && (
-            <Button className="max-md:h-12" onClick={() => void send("happened")} disabled={busy !== null} blocked={blocked}>
+            <Button className="max-md:h-12" onClick={() => void send("happened", approval.digest)} disabled={busy !== null} blocked={blocked}>
               It happened
             </Button>
           )}
@@ -224,8 +222,9 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
       <Confirm
         open={open === "confirm"}
         onClose={() => setOpen(null)}
-        onYes={() => void send("approve")}
+        onYes={() => opened && void send("approve", opened.digest)}
         busy={busy !== null}
+        blocked={blocked}
         cancelRef={cancel}
         look={twoSteps ? "danger" : "main"}
         verb={again ? "Send it again" : "Approve once"}
@@ -236,9 +235,8 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
         }
       >
         <p>
-          {approval.risk === "destructive" && "This call deletes or cannot be taken back. "}
-          {approval.risk === "unknown" && "Nothing is known about what this call does. "}
-          <Target approval={approval} />
+          {WARNINGS[approval.risk]}{" "}
+          <Target of={approval.request} />
         </p>
         <p className="mt-2 text-ink2">
           Asked for by {names(approval.requestedBy)}
@@ -246,25 +244,11 @@ export function Decide({ approval, isRevealed, onReveal, onward }: Props) {
         </p>
       </Confirm>
       <Suspense fallback={null}>
-        {open === "edit" && <EditArguments approval={approval} busy={busy !== null} onClose={() => setOpen(null)} onSend={(extra) => void send("approve", extra)} />}
+        {open === "edit" && <EditArguments approval={approval} busy={busy !== null} onClose={() => setOpen(null)} blocked={forbidden} onSend={(arguments_, digest) => void send("approve", digest, { arguments: arguments_ })} />}
         {open === "remember" && (
-          <Remember approval={approval} blocked={blocked} twoSteps={twoSteps} busy={busy !== null} onClose={() => setOpen(null)} onSend={(verb, rule) => void send(verb, { remember: rule })} />
+          <Remember approval={approval} blocked={blocked} twoSteps={twoSteps} busy={busy !== null} onClose={() => setOpen(null)} onSend={(verb, rule) => opened && void send(verb, opened.digest, { remember: rule })} />
         )}
       </Suspense>
     </div>
-  );
-}
-
-function Target({ approval }: { approval: Approval }) {
-  const request = approval.request as { method?: unknown; url?: unknown } | null;
-  if (typeof request?.method !== "string" || typeof request.url !== "string") return null;
-  return (
-    <>
-      It sends{" "}
-      <code className="break-all">
-        {request.method} {request.url}
-      </code>
-      .
-    </>
   );
 }

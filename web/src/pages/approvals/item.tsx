@@ -3,10 +3,11 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import type { Approval, Task } from "~/api/client";
-import { calls as allCalls, explanation, keys as allKeys, policy, recentApprovals, task as oneTask, useApi, useNames, useSession } from "~/api/queries";
+import { calls as allCalls, explanation, keys as allKeys, policy, task as oneTask, tool as oneTool, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
 import { Ago, Button, cx, Facts, Risk, Skeleton, Status, useNow, When } from "~/ui/basics";
+import { RunAs } from "~/ui/credential";
 import { Seen, ToolPath } from "~/ui/text";
 import { LookedAtList } from "~/pages/policies/trace";
 import { aboutOf } from "~/pages/policies/words";
@@ -30,11 +31,9 @@ export function Item({ approval, onward, onStop, back }: Props) {
   const [view, setView] = useState<View>("form");
   const reveal = useReveal(approval.digest, approval.arguments, approval.request, view);
   const task = useQuery(oneTask(api, approval.taskId));
-  const recent = useQuery({ ...recentApprovals(api), staleTime: 60_000 });
+  // What cannot be read is not needed: the values are drawn as they are.
+  const schema = useQuery({ ...oneTool(api, approval.tool), staleTime: 300_000, retry: false }).data?.inputSchema;
   const rule = useQuery({ ...policy(api), staleTime: 60_000, enabled: Boolean(approval.rule) }).data?.rules.find((each) => each.id === approval.rule);
-  const before = recent.data?.find(
-    (each) => each.tool === approval.tool && each.requestedBy === approval.requestedBy && each.id !== approval.id && each.createdAt < approval.createdAt,
-  );
   useKeys("Arguments", [
     { keys: "e", label: "Show all arguments", run: reveal.revealAll },
     { keys: "v", label: "Next view", run: () => setView(VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length] ?? "form") },
@@ -88,7 +87,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
                     <Seen text={rule ? approval.why.replace(`rule ${rule.id} of the ${rule.level} `, "") : approval.why} />
                   </>,
                 ],
-                ["Risk", <RiskReasons approval={approval} isFirst={recent.data ? before === undefined : false} />],
+                ["Risk", <RiskReasons of={approval} />],
                 ["Needs", approval.needed > 1 && `${approval.needed} people; ${approval.missing} still missing`],
                 ["Assigned to", approval.assigned && `${names(approval.assigned.to)}, by ${names(approval.assigned.by)}`],
                 ["Yes by", approval.answers.length > 0 && approval.answers.map((yes) => names(yes.by)).join(", ")],
@@ -97,7 +96,21 @@ export function Item({ approval, onward, onStop, back }: Props) {
             <Decided approval={approval} />
           </div>
           <div className="order-1 md:order-none">
-            <Arguments value={approval.arguments} request={approval.request} before={before?.arguments ?? null} view={view} onView={setView} reveal={reveal} />
+            <Arguments value={approval.arguments} request={approval.request} before={approval.previous?.arguments ?? null} view={view} onView={setView} reveal={reveal} schema={schema} />
+            {approval.previous && (
+              <p className="mt-1 text-meta text-ink3">
+                Changes are marked against{" "}
+                <Link to="/w/$slug/tasks/$id" params={{ slug, id: approval.previous.taskId }} search={{ call: String(approval.previous.sequence) }} className="text-accent underline">
+                  the call of this tool that this client sent last
+                </Link>
+                {approval.previous.sentAt && (
+                  <>
+                    , <Ago at={approval.previous.sentAt} />
+                  </>
+                )}
+                .
+              </p>
+            )}
             {approval.edited && (
               <p className="mt-2 text-wait">
                 Changed by {names(approval.edited.by)} <When at={approval.edited.at} />. The program asked for{" "}
@@ -158,6 +171,11 @@ function Who({ task }: { task: Task }) {
         </>
       )}
       {task.grant && ", with what was granted to it by OAuth"}
+      {task.runAs && (
+        <>
+          , to be sent with the credential <RunAs id={task.runAs} />, chosen for it
+        </>
+      )}
       {workspace && <>, in {workspace.name}</>}
     </>
   );

@@ -3,13 +3,14 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { assignedApprovals, approval as oneApproval, endedApprovals, pendingApprovals, useApi, useNames, useSession, waitingCount } from "~/api/queries";
+import { assignedApprovals, approval as oneApproval, endedApprovals, pendingApprovals, useApi, useMay, useNames, useNeedsMe, useSession, waitingCount, whyNotTheirs } from "~/api/queries";
+import { compact } from "~/lib/json";
 import { useKeys } from "~/lib/keys";
 import { useMedia } from "~/lib/media";
 import { Button, buttonClass, cx, Empty, SearchField } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
 import { isOfPerson } from "./attention";
-import { asCsv, download } from "./csv";
+import { Export } from "./export";
 import { Item } from "./item";
 import { Rows } from "./rows";
 
@@ -87,8 +88,8 @@ export function ApprovalsPage() {
     setMarked([...new Set([...marked, ...shown.slice(from, to + 1).map((each) => each.id)])]);
   };
   useKeys("List", [
-    { keys: "j / ArrowDown", label: "Next", run: () => go(1) },
-    { keys: "k / ArrowUp", label: "Previous", run: () => go(-1) },
+    { keys: "j / ArrowDown", label: "Next", repeats: true, run: () => go(1) },
+    { keys: "k / ArrowUp", label: "Previous", repeats: true, run: () => go(-1) },
     { keys: "o / Enter", label: "Open", run: () => document.getElementById("item")?.focus() },
     { keys: "x", label: "Select", run: () => id && toggle(id) },
     { keys: "X", label: "Select up to here", run: extend },
@@ -109,7 +110,10 @@ export function ApprovalsPage() {
       requestAnimationFrame(() => document.getElementById("main")?.focus());
     }
   };
+  const isAdmin = useMay("admin");
+  const needsMe = useNeedsMe();
   const selected = marked.map((each) => shown.find((item) => item.id === each)).filter((each) => each !== undefined);
+  const whyNotMine = selected.map((each) => whyNotTheirs(each, me, isAdmin)).find(Boolean);
   return (
     <div className="flex h-full min-h-0">
       <section aria-label="Approvals" className={cx("flex min-h-0 w-full flex-col border-line md:w-[340px] md:shrink-0 md:border-r xl:w-[400px]", id && "hidden md:flex")}>
@@ -125,7 +129,7 @@ export function ApprovalsPage() {
               className={cx("flex h-9 items-center border-b-2 px-2", tab === name ? "border-accent font-semibold" : "border-transparent text-ink2")}
             >
               {label}
-              {name === "pending" && waitingCount(pending.data) && <span className="ml-1 text-wait">{waitingCount(pending.data)}</span>}
+              {name === "pending" && waitingCount(needsMe) && <span className="ml-1 text-wait">{waitingCount(needsMe)}</span>}
             </Link>
           ))}
         </nav>
@@ -138,9 +142,7 @@ export function ApprovalsPage() {
             key={tab}
             onText={(text) => void navigate({ to: ".", search: (before: object) => ({ ...before, filter: text || undefined }), replace: true } as never)}
           />
-          {tab === "resolved" && all.length > 0 && (
-            <Button onClick={() => download("approvals.csv", asCsv(matching, names))}>CSV</Button>
-          )}
+          {!isQueue && all.length > 0 && <Export statuses={ENDED[tab === "expired" ? "expired" : "resolved"]} fits={(each) => fits(each, filter, names)} />}
         </div>
         {queue.waiting > 0 && (
           <button type="button" onClick={queue.takeIn} className="border-b border-line bg-select px-3 py-2 text-left text-wait">
@@ -176,7 +178,7 @@ export function ApprovalsPage() {
         </div>
         {selected.length > 0 && (
           <div className="flex flex-wrap gap-2 border-t border-line p-2">
-            <Button onClick={() => setDialog("bulk")} blocked={whyNotTogether(selected)}>
+            <Button onClick={() => setDialog("bulk")} blocked={whyNotTogether(selected) ?? whyNotMine}>
               Approve {selected.length} once
             </Button>
             <Button look="quiet" onClick={() => setMarked([])}>
@@ -231,7 +233,8 @@ function NothingHere({ tab, filter, slug }: { tab: Tab; filter: string; slug: st
 
 function fits(approval: Approval, filter: string, names: (id: string) => string): boolean {
   if (!filter) return true;
-  const text = `${approval.tool} ${approval.risk} ${names(approval.requestedBy)} ${approval.taskId} ${JSON.stringify(approval.arguments)}`.toLowerCase();
+  const people = [approval.requestedBy, approval.decidedBy, approval.assigned?.to].map((id) => (id ? names(id) : ""));
+  const text = [approval.tool, approval.risk, ...people, approval.client, approval.reason, approval.taskId, approval.callStatus, compact(approval.arguments)].join(" ").toLowerCase();
   return filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 

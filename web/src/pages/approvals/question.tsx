@@ -4,7 +4,9 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, type Approval, type Schemas } from "~/api/client";
 import { approval as oneApproval, useApi, useNames, useSession } from "~/api/queries";
-import { initial, type Schema, SchemaForm } from "~/pages/tools/form";
+import { useGuard } from "~/lib/guard";
+import { SchemaForm } from "~/pages/tools/form";
+import { initial, type Schema } from "~/pages/tools/schema";
 import { Button, buttonClass } from "~/ui/basics";
 import { Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
@@ -23,7 +25,9 @@ export default function Question({ approval, onward }: { approval: Approval; onw
   const [error, setError] = useState<unknown>(null);
   const isMine = approval.requestedBy === me.accountId;
   const blocked = isMine ? undefined : `Only ${names(approval.requestedBy)}, who runs the task, answers this`;
+  const isGuarded = useGuard(approval.id, approval.digest);
   const send = async (answers: boolean) => {
+    if (busy || blocked || isGuarded()) return;
     setBusy(true);
     setError(null);
     const path = { id: approval.id };

@@ -2,9 +2,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Approval, NewRule } from "~/api/client";
-import { useApi, useMay } from "~/api/queries";
+import { keys as allKeys, useApi, useMay, useSession } from "~/api/queries";
 import { BacktestView } from "~/pages/policies/backtest";
-import { Button, Field, Skeleton } from "~/ui/basics";
+import { Button, cx, Field, Skeleton } from "~/ui/basics";
 import { Dialog } from "~/ui/dialog";
 import { Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
@@ -17,6 +17,13 @@ const TIMES: [string, number | null][] = [
   ["no end", null],
 ];
 
+/** Whom the rule may bind, and who makes one there. */
+const LEVELS = [
+  ["personal", "my own tasks"],
+  ["workspace", "this workspace"],
+  ["organization", "every workspace"],
+] as const;
+
 type Props = {
   approval: Approval;
   blocked: string | undefined;
@@ -28,10 +35,14 @@ type Props = {
 
 export default function Remember({ approval, blocked, twoSteps, busy, onClose, onSend }: Props) {
   const api = useApi();
+  const { me } = useSession();
   const isAdmin = useMay("admin");
+  const isOwner = useMay("owner");
   const [effect, setEffect] = useState<"allow" | "deny">("allow");
   const [pick, setPick] = useState(0);
-  const [dropped, setDropped] = useState<string[]>([]);
+  // What was chosen for a condition instead of what the call has: null for any, else another condition.
+  const [chosen, setChosen] = useState<Record<string, string | null>>({});
+  const [level, setLevel] = useState<string | null>(null);
   const [anyClient, setAnyClient] = useState(false);
   const [time, setTime] = useState(0);
   const [sure, setSure] = useState(false);
@@ -42,9 +53,12 @@ export default function Remember({ approval, blocked, twoSteps, busy, onClose, o
   });
   const suggestion = offered.data?.[Math.min(pick, offered.data.length - 1)];
   const [opened] = useState(Date.now);
-  const rule = suggestion ? shaped(suggestion.rule, dropped, anyClient, TIMES[time]?.[1] ?? null, opened) : null;
+  const keyNames = useQuery({ ...allKeys(api), staleTime: 60_000, retry: false });
+  const rule = suggestion ? shaped(suggestion.rule, { chosen, anyClient, level }, TIMES[time]?.[1] ?? null, opened) : null;
   const unpinned = rule !== null && (rule.match?.conditions ?? []).length === 0;
-  const needsAdmin = unpinned && approval.risk === "destructive" && effect === "allow" && !isAdmin;
+  const isPinned = suggestion !== undefined && (suggestion.rule.match?.conditions ?? []).length > 0 && Object.keys(chosen).length === 0;
+  const needsAdmin = !isPinned && twoSteps && effect === "allow" && !isAdmin;
+  const levels = LEVELS.filter(([name]) => (name === "personal" ? approval.requestedBy === me.accountId : name === "workspace" ? isAdmin : isOwner));
   const isChanged = rule !== null && suggestion !== undefined && JSON.stringify(rule) !== JSON.stringify(suggestion.rule);
   const tried = useQuery({
     queryKey: [api.workspace, "policy", "backtest", JSON.stringify(rule)],
@@ -53,7 +67,8 @@ export default function Remember({ approval, blocked, twoSteps, busy, onClose, o
     retry: false,
   });
   const backtest = isChanged ? tried.data : suggestion?.backtest;
-  const why = effect === "deny" ? undefined : (blocked ?? (needsAdmin ? "A destructive call with free arguments is remembered by an administrator only" : undefined));
+  const names = [...(suggestion?.rule.match?.clients ?? []), ...(suggestion?.rule.match?.keys ?? []).map((id) => `the key ${keyNames.data?.find((each) => each.id === id)?.name ?? id}`)];
+  const why = effect === "deny" ? undefined : (blocked ?? (needsAdmin ? `A ${approval.risk} call is remembered with every argument as it is, unless by an administrator` : undefined));
   return (
     <Dialog
       open
@@ -89,7 +104,7 @@ export default function Remember({ approval, blocked, twoSteps, busy, onClose, o
       <div role="radiogroup" aria-label="Effect" className="mb-3 flex gap-4">
         {(["allow", "deny"] as const).map((each) => (
           <label key={each} className="flex items-center gap-2">
-            <input type="radio" name="effect" checked={effect === each} onChange={() => (setEffect(each), setDropped([]), setPick(0))} />
+            <input type="radio" name="effect" checked={effect === each} onChange={() => (setEffect(each), setChosen({}), setPick(0))} />
             {each === "allow" ? "Allow such calls from now on" : "Deny such calls from now on"}
           </label>
         ))}
@@ -104,7 +119,7 @@ export default function Remember({ approval, blocked, twoSteps, busy, onClose, o
               <legend className="mb-1 text-ink2">How wide</legend>
               {offered.data?.map((each, i) => (
                 <label key={i} className="flex min-h-7 items-center gap-2">
-                  <input type="radio" name="width" checked={i === pick} onChange={() => (setPick(i), setDropped([]))} />
+                  <input type="radio" name="width" checked={i === pick} onChange={() => (setPick(i), setChosen({}))} />
                   <Seen text={each.about} />
                 </label>
               ))}
@@ -117,27 +132,39 @@ export default function Remember({ approval, blocked, twoSteps, busy, onClose, o
             </p>
             <ul className="my-2 flex flex-col gap-1">
               {(suggestion.rule.match?.conditions ?? []).map((condition) => (
-                <li key={condition}>
-                  <label className="flex items-center gap-2">
-                    <input
-                      type="checkbox"
-                      checked={!dropped.includes(condition)}
-                      onChange={() => setDropped((now) => (now.includes(condition) ? now.filter((each) => each !== condition) : [...now, condition]))}
-                    />
-                    <code className="min-w-0 break-all">
-                      <Seen text={condition} />
-                    </code>
-                  </label>
-                </li>
+                <Choice
+                  key={condition}
+                  of={condition}
+                  chosen={chosen[condition]}
+                  onChoose={(next) =>
+                    setChosen((now) => {
+                      const { [condition]: _before, ...rest } = now;
+                      return next === condition ? rest : { ...rest, [condition]: next };
+                    })
+                  }
+                />
               ))}
               {(suggestion.rule.match?.conditions ?? []).length === 0 && <li className="text-wait">any arguments</li>}
             </ul>
             <div className="flex flex-wrap items-end gap-4">
-              {(suggestion.rule.match?.clients ?? []).length > 0 && (
+              {names.length > 0 && (
                 <label className="flex min-h-8 items-center gap-2">
                   <input type="checkbox" checked={!anyClient} onChange={(event) => setAnyClient(!event.target.checked)} />
-                  only for {(suggestion.rule.match?.clients ?? []).join(", ")}
+                  <span>
+                    only for <Seen text={names.join(", ")} />
+                  </span>
                 </label>
+              )}
+              {levels.length > 1 && (
+                <Field label="For" inline={false}>
+                  <select className="field" value={rule.level ?? "workspace"} onChange={(event) => setLevel(event.target.value)}>
+                    {levels.map(([name, label]) => (
+                      <option key={name} value={name}>
+                        {label}
+                      </option>
+                    ))}
+                  </select>
+                </Field>
               )}
               <Field label="Until" inline={false}>
                 <select className="field" value={time} onChange={(event) => setTime(Number(event.target.value))}>
@@ -149,7 +176,7 @@ export default function Remember({ approval, blocked, twoSteps, busy, onClose, o
                 </select>
               </Field>
               <p className="text-meta text-ink3">
-                {rule.level ?? "workspace"} level, place {suggestion.position}
+                {rule.level ?? "workspace"} level{level === null || level === suggestion.rule.level ? `, place ${suggestion.position}` : ""}
               </p>
             </div>
           </fieldset>
@@ -161,13 +188,75 @@ export default function Remember({ approval, blocked, twoSteps, busy, onClose, o
   );
 }
 
+/** What one argument must be: as in this call, within a bound, or anything. */
+function Choice({ of, chosen, onChoose }: { of: string; chosen: string | null | undefined; onChoose: (condition: string | null) => void }) {
+  const number = numberIn(of);
+  const now = chosen === undefined ? of : chosen;
+  const bound = number && now !== null ? BOUNDS.find(([operator]) => now.startsWith(`${number.path} ${operator} `)) : undefined;
+  const kind = now === null ? "any" : (bound?.[0] ?? "is");
+  const limit = bound && number ? (now ?? "").slice(`${number.path} ${bound[0]} `.length) : (number?.value ?? "");
+  const label = number?.path ?? of.split(" ")[0] ?? of;
+  const choose = (next: string) => onChoose(next === "any" ? null : next === "is" || !number ? of : `${number.path} ${next} ${limit}`);
+  return (
+    <li className="flex flex-wrap items-center gap-2">
+      <select className="field" aria-label={`What ${label} must be`} value={kind} onChange={(event) => choose(event.target.value)}>
+        <option value="is">as in this call</option>
+        {number && BOUNDS.map(([operator, words]) => (
+          <option key={operator} value={operator}>
+            {words}
+          </option>
+        ))}
+        <option value="any">anything</option>
+      </select>
+      {number && bound ? (
+        <>
+          <code className="break-all">
+            <Seen text={`${number.path} ${bound[0]}`} />
+          </code>
+          <input
+            className="field w-32 font-mono"
+            inputMode="decimal"
+            aria-label={`Bound of ${label}`}
+            defaultValue={limit}
+            onChange={(event) => NUMBER.test(event.target.value.trim()) && onChoose(`${number.path} ${bound[0]} ${event.target.value.trim()}`)}
+          />
+        </>
+      ) : (
+        <code className={cx("min-w-0 break-all", now === null && "line-through decoration-ink3")}>
+          <Seen text={of} />
+        </code>
+      )}
+    </li>
+  );
+}
+
+const BOUNDS = [
+  ["<=", "at most"],
+  [">=", "at least"],
+] as const;
+const NUMBER = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
+
+/** The path and the number of a condition that says that an argument is a number. */
+function numberIn(condition: string): { path: string; value: string } | null {
+  const found = /^(\S+) = (\S+)$/.exec(condition);
+  return found?.[1] && found[2] && NUMBER.test(found[2]) ? { path: found[1], value: found[2] } : null;
+}
+
 function Patterns({ of }: { of: string[] }) {
   return <code className="break-all">{of.length > 0 ? of.join(", ") : "every tool"}</code>;
 }
 
-function shaped(rule: NewRule, dropped: string[], anyClient: boolean, ms: number | null, now: number): NewRule {
-  const match = { ...rule.match, conditions: (rule.match?.conditions ?? []).filter((each) => !dropped.includes(each)) };
-  if (anyClient) match.clients = [];
+type Shape = { chosen: Record<string, string | null>; anyClient: boolean; level: string | null };
+
+function shaped(rule: NewRule, { chosen, anyClient, level }: Shape, ms: number | null, now: number): NewRule {
+  const conditions = (rule.match?.conditions ?? []).map((each) => (each in chosen ? (chosen[each] ?? null) : each)).filter((each) => each !== null);
+  const match = { ...rule.match, conditions };
+  if (anyClient) {
+    match.clients = [];
+    match.keys = [];
+  }
+  // On one's own level the person is named by the level.
+  if (level === "personal") match.persons = [];
   const { until: _until, ...rest } = rule;
-  return { ...rest, match, ...(ms === null ? {} : { until: new Date(now + ms).toISOString() }) } as NewRule;
+  return { ...rest, ...(level ? { level } : {}), match, ...(ms === null ? {} : { until: new Date(now + ms).toISOString() }) } as NewRule;
 }

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import type { Approval } from "~/api/client";
 import { useNames } from "~/api/queries";
 import { isFields } from "~/lib/json";
-import { clock } from "~/lib/time";
+import { clock, span } from "~/lib/time";
 import { Ago, cx, Risk, Status, useNow } from "~/ui/basics";
 import { Seen, ToolPath } from "~/ui/text";
 
@@ -58,8 +58,28 @@ export function Row({ approval, slug, search, isOpen, isMarked, isGone, onMark, 
           {isPending && approval.assigned && ` · assigned to ${names(approval.assigned.to)}`}
           {approval.needed > 1 && ` · ${approval.needed - approval.missing} of ${approval.needed} yes`}
           {!isPending && approval.decidedBy && ` · by ${names(approval.decidedBy)}`}
+          {!isPending && approval.decidedAt && ` after ${span(Date.parse(approval.decidedAt) - Date.parse(approval.createdAt))}`}
         </span>
+        {!isPending && approval.reason && (
+          <span className="block truncate text-meta text-ink2">
+            “<Seen text={approval.reason} />”
+          </span>
+        )}
       </Link>
+      {!isPending && !onMark && (
+        <span className="flex shrink-0 flex-col items-end gap-1 py-2 pr-3 text-meta">
+          {approval.callStatus ? (
+            <span>
+              call <Status of={approval.callStatus} />
+            </span>
+          ) : (
+            <span className="text-ink3">not sent</span>
+          )}
+          <Link to="/w/$slug/tasks/$id" params={{ slug, id: approval.taskId }} className="flex min-h-6 items-center text-accent underline" aria-label={`Task of ${approval.tool}`}>
+            task
+          </Link>
+        </span>
+      )}
     </li>
   );
 }

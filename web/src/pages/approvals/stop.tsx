@@ -1,57 +1,54 @@
-// Stops one client: everything of it that waits is denied, its tasks are canceled, and it is paused.
+// Stops one client: everything of it that waits is denied, its tasks are canceled, and it is paused. The
+// server does it in one step.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { approval as oneApproval, pendingApprovals, task as oneTask, useApi, useMay } from "~/api/queries";
+import { approval as oneApproval, clients as seenClients, task as oneTask, useApi, useMay, useSession } from "~/api/queries";
+import { useGuard } from "~/lib/guard";
 import { count } from "~/lib/time";
-import { pause } from "~/pages/clients/pause";
 import { Field } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
-import { explain } from "~/ui/state";
+import { Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 
-const OPEN = ["queued", "running", "waiting"];
-
 export default function StopAgent({ id, onClose }: { id: string; onClose: () => void }) {
+  const { me } = useSession();
   const api = useApi();
   const client = useQueryClient();
   const isAdmin = useMay("admin");
   const [reason, setReason] = useState("");
   const [isPaused, setPaused] = useState(isAdmin);
   const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState<string[]>([]);
+  const [error, setError] = useState<unknown>(null);
   const cancel = useRef<HTMLButtonElement>(null);
+  const isGuarded = useGuard();
   const approval = useQuery(oneApproval(api, id));
   const taskId = approval.data?.taskId ?? "";
   const task = useQuery({ ...oneTask(api, taskId), enabled: taskId !== "" });
-  const pending = useQuery(pendingApprovals(api));
-  const open = useQuery({
-    queryKey: [api.workspace, "open-tasks"],
-    queryFn: async () => {
-      const found = await Promise.all(OPEN.map((status) => api.get("/api/v1/tasks", { query: { status, limit: 200 } })));
-      return found.flatMap((page) => page.items);
-    },
-  });
+  const seen = useQuery(seenClients(api));
   const of = task.data;
   // A key says for certain who comes with it; a name is what a client calls itself.
-  const tasks = (open.data ?? []).filter((each) => (of?.key ? each.key === of.key : each.client === of?.client && each.requestedBy === of.requestedBy));
-  const ids = new Set(tasks.map((each) => each.id));
-  const waiting = (pending.data?.items ?? []).filter((each) => ids.has(each.taskId));
+  const its = (seen.data ?? []).filter(
+    (each) => of && (of.key ? each.key === of.key : each.client === of.client && each.account === of.requestedBy && each.channel === of.channel),
+  );
+  const open = its.reduce((all, each) => all + each.open, 0);
+  const pending = its.reduce((all, each) => all + each.pending, 0);
+  const isOwn = of?.requestedBy === me.accountId;
+  const blocked = isAdmin || isOwn ? undefined : "Needs the role admin: it runs tasks of somebody else";
   const run = async () => {
+    if (!of || busy || isGuarded()) return;
     setBusy(true);
-    const problems: string[] = [];
-    const note = (error: unknown) => void problems.push(explain(error).title);
-    // First, so that nothing new of it is sent meanwhile.
-    if (of && isPaused) await pause(api, { client: of.client, channel: of.channel, account: of.requestedBy, key: of.key }).catch(note);
-    for (const each of waiting)
-      await api.post("/api/v1/approvals/{id}/deny", { path: { id: each.id }, body: { digest: each.digest, reason: reason || "The agent was stopped" } as never }).catch(note);
-    for (const each of tasks) await api.post("/api/v1/tasks/{id}/cancel", { path: { id: each.id } }).catch(note);
-    setBusy(false);
-    void client.invalidateQueries({ queryKey: [api.workspace] });
-    setFailed(problems);
-    if (problems.length === 0) {
-      toast(`Stopped ${count(tasks.length, "task")}${isPaused ? " and paused the client" : ""}`);
+    setError(null);
+    const who = of.key ? { key: of.key } : { client: of.client ?? "", channel: of.channel, account: of.requestedBy };
+    try {
+      const stopped = await api.post("/api/v1/clients/stop", { body: { ...who, reason: reason.trim() || undefined, pause: isPaused } as never });
+      toast(`Denied ${count(stopped.denied, "call")} and stopped ${count(stopped.canceled, "task")}${stopped.rule ? "; the client is paused" : ""}`);
       onClose();
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy(false);
+      void client.invalidateQueries({ queryKey: [api.workspace] });
     }
   };
   return (
@@ -59,18 +56,26 @@ export default function StopAgent({ id, onClose }: { id: string; onClose: () => 
       open
       onClose={onClose}
       onYes={() => void run()}
-      busy={busy || !open.data}
+      busy={busy || !of || !seen.data}
+      blocked={blocked}
       cancelRef={cancel}
-      verb={`Deny ${waiting.length} and cancel ${count(tasks.length, "task")}`}
+      verb={`Deny ${pending} and cancel ${count(open, "task")}`}
       title={
         <>
-          Stop <Seen text={task.data?.client || "this client"} />?
+          Stop <Seen text={of?.client || "this client"} />?
         </>
       }
-      error={failed.length > 0 && <p className="mt-2 text-bad">✕ {failed.join("; ")}</p>}
+      error={
+        error !== null && (
+          <div className="mt-2">
+            <Problem error={error} />
+          </div>
+        )
+      }
     >
       <p>
-        Everything that waits of {of?.key ? "whatever comes with its key" : "this client and person"} is denied, and its tasks are canceled.
+        Everything that waits of {of?.key ? "whatever comes with its key" : "this client and person"} is denied, and its tasks are canceled, those also that come
+        meanwhile.
       </p>
       <label className="mt-3 flex items-start gap-2">
         <input type="checkbox" className="mt-1" checked={isPaused} disabled={!isAdmin} onChange={(event) => setPaused(event.target.checked)} />

@@ -10,6 +10,7 @@ import { Confirm } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
+import { Grants } from "../settings/grants";
 import { isPauseOf, pause } from "./pause";
 import { type Snippet, snippets } from "./snippets";
 
@@ -27,7 +28,7 @@ export function ClientsPage() {
   return (
     <Page title="Clients">
       <p className="mb-4 max-w-[80ch] text-ink2">
-        An agent connects over MCP and gets a few tools: it searches the catalog and sends programs. Its key can run tasks and never decides an approval.
+        An agent connects over MCP and gets a few tools: it searches the catalog and sends programs. It comes with a key, or its person signs in from it; either way it can run tasks and never decides an approval.
       </p>
       <div className="mb-4 flex flex-wrap gap-2" role="group" aria-label="Client">
         {all.map((each) => (
@@ -38,6 +39,7 @@ export function ClientsPage() {
       </div>
       {chosen && <Card key={chosen.id} snippet={chosen} url={url} />}
       <Lately />
+      <Grants />
     </Page>
   );
 }
@@ -47,8 +49,11 @@ function Card({ snippet, url }: { snippet: Snippet; url: string }) {
   const client = useQueryClient();
   const [made, setMade] = useState<Schemas["KeyWithSecret"] | null>(null);
   const [error, setError] = useState<unknown>(null);
-  const shown = made ? (snippets(url, made.secret).find((each) => each.id === snippet.id) ?? snippet) : snippet;
-  const needsKey = snippet.id !== "claude-desktop";
+  const [way, setWay] = useState<"key" | "signIn">("key");
+  const isOwn = (each: Snippet) => each.id === snippet.id;
+  const bare = way === "signIn" ? snippets(url, null).find(isOwn) : undefined;
+  const shown = bare ?? (made ? (snippets(url, made.secret).find(isOwn) ?? snippet) : snippet);
+  const needsKey = snippet.signIn !== undefined;
   const make = async () => {
     setError(null);
     try {
@@ -61,7 +66,17 @@ function Card({ snippet, url }: { snippet: Snippet; url: string }) {
   return (
     <Panel title={`Connect ${snippet.name}`}>
       <div className="flex flex-col gap-3 p-3">
-        {needsKey && !made && (
+        {needsKey && (
+          <div className="flex flex-wrap gap-1" role="group" aria-label="How it is let in">
+            <Button small look={way === "key" ? "plain" : "quiet"} aria-pressed={way === "key"} onClick={() => setWay("key")}>
+              With a key
+            </Button>
+            <Button small look={way === "signIn" ? "plain" : "quiet"} aria-pressed={way === "signIn"} onClick={() => setWay("signIn")}>
+              By signing in from it
+            </Button>
+          </div>
+        )}
+        {needsKey && way === "key" && !made && (
           <div className="flex flex-wrap items-center gap-3">
             <Button look="main" onClick={() => void make()}>
               Make a key for {snippet.name}
@@ -69,7 +84,7 @@ function Card({ snippet, url }: { snippet: Snippet; url: string }) {
             <span className="text-ink2">It is shown once, in the text below.</span>
           </div>
         )}
-        {made && <p className="text-wait">◆ This key is shown this once. Copy the text now.</p>}
+        {made && way === "key" && <p className="font-semibold">This key is shown this once. Copy the text now.</p>}
         {error !== null && <Problem error={error} />}
         <div>
           <div className="flex items-center">
@@ -81,49 +96,73 @@ function Card({ snippet, url }: { snippet: Snippet; url: string }) {
           <pre tabIndex={0} data-testid="snippet" className="overflow-x-auto rounded-md border border-line bg-bg p-3">
             {shown.text}
           </pre>
-          {snippet.id === "codex" && made && (
+          {snippet.id === "codex" && made && way === "key" && (
             <div className="mt-2 flex items-center gap-2">
               <code className="break-all">export EXECUTOR_API_KEY={made.secret}</code>
               <Copy text={`export EXECUTOR_API_KEY=${made.secret}`} />
             </div>
           )}
         </div>
-        {shown.link && made && (
+        {shown.link && (made || bare) && (
           <a href={shown.link.href} className="self-start text-accent underline">
             {shown.link.label}
           </a>
         )}
+        {bare && <p className="text-ink2">{bare.signIn} A page of this server names the client and what it may do; whoever is signed in allows it or not.</p>}
         {shown.note && <p className="text-ink2">{shown.note}</p>}
-        {made && <Handshake keyId={made.key.id} since={made.key.createdAt} />}
+        {bare || !needsKey ? <Handshake key="any" isIt={(each) => !each.key} /> : made && <Handshake key={made.key.id} isIt={(each) => each.key === made.key.id} keyId={made.key.id} />}
       </div>
     </Panel>
   );
 }
 
+type HandshakeProps = {
+  /** Whether a client that came is the one that is waited for. */
+  isIt: (client: SeenClient) => boolean;
+  /** The key it comes with, where one was made for it. */
+  keyId?: string;
+};
+
+/** What tells one visit of a client from the next. */
+const visitOf = (each: SeenClient) => [each.client, each.account, each.listed?.at, each.tasks].join("\n");
+
 /** Waits for the client to come, then for its first task. */
-function Handshake({ keyId, since }: { keyId: string; since: string }) {
+function Handshake({ isIt, keyId }: HandshakeProps) {
   const { slug } = useSession();
   const api = useApi();
-  const keys = useQuery({ ...allKeys(api), refetchInterval: 3_000 });
+  const keys = useQuery({ ...allKeys(api), refetchInterval: 3_000, enabled: keyId !== undefined });
+  const seen = useQuery({ ...clients(api), refetchInterval: 3_000 });
+  const fitting = seen.data?.filter((each) => each.channel === "mcp" && isIt(each));
+  // Those that were there before are not waited for; a new key was used by nobody before.
+  const before = useRef<Set<string> | null>(keyId === undefined ? null : new Set());
+  before.current ??= fitting ? new Set(fitting.map(visitOf)) : null;
+  const came = fitting?.filter((each) => !before.current?.has(visitOf(each))) ?? [];
+  const listed = came.find((each) => each.listed)?.listed;
+  // The tasks of the client that came; others may call themselves the same.
+  const sender = came.find((each) => each.tasks > 0);
   const tasks = useQuery({
-    queryKey: [api.workspace, "head", "handshake", keyId],
-    queryFn: async () => (await api.get("/api/v1/tasks", { query: { limit: 20 } as never })).items,
-    refetchInterval: 3_000,
+    queryKey: [api.workspace, "handshake", keyId ?? "", sender?.client ?? "", sender?.account ?? ""],
+    queryFn: async () => (await api.get("/api/v1/tasks", { query: { limit: 100, ...(sender?.client && { client: sender.client }) } as never })).items.filter((each) => each.channel === "mcp" && each.requestedBy === sender?.account && (each.key ?? undefined) === keyId),
+    enabled: sender !== undefined,
+    // Once it is there it stays the first, however many follow.
+    refetchInterval: ({ state }) => (state.data && state.data.length > 0 ? false : 3_000),
+    staleTime: Number.POSITIVE_INFINITY,
   });
-  const used = keys.data?.find((each) => each.id === keyId)?.lastUsedAt;
-  const first = tasks.data?.filter((each) => each.channel === "mcp" && each.createdAt > since).at(-1);
+  const used = listed?.at ?? keys.data?.find((each) => each.id === keyId)?.lastUsedAt ?? sender?.lastAt;
+  const tools = listed ? `, ${count(listed.tools, "tool")} listed` : "";
+  const first = keyId === undefined ? tasks.data?.[0] : tasks.data?.at(-1);
   return (
     <p role="status">
       {first ? (
         <>
-          <span className="text-good">●</span> connected, first task{" "}
+          <span className="text-good">●</span> connected{tools}, first task{" "}
           <Link to="/w/$slug/tasks/$id" params={{ slug, id: first.id }} className="text-accent underline">
             <Ago at={first.createdAt} />
           </Link>
         </>
       ) : used ? (
         <>
-          <span className="text-good">●</span> connected <Ago at={used} />, waiting for its first task
+          <span className="text-good">●</span> connected <Ago at={used} />{tools}, waiting for its first task
         </>
       ) : (
         <>
@@ -145,7 +184,7 @@ function Lately() {
       <Loaded query={seen}>
         {(items) =>
           items.length === 0 ? (
-            <p className="p-3 text-ink2">Nobody yet. Clients appear here with their first task.</p>
+            <p className="p-3 text-ink2">Nobody yet. Clients appear here when they list the tools, or with their first task.</p>
           ) : (
             <ul>
               {items.map((each) => (
@@ -204,11 +243,20 @@ function Client({ of, keyName, rules }: { of: SeenClient; keyName: string | unde
         </span>
       </span>
       <span className="text-ink2">
-        <Link to="/w/$slug/tasks" params={{ slug }} search={{ client: of.client || undefined, time: "7d" } as never} className="text-accent underline">
-          {count(of.tasks, "task")}
-        </Link>
-        , last <Ago at={of.lastAt} />
+        {of.tasks > 0 ? (
+          <>
+            <Link to="/w/$slug/tasks" params={{ slug }} search={{ client: of.client || undefined, time: "7d" } as never} className="text-accent underline">
+              {count(of.tasks, "task")}
+            </Link>
+            , last <Ago at={of.lastAt} />
+          </>
+        ) : (
+          <>
+            no task yet, came <Ago at={of.lastAt} />
+          </>
+        )}
       </span>
+      {of.listed && <span className="text-ink2">{count(of.listed.tools, "tool")} listed</span>}
       <span className="text-ink2">{count(of.callsInDay, "call")} in 24 h</span>
       {of.open > 0 && <span className="text-run">◐ {of.open} open</span>}
       {of.pending > 0 && <span className="text-wait">◆ {of.pending} waiting</span>}

@@ -1,10 +1,37 @@
 // What a change of the rules would do to calls that were recorded.
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { Backtest } from "~/api/client";
-import { useSession } from "~/api/queries";
+import type { Backtest, NewRule } from "~/api/client";
+import { useApi, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
 import { Decision } from "~/ui/basics";
-import { ToolPath } from "~/ui/text";
+import { compact } from "~/lib/json";
+import { Loaded } from "~/ui/state";
+import { Seen, ToolPath } from "~/ui/text";
+
+/** Characters of a call's arguments that are shown. */
+const SHOWN = 300;
+
+/** A change of the rules: `rule` of an added or edited one, `position` of one that is moved. */
+export type Change = { change: "add" | "edit" | "move" | "remove"; id?: string; rule?: NewRule; position?: number };
+
+/** Tries a change on recorded calls. */
+export function useBacktest(): (change: Change) => Promise<Backtest> {
+  const api = useApi();
+  return (change) => api.post("/api/v1/policies/backtest", { body: change as never });
+}
+
+/** What a change would do, read when it is shown. */
+export function ChangeBacktest({ of }: { of: Change }) {
+  const api = useApi();
+  const backtest = useBacktest();
+  const query = useQuery({ queryKey: [api.workspace, "policy", "backtest", JSON.stringify(of)], queryFn: () => backtest(of), retry: false });
+  return (
+    <Loaded query={query} rows={2}>
+      {(found) => <BacktestView of={found} />}
+    </Loaded>
+  );
+}
 
 export function BacktestView({ of }: { of: Backtest }) {
   const { slug } = useSession();
@@ -17,6 +44,14 @@ export function BacktestView({ of }: { of: Backtest }) {
             ? `Tried on ${count(of.lookedAt, "recorded call")}: none would be decided otherwise.`
             : `Tried on ${count(of.lookedAt, "recorded call")}: ${count(of.otherwise, "call")} would be decided otherwise.`}
       </p>
+      {(of.matched ?? 0) > 0 && (
+        <p>
+          The rule is about {count(of.matched ?? 0, "of them", "of them")}
+          {(of.approvedByPeople ?? 0) + (of.deniedByPeople ?? 0) > 0
+            ? `; people approved ${(of.approvedByPeople ?? 0).toLocaleString("en")} and denied ${(of.deniedByPeople ?? 0).toLocaleString("en")} of those when they were asked.`
+            : "; nobody was asked about those."}
+        </p>
+      )}
       {of.changes.length > 0 && (
         <ul className="mt-1 flex flex-wrap gap-x-4">
           {of.changes.map((change) => (
@@ -39,6 +74,10 @@ export function BacktestView({ of }: { of: Backtest }) {
                 <span>
                   <Decision of={each.from} /> → <Decision of={each.to} />
                 </span>
+                {each.answer && <span>a person {each.answer} it</span>}
+                <code className="w-full break-all text-meta text-ink2">
+                  <Seen text={compact(each.arguments ?? {}).slice(0, SHOWN)} />
+                </code>
               </li>
             ))}
           </ul>

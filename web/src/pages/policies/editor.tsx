@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import type { NewRule, Rule } from "~/api/client";
-import { members as allMembers, useApi, useMay, useSession } from "~/api/queries";
+import { members as allMembers, tool as oneTool, useApi, useMay, useSession } from "~/api/queries";
 import { Button, buttonClass, Field, Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
 import { ToolPath } from "~/ui/text";
@@ -118,6 +118,46 @@ function Approvers({ value, onChange }: { value: string; onChange: (value: strin
   );
 }
 
+/** Names to begin a condition with: those of the first tool that the rule is about. */
+function Arguments({ of }: { of: string | undefined }) {
+  const found = useQuery({ ...oneTool(useApi(), of ?? ""), enabled: of !== undefined, retry: false }).data;
+  const properties = (found?.inputSchema as { properties?: Record<string, unknown> } | undefined)?.properties ?? {};
+  return (
+    <datalist id="argument-names">
+      {Object.keys(properties).map((name) => (
+        <option key={name} value={`${name} `} />
+      ))}
+    </datalist>
+  );
+}
+
+const OPERATORS: [string, string][] = [
+  ['status = "open"', "equals; != differs"],
+  ["amount > 5000", "also <, <=, >=: numbers, or texts in the order of their letters"],
+  ['owner in ["a", "b"]', "is one of a list; not in is none of it"],
+  ['labels contains "prod"', "a part of a text, or an item of a list"],
+  ['path glob "docs/*"', "a text with * for any characters"],
+  ["note exists", "was given, be it null; absent was not"],
+  ["items.0.price < 10", "names and places joined by dots lead inward"],
+];
+
+function HowConditions() {
+  return (
+    <details>
+      <summary className="w-fit text-accent underline">How conditions are written</summary>
+      <dl className="mt-1 grid grid-cols-1 gap-x-4 gap-y-0.5 md:grid-cols-[max-content_1fr]">
+        {OPERATORS.map(([example, words]) => (
+          <div key={example} className="contents">
+            <dt className="font-mono">{example}</dt>
+            <dd className="text-ink2">{words}</dd>
+          </div>
+        ))}
+      </dl>
+      <p className="mt-1 text-ink2">The value is JSON; a bare word is a text. Where the argument is missing or of another type, a rule that allows does not hold, one that asks or denies does.</p>
+    </details>
+  );
+}
+
 export function RuleEditor({ rule }: { rule: Rule | null }) {
   const { slug } = useSession();
   const api = useApi();
@@ -203,7 +243,7 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
         <div className="flex flex-col gap-1">
           {draft.conditions.map((each, i) => (
             <div key={i} className="flex gap-2">
-              <input className="field flex-1 font-mono" aria-label={`Condition ${i + 1}`} placeholder="amount > 5000" value={each} onChange={(event) => set({ conditions: draft.conditions.map((c, at) => (at === i ? event.target.value : c)) })} />
+              <input className="field flex-1 font-mono" aria-label={`Condition ${i + 1}`} placeholder="amount > 5000" list="argument-names" autoComplete="off" spellCheck={false} value={each} onChange={(event) => set({ conditions: draft.conditions.map((c, at) => (at === i ? event.target.value : c)) })} />
               <Button small look="quiet" aria-label={`Remove condition ${i + 1}`} onClick={() => set({ conditions: draft.conditions.filter((_, at) => at !== i) })}>
                 ✕
               </Button>
@@ -212,6 +252,8 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
           <Button small className="self-start" onClick={() => set({ conditions: [...draft.conditions, ""] })}>
             Add a condition
           </Button>
+          <Arguments of={about.data?.total === 1 || draft.tools.trim() ? about.data?.tools[0] : undefined} />
+          <HowConditions />
         </div>
       </fieldset>
       <details open={Boolean(draft.except || draft.sources || draft.clients || draft.risks.length)}>

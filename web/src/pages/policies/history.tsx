@@ -9,6 +9,7 @@ import { Confirm } from "~/ui/dialog";
 import { Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
+import { type Change, ChangeBacktest } from "./backtest";
 import { aboutOf } from "./words";
 
 export function PolicyHistoryPage() {
@@ -120,6 +121,14 @@ function newOf(rule: Rule): NewRule {
   return { effect, level, match, note, ...(ask ? { ask } : {}), ...(until ? { until } : {}) } as NewRule;
 }
 
+/** The change that undoes another. */
+function undoing({ change, rule: id, before }: PolicyVersion): Change {
+  if (change === "added" || !before) return { change: "remove", id };
+  if (change === "removed") return { change: "add", rule: newOf(before) };
+  if (change === "edited") return { change: "edit", id, rule: newOf(before) };
+  return { change: "move", id, position: before.position };
+}
+
 /** Undoes one change: a new change, with its own version. */
 function Revert({ version }: { version: PolicyVersion }) {
   const { slug } = useSession();
@@ -137,7 +146,13 @@ function Revert({ version }: { version: PolicyVersion }) {
     setError(null);
     try {
       if (version.change === "added") await api.delete("/api/v1/policies/{id}", { path });
-      else if (version.change === "removed" && version.before) await api.post("/api/v1/policies", { body: newOf(version.before) as never });
+      else if (version.change === "removed" && version.before) {
+        const again = await api.post("/api/v1/policies", { body: newOf(version.before) as never });
+        // To where it was, or to the end of a level that has become shorter.
+        const { rules } = await api.get("/api/v1/policies");
+        const position = Math.min(version.before.position, rules.filter((each) => each.level === again.level).length);
+        if (again.position !== position) await api.post("/api/v1/policies/{id}/move", { path: { id: again.id }, body: { position } as never });
+      }
       else if (version.change === "edited" && version.before) await api.put("/api/v1/policies/{id}", { path, body: newOf(version.before) as never });
       else if (version.before) await api.post("/api/v1/policies/{id}/move", { path, body: { position: version.before.position } as never });
       await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
@@ -160,11 +175,12 @@ function Revert({ version }: { version: PolicyVersion }) {
       <Confirm open={asked} onClose={() => setAsked(false)} onYes={() => void undo()} busy={busy} cancelRef={cancel} look="main" verb="Undo it" title={`Undo version ${version.version}?`}>
         <p>
           {version.change === "added" && "The rule is removed again."}
-          {version.change === "removed" && "The rule is added again, above broader ones."}
+          {version.change === "removed" && "The rule is added again, at the place that it had."}
           {version.change === "edited" && "The rule gets the text it had before."}
           {version.change === "moved" && "The rule goes back to its place."}
           {" It makes a new version; changes since then stay."}
         </p>
+        {asked && <div className="mt-3"><ChangeBacktest of={undoing(version)} /></div>}
       </Confirm>
     </div>
   );

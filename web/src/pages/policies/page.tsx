@@ -11,7 +11,8 @@ import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { RuleEditor } from "./editor";
-import { aboutOf, isExpired, shadowOf } from "./words";
+import { ChangeBacktest, useBacktest } from "./backtest";
+import { aboutOf, isExpired } from "./words";
 
 const LEVELS = ["organization", "workspace", "personal"];
 
@@ -88,7 +89,7 @@ function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: R
       ) : (
         <ol>
           {rules.map((rule) => (
-            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={shadowOf(rule, all)} isHere={rule.id === at} mayChange={mayChange} usage={usage} />
+            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={all.find((each) => each.id === usage?.shadowed?.find((one) => one.rule === rule.id)?.by) ?? null} isHere={rule.id === at} mayChange={mayChange} usage={usage} />
           ))}
         </ol>
       )}
@@ -111,6 +112,7 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
   const [busy, setBusy] = useState(false);
   const [isOver, setOver] = useState(false);
   const cancel = useRef<HTMLButtonElement>(null);
+  const stay = useRef<HTMLButtonElement>(null);
   const blocked = mayChange ? undefined : `Rules of the level ${rule.level} are changed by ${rule.level === "organization" ? "an owner" : "an administrator"}`;
   const act = async (what: () => Promise<unknown>) => {
     setBusy(true);
@@ -118,7 +120,17 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
     setBusy(false);
     await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
   };
-  const place = (id: string, position: number) => act(() => api.post("/api/v1/policies/{id}/move", { path: { id }, body: { position } as never }));
+  // A move is tried on recorded calls first: one that changes none of them is made and told, else it is asked about.
+  const backtest = useBacktest();
+  const [moving, setMoving] = useState<{ id: string; position: number } | null>(null);
+  const moveTo = (to: { id: string; position: number }) => api.post("/api/v1/policies/{id}/move", { path: { id: to.id }, body: { position: to.position } as never });
+  const place = (id: string, position: number) =>
+    act(async () => {
+      const found = await backtest({ change: "move", id, position });
+      if (found.otherwise > 0) return setMoving({ id, position });
+      await moveTo({ id, position });
+      toast(`Moved to place ${position}. Tried on ${count(found.lookedAt, "recorded call")}: none would be decided otherwise`);
+    });
   const move = (by: number) => place(rule.id, rule.position + by);
   // A rule is dragged within its level; the arrows do the same without a pointer.
   const takes = () => mayChange && dragged !== null && dragged.level === rule.level && dragged.id !== rule.id;
@@ -169,7 +181,11 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
             ) : (
               <span>{rule.createdAt < usage.since ? "no call in 30 days" : "no call yet"}</span>
             ))}
-          {shadow && <span className="text-bad">▲ never reached: rule {shadow.position} takes every call before it</span>}
+          {shadow && (
+            <span className="text-bad">
+              ▲ {shadow.level === rule.level ? `never reached: rule ${shadow.position} takes every call before it` : `never heard: ${shadow.level} rule ${shadow.position} says ${shadow.effect} to every such call`}
+            </span>
+          )}
         </span>
       </Link>
       <span className="ml-auto flex gap-0.5">
@@ -198,9 +214,27 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
           })
         }
       >
-        <p>
+        <p className="mb-3">
           {rule.effect} {aboutOf(rule.match)}. It can be put back from the history.
         </p>
+        {asked && <ChangeBacktest of={{ change: "remove", id: rule.id }} />}
+      </Confirm>
+      <Confirm
+        open={moving !== null}
+        onClose={() => setMoving(null)}
+        cancelRef={stay}
+        busy={busy}
+        look="main"
+        verb="Move it"
+        title={`Move the rule to place ${moving?.position}?`}
+        onYes={() =>
+          void act(async () => {
+            if (moving) await moveTo(moving);
+            setMoving(null);
+          })
+        }
+      >
+        {moving && <ChangeBacktest of={{ change: "move", ...moving }} />}
       </Confirm>
     </li>
   );

@@ -3,20 +3,29 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Verdict } from "~/api/client";
-import { members as allMembers, toolSearch, useApi, useMay, useSession } from "~/api/queries";
-import { isFields, parse } from "~/lib/json";
+import { call as oneCall, members as allMembers, toolSearch, useApi, useMay, useSession } from "~/api/queries";
+import { isFields, parse, pretty } from "~/lib/json";
 import { Button, buttonClass, Decision, Field, Page, Panel, Risk } from "~/ui/basics";
-import { Problem } from "~/ui/state";
+import { Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
 import { LookedAtList } from "./trace";
 
+/** `?task=&call=` tries what a recorded call was made with, whatever its length. */
 export function PolicyTestPage() {
+  const api = useApi();
+  const search = useSearch({ strict: false }) as { tool?: string; task?: string; call?: string };
+  const isRecorded = search.task !== undefined && search.call !== undefined;
+  const call = useQuery({ ...oneCall(api, search.task ?? "", Number(search.call)), enabled: isRecorded });
+  if (!isRecorded) return <Bench key={search.tool ?? ""} tool={search.tool ?? ""} text="" />;
+  return <Loaded query={call}>{(found) => <Bench key={found.id} tool={found.tool} text={pretty(found.arguments)} />}</Loaded>;
+}
+
+function Bench(start: { tool: string; text: string }) {
   const { slug } = useSession();
   const api = useApi();
   const isAdmin = useMay("admin");
-  const search = useSearch({ strict: false }) as { tool?: string; arguments?: string };
-  const [tool, setTool] = useState(search.tool ?? "");
-  const [text, setText] = useState(search.arguments ?? "");
+  const [tool, setTool] = useState(start.tool);
+  const [text, setText] = useState(start.text);
   const [person, setPerson] = useState("");
   const [client, setClient] = useState("");
   const [channel, setChannel] = useState("");

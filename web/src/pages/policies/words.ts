@@ -20,17 +20,3 @@ export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
 export function isExpired(rule: Rule): boolean {
   return rule.until !== undefined && rule.until !== null && Date.parse(rule.until) < Date.now();
 }
-
-/** Whether an earlier rule of the same level takes everything before this one, as far as text shows. */
-export function shadowOf(rule: Rule, rules: Rule[]): Rule | null {
-  const earlier = rules.filter((each) => each.level === rule.level && each.position < rule.position && !isExpired(each));
-  return (
-    earlier.find((each) => {
-      const m = each.match;
-      const isPlain = !m.except?.length && !m.sources?.length && !m.risks?.length && !m.conditions?.length && !m.persons?.length && !m.roles?.length && !m.clients?.length && !m.keys?.length && !m.channels?.length;
-      const patterns = m.tools ?? [];
-      const covers = patterns.length === 0 || patterns.includes("**") || (rule.match.tools?.length ? rule.match.tools.every((tool) => patterns.includes(tool)) : false);
-      return isPlain && covers;
-    }) ?? null
-  );
-}

@@ -1,5 +1,5 @@
 // The editor, loaded when it is needed. It knows the catalog through the API and no compiler.
-import { autocompletion, closeBrackets, closeBracketsKeymap, type CompletionContext, completionKeymap, type CompletionResult } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, type Completion, type CompletionContext, completionKeymap, type CompletionResult, startCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab, toggleTabFocusMode } from "@codemirror/commands";
 import { javascript } from "@codemirror/lang-javascript";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
@@ -7,8 +7,13 @@ import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
 import { EditorState } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, hoverTooltip, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import type { Api, Finding } from "~/api/client";
+import { namespaces, tool as oneTool, toolsOf } from "~/api/queries";
+import { describe, type Schema } from "../tools/schema";
+import { argumentAt, fieldsAt } from "./argument";
+import { segmentsBelow } from "./segments";
 import { pathAt } from "./path";
 
 type Props = { value: string; onChange: (text: string) => void; onRun: () => void; findings: Finding[]; api: Api };
@@ -43,6 +48,7 @@ const colors = HighlightStyle.define([
 export default function Editor({ value, onChange, onRun, findings, api }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
+  const client = useQueryClient();
   const latest = useRef({ onChange, onRun });
   latest.current = { onChange, onRun };
   useEffect(() => {
@@ -63,7 +69,7 @@ export default function Editor({ value, onChange, onRun, findings, api }: Props)
           highlightActiveLine(),
           javascript({ typescript: true }),
           syntaxHighlighting(colors),
-          autocompletion({ override: [(context) => complete(context, api)] }),
+          autocompletion({ override: [(context) => complete(context, api, client)] }),
           hoverTooltip((editor, at) => hover(editor, at, api)),
           EditorView.contentAttributes.of({ tabindex: "0", "aria-label": "Program, TypeScript. Escape then Tab leaves the editor." }),
           EditorView.updateListener.of((update) => update.docChanged && latest.current.onChange(update.state.doc.toString())),
@@ -83,7 +89,7 @@ export default function Editor({ value, onChange, onRun, findings, api }: Props)
     view.current = created;
     return () => created.destroy();
     // The editor holds the text from here on.
-  }, [api]);
+  }, [api, client]);
   useEffect(() => {
     const editor = view.current;
     if (!editor) return;
@@ -100,49 +106,62 @@ export default function Editor({ value, onChange, onRun, findings, api }: Props)
   return <div ref={box} className="h-full overflow-hidden" />;
 }
 
-/** After `tools.`: the namespaces, then the paths below what is written; inside a call, its arguments. */
-async function complete(context: CompletionContext, api: Api): Promise<CompletionResult | null> {
+/** A group of tools: taking it goes on to what is below it. */
+const group = (name: string, count: number): Completion => ({
+  label: name,
+  detail: count === 1 ? "1 tool" : `${count} tools`,
+  type: "namespace",
+  apply: (view, _completion, from, to) => {
+    view.dispatch({ changes: { from, to, insert: `${name}.` }, selection: { anchor: from + name.length + 1 }, userEvent: "input.complete" });
+    startCompletion(view);
+  },
+});
+
+/** After `tools.`: the namespaces, then segment by segment what is below; inside a call, its arguments. */
+async function complete(context: CompletionContext, api: Api, client: QueryClient): Promise<CompletionResult | null> {
   const path = context.matchBefore(/tools\.[\w$.]*/);
   if (path) {
     const typed = path.text.slice("tools.".length);
     const dot = typed.lastIndexOf(".");
-    const from = path.from + "tools.".length;
     if (dot < 0) {
-      const { namespaces } = await api.get("/api/v1/tools/namespaces");
+      const found = await client.fetchQuery({ ...namespaces(api), staleTime: 30_000 });
       const own = ["discover", "describe", "catalog.namespaces", "catalog.tools", "results.read"];
       return {
-        from,
-        options: [
-          ...namespaces.map((each) => ({ label: each.namespace, detail: `${each.toolCount} tools`, type: "namespace" })),
-          ...own.map((label) => ({ label, type: "function", boost: -1 })),
-        ],
+        from: path.from + "tools.".length,
+        options: [...found.map((each) => group(each.namespace, each.toolCount)), ...own.map((label) => ({ label, type: "function", boost: -1 }))],
         validFor: /^[\w$]*$/,
       };
     }
-    const namespace = typed.slice(0, dot);
-    const { results } = await api.get("/api/v1/tools", { query: { namespace, limit: 200 } as never });
+    const prefix = typed.slice(0, dot);
+    const all = await client.fetchQuery(toolsOf(api, prefix.split(".")[0] ?? "")).catch(() => []);
     return {
-      from,
-      options: results.map((each) => ({ label: each.path, detail: `${each.risk}, ${each.decision}`, info: each.description, type: "function" })),
-      validFor: /^[\w$.]*$/,
+      from: path.from + "tools.".length + dot + 1,
+      options: segmentsBelow(prefix, all).flatMap((each): Completion[] => [
+        ...(each.tool ? [{ label: each.name, detail: `${each.tool.risk}, ${each.tool.decision}`, info: each.tool.description, type: "function" }] : []),
+        ...(each.count > 0 ? [group(each.name, each.count)] : []),
+      ]),
+      // Behind the next dot is another list.
+      validFor: /^[\w$]*$/,
     };
   }
   const key = context.matchBefore(/[\w$]*/);
-  const before = context.state.doc.sliceString(Math.max(0, context.pos - 4_000), context.pos);
-  const call = /tools\.([\w$.]+)\(\s*\{[^{}]*$/.exec(before);
-  if (!call?.[1] || !key || (key.text === "" && !context.explicit)) return null;
-  const found = await api.get("/api/v1/tools/describe", { query: { path: call[1] } as never }).catch(() => null);
-  const schema = found?.inputSchema as { properties?: Record<string, { description?: string; type?: unknown }>; required?: string[] } | undefined;
-  if (!schema?.properties) return null;
+  if (!key || (key.text === "" && !context.explicit)) return null;
+  const place = argumentAt(context.state, context.pos);
+  if (!place) return null;
+  const found = await client.fetchQuery(oneTool(api, place.tool)).catch(() => null);
+  if (!found) return null;
+  const fields = fieldsAt(found.inputSchema as Schema, place.below).filter((each) => !place.given.includes(each.name));
   return {
     from: key.from,
-    options: Object.entries(schema.properties).map(([label, each]) => ({
-      label,
-      detail: `${typeof each.type === "string" ? each.type : ""}${schema.required?.includes(label) ? ", required" : ""}`,
-      info: each.description ?? "",
-      apply: `${label}: `,
+    options: fields.map(({ name, schema, isRequired }) => ({
+      label: name,
+      detail: `${describe(schema)}${isRequired ? ", required" : ""}`,
+      info: schema.description ?? "",
+      apply: `${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}: `,
       type: "property",
+      boost: isRequired ? 1 : 0,
     })),
+    validFor: /^[\w$]*$/,
   };
 }
 

@@ -1,10 +1,11 @@
 // Write a program, see what policy would say, run it, and watch it beside its code.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useDeferredValue, useEffect, useState } from "react";
+import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useState } from "react";
 import type { Finding, Forecast } from "~/api/client";
 import { calls as allCalls, check, task as oneTask, useApi, useSession } from "~/api/queries";
-import { read, write } from "~/lib/store";
+import { useSettled } from "~/lib/settled";
+import { drafts, read, write } from "~/lib/store";
 import { Button, buttonClass, Decision, Risk, Skeleton, Status } from "~/ui/basics";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
@@ -23,28 +24,40 @@ export function RunPage() {
   const api = useApi();
   const search = useSearch({ strict: false }) as { from?: string; call?: string; tool?: string };
   const source = useQuery({ ...oneTask(api, search.from ?? ""), enabled: search.from !== undefined });
+  const call = search.from && search.call ? Number(search.call) : null;
+  const origin = `${search.from ?? search.tool ?? ""}:${call ?? ""}`;
+  const draft = useMemo(() => draftOf(slug, origin), [slug, origin]);
   if (search.from && source.error) return <div className="p-4"><Problem error={source.error} /></div>;
   if (search.from && !source.data) return <Skeleton />;
-  const start = source.data?.code ?? (search.tool ? `return await tools.${search.tool}({\n  \n});\n` : (read(`draft.${slug}`) ?? FIRST));
-  const call = search.from && search.call ? Number(search.call) : null;
-  return <Runner key={`${search.from ?? search.tool ?? "draft"}:${call ?? ""}`} start={start} from={source.data?.id} call={call} />;
+  const start = source.data?.code ?? (search.tool ? `return await tools.${search.tool}({\n  \n});\n` : FIRST);
+  return <Runner key={origin} start={start} draft={draft} from={source.data?.id} call={call} />;
 }
 
-function Runner({ start, from, call }: { start: string; from: string | undefined; call: number | null }) {
+type Draft = { read: () => string | null; write: (code: string | null) => void };
+
+/** The program of one's own is kept in this browser; one that began as another's, or as a call of a tool, in this tab. */
+function draftOf(slug: string, origin: string): Draft {
+  if (origin === ":") return { read: () => read(`draft.${slug}`), write: (code) => write(`draft.${slug}`, code) };
+  const name = `draft.${slug}.${origin}`;
+  return { read: () => drafts.read(name), write: (code) => drafts.write(name, code) };
+}
+
+function Runner({ start, draft, from, call }: { start: string; draft: Draft; from: string | undefined; call: number | null }) {
   const { slug } = useSession();
   const api = useApi();
   const navigate = useNavigate();
   const search = useSearch({ strict: false }) as { task?: string };
-  const [code, setCode] = useState(start);
+  const [begin] = useState(() => draft.read() ?? start);
+  const [code, setCode] = useState(begin);
   const [timeout, setTimeout] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const settled = useSettled(useDeferredValue(code));
+  const settled = useSettled(useDeferredValue(code), PAUSE_MS);
   const checked = useQuery({ ...check(api, settled), enabled: settled.trim() !== "" });
   const findings = settled === code ? (checked.data?.findings ?? []) : [];
   useEffect(() => {
-    if (!from) write(`draft.${slug}`, code);
-  }, [code, slug, from]);
+    draft.write(code === start ? null : code);
+  }, [code, start, draft]);
   const run = async () => {
     if (busy) return;
     setBusy(true);
@@ -91,7 +104,7 @@ function Runner({ start, from, call }: { start: string; from: string | undefined
         )}
         <div className="h-[46vh] min-h-60 border-y border-line lg:h-auto lg:flex-1 lg:overflow-hidden">
           <Suspense fallback={<Skeleton rows={8} height={20} />}>
-            <Editor value={start} onChange={setCode} onRun={() => void run()} findings={findings} api={api} />
+            <Editor value={begin} onChange={setCode} onRun={() => void run()} findings={findings} api={api} />
           </Suspense>
         </div>
         <p className="px-4 py-1 text-meta text-ink3">Escape, then Tab leaves the editor. Ctrl+Enter runs.</p>
@@ -110,15 +123,6 @@ function Runner({ start, from, call }: { start: string; from: string | undefined
       </section>
     </div>
   );
-}
-
-function useSettled(value: string): string {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = window.setTimeout(() => setSettled(value), PAUSE_MS);
-    return () => window.clearTimeout(timer);
-  }, [value]);
-  return settled;
 }
 
 function Findings({ of }: { of: Finding[] }) {

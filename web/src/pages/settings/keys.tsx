@@ -84,6 +84,11 @@ function Row({ of, onMade }: { of: Key; onMade: (made: Made) => void }) {
       <span className="min-w-0 flex-1 basis-56">
         <strong>{of.name}</strong> <span className="text-ink2">for {names(of.member)}</span>
         <span className="block text-meta text-ink3">
+          {of.prefix && (
+            <>
+              <code title="What its secret begins with">{of.prefix}…</code> ·{" "}
+            </>
+          )}
           <code>{of.id}</code> · made by {names(of.createdBy)} <When at={of.createdAt} />
           {of.scopes.length > 0 && ` · for ${of.scopes.join(", ")}`}
           {of.limits?.requestsPerMinute && ` · ${of.limits.requestsPerMinute} requests a minute`}

@@ -29,6 +29,7 @@ export function NotificationsSection() {
 
 function SystemNotes() {
   const [on, setOn] = useStored("notify");
+  const [values, setValues] = useStored("notify-arguments");
   const canNotify = "Notification" in window && window.isSecureContext;
   const turn = async (next: boolean) => {
     if (!next) return setOn(null);
@@ -42,7 +43,14 @@ function SystemNotes() {
         <input type="checkbox" className="mt-1" disabled={!canNotify} checked={on === "on"} onChange={(event) => void turn(event.target.checked)} />
         <span>
           Notify me when a call waits and this page is in the background
-          <span className="block text-meta text-ink3">{canNotify ? "It names the tool and its risk, never arguments. No decision is taken from a notification." : "Needs https or localhost."}</span>
+          <span className="block text-meta text-ink3">{canNotify ? "It names the tool, the client and the risk. A click opens the call; no decision is taken from a notification." : "Needs https or localhost."}</span>
+        </span>
+      </label>
+      <label className="flex items-start gap-2 border-t border-line p-3">
+        <input type="checkbox" className="mt-1" checked={values === "on"} onChange={(event) => setValues(event.target.checked ? "on" : null)} />
+        <span>
+          Show the beginning of a call's arguments too
+          <span className="block text-meta text-ink3">In the notes of this browser and its notifications, which others may see on the screen.</span>
         </span>
       </label>
       <WhileClosed />

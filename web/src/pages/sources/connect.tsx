@@ -17,16 +17,17 @@ const FLOWS: [string, string][] = [
   ["client-credentials", "as the client itself, without a person"],
 ];
 
-export function OAuthConnect({ source, scope, onDone }: { source: string; scope: string; onDone: () => void }) {
+/** `label`: of the account that is connected again. */
+export function OAuthConnect({ source, scope, label = "", onDone }: { source: string; scope: string; label?: string; onDone: () => void }) {
   const [begun, setBegun] = useState<Connect | null>(null);
-  return begun ? <Waiting begun={begun} onDone={onDone} onAgain={() => setBegun(null)} /> : <Begin source={source} scope={scope} onBegun={setBegun} />;
+  return begun ? <Waiting begun={begun} onDone={onDone} onAgain={() => setBegun(null)} /> : <Begin source={source} scope={scope} account={label} onBegun={setBegun} />;
 }
 
-function Begin({ source, scope, onBegun }: { source: string; scope: string; onBegun: (connect: Connect) => void }) {
+function Begin({ source, scope, account, onBegun }: { source: string; scope: string; account: string; onBegun: (connect: Connect) => void }) {
   const api = useApi();
   const isAdmin = useMay("admin");
   const [flow, setFlow] = useState("browser");
-  const [label, setLabel] = useState("");
+  const [label, setLabel] = useState(account);
   const [scopes, setScopes] = useState("");
   const [issuer, setIssuer] = useState("");
   const [clientId, setClientId] = useState("");

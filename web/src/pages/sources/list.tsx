@@ -2,11 +2,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { credentials as allCredentials, sources as allSources, useApi, useMay, useSession } from "~/api/queries";
+import { useRows } from "~/lib/rows";
 import { Ago, buttonClass, cx, Empty, Page, Status } from "~/ui/basics";
 import { Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
 
 export function SourcesPage() {
+  useRows("source");
   const { slug } = useSession();
   const api = useApi();
   const isAdmin = useMay("admin");
@@ -30,7 +32,7 @@ export function SourcesPage() {
                 return (
                   <li key={each.id} className="grid grid-cols-1 gap-x-4 gap-y-0.5 border-b border-line px-3 py-2 last:border-0 md:grid-cols-[minmax(0,2fr)_90px_110px_130px_minmax(0,2fr)] md:items-baseline">
                     <span className="min-w-0">
-                      <Link to="/w/$slug/sources/$id" params={{ slug, id: each.id }} className="font-semibold hover:underline">
+                      <Link to="/w/$slug/sources/$id" params={{ slug, id: each.id }} data-row className="font-semibold hover:underline">
                         {each.name}
                       </Link>{" "}
                       <span className="text-meta text-ink3">

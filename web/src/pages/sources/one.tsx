@@ -2,16 +2,19 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useRef, useState } from "react";
-import type { Schemas, Source } from "~/api/client";
-import { credentials as allCredentials, useApi, useNeeds, useSession } from "~/api/queries";
+import { ApiError, type Source } from "~/api/client";
+import { credentials as allCredentials, toolsOf, useApi, useMay, useNeeds, useSession } from "~/api/queries";
 import { count, span } from "~/lib/time";
 import { Ago, Button, buttonClass, Facts, Page, Panel, Risk, Status, When } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded, Problem } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
 import { toast } from "~/ui/toast";
+import { BringBack } from "../tools/denied";
+import { type Report, RefreshPanel } from "./refresh";
 
-type Report = Schemas["RefreshReport"];
+/** Tools that are drawn of a list. */
+const ROWS = 200;
 
 export function SourcePage() {
   const { id } = useParams({ strict: false }) as { id: string };
@@ -47,9 +50,13 @@ function One({ source }: { source: Source }) {
     }
   };
   const look = () => act("look", async () => setReport(await api.post("/api/v1/sources/{id}/refresh", { path, query: { dryRun: true } as never })));
-  const refresh = () =>
+  const refresh = (accept: boolean) =>
     act("refresh", async () => {
-      const done = await api.post("/api/v1/sources/{id}/refresh", { path });
+      const done = await api.post("/api/v1/sources/{id}/refresh", { path, query: { accept } as never }).catch(async (failure: unknown) => {
+        // It became doubtful since it was looked at: what it is now is shown, with the way to take it over.
+        if (failure instanceof ApiError && failure.code === "refresh_doubtful") setReport(await api.post("/api/v1/sources/{id}/refresh", { path, query: { dryRun: true } as never }));
+        throw failure;
+      });
       setReport(null);
       toast(`Refreshed ${source.name}: ${done.added.length} added, ${done.removed.length} removed, ${done.changed.length} changed`);
     });
@@ -80,23 +87,7 @@ function One({ source }: { source: Source }) {
           <Problem error={error} />
         </div>
       )}
-      {report && (
-        <Panel
-          title="What a refresh would change"
-          actions={
-            <>
-              <Button small look="quiet" onClick={() => setReport(null)}>
-                Not now
-              </Button>
-              <Button small look="main" disabled={busy !== ""} onClick={() => void refresh()}>
-                {busy === "refresh" ? "Refreshing…" : "Take it over"}
-              </Button>
-            </>
-          }
-        >
-          <Difference of={report} />
-        </Panel>
-      )}
+      {report && <RefreshPanel name={source.name} report={report} busy={busy !== ""} isRefreshing={busy === "refresh"} onLeave={() => setReport(null)} onTake={(accept) => void refresh(accept)} />}
       <Panel title="How it is">
         <div className="p-3">
           <Facts
@@ -134,6 +125,7 @@ function One({ source }: { source: Source }) {
         </Panel>
       )}
       <Review source={source} />
+      <LeftOut source={source} />
       {source.warnings.length > 0 && (
         <Panel title={`Warnings of the import (${source.warnings.length})`}>
           <ul className="max-h-80 overflow-auto p-3" tabIndex={0} aria-label="Warnings">
@@ -199,6 +191,32 @@ function HealthPanel({ source }: { source: Source }) {
           </div>
         )}
       </Loaded>
+    </Panel>
+  );
+}
+
+/** Tools that policy denies to everybody or to the person: no catalog lists them, so they are listed here. */
+function LeftOut({ source }: { source: Source }) {
+  const { slug } = useSession();
+  const api = useApi();
+  const isAdmin = useMay("admin");
+  const denied = useQuery({ ...toolsOf(api, source.name, "only"), enabled: isAdmin && source.status !== "disabled" }).data ?? [];
+  if (denied.length === 0) return null;
+  return (
+    <Panel title={`Left out by rules (${denied.length.toLocaleString("en")})`}>
+      <p className="px-3 pt-3 text-ink2">No program finds them.</p>
+      <ul className="max-h-80 overflow-auto p-3" tabIndex={0} aria-label="Left out by rules">
+        {denied.slice(0, ROWS).map((each) => (
+          <li key={each.path} className="flex flex-wrap items-center gap-x-3 gap-y-0.5 border-b border-line py-1 last:border-0">
+            <Link to="/w/$slug/tools/$path" params={{ slug, path: each.path }} search={{ denied: "too" }} className="min-w-0 flex-1 basis-56 hover:underline">
+              <ToolPath path={each.path} />
+            </Link>
+            <Risk of={each.risk} />
+            {each.rule && <BringBack path={each.path} rule={each.rule} />}
+          </li>
+        ))}
+        {denied.length > ROWS && <li className="pt-1 text-ink2">and {(denied.length - ROWS).toLocaleString("en")} more; the tools page lists them</li>}
+      </ul>
     </Panel>
   );
 }
@@ -282,28 +300,5 @@ function Review({ source }: { source: Source }) {
         </>
       )}
     </Panel>
-  );
-}
-
-function Difference({ of }: { of: Report }) {
-  const parts = [["+ Added", of.added], ["− Removed", of.removed], ["~ Changed", of.changed]] as const;
-  if (parts.every(([, paths]) => paths.length === 0)) return <p className="p-3">Nothing: the description is the same.</p>;
-  return (
-    <div className="grid grid-cols-1 gap-4 p-3 md:grid-cols-3">
-      {parts.map(([name, paths]) => (
-        <section key={name}>
-          <h3 className="text-ink2">
-            {name} {paths.length}
-          </h3>
-          <ul className="max-h-80 overflow-auto" tabIndex={0} aria-label={name}>
-            {paths.map((each) => (
-              <li key={each}>
-                <ToolPath path={each} />
-              </li>
-            ))}
-          </ul>
-        </section>
-      ))}
-    </div>
   );
 }

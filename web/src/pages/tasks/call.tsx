@@ -54,10 +54,10 @@ export function CallPanel({ task, call, calls }: { task: Task; call: Call; calls
       />
       {!isBuiltIn && (
         <div className="flex flex-wrap gap-2">
-          <Link to="/w/$slug/tools/$path" params={{ slug, path: call.tool }} search={{ tab: "try" }} className={buttonClass("plain", true)}>
-            Try this tool
+          <Link to="/w/$slug/tools/$path" params={{ slug, path: call.tool }} search={{ tab: "try", task: task.id, call: String(call.sequence) }} className={buttonClass("plain", true)}>
+            Try this call
           </Link>
-          <Link to="/w/$slug/policies/test" params={{ slug }} search={{ tool: call.tool, arguments: compact(call.arguments).slice(0, 4000) }} className={buttonClass("plain", true)}>
+          <Link to="/w/$slug/policies/test" params={{ slug }} search={{ tool: call.tool, task: task.id, call: String(call.sequence) }} className={buttonClass("plain", true)}>
             Test policy with this call
           </Link>
         </div>

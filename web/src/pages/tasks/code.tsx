@@ -30,7 +30,7 @@ export function Code({ task, calls, selected, onSelect }: Props) {
           return (
             <li key={number} ref={number === at ? here : undefined} className={cx("flex w-max min-w-full", number === at && "bg-select", isError && "border-l-2 border-bad")} aria-current={number === at ? "true" : undefined}>
               <span className="w-16 shrink-0 pr-3 text-right text-ink3 select-none">
-                {running.has(number) && <span title="running here" className="text-wait">▶ </span>}
+                {running.has(number) && <span title="running here" className="text-run">▶ </span>}
                 {made ? (
                   <button type="button" className="text-accent underline" aria-label={`Line ${number}, call ${made[0]?.sequence}`} onClick={() => made[0] && onSelect(made[0].sequence)}>
                     {number}

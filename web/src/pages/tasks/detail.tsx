@@ -7,8 +7,9 @@ import { calls as allCalls, task as oneTask, useApi, useNames, useSession } from
 import { useKeys } from "~/lib/keys";
 import { clock, count, span } from "~/lib/time";
 import { Button, buttonClass, cx, Status, toClipboard, useNow, When } from "~/ui/basics";
+import { RunAs } from "~/ui/credential";
 import { Confirm } from "~/ui/dialog";
-import { explain, Loaded } from "~/ui/state";
+import { Loaded, Problem } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { CallPanel } from "./call";
@@ -35,6 +36,7 @@ function Detail({ task }: { task: Task }) {
   const search = useSearch({ strict: false }) as { tab?: string; call?: string };
   const calls = useQuery(allCalls(api, task.id));
   const [isAsking, setAsking] = useState(false);
+  const [failure, setFailure] = useState<unknown>(null);
   // Where in the task's time it is replayed, in milliseconds from its start.
   const [at, setAt] = useState<number | null>(null);
   const [busy, setBusy] = useState(false);
@@ -52,13 +54,14 @@ function Detail({ task }: { task: Task }) {
   const under = moment === null ? null : underWay(list, moment);
   const act = async (what: () => Promise<unknown>) => {
     setBusy(true);
+    setFailure(null);
     try {
       await what();
+      setAsking(false);
     } catch (error) {
-      toast(explain(error).title);
+      setFailure(error);
     } finally {
       setBusy(false);
-      setAsking(false);
       void client.invalidateQueries({ queryKey: oneTask(api, task.id).queryKey });
     }
   };
@@ -74,15 +77,17 @@ function Detail({ task }: { task: Task }) {
     { keys: "C", label: "Cancel the task", run: () => isOpen && setAsking(true) },
     { keys: "f", label: "Edit and run, or fork from the selected call", run: () => void navigate({ to: "/w/$slug/run", params: { slug }, search: { from: task.id, ...(call ? { call: String(call.sequence) } : {}) } }) },
     { keys: "y", label: "Copy the link", run: () => void copyLink() },
-    { keys: "j / ArrowDown", label: "Next call", run: () => step(1) },
-    { keys: "k / ArrowUp", label: "Call before", run: () => step(-1) },
+    { keys: "j / ArrowDown", label: "Next call", repeats: true, run: () => step(1) },
+    { keys: "k / ArrowUp", label: "Call before", repeats: true, run: () => step(-1) },
     { keys: "Escape", label: "Back to tasks", run: () => void navigate({ to: "/w/$slug/tasks", params: { slug } }) },
   ]);
   const step = (by: number) => {
     const index = list.findIndex((each) => each.sequence === selected);
     const next = list[Math.max(0, Math.min(list.length - 1, index < 0 ? 0 : index + by))];
-    if (next) show({ call: String(next.sequence), tab: "call" });
+    if (next) choose(next.sequence);
   };
+  // Beside the code a call is shown below it, so that its line stays in sight.
+  const choose = (sequence: number) => show({ call: String(sequence), tab: tab === "code" ? "code" : "call" });
   const done = list.filter((each) => each.status === "succeeded").length;
   return (
     <div className="flex h-full min-h-0 flex-col">
@@ -116,15 +121,31 @@ function Detail({ task }: { task: Task }) {
             Copy link
           </Button>
         </div>
+        {failure !== null && !isAsking && (
+          <div className="mt-2">
+            <Problem error={failure} />
+          </div>
+        )}
       </div>
       <div className="flex min-h-0 flex-1 flex-col overflow-auto lg:flex-row lg:overflow-hidden">
         <div className="min-h-0 min-w-0 border-line lg:w-1/2 lg:overflow-auto lg:border-r">
-          <Loaded query={calls}>{(all) => <Timeline task={task} calls={all} selected={under ? under.sequence : selected} at={at} onAt={isOpen ? undefined : (next) => (setAt(next), next !== null && tab !== "logs" && tab !== "code" && show({ tab: "code" }))} onSelect={(sequence) => show({ call: String(sequence), tab: "call" })} />}</Loaded>
+          <Loaded query={calls}>{(all) => <Timeline task={task} calls={all} selected={under ? under.sequence : selected} at={at} onAt={isOpen ? undefined : (next) => (setAt(next), next !== null && tab !== "logs" && tab !== "code" && show({ tab: "code" }))} onSelect={choose} />}</Loaded>
         </div>
         <div className="flex min-h-0 min-w-0 flex-1 flex-col border-t border-line lg:border-t-0">
           <Tabs tab={tab} call={selected} logs={task.logLines} onTab={(next) => show({ tab: next })} />
           <div className="min-h-0 flex-1 lg:overflow-auto" role="tabpanel" id="task-panel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-            {tab === "code" && <Code task={task} calls={list} selected={moment === null ? selected : (under?.sequence ?? null)} onSelect={(sequence) => show({ call: String(sequence) })} />}
+            {tab === "code" && (
+              <div className="flex flex-col lg:h-full">
+                <div className="min-h-0 flex-1 lg:overflow-auto" tabIndex={0} role="group" aria-label="Code">
+                  <Code task={task} calls={list} selected={moment === null ? selected : (under?.sequence ?? null)} onSelect={choose} />
+                </div>
+                {call && moment === null && (
+                  <section className="min-h-0 flex-1 border-t border-line lg:overflow-auto" tabIndex={0} aria-label={`Call ${call.sequence}`}>
+                    <CallPanel task={task} call={call} calls={list} />
+                  </section>
+                )}
+              </div>
+            )}
             {tab === "logs" && <Logs task={task} until={moment} />}
             {tab === "result" && <Result task={task} />}
             {tab === "call" && (call ? <CallPanel task={task} call={call} calls={list} /> : <p className="p-4 text-ink2">Select a call in the timeline.</p>)}
@@ -138,6 +159,7 @@ function Detail({ task }: { task: Task }) {
         onYes={() => void act(() => api.post("/api/v1/tasks/{id}/cancel", { path: { id: task.id } }))}
         busy={busy}
         cancelRef={cancelRef}
+        error={failure !== null && <Problem error={failure} />}
         verb="Cancel the task"
         title="Cancel this task?"
       >
@@ -188,6 +210,11 @@ function Meta({ task }: { task: Task }) {
           <Link to="/w/$slug/tasks/$id" params={{ slug, id: task.forkedFrom.taskId }} className="font-mono text-accent underline">
             {task.forkedFrom.taskId.slice(0, 12)}…
           </Link>
+        </span>
+      )}
+      {task.runAs && (
+        <span>
+          run as <RunAs id={task.runAs} />
         </span>
       )}
       <span>

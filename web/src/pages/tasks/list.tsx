@@ -117,8 +117,8 @@ export function TasksPage() {
     setMarked([...new Set([...marked, ...shown.slice(from, to + 1).map((each) => each.id)])]);
   };
   useKeys("List", [
-    { keys: "j / ArrowDown", label: "Next", run: () => go(1) },
-    { keys: "k / ArrowUp", label: "Previous", run: () => go(-1) },
+    { keys: "j / ArrowDown", label: "Next", repeats: true, run: () => go(1) },
+    { keys: "k / ArrowUp", label: "Previous", repeats: true, run: () => go(-1) },
     { keys: "o / Enter", label: "Open", run: () => filters.at && void navigate({ to: "/w/$slug/tasks/$id", params: { slug, id: filters.at } }) },
     { keys: "x", label: "Select", run: () => filters.at && toggle(filters.at) },
     { keys: "X", label: "Select up to here", run: () => extend() },

@@ -2,8 +2,9 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { LogLine, Task } from "~/api/client";
-import { useApi } from "~/api/queries";
-import { useLiveEvents } from "~/live/context";
+import { useApi, useSession } from "~/api/queries";
+import { useVisible } from "~/lib/media";
+import type { LiveEvent } from "~/live/stream";
 import { download } from "~/pages/approvals/csv";
 import { Button, Copy, cx, Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
@@ -133,14 +134,26 @@ function useLines(task: Task) {
     }
   };
   useEffect(() => void read(), [task.id, task.logLines, task.status]);
-  useLiveEvents((event) => {
-    if (event.type !== "log" || event.taskId !== task.id) return;
-    const line = Number(event.data.line);
-    if (line === last.current + 1 && !reading.current) {
-      last.current = line;
-      setLines((now) => [...now, { line, level: String(event.data.level), text: String(event.data.text), at: event.at }]);
-    } else if (line > last.current) void read();
-  });
+  // The stream of the task, while somebody looks and the task may still log.
+  const isVisible = useVisible();
+  const isOpen = isVisible && !task.finishedAt;
+  const begin = useSession().me.lastEvent;
+  useEffect(() => {
+    if (!isOpen) return;
+    const query = new URLSearchParams({ workspace: api.workspace ?? "", after: String(begin) });
+    const source = new EventSource(`/api/v1/tasks/${encodeURIComponent(task.id)}/events?${query}`);
+    source.addEventListener("log", (message) => {
+      const event = JSON.parse((message as MessageEvent<string>).data) as LiveEvent;
+      const line = Number(event.data.line);
+      if (line === last.current + 1 && !reading.current) {
+        last.current = line;
+        setLines((now) => [...now, { line, level: String(event.data.level), text: String(event.data.text), at: event.at }]);
+      } else if (line > last.current) void read();
+    });
+    // What was logged while nobody looked.
+    source.onopen = () => void read();
+    return () => source.close();
+  }, [isOpen, task.id, begin, api.workspace]);
   const older = async () => {
     const begin = Math.max(0, from - PAGE * 5);
     const before: LogLine[] = [];

@@ -1,10 +1,10 @@
-// The task over time: one row for the queue and one for each call, waits hatched; the same as a
-// table. Rows are drawn as far as they are in sight.
+// The task over time: one row for the queue, one for the starts of its sandbox and one for each call,
+// waits hatched; the same as a table. Rows are drawn as far as they are in sight.
 import { useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
-import type { Call, Task } from "~/api/client";
-import { useApi } from "~/api/queries";
+import { Fragment, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import type { Approval, Call, Task } from "~/api/client";
+import { useApi, useNames } from "~/api/queries";
 import { useWide } from "~/lib/media";
 import { count, span } from "~/lib/time";
 import { Button, cx, Decision, Status, useNow } from "~/ui/basics";
@@ -72,7 +72,7 @@ export function Timeline({ task, calls, selected, onSelect, at = null, onAt }: P
       </div>
       {onAt && at !== null && <Scrubber whole={whole} at={at} calls={calls} start={start} onAt={onAt} />}
       {asTable ? (
-        <Table calls={calls} start={start} now={now} selected={selected} onSelect={onSelect} />
+        <Table task={task} calls={calls} ticks={ticks} start={start} now={now} selected={selected} onSelect={onSelect} />
       ) : (
         <>
           <div className="relative mx-3 h-5 shrink-0 md:ml-[46%] text-meta text-ink3" aria-hidden>
@@ -207,30 +207,85 @@ function linesOf(task: Task, calls: Call[], ticks: number[], now: number): Line[
   const lines: Line[] = [
     { key: "queue", sequence: null, label: "queued", bars: [{ from: created, to: began, look: "queue" }], text: span(began - created), status: "" },
   ];
-  const approvals = new Map(task.approvals.map((each) => [each.sequence, each]));
+  const starts = startsOf(task);
+  if (starts.length > 0) lines.push({ key: "sandbox", sequence: null, label: "sandbox", bars: starts.map(({ from, to }) => ({ from, to, look: "run" })), text: startsText(starts), status: "" });
+  const approvals = grouped(task.approvals);
   for (const call of calls) {
     const from = Date.parse(call.startedAt);
     const to = call.finishedAt ? Date.parse(call.finishedAt) : now;
-    const asked = approvals.get(call.sequence);
-    const bars: Bar[] = [];
-    let sent = call.sentAt ? Date.parse(call.sentAt) : from;
-    if (asked) {
-      const answered = asked.decidedAt ? Date.parse(asked.decidedAt) : call.sentAt ? sent : to;
-      bars.push({ from: Date.parse(asked.createdAt), to: Math.max(answered, Date.parse(asked.createdAt)), look: "wait" });
-      sent = Math.max(sent, answered);
-    }
-    const isBad = call.status === "failed" || call.status === "denied" || call.status === "unknown";
-    if (call.status !== "waiting") bars.push({ from: Math.min(sent, to), to, look: call.status === "running" ? "run" : isBad ? "bad" : "ok" });
+    const { bars, tries } = barsOf(call, approvals.get(call.sequence) ?? [], from, to);
     const word = call.status === "waiting" ? "waits" : call.status === "running" ? "…" : call.status === "succeeded" ? "ok" : call.status;
-    lines.push({ key: call.id, sequence: call.sequence, label: call.tool, bars, text: `${span(Math.max(0, to - from))} ${word}`, status: call.status });
+    const again = tries > 1 ? `, ${tries} tries` : "";
+    lines.push({ key: call.id, sequence: call.sequence, label: call.tool, bars, text: `${span(Math.max(0, to - from))} ${word}${again}`, status: call.status });
   }
   if (ticks.length > 0) lines.push({ key: "logs", sequence: null, label: "logged", bars: ticks.map((at) => ({ from: at, to: at, look: "tick" })), text: count(task.logLines, "line"), status: "" });
   return lines;
 }
 
-type TableProps = { calls: Call[]; start: number; now: number; selected: number | null; onSelect: (sequence: number) => void };
+type Start = { from: number; to: number };
 
-function Table({ calls, start, now, selected, onSelect }: TableProps) {
+/** A sandbox is often had in less than the clock tells. */
+const brief = (ms: number) => (ms < 1 ? "< 1 ms" : span(ms));
+
+/** The starts of its sandbox: the first, and one for each time it was taken up again. */
+function startsOf(task: Task): Start[] {
+  return (task.sandboxStarts ?? []).map((each) => ({ from: Date.parse(each.askedAt), to: Date.parse(each.askedAt) + each.tookMs }));
+}
+
+function startsText(starts: Start[]): string {
+  const last = starts.at(-1);
+  const took = last ? brief(last.to - last.from) : "";
+  return starts.length > 1 ? `${took}, start ${starts.length}` : took;
+}
+
+/** A call over time: each wait for a person, and each time that it was sent, is a bar of its own. */
+function barsOf(call: Call, approvals: Approval[], from: number, to: number): { bars: Bar[]; tries: number } {
+  const isBad = call.status === "failed" || call.status === "denied" || call.status === "unknown";
+  const last = call.status === "running" ? "run" : isBad ? "bad" : "ok";
+  if (approvals.length === 0) {
+    const sent = call.sentAt ? Math.min(Date.parse(call.sentAt), to) : from;
+    return { bars: call.status === "waiting" ? [] : [{ from: Math.min(sent, to), to, look: last }], tries: 1 };
+  }
+  const bars: Bar[] = [];
+  let tries = 0;
+  // Since when it is on its way; a call that policy allowed was sent before anybody was asked about it.
+  let sent: number | null = approvals[0]?.question === "send" ? null : from;
+  for (const each of approvals) {
+    const asked = Date.parse(each.createdAt);
+    if (sent !== null) {
+      // What its source asks in the middle belongs to the same try.
+      const isLost = each.question === "send_again";
+      bars.push({ from: sent, to: Math.max(sent, asked), look: isLost ? "bad" : "ok" });
+      if (isLost) tries += 1;
+    }
+    const answered = Math.max(asked, each.decidedAt ? Date.parse(each.decidedAt) : to);
+    bars.push({ from: asked, to: answered, look: "wait" });
+    sent = each.status === "approved" ? answered : null;
+  }
+  if (sent !== null && call.status !== "waiting") {
+    bars.push({ from: Math.min(sent, to), to, look: last });
+    tries += 1;
+  } else if (isBad) {
+    bars.push({ from: to, to, look: "bad" });
+  }
+  return { bars, tries };
+}
+
+function grouped(approvals: Approval[]): Map<number, Approval[]> {
+  const found = new Map<number, Approval[]>();
+  for (const each of approvals) found.set(each.sequence, [...(found.get(each.sequence) ?? []), each]);
+  return found;
+}
+
+type TableProps = { task: Task; calls: Call[]; ticks: number[]; start: number; now: number; selected: number | null; onSelect: (sequence: number) => void };
+
+/** What a person was asked, by the question. */
+const ASKED: Record<string, string> = { send: "waited for a decision", send_again: "waited for a word whether to send it again", input: "waited for an answer to its source" };
+
+function Table({ task, calls, ticks, start, now, selected, onSelect }: TableProps) {
+  const names = useNames();
+  const approvals = useMemo(() => grouped(task.approvals), [task.approvals]);
+  const [firstTick] = ticks;
   return (
     <div className="overflow-auto p-3" tabIndex={0} role="group" aria-label="Calls as a table">
       <table className="w-full text-left">
@@ -244,24 +299,60 @@ function Table({ calls, start, now, selected, onSelect }: TableProps) {
           </tr>
         </thead>
         <tbody>
-          {calls.map((call) => (
-            <tr key={call.id} className={cx("border-t border-line", call.sequence === selected && "bg-select")}>
-              <td className="pr-3 font-mono">{call.sequence}</td>
-              <td className="pr-3">
-                <button type="button" className="text-left text-accent underline" onClick={() => onSelect(call.sequence)}>
-                  <ToolPath path={call.tool} />
-                </button>
-              </td>
-              <td className="pr-3">
-                <Status of={call.status} />
-              </td>
-              <td className="pr-3">{call.decision === "none" ? "built in" : <Decision of={call.decision} />}</td>
-              <td className="pr-3 font-mono">+{span(Date.parse(call.startedAt) - start)}</td>
-              <td className="font-mono">{span((call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(call.startedAt))}</td>
-            </tr>
+          <Phase name="queued" from={start} start={start} took={(task.startedAt ? Date.parse(task.startedAt) : now) - start} />
+          {startsOf(task).map((each, i) => (
+            <Phase key={each.from} name={i === 0 ? "sandbox" : `sandbox, start ${i + 1}`} from={each.from} start={start} took={each.to - each.from} />
           ))}
+          {calls.map((call) => (
+            <Fragment key={call.id}>
+              <tr className={cx("border-t border-line", call.sequence === selected && "bg-select")}>
+                <td className="pr-3 font-mono">{call.sequence}</td>
+                <td className="pr-3">
+                  <button type="button" className="text-left text-accent underline" onClick={() => onSelect(call.sequence)}>
+                    <ToolPath path={call.tool} />
+                  </button>
+                </td>
+                <td className="pr-3">
+                  <Status of={call.status} />
+                </td>
+                <td className="pr-3">{call.decision === "none" ? "built in" : <Decision of={call.decision} />}</td>
+                <td className="pr-3 font-mono whitespace-nowrap">+{span(Date.parse(call.startedAt) - start)}</td>
+                <td className="font-mono whitespace-nowrap">{span((call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(call.startedAt))}</td>
+              </tr>
+              {approvals.get(call.sequence)?.map((each) => (
+                <Phase
+                  key={each.id}
+                  name={ASKED[each.question] ?? "waited for a person"}
+                  status={
+                    <>
+                      {each.status}
+                      {each.decidedBy && ` by ${names(each.decidedBy)}`}
+                    </>
+                  }
+                  from={Date.parse(each.createdAt)}
+                  start={start}
+                  took={(each.decidedAt ? Date.parse(each.decidedAt) : call.finishedAt ? Date.parse(call.finishedAt) : now) - Date.parse(each.createdAt)}
+                />
+              ))}
+            </Fragment>
+          ))}
+          {firstTick !== undefined && <Phase name={`logged ${count(task.logLines, "line")}`} from={firstTick} start={start} took={(ticks.at(-1) ?? firstTick) - firstTick} />}
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** What is no call, in the table of calls. */
+function Phase({ name, status, from, start, took }: { name: string; status?: ReactNode; from: number; start: number; took: number }) {
+  return (
+    <tr className="border-t border-line text-ink2">
+      <td />
+      <td className="pr-3">{name}</td>
+      <td className="pr-3">{status}</td>
+      <td />
+      <td className="pr-3 font-mono whitespace-nowrap">+{span(from - start)}</td>
+      <td className="font-mono whitespace-nowrap">{brief(Math.max(0, took))}</td>
+    </tr>
   );
 }

@@ -4,7 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useDeferredValue, useMemo, useRef, useState } from "react";
 import type { ToolHit } from "~/api/client";
-import { credentials as allCredentials, namespaces as allNamespaces, sources as allSources, toolSearch, toolsOf, useApi, useSession } from "~/api/queries";
+import { credentials as allCredentials, namespaces as allNamespaces, sources as allSources, toolSearch, toolSearchDenied, toolsOf, useApi, useMay, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { buttonClass, cx, Decision, Empty, Risk, SearchField, Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
@@ -20,15 +20,20 @@ export function ToolsPage() {
   const api = useApi();
   const navigate = useNavigate();
   const { path } = useParams({ strict: false }) as { path?: string };
-  const search = useSearch({ strict: false }) as { q?: string };
+  const search = useSearch({ strict: false }) as { q?: string; denied?: string };
+  const isAdmin = useMay("admin");
+  // Those that policy denies are found by no program; whoever makes the rules sees what they leave out.
+  const denied = isAdmin && search.denied ? ("too" as const) : undefined;
   const text = search.q ?? "";
   const query = useDeferredValue(text.trim());
-  const namespaces = useQuery(allNamespaces(api));
+  const namespaces = useQuery(allNamespaces(api, denied));
   const marks = useMarks();
-  const found = useQuery({ ...toolSearch(api, query), enabled: query !== "" });
+  const offered = useQuery({ ...toolSearch(api, query), enabled: query !== "" && !denied });
+  const all = useQuery({ ...toolSearchDenied(api, query), enabled: query !== "" && denied !== undefined });
+  const found = denied ? all : offered;
   const [open, setOpen] = useState<Set<string>>(() => new Set(path ? parents(path) : []));
   const opened = (namespaces.data ?? []).filter((each) => open.has(each.namespace)).map((each) => each.namespace);
-  const lists = useQueries({ queries: opened.map((each) => toolsOf(api, each)) });
+  const lists = useQueries({ queries: opened.map((each) => toolsOf(api, each, denied)) });
   const lines = useMemo(() => {
     const tools = new Map(opened.map((each, i) => [each, lists[i]?.data ?? []]));
     return (namespaces.data ?? []).flatMap((each) => treeOf(each.namespace, each.toolCount, tools.get(each.namespace) ?? [], open));
@@ -45,8 +50,8 @@ export function ToolsPage() {
     if (next) void navigate({ to: "/w/$slug/tools/$path", params: { slug, path: next }, search, replace: true });
   };
   useKeys("List", [
-    { keys: "j / ArrowDown", label: "Next tool", run: () => step(1) },
-    { keys: "k / ArrowUp", label: "Tool before", run: () => step(-1) },
+    { keys: "j / ArrowDown", label: "Next tool", repeats: true, run: () => step(1) },
+    { keys: "k / ArrowUp", label: "Tool before", repeats: true, run: () => step(-1) },
   ]);
   const total = (namespaces.data ?? []).reduce((sum, each) => sum + each.toolCount, 0);
   return (
@@ -58,7 +63,7 @@ export function ToolsPage() {
             Add source
           </Link>
         </div>
-        <div className="border-b border-line p-3">
+        <div className="flex flex-col gap-2 border-b border-line p-3">
           <SearchField
             aria-label="Search tools"
             placeholder={`Search ${total.toLocaleString("en")} tools`}
@@ -66,6 +71,12 @@ export function ToolsPage() {
             value={text}
             onText={(typed) => void navigate({ to: ".", search: (before: object) => ({ ...before, q: typed || undefined }), replace: true } as never)}
           />
+          {isAdmin && (
+            <label className="flex items-center gap-2 text-ink2">
+              <input type="checkbox" checked={denied !== undefined} onChange={(event) => void navigate({ to: ".", search: (before: object) => ({ ...before, denied: event.target.checked ? "too" : undefined }), replace: true } as never)} />
+              denied ones too
+            </label>
+          )}
         </div>
         {namespaces.isPending ? (
           <Skeleton rows={8} />
@@ -78,7 +89,7 @@ export function ToolsPage() {
         ) : lines.length === 0 ? (
           <Empty action={<Link to="/w/$slug/sources/new" params={{ slug }} className={buttonClass()}>Add a source</Link>}>The catalog is empty. Tools come from sources.</Empty>
         ) : (
-          <Tree lines={lines} path={path} slug={slug} marks={marks} onToggle={toggle} />
+          <Tree lines={lines} path={path} slug={slug} search={search} marks={marks} onToggle={toggle} />
         )}
       </section>
       <div className={cx("min-h-0 min-w-0 flex-1 overflow-auto", !path && "hidden md:block")} tabIndex={-1}>
@@ -138,9 +149,9 @@ function useMarks(): Map<string, Mark> {
   );
 }
 
-type TreeProps = { lines: Line[]; path: string | undefined; slug: string; marks: Map<string, Mark>; onToggle: (path: string) => void };
+type TreeProps = { lines: Line[]; path: string | undefined; slug: string; search: object; marks: Map<string, Mark>; onToggle: (path: string) => void };
 
-function Tree({ lines, path, slug, marks, onToggle }: TreeProps) {
+function Tree({ lines, path, slug, search, marks, onToggle }: TreeProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 32, overscan: 12 });
   return (
@@ -167,12 +178,13 @@ function Tree({ lines, path, slug, marks, onToggle }: TreeProps) {
             );
           const isHere = line.tool.path === path;
           return (
-            <Link key={line.tool.path} role="treeitem" aria-selected={isHere} {...level} to="/w/$slug/tools/$path" params={{ slug, path: line.tool.path }} preload={false} style={place} className={cx(look, isHere && "bg-select")}>
+            <Link key={line.tool.path} role="treeitem" aria-selected={isHere} {...level} to="/w/$slug/tools/$path" params={{ slug, path: line.tool.path }} search={search as never} preload={false} style={place} className={cx(look, isHere && "bg-select")}>
               <span className="w-3" />
               <span className="min-w-0 truncate">
                 <Seen text={line.name} />
               </span>
               <span className="ml-auto flex items-center gap-2 text-meta">
+                {line.tool.unreviewed && <span title="New or changed since an administrator last looked: it asks">new</span>}
                 <Risk of={line.tool.risk} short />
                 <span className="w-14">
                   <Decision of={line.tool.decision} />
@@ -193,7 +205,7 @@ function Found({ hits, total, error, path, slug, search, query }: FoundProps) {
   if (!hits) return <Skeleton rows={6} />;
   if (hits.length === 0)
     return (
-      <Empty action={<Link to="/w/$slug/tools" params={{ slug }} className={buttonClass()}>Clear the search</Link>}>No tool matches “{query}”.</Empty>
+      <Empty action={<Link to="/w/$slug/tools" params={{ slug }} search={{ ...search, q: undefined } as never} className={buttonClass()}>Clear the search</Link>}>No tool matches “{query}”.</Empty>
     );
   return (
     <ul className="min-h-0 flex-1 overflow-auto" aria-label="Found tools">
@@ -204,6 +216,11 @@ function Found({ hits, total, error, path, slug, search, query }: FoundProps) {
               <span className="min-w-0 flex-1">
                 <ToolPath path={hit.path} />
               </span>
+              {hit.unreviewed && (
+                <span className="text-meta" title="New or changed since an administrator last looked: it asks">
+                  new
+                </span>
+              )}
               <Risk of={hit.risk} short />
               <Decision of={hit.decision} />
             </span>

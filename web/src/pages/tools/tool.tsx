@@ -1,22 +1,22 @@
 // One tool: what it does, its types as agents see them, its schema, and a form to try it.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
-import type { Task, ToolDescription } from "~/api/client";
-import { task as oneTask, tool as oneTool, useApi, useSession } from "~/api/queries";
-import { isFields, parse, pretty } from "~/lib/json";
-import { Button, buttonClass, Copy, cx, Decision, Risk, Status } from "~/ui/basics";
+import type { ToolDescription } from "~/api/client";
+import { sources as allSources, tool as oneTool, useApi, useMay, useSession } from "~/api/queries";
+import { buttonClass, cx, Decision, Risk } from "~/ui/basics";
 import { JsonView } from "~/ui/json";
-import { Loaded, Problem } from "~/ui/state";
+import { Loaded } from "~/ui/state";
 import { Seen, ToolPath } from "~/ui/text";
+import { BringBack } from "./denied";
+import { Declaration } from "./declaration";
+import { TryIt } from "./try";
 import { Usage } from "./usage";
-import { initial, type Schema, SchemaForm } from "./form";
 
 const TABS = [["about", "Overview"], ["types", "Types"], ["schema", "Schema"], ["try", "Try it"], ["usage", "Usage"]] as const;
 
 export function Tool({ path }: { path: string }) {
   const { slug } = useSession();
-  const query = useQuery(oneTool(useApi(), path));
+  const query = useQuery(oneTool(useApi(), path, useMay("admin") ? "too" : undefined));
   const navigate = useNavigate();
   const search = useSearch({ strict: false }) as { tab?: string };
   const tab = TABS.find(([name]) => name === search.tab)?.[0] ?? "about";
@@ -35,6 +35,13 @@ export function Tool({ path }: { path: string }) {
               <Risk of={tool.risk} />
               <Decision of={tool.decision} />
             </div>
+            {tool.unreviewed && <Unreviewed source={tool.path.split(".")[0] ?? ""} />}
+            {tool.decision === "deny" && (
+              <p className="mt-1 flex flex-wrap items-baseline gap-x-3 text-ink2">
+                <span>No program finds it.</span>
+                {tool.rule && <BringBack path={tool.path} rule={tool.rule} />}
+              </p>
+            )}
           </div>
           <nav aria-label="Of this tool" className="mt-2 flex gap-1 border-b border-line px-3">
             {TABS.map(([name, label]) => (
@@ -53,6 +60,25 @@ export function Tool({ path }: { path: string }) {
         </div>
       )}
     </Loaded>
+  );
+}
+
+/** Why it asks where a rule would allow it. */
+function Unreviewed({ source }: { source: string }) {
+  const { slug } = useSession();
+  const found = useQuery({ ...allSources(useApi()), staleTime: 60_000 }).data?.find((each) => each.name === source);
+  return (
+    <p className="mt-1 text-ink2">
+      <span className="text-bad">▲</span> It is new or changed since an administrator last looked: it asks before it is sent, also where a rule would allow it.
+      {found && (
+        <>
+          {" "}
+          <Link to="/w/$slug/sources/$id" params={{ slug, id: found.id }} className="text-accent underline">
+            Look at it
+          </Link>
+        </>
+      )}
+    </p>
   );
 }
 
@@ -77,22 +103,6 @@ function About({ tool }: { tool: ToolDescription }) {
   );
 }
 
-function Declaration({ title, text }: { title: string; text: string }) {
-  return (
-    <section aria-label={title}>
-      <div className="flex items-center">
-        <h3 className="text-ink2">{title}</h3>
-        <span className="ml-auto">
-          <Copy text={text} />
-        </span>
-      </div>
-      <pre tabIndex={0} className="overflow-x-auto rounded-md border border-line bg-surface p-3">
-        <Seen text={text} />
-      </pre>
-    </section>
-  );
-}
-
 function Types({ tool }: { tool: ToolDescription }) {
   return (
     <div className="flex flex-col gap-4">
@@ -114,107 +124,5 @@ function Schemas({ tool }: { tool: ToolDescription }) {
         {tool.outputSchema ? <JsonView value={tool.outputSchema} name="output-schema" /> : <p className="text-ink2">Its description does not say.</p>}
       </section>
     </div>
-  );
-}
-
-type Look = "form" | "json" | "code";
-
-function TryIt({ tool }: { tool: ToolDescription }) {
-  const { slug } = useSession();
-  const api = useApi();
-  const schema = tool.inputSchema as Schema;
-  const [value, setValue] = useState<unknown>(() => initial(schema, schema));
-  const [text, setText] = useState<string | null>(null);
-  const [look, setLook] = useState<Look>("form");
-  const [task, setTask] = useState<Task | null>(null);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const problem = text === null ? null : problemOf(text);
-  const change = (next: string) => {
-    setText(next);
-    if (problemOf(next) === null) setValue(parse(next));
-  };
-  const run = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      setTask(await api.post("/api/v1/tools/call", { body: { path: tool.path, arguments: value } as never }));
-    } catch (failure) {
-      setError(failure);
-    } finally {
-      setBusy(false);
-    }
-  };
-  const code = `return await tools.${tool.path}(${pretty(value)});`;
-  return (
-    <div className="flex max-w-3xl flex-col gap-3">
-      <div className="flex flex-wrap items-center gap-1" role="group" aria-label="View of the arguments">
-        {(["form", "json", "code"] as const).map((each) => (
-          <Button key={each} small look={look === each ? "plain" : "quiet"} aria-pressed={look === each} onClick={() => (setLook(each), setText(null))}>
-            {each === "form" ? "Form" : each === "json" ? "JSON" : "TypeScript"}
-          </Button>
-        ))}
-      </div>
-      {look === "form" && <SchemaForm schema={schema} root={schema} value={value} onChange={setValue} />}
-      {look === "json" && (
-        <label className="flex flex-col gap-1">
-          <span className="sr-only">Arguments as JSON</span>
-          <textarea className="area min-h-48 font-mono" spellCheck={false} value={text ?? pretty(value)} onChange={(event) => change(event.target.value)} />
-          {problem && <span className="text-bad">✕ {problem}</span>}
-        </label>
-      )}
-      {look === "code" && <Declaration title="The same as a program" text={code} />}
-      <p className="text-ink2">
-        {tool.decision === "ask" ? (
-          <>
-            <span className="text-wait">◆</span> This call asks a person before it is sent.
-          </>
-        ) : (
-          "Policy allows this call. It goes through the same gate as an agent's."
-        )}
-      </p>
-      <div className="flex flex-wrap items-center gap-2">
-        <Button look="main" disabled={busy} blocked={problem ? "The arguments are no JSON object" : undefined} onClick={() => void run()}>
-          {busy ? "Running…" : "Run once"}
-        </Button>
-      </div>
-      {error !== null && <Problem error={error} />}
-      {task && <Outcome id={task.id} slug={slug} first={task} />}
-    </div>
-  );
-}
-
-function problemOf(text: string): string | null {
-  try {
-    return isFields(parse(text)) ? null : "The arguments are one JSON object";
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-/** What came of it, followed while it waits for a person. */
-function Outcome({ id, slug, first }: { id: string; slug: string; first: Task }) {
-  const task = useQuery({ ...oneTask(useApi(), id), initialData: first }).data;
-  const pending = task.approvals.find((each) => each.status === "pending");
-  return (
-    <section aria-label="Result" className="rounded-md border border-line bg-surface p-3">
-      <div className="mb-2 flex flex-wrap items-center gap-3">
-        <Status of={task.status} />
-        <Link to="/w/$slug/tasks/$id" params={{ slug, id }} className="text-accent underline">
-          open task
-        </Link>
-        {pending && (
-          <Link to="/w/$slug/approvals/$id" params={{ slug, id: pending.id }} className={buttonClass("main", true)}>
-            Review
-          </Link>
-        )}
-      </div>
-      {task.error && (
-        <p className="text-bad">
-          ✕ <Seen text={`${task.error.code}: ${task.error.message}`} />
-        </p>
-      )}
-      {task.status === "completed" && <JsonView value={task.result ?? null} name="result" />}
-    </section>
   );
 }

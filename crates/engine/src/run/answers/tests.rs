@@ -43,6 +43,8 @@ fn approval(question: Question, status: ApprovalStatus) -> Approval {
         arguments: "{}".into(),
         request: "{}".into(),
         risk: Risk::Write,
+        reasons: Vec::new(),
+        previous: None,
         rule_id: None,
         why: String::new(),
         ask: Ask::default(),

@@ -19,6 +19,10 @@ pub(super) async fn usage(context: &Context) -> Result<()> {
     let usage: RuleUsage = client.get(&["policies", "usage"], &[]).await?;
     let policy: Policy = client.get(&["policies"], &[]).await?;
     let of = |id: &str| usage.rules.iter().find(|used| used.rule == id);
+    let of_shadow = |id: &str| {
+        let shadow = usage.shadowed.iter().find(|shadow| shadow.rule == id);
+        shadow.map(|s| s.by.clone()).unwrap_or_default()
+    };
     let mut rows: Vec<Vec<String>> = Vec::new();
     for rule in &policy.rules {
         let used = of(&rule.id);
@@ -28,6 +32,7 @@ pub(super) async fn usage(context: &Context) -> Result<()> {
             rule.effect.clone(),
             used.map_or(0, |u| u.calls).to_string(),
             used.map(|u| u.last_at.clone()).unwrap_or_default(),
+            of_shadow(&rule.id),
             plain(&rule.note),
             rule.id.clone(),
         ]);
@@ -36,10 +41,19 @@ pub(super) async fn usage(context: &Context) -> Result<()> {
     for used in usage.rules.iter().filter(is_gone) {
         let mut row = vec!["removed".to_owned(), String::new(), String::new()];
         row.extend([used.calls.to_string(), used.last_at.clone()]);
-        row.extend([String::new(), used.rule.clone()]);
+        row.extend([String::new(), String::new(), used.rule.clone()]);
         rows.push(row);
     }
-    let columns = ["LEVEL", "#", "EFFECT", "CALLS", "LAST", "NOTE", "ID"];
+    let columns = [
+        "LEVEL",
+        "#",
+        "EFFECT",
+        "CALLS",
+        "LAST",
+        "NEVER HEARD FOR",
+        "NOTE",
+        "ID",
+    ];
     context.output.show(&usage, |_| table(&columns, &rows));
     Ok(())
 }

@@ -112,7 +112,7 @@ pub(crate) fn tried(backtest: &Backtest) -> String {
         .map(|c| format!("{} from {} to {}", c.count, c.from, c.to))
         .collect();
     let of = format!("of {} recorded calls", backtest.looked_at);
-    if changes.is_empty() {
+    let mut line = if changes.is_empty() {
         format!("{of}, none would be decided otherwise")
     } else {
         format!(
@@ -120,5 +120,12 @@ pub(crate) fn tried(backtest: &Backtest) -> String {
             backtest.otherwise,
             changes.join(", ")
         )
+    };
+    if backtest.approved_by_people + backtest.denied_by_people > 0 {
+        line.push_str(&format!(
+            "; it is about {} of them, of which people approved {} and denied {}",
+            backtest.matched, backtest.approved_by_people, backtest.denied_by_people
+        ));
     }
+    line
 }

@@ -32,6 +32,7 @@ fn view(state: TaskState) -> TaskView {
         created_at: Timestamp(0),
         started_at: None,
         finished_at: None,
+        sandbox_starts: Vec::new(),
     };
     TaskView {
         task,
