@@ -5,7 +5,7 @@ import { useState } from "react";
 import type { Call, Task } from "~/api/client";
 import { call as oneCall, explanation, useApi, useSession } from "~/api/queries";
 import { LookedAtList } from "~/pages/policies/trace";
-import { compact, isFields } from "~/lib/json";
+import { isFields } from "~/lib/json";
 import { span } from "~/lib/time";
 import { Button, buttonClass, Decision, Facts, Risk, Status } from "~/ui/basics";
 import { JsonView } from "~/ui/json";
