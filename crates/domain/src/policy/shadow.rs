@@ -4,7 +4,7 @@
 //! are. One that several others cover only together is not found.
 
 use super::{Effect, Level, Match, Policy, Rule};
-use crate::{RuleId, Timestamp};
+use crate::{AssignmentId, RuleId, Timestamp};
 
 /// Pairs of rules that are compared; beyond, nothing more is told.
 const PAIRS_MAX: usize = 1_000_000;
@@ -31,8 +31,8 @@ pub fn shadows(policy: &Policy, now: Timestamp) -> Vec<Shadow> {
             left = left.saturating_sub(1);
             left > 0
                 && *other_at != at
-                && speaks_first(&rules, (*other_at, other), (at, rule))
                 && covers_rule(other, rule)
+                && speaks_first(&rules, (*other_at, other), (at, rule))
         });
         if let Some((_, by)) = by {
             found.push(Shadow {
@@ -56,7 +56,6 @@ fn speaks_first(
     if !for_same_person(other, rule) {
         return false;
     }
-    let layer = |r: &Rule| (r.of_set.is_some(), r.level, r.assignment_id().cloned());
     let (of_other, of_rule) = (layer(other), layer(rule));
     if of_other == of_rule {
         return at_other < at;
@@ -71,6 +70,11 @@ fn speaks_first(
     };
     let mut from = rules[at..].iter().filter(|r| layer(r) == of_rule);
     from.all(|r| r.effect.strictness() + u8::from(must_be_stricter(r)) <= heard)
+}
+
+/// The layer of a rule, in the order in which layers are heard.
+fn layer(rule: &Rule) -> (bool, (Level, Option<&AssignmentId>)) {
+    (rule.of_set.is_some(), rule.layer())
 }
 
 /// Whether `other` binds everybody whom `rule` binds.
