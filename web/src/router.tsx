@@ -95,6 +95,8 @@ const credentials = createRoute({
 const policies = createRoute({ ...at("/policies"), component: lazyRouteComponent(() => import("~/pages/policies/page"), "PoliciesPage"), validateSearch: texts("tab") });
 const policyTest = createRoute({ ...at("/policies/test"), component: lazyRouteComponent(() => import("~/pages/policies/test"), "PolicyTestPage"), validateSearch: texts("tool", "task", "call") });
 const policyHistory = createRoute({ ...at("/policies/history"), component: lazyRouteComponent(() => import("~/pages/policies/history"), "PolicyHistoryPage"), validateSearch: texts("version") });
+const policySets = createRoute({ ...at("/policies/sets"), component: lazyRouteComponent(() => import("~/pages/policies/sets"), "PolicySetsPage") });
+const policySet = createRoute({ ...at("/policies/sets/$set"), component: lazyRouteComponent(() => import("~/pages/policies/sets"), "PolicySetPage"), validateSearch: texts("rule") });
 const policyRule = createRoute({ ...at("/policies/$id"), component: lazyRouteComponent(() => import("~/pages/policies/page"), "PoliciesPage"), validateSearch: texts("tab") });
 const clients = createRoute({ ...at("/clients"), component: lazyRouteComponent(() => import("~/pages/clients/page"), "ClientsPage") });
 const audit = createRoute({ ...at("/audit"), component: lazyRouteComponent(() => import("~/pages/audit"), "AuditPage"), validateSearch: texts("action", "subject", "actor", "channel", "from", "to", "text") });
@@ -110,7 +112,7 @@ const tree = root.addChildren([
   ...bare,
   workspace.addChildren([
     home, approvals, approval, tasks, task, run, tools, tool, sources, addSource, source, credentials,
-    policies, policyTest, policyHistory, policyRule, clients, audit, settingsIndex, settings,
+    policies, policyTest, policyHistory, policySets, policySet, policyRule, clients, audit, settingsIndex, settings,
   ]),
 ]);
 

@@ -19,6 +19,7 @@ pub mod members;
 pub mod organizations;
 pub mod policies;
 pub mod policy_history;
+pub mod policy_sets;
 pub mod push;
 pub mod sessions;
 pub mod settings;

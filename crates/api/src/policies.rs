@@ -93,6 +93,20 @@ pub struct NewRule {
     pub note: Option<String>,
 }
 
+/// What a rule comes of that a set brought. It is changed in the set, not by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleSet {
+    /// The set, as `set_…`.
+    pub id: String,
+    /// What the set is called; of an old version, what it was called then.
+    pub name: String,
+    /// The assignment that brought the rule, as `asgn_…`: a layer of its own.
+    pub assignment: String,
+    /// The rule of the set that this is a copy of, as `srule_…`.
+    pub rule: String,
+}
+
 /// A rule.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -101,8 +115,12 @@ pub struct Rule {
     pub id: String,
     /// `organization`, `workspace` or `personal`.
     pub level: String,
-    /// Its place in its level, from 1; the first match decides.
+    /// Its place in its layer, from 1; the first match there decides. The rules that were made on a
+    /// level are a layer, and so is each set that is assigned there.
     pub position: usize,
+    /// The set that brought it; none for a rule that was made on its level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<RuleSet>,
     /// `allow`, `ask` or `deny`.
     pub effect: String,
     /// What it applies to.
@@ -188,6 +206,9 @@ pub struct Verdict {
     pub rule: Option<String>,
     /// The level of that rule.
     pub level: Option<String>,
+    /// The set that brought that rule; none where it was made on its level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<RuleSet>,
     /// The version of the policy.
     pub policy_version: i64,
     /// The reason in a sentence.
@@ -195,7 +216,7 @@ pub struct Verdict {
     /// What is wrong with the arguments: such a call is refused before it is decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// Every rule that was looked at, in order; on each level none after the one that matched.
+    /// Every rule that was looked at, in order; in each layer none after the one that matched.
     pub looked_at: Vec<LookedAt>,
 }
 
@@ -251,6 +272,12 @@ pub struct RuleShadow {
 pub struct RuleUse {
     /// The rule; it may have been removed since.
     pub rule: String,
+    /// The set that brought it, as `set_…`, where it is there still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// The rule of that set, as `srule_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_rule: Option<String>,
     /// Calls that it decided.
     pub calls: u64,
     /// When it last did.

@@ -1,7 +1,8 @@
 //! What became of the rules and why: versions, explanations of calls, changes tried on recorded
 //! calls, rules made of an approval.
 
-use crate::policies::{LookedAt, NewRule, Rule};
+use crate::policies::{LookedAt, NewRule, Rule, RuleSet};
+use crate::policy_sets::NewAssignment;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -87,13 +88,23 @@ pub struct Explanation {
     pub looked_at: Vec<LookedAt>,
 }
 
-/// A change of the rules to try on recorded calls.
+/// A change of the rules, or of a policy set, to try on recorded calls.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewBacktest {
-    /// `add`, `edit`, `move` or `remove`.
+    /// `add`, `edit`, `move` or `remove` a rule, of a set where one is given; `assign` a set, or
+    /// `unassign` it.
     pub change: String,
-    /// The rule to edit, move or remove.
+    /// The set whose rules are changed, or which is assigned or taken back, as `set_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// To whom to assign the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<NewAssignment>,
+    /// The assignment to take back, as `asgn_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<String>,
+    /// The rule to edit, move or remove: `rule_…`, or `srule_…` of a set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The rule to add, or the new text of one.
@@ -114,9 +125,11 @@ pub struct NewBacktest {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Backtest {
-    /// The rule as it would be; none for one that is removed.
+    /// The rule as it would be; none for one that is removed, and where a set brings several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
+    /// How many rules that bear on this workspace would be added, changed or removed.
+    pub rules_changed: usize,
     /// How many calls were looked at.
     pub looked_at: u32,
     /// How many of them would be decided otherwise.
@@ -181,6 +194,9 @@ pub struct BacktestExample {
     pub to: String,
     /// The rule that would decide; null where it would be the default.
     pub rule: Option<String>,
+    /// The set that would bring that rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<RuleSet>,
 }
 
 /// What a rule would be about.

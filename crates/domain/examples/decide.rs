@@ -48,6 +48,7 @@ fn rule(n: u8, pattern: &str, conditions: &[&str]) -> Rule {
         id: RuleId::from_bits([n; 16]),
         level: Level::Workspace,
         account_id: None,
+        of_set: None,
         position: i64::from(n),
         matches: Match {
             tools: vec![Pattern::parse(pattern).expect("a pattern")],

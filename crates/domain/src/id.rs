@@ -115,6 +115,12 @@ ids! {
     SourceId, "src_", "source id";
     /// One policy rule.
     RuleId, "rule_", "rule id";
+    /// One named set of rules.
+    PolicySetId, "set_", "policy set id";
+    /// One rule of a set, which binds nobody by itself.
+    SetRuleId, "srule_", "id of a rule of a set";
+    /// One assignment of a set.
+    AssignmentId, "asgn_", "assignment id";
     /// One stored credential.
     CredentialId, "cred_", "credential id";
     /// One way of a person to a credential that a source's authorization server grants.

@@ -36,8 +36,8 @@ pub mod tool;
 pub mod webhook;
 
 pub use id::{
-    AccountId, ApprovalId, AuditId, CallId, ConnectId, CredentialId, DeliveryId, GrantId, HandleId,
-    InviteId, KeyId, OrganizationId, PushId, RuleId, SessionId, SourceId, TaskId, WebhookId,
-    WorkspaceId,
+    AccountId, ApprovalId, AssignmentId, AuditId, CallId, ConnectId, CredentialId, DeliveryId,
+    GrantId, HandleId, InviteId, KeyId, OrganizationId, PolicySetId, PushId, RuleId, SessionId,
+    SetRuleId, SourceId, TaskId, WebhookId, WorkspaceId,
 };
 pub use time::Timestamp;

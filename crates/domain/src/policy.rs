@@ -1,6 +1,7 @@
-//! The policy decision: ordered rules on three levels, and what risk says where no rule does.
+//! The policy decision: ordered rules in layers, and what risk says where no rule does.
 //!
-//! Within a level the first match decides; across levels the strictest wins. [`decide`] is a pure
+//! The rules that were made on a level are a layer, and so is each set of rules that is assigned there.
+//! Within a layer the first match decides; across layers the strictest wins. [`decide`] is a pure
 //! function of a request and the rules; the gate is its only caller. Conditions are total: where
 //! an argument is missing, a rule that allows does not match and one that asks or denies does.
 
@@ -8,7 +9,8 @@ use crate::access::Channel;
 use crate::source::Review;
 use crate::tenancy::Role;
 use crate::tool::Risk;
-use crate::{AccountId, KeyId, RuleId, Timestamp};
+use crate::{AccountId, AssignmentId, KeyId, PolicySetId, RuleId, SetRuleId, Timestamp};
+use layers::{Firsts, Said};
 use serde_json::Value;
 
 mod compare;
@@ -16,8 +18,10 @@ mod condition;
 mod forecast;
 mod history;
 mod judged;
+mod layers;
 mod pattern;
 mod remember;
+mod sets;
 mod shadow;
 mod trace;
 
@@ -27,6 +31,7 @@ pub use history::{Change, Version};
 pub use judged::JudgedAs;
 pub use pattern::{Path, Pattern, PatternError};
 pub use remember::exactly;
+pub use sets::{Assignment, PolicySet, SetChange, SetRule, Target};
 pub use shadow::{Shadow, shadows};
 pub use trace::{Denials, LookedAt, Miss, Trace, covers, trace};
 
@@ -62,6 +67,16 @@ impl Level {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|l| l.as_str() == text)
+    }
+
+    /// Whom it binds, in words that follow "the".
+    #[must_use]
+    pub fn whom(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Workspace => "workspace",
+            Self::Personal => "person",
+        }
     }
 }
 
@@ -161,6 +176,19 @@ pub struct Match {
     pub conditions: Vec<Condition>,
 }
 
+/// What a rule comes of that nobody made on its level: a set that is assigned there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfSet {
+    /// The assignment: all rules that it brought are one layer.
+    pub assignment_id: AssignmentId,
+    /// The set.
+    pub set_id: PolicySetId,
+    /// What the set is called; in an old version of the policy, what it was called then.
+    pub set_name: String,
+    /// The rule of the set that this is a copy of.
+    pub set_rule_id: SetRuleId,
+}
+
 /// One rule of a policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
@@ -170,7 +198,9 @@ pub struct Rule {
     pub level: Level,
     /// The person, on the personal level.
     pub account_id: Option<AccountId>,
-    /// Its place among the rules of its level, the lowest first.
+    /// The set it comes of; none for one that was made on its level.
+    pub of_set: Option<OfSet>,
+    /// Its place among the rules of its layer, the lowest first.
     pub position: i64,
     /// What it applies to.
     pub matches: Match,
@@ -185,6 +215,22 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The assignment that brought it; none for one that was made on its level.
+    #[must_use]
+    pub fn assignment_id(&self) -> Option<&AssignmentId> {
+        self.of_set.as_ref().map(|set| &set.assignment_id)
+    }
+
+    /// The layer it is in, ordered as they are told of.
+    fn layer(&self) -> (Level, Option<&AssignmentId>) {
+        (self.level, self.assignment_id())
+    }
+
+    /// Its place among the rules of a policy: those of an assignment follow each other.
+    fn order(&self) -> (Option<&AssignmentId>, i64, &RuleId) {
+        (self.assignment_id(), self.position, &self.id)
+    }
+
     /// What a condition answers where its argument is missing or of another type.
     fn when_undecided(&self) -> bool {
         !matches!(self.effect, Effect::Allow)
@@ -196,7 +242,7 @@ impl Rule {
 pub struct Policy {
     /// Rises by one with every change in the workspace or its organization.
     pub version: i64,
-    /// The rules of every level, in order of position within each level.
+    /// The rules of every level, in order of position within each layer.
     pub rules: Vec<Rule>,
 }
 
@@ -233,12 +279,14 @@ pub struct Request<'a> {
 /// What was decided, and by what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// The strictest of what the levels said.
+    /// The strictest of what the layers said.
     pub effect: Effect,
     /// The rule that said it; none means the default for the risk.
     pub rule_id: Option<RuleId>,
     /// The level of that rule.
     pub level: Option<Level>,
+    /// The set that rule comes of, if it does.
+    pub of_set: Option<OfSet>,
     /// The policy it was decided under.
     pub policy_version: i64,
     /// Whether the rules alone would allow it, and a person is asked because no administrator has
@@ -256,13 +304,20 @@ impl Decision {
             Effect::Ask(_) => "asks a person",
             Effect::Deny => "denies it",
         };
-        let said = match (&self.rule_id, self.level) {
-            (Some(rule), Some(level)) => format!(
+        let said = match (&self.rule_id, self.level, &self.of_set) {
+            (Some(rule), Some(level), Some(set)) => format!(
+                "rule {rule} of the set '{}', which {} assigns to the {}, {verb} (policy version {})",
+                set.set_name,
+                set.assignment_id,
+                level.whom(),
+                self.policy_version
+            ),
+            (Some(rule), Some(level), None) => format!(
                 "rule {rule} of the {} {verb} (policy version {})",
                 level.as_str(),
                 self.policy_version
             ),
-            _ => format!(
+            (_, _, _) => format!(
                 "no rule matches; the default for {} tools {verb} (policy version {})",
                 risk.as_str(),
                 self.policy_version
@@ -276,6 +331,19 @@ impl Decision {
         } else {
             said
         }
+    }
+
+    /// What comes of what the layers said; of nothing, the default for the risk.
+    fn of(said: Option<&Said<'_>>, request: &Request<'_>, policy: &Policy) -> Self {
+        Self {
+            effect: said.map_or_else(|| default_effect(request.risk), Said::effect),
+            rule_id: said.map(|s| s.rule.id.clone()),
+            level: said.map(|s| s.rule.level),
+            of_set: said.and_then(|s| s.rule.of_set.clone()),
+            policy_version: policy.version,
+            unreviewed: false,
+        }
+        .reviewed(request.review)
     }
 
     /// What an unreviewed tool makes of it: what would be allowed is asked about, and nothing
@@ -328,9 +396,9 @@ fn decide_one<'p>(
     mut watch: impl FnMut(&'p Rule, Option<Miss>),
 ) -> Decision {
     let path = Path::new(request.tool);
-    let mut first: [Option<&Rule>; Level::ALL.len()] = [None; Level::ALL.len()];
+    let mut firsts = Firsts::default();
     for rule in &policy.rules {
-        let found = &mut first[rule.level as usize];
+        let found = firsts.of(rule);
         if found.is_none() {
             let miss = trace::miss(rule, request, &path);
             watch(rule, miss);
@@ -339,20 +407,7 @@ fn decide_one<'p>(
             }
         }
     }
-    let mut strictest: Option<&Rule> = None;
-    for rule in first.into_iter().flatten() {
-        if strictest.is_none_or(|s| rule.effect.strictness() > s.effect.strictness()) {
-            strictest = Some(rule);
-        }
-    }
-    Decision {
-        effect: strictest.map_or_else(|| default_effect(request.risk), |r| r.effect.clone()),
-        rule_id: strictest.map(|r| r.id.clone()),
-        level: strictest.map(|r| r.level),
-        policy_version: policy.version,
-        unreviewed: false,
-    }
-    .reviewed(request.review)
+    Decision::of(firsts.said().as_ref(), request, policy)
 }
 
 #[cfg(test)]

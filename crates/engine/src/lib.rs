@@ -88,11 +88,13 @@ pub use oauth::{CALLBACK_PATH, CLIENT_PATH, ConnectView, NewConnect, SentAway, a
 pub use organizations::{NameChange, OwnOrganization};
 pub use origin::{Whence, from as answering};
 pub use policies::RuleDraft;
-pub use policies::backtest::{Backtest, Example, Proposal, Sample};
+pub use policies::assignments::AssignTo;
+pub use policies::backtest::{Backtest, Example, Proposal, RuleEdit, Sample};
 pub use policies::explain::{Explanation, Instead, Tested, Why};
 pub use policies::history::PolicyVersion;
 pub use policies::preview::Preview;
 pub use policies::remember::{Lasting, Suggestion};
+pub use policies::sets::{Assigned, PolicySetView, SetDraft, SetEdit, SetRuleDraft};
 pub use policies::usage::{RuleUsage, RuleUse};
 pub use push::{NewPush, PushChange};
 pub use rounds::Round;

@@ -2,14 +2,16 @@
 //! rule, a version of the policy, an audit entry and an event.
 //!
 //! Read on in `history.rs` (versions), `explain.rs` (why a call was decided so), `backtest.rs` (what
-//! a change would do to recorded calls), `preview.rs` (which tools a rule is about) and `remember.rs`
-//! (a rule made of an approval).
+//! a change would do to recorded calls), `preview.rs` (which tools a rule is about), `remember.rs`
+//! (a rule made of an approval), `sets.rs` (lists of rules) and `assignments.rs` (whom they bind).
 
+pub(crate) mod assignments;
 pub(crate) mod backtest;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod preview;
 pub(crate) mod remember;
+pub(crate) mod sets;
 pub(crate) mod usage;
 
 use crate::audit::by_person;
@@ -96,7 +98,7 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(permission(draft.level))?;
-            check(&draft)?;
+            check(&draft.matches, &draft.effect, &draft.note)?;
             let (now, id) = (self.inner.clock.now(), RuleId::from_bits(entropy::bits()));
             self.commit(&scope.clone(), move |tx| {
                 let policy = store::policies::in_force(tx, &scope, Some(&caller.account_id))?;
@@ -121,7 +123,7 @@ impl Engine {
     ) -> BoxFuture<'_, Result<Rule, Error>> {
         let (caller, id) = (caller.clone(), id.clone());
         Box::pin(async move {
-            check(&draft)?;
+            check(&draft.matches, &draft.effect, &draft.note)?;
             let change = self
                 .change_rules(&caller, &id, move |policy, old| edited(policy, old, &draft))
                 .await?;
@@ -177,6 +179,7 @@ impl Engine {
             let missing = || Error::not_found("rule", &id);
             let policy = store::policies::in_force(tx, &scope, Some(&caller.account_id))?;
             let (_, old) = policy.place(&id).ok_or_else(missing)?;
+            made_here(old)?;
             let allowed = caller.scope(permission(old.level))?;
             let change = change(&policy, old)?.ok_or_else(missing)?;
             make(tx, &allowed, &caller, &policy, &change, now)?;
@@ -193,6 +196,7 @@ impl RuleDraft {
             id: id.clone(),
             level: self.level,
             account_id: (self.level == Level::Personal).then(|| person.clone()),
+            of_set: None,
             position: 0,
             matches: self.matches.clone(),
             effect: self.effect.clone(),
@@ -201,6 +205,22 @@ impl RuleDraft {
             created_at: now,
         }
     }
+}
+
+/// Refuses to change a rule by itself that a set brought: the next change of the set would undo it.
+fn made_here(rule: &Rule) -> Result<(), Error> {
+    let Some(set) = &rule.of_set else {
+        return Ok(());
+    };
+    Err(Error::conflict(
+        "rule_of_set",
+        format!(
+            "rule {} comes of the set '{}' ({}), which is assigned here; change {} in the set, which \
+             changes it wherever the set is assigned, or take the assignment back (`executor policies \
+             sets unassign {} {}`)",
+            rule.id, set.set_name, set.set_id, set.set_rule_id, set.set_id, set.assignment_id
+        ),
+    ))
 }
 
 /// A rule more, where there is room for one.
@@ -326,8 +346,9 @@ fn make(
     Ok(())
 }
 
-fn check(draft: &RuleDraft) -> Result<(), Error> {
-    for condition in &draft.matches.conditions {
+/// What the store and the gate rest on in the text of a rule, of a level or of a set.
+fn check(matches: &Match, effect: &Effect, note: &str) -> Result<(), Error> {
+    for condition in &matches.conditions {
         condition.validate().map_err(|why| {
             Error::invalid(
                 "invalid_rule",
@@ -335,13 +356,13 @@ fn check(draft: &RuleDraft) -> Result<(), Error> {
             )
         })?;
     }
-    if draft.note.chars().count() > NOTE_CHARS_MAX {
+    if note.chars().count() > NOTE_CHARS_MAX {
         return Err(Error::invalid(
             "invalid_rule",
             format!("a note may have at most {NOTE_CHARS_MAX} characters"),
         ));
     }
-    if let Effect::Ask(ask) = &draft.effect
+    if let Effect::Ask(ask) = effect
         && !(1..=APPROVERS_NEEDED_MAX).contains(&ask.count)
     {
         return Err(Error::invalid(
@@ -352,7 +373,7 @@ fn check(draft: &RuleDraft) -> Result<(), Error> {
             ),
         ));
     }
-    if let Effect::Ask(ask) = &draft.effect
+    if let Effect::Ask(ask) = effect
         && let Some(wait) = ask.wait_ms
         && (wait == 0 || wait > APPROVAL_WAIT_MS_MAX)
     {

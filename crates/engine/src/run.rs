@@ -215,7 +215,7 @@ impl<'e> Run<'e> {
             scope,
             clock: TaskClock::standing(0, (task.clock_begins(), 0)),
             deliveries: journal.last_order(),
-            task,
+            task: begin::with_start(task, start),
             lease,
             live: Arc::clone(live),
             program,
@@ -232,7 +232,7 @@ impl<'e> Run<'e> {
             opened: HashMap::new(),
             approvals,
             unwritten: Vec::new(),
-            is_start_unwritten: false,
+            is_start_unwritten: true,
             outbox: VecDeque::new(),
             turns_open: 1,
             next_timer_ms: None,
@@ -247,10 +247,8 @@ impl<'e> Run<'e> {
             unheeded: false,
             ended: None,
         };
-        run.began(start);
         if let Some(rest) = rest {
             run.go_on_from(&rest);
-            run.restoring = true;
         }
         let end = run.drive().await?;
         run.close(end).await

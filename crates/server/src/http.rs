@@ -17,6 +17,7 @@ mod keys;
 mod members;
 mod organizations;
 mod policies;
+mod policy_sets;
 mod push;
 mod sessions;
 mod settings;
@@ -144,6 +145,17 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(policies::versions))
         .routes(routes!(policies::version))
         .routes(routes!(policies::explain))
+        .routes(routes!(policy_sets::create, policy_sets::list))
+        .routes(routes!(
+            policy_sets::show,
+            policy_sets::describe,
+            policy_sets::delete
+        ))
+        .routes(routes!(policy_sets::add_rule))
+        .routes(routes!(policy_sets::edit_rule, policy_sets::remove_rule))
+        .routes(routes!(policy_sets::move_rule))
+        .routes(routes!(policy_sets::assign))
+        .routes(routes!(policy_sets::unassign))
         .routes(routes!(policies::suggest))
         .routes(routes!(credentials::set, credentials::list))
         .routes(routes!(credentials::remove))

@@ -9,6 +9,7 @@ mod credential;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod policy_history;
+pub(crate) mod policy_sets;
 pub(crate) mod push;
 pub(crate) mod source;
 mod tool_usage;

@@ -52,6 +52,9 @@ param_from! {
     &'a domain::CallId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::ApprovalId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::SourceId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::PolicySetId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::SetRuleId, |v| Self::Text(Cow::Borrowed(v.as_str()));
+    &'a domain::AssignmentId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::RuleId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::CredentialId, |v| Self::Text(Cow::Borrowed(v.as_str()));
     &'a domain::ConnectId, |v| Self::Text(Cow::Borrowed(v.as_str()));

@@ -34,6 +34,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0023_tool_usage.sql"),
     include_str!("../migrations/0024_narrower_lists.sql"),
     include_str!("../migrations/0025_opened_by.sql"),
+    include_str!("../migrations/0026_policy_sets.sql"),
     include_str!("../migrations/0027_push.sql"),
     include_str!("../migrations/0028_starts_and_listings.sql"),
     include_str!("../migrations/0029_reasons.sql"),

@@ -1,15 +1,17 @@
 //! Rules, the one way to change them, and the version that every decision names.
 //!
 //! The version is the sum of two counters, the organization's and the workspace's: any change to a
-//! rule that bears on a workspace changes the workspace's version, and it never returns.
+//! rule that bears on a workspace changes the workspace's version, and it never returns. Rules that a
+//! set brings are rows like others; the sets themselves are in `policies/sets.rs`.
 
 pub mod history;
+pub mod sets;
 
 use crate::db::{Row, json, params};
 use crate::{Error, Reader, Tx};
 use domain::access::{Channel, Scope};
-use domain::policy::{Change, Level, Policy, Rule};
-use domain::{AccountId, RuleId, Timestamp};
+use domain::policy::{Change, Level, OfSet, Policy, Rule};
+use domain::{AccountId, OrganizationId, RuleId, Timestamp, WorkspaceId};
 use history::text;
 
 /// The policy that bears on a person in the workspace; on nobody in particular without a person.
@@ -23,11 +25,11 @@ pub fn policy(
 ) -> Result<Policy, Error> {
     let rules = conn.all(
         &format!(
-            "select {COLUMNS} from rules
-             where organization_id = $1
-               and (workspace_id is null or workspace_id = $2)
-               and (account_id is null or account_id = $3)
-             order by position, id"
+            "select {COLUMNS} from {FROM}
+             where rules.organization_id = $1
+               and (rules.workspace_id is null or rules.workspace_id = $2)
+               and (rules.account_id is null or rules.account_id = $3)
+             {IN_ORDER}"
         ),
         &params![scope.organization_id(), scope.workspace_id(), account],
         read,
@@ -69,7 +71,15 @@ pub fn version(conn: &mut Reader<'_>, scope: &Scope) -> Result<i64, Error> {
     .map(Option::unwrap_or_default)
 }
 
-const COLUMNS: &str = "id, level, account_id, position, matches, effect, until, note, created_at";
+const COLUMNS: &str = "rules.id, rules.level, rules.account_id, rules.position, rules.matches,
+    rules.effect, rules.until, rules.note, rules.created_at,
+    rules.assignment_id, rules.set_id, policy_sets.name, rules.set_rule_id";
+
+/// Rules, with the sets that some of them come of.
+const FROM: &str = "rules left join policy_sets on policy_sets.id = rules.set_id";
+
+/// The rules of an assignment follow each other, after those that were made on the levels.
+const IN_ORDER: &str = "order by coalesce(rules.assignment_id, ''), rules.position, rules.id";
 
 fn read(r: &mut Row<'_>) -> Result<Rule, Error> {
     Ok(Rule {
@@ -82,6 +92,17 @@ fn read(r: &mut Row<'_>) -> Result<Rule, Error> {
         until: r.opt_time()?,
         note: r.text()?,
         created_at: r.time()?,
+        of_set: match (r.opt_id()?, r.opt_id()?, r.opt_text()?, r.opt_id()?) {
+            (Some(assignment_id), Some(set_id), Some(set_name), Some(set_rule_id)) => Some(OfSet {
+                assignment_id,
+                set_id,
+                set_name,
+                set_rule_id,
+            }),
+            (None, _, _, _) => None,
+            // A rule that lost its set would be taken for one of its level.
+            (Some(_), _, _, _) => return Err(Error::Corrupt("a rule's set is missing".to_owned())),
+        },
     })
 }
 
@@ -92,8 +113,9 @@ fn read(r: &mut Row<'_>) -> Result<Rule, Error> {
 pub fn get(conn: &mut Reader<'_>, scope: &Scope, id: &RuleId) -> Result<Option<Rule>, Error> {
     conn.one(
         &format!(
-            "select {COLUMNS} from rules
-             where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)"
+            "select {COLUMNS} from {FROM}
+             where rules.id = $1 and rules.organization_id = $2
+               and (rules.workspace_id is null or rules.workspace_id = $3)"
         ),
         &params![id, scope.organization_id(), scope.workspace_id()],
         read,
@@ -112,22 +134,13 @@ pub fn change(
     policy: &Policy,
     made: &Made<'_>,
 ) -> Result<i64, Error> {
-    let rule = made.change.rule();
-    let done = match made.change {
-        Change::Added { after } => insert(tx, scope, after)?,
-        Change::Edited { after, .. } | Change::Moved { after, .. } => update(tx, scope, after)?,
-        Change::Removed { before } => remove(tx, scope, &before.id)?,
-    };
-    if done != 1 {
-        return Err(Error::Conflict("rules_pk".to_owned()));
-    }
+    let at = At::scope(scope);
+    write(tx, &at, made)?;
     let mut next = policy.clone();
     made.change.apply(&mut next);
-    for (position, id) in (1i64..).zip(next.order_beside(rule)) {
-        place(tx, scope, &id, position)?;
+    for (position, id) in (1i64..).zip(next.order_beside(made.change.rule())) {
+        place(tx, &at, &id, position)?;
     }
-    bump(tx, scope, rule.level)?;
-    record(tx, scope, made)?;
     version(tx, scope)
 }
 
@@ -144,6 +157,38 @@ pub struct Made<'a> {
     pub change: &'a Change,
 }
 
+/// Where a rule binds: an organization, and in it a workspace, which those of all workspaces leave aside.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    organization: &'a OrganizationId,
+    workspace: &'a WorkspaceId,
+}
+
+impl<'a> At<'a> {
+    fn scope(scope: &'a Scope) -> Self {
+        Self {
+            organization: scope.organization_id(),
+            workspace: scope.workspace_id(),
+        }
+    }
+}
+
+/// Writes the rule of a change and keeps the change as the next version. Those beside it stay where
+/// they are.
+fn write(tx: &mut Tx<'_>, at: &At<'_>, made: &Made<'_>) -> Result<(), Error> {
+    let done = match made.change {
+        Change::Added { after } => insert(tx, at, after)?,
+        Change::Edited { after, .. } | Change::Moved { after, .. } => update(tx, at, after)?,
+        Change::Removed { before } => remove(tx, at, &before.id)?,
+    };
+    if done != 1 {
+        return Err(Error::Conflict("rules_pk".to_owned()));
+    }
+    bump(tx, at, made.change.rule().level)?;
+    record(tx, at, made)?;
+    Ok(())
+}
+
 /// Keeps every change of the organization's rules out until the transaction ends.
 fn lock(tx: &mut Tx<'_>, scope: &Scope) -> Result<(), Error> {
     tx.one(
@@ -154,16 +199,17 @@ fn lock(tx: &mut Tx<'_>, scope: &Scope) -> Result<(), Error> {
     .map(|_| ())
 }
 
-fn insert(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<u64, Error> {
-    let workspace_id = (rule.level != Level::Organization).then(|| scope.workspace_id());
+fn insert(tx: &mut Tx<'_>, at: &At<'_>, rule: &Rule) -> Result<u64, Error> {
+    let workspace_id = (rule.level != Level::Organization).then_some(at.workspace);
+    let of_set = rule.of_set.as_ref();
     tx.execute(
         "insert into rules
              (id, organization_id, workspace_id, account_id, level, position, matches, effect, until,
-              note, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+              note, created_at, assignment_id, set_id, set_rule_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         &params![
             &rule.id,
-            scope.organization_id(),
+            at.organization,
             workspace_id,
             rule.account_id.as_ref(),
             rule.level.as_str(),
@@ -173,12 +219,15 @@ fn insert(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<u64, Error> {
             rule.until,
             &rule.note,
             rule.created_at,
+            of_set.map(|set| &set.assignment_id),
+            of_set.map(|set| &set.set_id),
+            of_set.map(|set| &set.set_rule_id),
         ],
     )
 }
 
 /// Replaces what a rule says: everything but its identifier, level and person.
-fn update(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<u64, Error> {
+fn update(tx: &mut Tx<'_>, at: &At<'_>, rule: &Rule) -> Result<u64, Error> {
     tx.execute(
         "update rules
          set position = $5, matches = $6, effect = $7, until = $8, note = $9
@@ -186,8 +235,8 @@ fn update(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<u64, Error> {
            and level = $4",
         &params![
             &rule.id,
-            scope.organization_id(),
-            scope.workspace_id(),
+            at.organization,
+            at.workspace,
             rule.level.as_str(),
             rule.position,
             json(&rule.matches)?,
@@ -198,44 +247,44 @@ fn update(tx: &mut Tx<'_>, scope: &Scope, rule: &Rule) -> Result<u64, Error> {
     )
 }
 
-fn remove(tx: &mut Tx<'_>, scope: &Scope, id: &RuleId) -> Result<u64, Error> {
+fn remove(tx: &mut Tx<'_>, at: &At<'_>, id: &RuleId) -> Result<u64, Error> {
     tx.execute(
         "delete from rules
          where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)",
-        &params![id, scope.organization_id(), scope.workspace_id()],
+        &params![id, at.organization, at.workspace],
     )
 }
 
 /// Gives a rule its place, unless it has it.
-fn place(tx: &mut Tx<'_>, scope: &Scope, id: &RuleId, position: i64) -> Result<u64, Error> {
+fn place(tx: &mut Tx<'_>, at: &At<'_>, id: &RuleId, position: i64) -> Result<u64, Error> {
     tx.execute(
         "update rules
          set position = $4
          where id = $1 and organization_id = $2 and (workspace_id is null or workspace_id = $3)
            and position <> $4",
-        &params![id, scope.organization_id(), scope.workspace_id(), position],
+        &params![id, at.organization, at.workspace, position],
     )
 }
 
-fn bump(tx: &mut Tx<'_>, scope: &Scope, level: Level) -> Result<u64, Error> {
+fn bump(tx: &mut Tx<'_>, at: &At<'_>, level: Level) -> Result<u64, Error> {
     match level {
         Level::Organization => tx.execute(
             "update organization_heads
              set policy_version = policy_version + 1
              where organization_id = $1",
-            &params![scope.organization_id()],
+            &params![at.organization],
         ),
         Level::Workspace | Level::Personal => tx.execute(
             "update workspace_heads
              set policy_version = policy_version + 1
              where workspace_id = $1",
-            &params![scope.workspace_id()],
+            &params![at.workspace],
         ),
     }
 }
 
 /// Keeps a change as a version of every workspace it bears on.
-fn record(tx: &mut Tx<'_>, scope: &Scope, made: &Made<'_>) -> Result<u64, Error> {
+fn record(tx: &mut Tx<'_>, at: &At<'_>, made: &Made<'_>) -> Result<u64, Error> {
     let rule = made.change.rule();
     let everywhere = rule.level == Level::Organization;
     tx.execute(
@@ -251,8 +300,8 @@ fn record(tx: &mut Tx<'_>, scope: &Scope, made: &Made<'_>) -> Result<u64, Error>
          where workspace_heads.organization_id = $1
            and (workspace_heads.workspace_id = $2 or $3 = 1)",
         &params![
-            scope.organization_id(),
-            scope.workspace_id(),
+            at.organization,
+            at.workspace,
             everywhere,
             &rule.id,
             rule.level.as_str(),

@@ -38,6 +38,7 @@ pub const OF_WORKSPACE: &[(&str, &str, &str)] = &[
     ("events", "workspace_id, sequence", ITS_OWN),
     ("policy_versions", "workspace_id, version", ITS_OWN),
     ("rules", "id", ITS_OWN),
+    ("policy_assignments", "id", ITS_OWN),
     ("source_documents", "source_id", ITS_OWN),
     ("source_traffic", "source_id, hour", ITS_OWN),
     ("oauth_connects", "id", ITS_OWN),
@@ -68,6 +69,9 @@ pub const OF_WORKSPACE: &[(&str, &str, &str)] = &[
 /// The tables with rows of an organization that belong to none of its workspaces, likewise.
 pub const OF_ORGANIZATION: &[(&str, &str)] = &[
     ("rules", "id"),
+    ("policy_assignments", "id"),
+    ("policy_set_rules", "id"),
+    ("policy_sets", "id"),
     ("invites", "id"),
     ("audit_checkpoints", "organization_id, kind, sequence"),
     ("audit_keys", "organization_id"),

@@ -241,6 +241,12 @@ export const policy = (api: Api) =>
 export const ruleUsage = (api: Api) =>
   queryOptions({ queryKey: [api.workspace, "policy", "usage"], queryFn: () => api.get("/api/v1/policies/usage"), staleTime: 30_000 });
 
+export const policySets = (api: Api) =>
+  queryOptions({ queryKey: [api.workspace, "policy", "sets"], queryFn: async () => (await api.get("/api/v1/policies/sets")).items });
+
+export const policySet = (api: Api, id: string) =>
+  queryOptions({ queryKey: [api.workspace, "policy", "set", id], queryFn: () => api.get("/api/v1/policies/sets/{id}", { path: { id } }) });
+
 export const clients = (api: Api) =>
   queryOptions({
     queryKey: [api.workspace, "head", "clients"],

@@ -3,7 +3,7 @@
 import { Link, useNavigate, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Approval } from "~/api/client";
-import { useNeedsMe, useSession, waitingCount } from "~/api/queries";
+import { useApi, useNeedsMe, useSession, waitingCount } from "~/api/queries";
 import { codeOf, pieces } from "~/lib/hidden";
 import { compact } from "~/lib/json";
 import { isQuiet, readQuiet } from "~/lib/quiet";
@@ -21,7 +21,7 @@ const ARGUMENTS_MAX = 120;
 const LOOK_MS = 10_000;
 
 export function Notices() {
-  const { slug } = useSession();
+  const { slug, me } = useSession();
   const navigate = useNavigate();
   const found = useNeedsMe();
   const pending = found?.items;
@@ -33,7 +33,7 @@ export function Notices() {
   const told = useRef<number[]>([]);
   const quiet = useQuietNow();
   const count = waitingCount(found);
-  const { api, me } = useSession();
+  const api = useApi();
   const pushed = read(`push.${me.workspace.id}`) !== null;
   useEffect(() => {
     // The browser may have been given another address, or the person a new session, meanwhile.

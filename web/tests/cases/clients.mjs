@@ -48,7 +48,7 @@ export default {
     await client.close();
     // The secret is gone with the page.
     await page.reload();
-    await page.getByRole("heading", { name: "Clients" }).waitFor();
+    await page.getByRole("heading", { name: "Clients", exact: true }).waitFor();
     assert.ok(!(await page.content()).includes(secret));
     assert.ok(!(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }))).includes(secret));
     assert.deepEqual(page.faults, []);

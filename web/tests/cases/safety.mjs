@@ -17,6 +17,9 @@ async function filled(server) {
   await server.settled(failed.id);
   await server.post("/policies", { effect: "deny", match: { tools: ["shop.admin.**"] }, note: "Nothing of this" });
   await server.post("/policies", { effect: "ask", match: { tools: ["shop.items.*"], conditions: ["amount > 100"] }, note: "Large ones" });
+  const set = await server.post("/policies/sets", { name: "Production", description: "What touches customers" });
+  await server.post(`/policies/sets/${set.id}/rules`, { effect: "ask", match: { tools: ["shop.admin.*"] }, note: "Two people", ask: { count: 2, requesterMay: false, mayEdit: false } });
+  await server.post(`/policies/sets/${set.id}/assignments`, { level: "workspace" });
   await server.post("/keys", { name: "a key" });
   const waiting = await server.submit("// A task that waits\nawait tools.shop.items.createItem({ name: 'pen\\u200b', amount: 250, tags: ['a'], owner: { id: 'o' } });");
   await server.submit("await tools.shop.items.deleteItem({ id: 'x' });");
@@ -29,7 +32,7 @@ async function filled(server) {
     `/tasks/${waiting.id}?tab=call&call=1`, `/tasks/${done.id}?tab=logs`, `/tasks/${done.id}?tab=result`, `/tasks/${waiting.id}?tab=events`, "/run", `/run?from=${done.id}&call=1`, `/run?task=${waiting.id}`,
     "/tools", "/tools/shop.items.createItem", "/tools/shop.items.createItem?tab=types", "/tools/shop.items.createItem?tab=try", `/tools/shop.items.createItem?tab=try&task=${waiting.id}&call=1`, "/tools?denied=too", "/tools/shop.items.createItem?tab=schema", "/tools/shop.items.listItems?tab=usage",
     "/sources", "/sources/new", `/sources/${source.id}`, "/credentials", "/policies", `/policies/${rules[0].id}`, "/policies/new", "/policies/test", "/policies/test?tool=shop.items.createItem", `/policies/test?task=${waiting.id}&call=1`,
-    "/policies/history", "/clients", "/audit", "/settings/workspace", "/settings/organization", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/browser", "/settings/storage", "/settings/server",
+    "/policies/history", "/policies/sets", `/policies/sets/${set.id}`, `/policies/sets/${set.id}?rule=new`, "/clients", "/audit", "/settings/workspace", "/settings/organization", "/settings/members", "/settings/keys", "/settings/notifications", "/settings/browser", "/settings/storage", "/settings/server",
   ];
 }
 

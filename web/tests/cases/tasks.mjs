@@ -299,7 +299,7 @@ export default {
       await page.getByText("3000 calls").waitFor();
       const bars = page.getByRole("button", { name: /^Call \d/ });
       assert.ok((await bars.count()) <= 80, `${await bars.count()} bars`);
-      const rows = page.getByRole("group", { name: "3001 rows" });
+      const rows = page.getByRole("group", { name: "3002 rows" });
       const last = page.getByRole("button", { name: /^Call 3000\s/ });
       await until(async () => {
         await rows.evaluate((node) => node.scrollTo(0, node.scrollHeight));

@@ -4,8 +4,9 @@
 //! ways are followed. Where nothing is unknown there is one answer, and it is that of `decide`.
 
 use super::judged::stricter;
+use super::layers::{Said, layers};
 use super::trace::miss_in_general;
-use super::{Decision, Level, Path, Policy, Request, Rule, decide, default_effect};
+use super::{Decision, Path, Policy, Request, Rule, decide};
 use crate::partial::Partial;
 
 /// Every effect that the call may meet, each once with a rule that gives it, the strictest first.
@@ -18,36 +19,24 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
         .map(|also| decide(&also.request(request), policy))
         .collect();
     let path = Path::new(request.tool);
-    let mut outcomes: Vec<Option<&Rule>> = vec![None];
-    for level in Level::ALL {
-        let said = level_says(level, (request, &path), arguments, policy);
-        let mut next: Vec<Option<&Rule>> = Vec::new();
+    let mut outcomes: Vec<Option<Said<'_>>> = vec![None];
+    for layer in layers(policy) {
+        let said = layer_says(&layer, (request, &path), arguments);
+        let mut next: Vec<Option<Said<'_>>> = Vec::new();
         for before in outcomes {
             for now in &said {
-                let stricter = match (before, *now) {
-                    (Some(before), Some(now))
-                        if now.effect.strictness() > before.effect.strictness() =>
-                    {
-                        Some(now)
-                    }
-                    (Some(before), _) => Some(before),
-                    (None, now) => now,
+                let together = match now {
+                    Some(rule) => Some(Said::and(before.clone(), rule)),
+                    None => before.clone(),
                 };
-                add(&mut next, stricter);
+                add(&mut next, together, Said::strictness);
             }
         }
         outcomes = next;
     }
     let mut decisions: Vec<Decision> = Vec::new();
-    for rule in outcomes {
-        let own = Decision {
-            effect: rule.map_or_else(|| default_effect(request.risk), |r| r.effect.clone()),
-            rule_id: rule.map(|r| r.id.clone()),
-            level: rule.map(|r| r.level),
-            policy_version: policy.version,
-            unreviewed: false,
-        }
-        .reviewed(request.review);
+    for said in outcomes {
+        let own = Decision::of(said.as_ref(), request, policy);
         let decision = also.iter().cloned().fold(own, stricter);
         let seen = |d: &Decision| d.effect.strictness() == decision.effect.strictness();
         if !decisions.iter().any(seen) {
@@ -58,15 +47,15 @@ pub fn possible(request: &Request<'_>, arguments: &Partial, policy: &Policy) -> 
     decisions
 }
 
-/// What one level may say: rules of different effects, or nothing.
-fn level_says<'p>(
-    level: Level,
+/// What one layer may say: rules of different effects, or nothing.
+fn layer_says<'p>(
+    layer: &[&'p Rule],
     (request, path): (&Request<'_>, &Path),
     arguments: &Partial,
-    policy: &'p Policy,
 ) -> Vec<Option<&'p Rule>> {
+    let strictness = |rule: &&Rule| rule.effect.strictness();
     let mut said = Vec::new();
-    for rule in policy.rules.iter().filter(|r| r.level == level) {
+    for rule in layer {
         if miss_in_general(rule, request, path).is_some() {
             continue;
         }
@@ -84,9 +73,9 @@ fn level_says<'p>(
         }
         match holds {
             Some(false) => {}
-            None => add(&mut said, Some(rule)),
+            None => add(&mut said, Some(*rule), strictness),
             Some(true) => {
-                add(&mut said, Some(rule));
+                add(&mut said, Some(*rule), strictness);
                 return said;
             }
         }
@@ -95,10 +84,10 @@ fn level_says<'p>(
     said
 }
 
-/// Keeps one rule for each effect, the first.
-fn add<'p>(said: &mut Vec<Option<&'p Rule>>, rule: Option<&'p Rule>) {
-    let effect = |rule: &Option<&Rule>| rule.map(|r| r.effect.strictness());
-    if !said.iter().any(|known| effect(known) == effect(&rule)) {
-        said.push(rule);
+/// Keeps one for each effect, the first.
+fn add<T>(said: &mut Vec<Option<T>>, one: Option<T>, strictness: impl Fn(&T) -> u8) {
+    let known = |known: &Option<T>| known.as_ref().map(&strictness);
+    if !said.iter().any(|other| known(other) == known(&one)) {
+        said.push(one);
     }
 }

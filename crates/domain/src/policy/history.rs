@@ -7,7 +7,7 @@ use super::{Effect, Level, Match, Pattern, Policy, Rule};
 use crate::access::Channel;
 use crate::{AccountId, RuleId, Timestamp};
 
-/// One change of one rule. The positions in it are places among the rules of the same level and
+/// One change of one rule. The positions in it are places among the rules of the same layer and
 /// person, from 1 without gaps.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -58,15 +58,9 @@ impl Change {
     /// opened by a rule that says no more about the call.
     #[must_use]
     pub fn add(policy: &Policy, rule: Rule) -> Self {
-        let narrow = narrowness(&rule.matches);
-        let stays_above = |other: &Rule| {
-            let narrower = narrowness(&other.matches);
-            let forbidden = other.effect == Effect::Deny && rule.effect != Effect::Deny;
-            narrower > narrow || narrower == narrow && forbidden
-        };
         let group = group(policy, &rule);
-        let place = group.iter().position(|other| !stays_above(other));
-        let place = place.unwrap_or(group.len());
+        let others = group.iter().map(|other| (&other.matches, &other.effect));
+        let place = place_of_new(others, (&rule.matches, &rule.effect));
         Self::Added {
             after: at_place(rule, place),
         }
@@ -161,6 +155,21 @@ impl Change {
     }
 }
 
+/// The place of a new rule among others in their order, from 0: above broader and equally narrow ones,
+/// unless they deny and it does not.
+pub(super) fn place_of_new<'r>(
+    others: impl Iterator<Item = (&'r Match, &'r Effect)>,
+    (matches, effect): (&Match, &Effect),
+) -> usize {
+    let narrow = narrowness(matches);
+    let stays_above = |(other, its): &(&Match, &Effect)| {
+        let narrower = narrowness(other);
+        let forbidden = **its == Effect::Deny && *effect != Effect::Deny;
+        narrower > narrow || narrower == narrow && forbidden
+    };
+    others.take_while(stays_above).count()
+}
+
 /// Takes one rule out of its group and puts one in, at its place.
 fn replace(policy: &mut Policy, gone: Option<&Rule>, come: Option<&Rule>) {
     let Some(about) = come.or(gone) else { return };
@@ -176,11 +185,11 @@ fn replace(policy: &mut Policy, gone: Option<&Rule>, come: Option<&Rule>) {
         rule.position = position;
     }
     rest.extend(group);
-    rest.sort_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
+    rest.sort_by(|a, b| a.order().cmp(&b.order()));
     policy.rules = rest;
 }
 
-/// The rules among which a rule has its place: those of its level, and on the personal level those
+/// The rules among which a rule has its place: those of its layer, and on the personal level those
 /// of its person.
 #[must_use]
 pub(super) fn group<'p>(policy: &'p Policy, rule: &Rule) -> Vec<&'p Rule> {
@@ -189,7 +198,7 @@ pub(super) fn group<'p>(policy: &'p Policy, rule: &Rule) -> Vec<&'p Rule> {
 }
 
 fn is_beside(a: &Rule, b: &Rule) -> bool {
-    a.level == b.level && a.account_id == b.account_id
+    a.level == b.level && a.account_id == b.account_id && a.assignment_id() == b.assignment_id()
 }
 
 /// A rule of the policy with its place in its group, from 0.
@@ -229,7 +238,7 @@ impl Policy {
         group(self, rule).iter().map(|r| r.id.clone()).collect()
     }
 
-    /// The place of a rule among those of its level, from 1.
+    /// The place of a rule among those of its layer, from 1.
     #[must_use]
     pub fn place(&self, id: &RuleId) -> Option<(usize, &Rule)> {
         let rule = self.rules.iter().find(|r| r.id == *id)?;
@@ -237,9 +246,10 @@ impl Policy {
         Some((place + 1, rule))
     }
 
-    /// How many rules a level holds.
+    /// How many rules were made on a level; those of sets are not among them.
     #[must_use]
     pub fn count(&self, level: Level) -> usize {
-        self.rules.iter().filter(|r| r.level == level).count()
+        let made = |r: &&Rule| r.level == level && r.of_set.is_none();
+        self.rules.iter().filter(made).count()
     }
 }

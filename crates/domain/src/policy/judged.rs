@@ -55,7 +55,7 @@ pub(super) fn stricter(first: Decision, second: Decision) -> Decision {
 }
 
 /// What satisfies two questions at once.
-fn both(a: &Ask, b: &Ask) -> Ask {
+pub(super) fn both(a: &Ask, b: &Ask) -> Ask {
     let shared = a.approvers.iter().filter(|p| b.approvers.contains(p));
     Ask {
         approvers: shared.cloned().collect(),
@@ -85,6 +85,7 @@ mod tests {
             id: RuleId::from_bits([number; 16]),
             level: Level::Workspace,
             account_id: None,
+            of_set: None,
             position: i64::from(number),
             matches: Match {
                 tools: vec![Pattern::parse(tool).unwrap()],

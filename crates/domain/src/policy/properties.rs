@@ -9,6 +9,8 @@ use crate::partial::{Entry, Partial, Place};
 use proptest::prelude::*;
 use serde_json::json;
 
+mod sets;
+
 const NOW: i64 = 1_000;
 
 /// A call with owned parts.
@@ -103,11 +105,36 @@ fn condition() -> impl Strategy<Value = Condition> {
 }
 
 fn effects() -> impl Strategy<Value = Effect> {
+    let asks = |approvers: &[u8], count: u32| {
+        Effect::Ask(Ask {
+            approvers: approvers
+                .iter()
+                .map(|n| AccountId::from_bits([*n; 16]))
+                .collect(),
+            requester_may: count == 1,
+            wait_ms: (count == 2).then_some(u64::from(count) * 1_000),
+            count,
+            may_edit: count == 3,
+        })
+    };
     prop::sample::select(vec![
         Effect::Allow,
         Effect::Ask(Ask::default()),
+        asks(&[1, 2], 2),
+        asks(&[2], 3),
         Effect::Deny,
     ])
+}
+
+/// An assignment has one level and one person; so have its rules.
+fn of_assignment(n: u8, level: Level, mine: u8) -> OfSet {
+    let own = if level == Level::Personal { mine } else { 0 };
+    OfSet {
+        assignment_id: AssignmentId::from_bits([n + 4 * level as u8 + 16 * own; 16]),
+        set_id: PolicySetId::from_bits([n; 16]),
+        set_name: "a set".to_owned(),
+        set_rule_id: SetRuleId::from_bits([0; 16]),
+    }
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
@@ -128,7 +155,8 @@ fn rule() -> impl Strategy<Value = Rule> {
     );
     let until = prop::option::of(prop::sample::select(vec![NOW - 1, NOW, NOW + 1]));
     let level = prop::sample::select(Level::ALL.to_vec());
-    (tools, except, who, how, what, until, level).prop_map(
+    let layer = (level, prop::option::of(0u8..3));
+    (tools, except, who, how, what, until, layer).prop_map(
         |(
             tools,
             except,
@@ -136,13 +164,14 @@ fn rule() -> impl Strategy<Value = Rule> {
             how,
             (risks, conditions, effect),
             until,
-            level,
+            (level, set),
         )| {
             let (channels, clients, keys, sources) = how;
             Rule {
                 id: RuleId::from_bits([0; 16]),
                 level,
                 account_id: (level == Level::Personal).then(|| AccountId::from_bits([mine; 16])),
+                of_set: set.map(|n| of_assignment(n, level, mine)),
                 position: 0,
                 matches: Match {
                     tools,
@@ -189,9 +218,7 @@ fn numbered(version: i64, rules: Vec<Rule>) -> Policy {
             ..rule
         });
     }
-    policy
-        .rules
-        .sort_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
+    policy.rules.sort_by(|a, b| a.order().cmp(&b.order()));
     policy
 }
 
@@ -217,31 +244,49 @@ mod reference {
     //! The same rules in other words.
     use super::*;
 
-    pub(super) fn says(call: &Made, policy: &Policy) -> (u8, Option<RuleId>) {
-        let mut said: Vec<(u8, usize, RuleId)> = Vec::new();
-        for (rank, level) in Level::ALL.into_iter().enumerate() {
-            let mut fitting: Vec<&Rule> = policy
-                .rules
-                .iter()
-                .filter(|r| r.level == level && fits(r, call))
-                .collect();
-            fitting.sort_by_key(|r| r.position);
-            if let Some(first) = fitting.first() {
-                let strict = match first.effect {
-                    Effect::Deny => 2,
-                    Effect::Ask(_) => 1,
-                    Effect::Allow => 0,
-                };
-                said.push((strict, Level::ALL.len() - rank, first.id.clone()));
+    pub(super) fn says(call: &Made, policy: &Policy) -> (Option<Effect>, Option<RuleId>) {
+        let mut fitting: Vec<&Rule> = policy.rules.iter().filter(|r| fits(r, call)).collect();
+        fitting.sort_by_key(|r| r.position);
+        let mut said: Vec<&Rule> = Vec::new();
+        for level in Level::ALL {
+            let made = |r: &&&Rule| r.level == level && r.of_set.is_none();
+            said.extend(fitting.iter().find(made));
+        }
+        let mut assigned: Vec<(Level, AssignmentId)> = fitting
+            .iter()
+            .filter_map(|r| Some((r.level, r.of_set.as_ref()?.assignment_id.clone())))
+            .collect();
+        assigned.sort();
+        assigned.dedup();
+        for (_, id) in assigned {
+            let its = |r: &&&Rule| r.of_set.as_ref().is_some_and(|s| s.assignment_id == id);
+            said.extend(fitting.iter().find(its));
+        }
+        if let Some(deny) = said.iter().find(|r| r.effect == Effect::Deny) {
+            return (Some(Effect::Deny), Some(deny.id.clone()));
+        }
+        let mut asked: Option<(Ask, RuleId)> = None;
+        for rule in &said {
+            let Effect::Ask(ask) = &rule.effect else {
+                continue;
+            };
+            match &mut asked {
+                None => asked = Some((ask.clone(), rule.id.clone())),
+                Some((all, _)) if rule.of_set.is_some() => {
+                    all.approvers.retain(|p| ask.approvers.contains(p));
+                    all.requester_may &= ask.requester_may;
+                    all.may_edit &= ask.may_edit;
+                    all.count = u32::max(all.count, ask.count);
+                    let waits = [all.wait_ms, ask.wait_ms];
+                    all.wait_ms = waits.into_iter().flatten().min();
+                }
+                Some(_) => {}
             }
         }
-        match said
-            .into_iter()
-            .max_by_key(|(strict, rank, _)| (*strict, *rank))
-        {
-            Some((strict, _, id)) => (strict, Some(id)),
-            None if call.risk == Risk::Read => (0, None),
-            None => (1, None),
+        match (asked, said.first()) {
+            (Some((ask, id)), _) => (Some(Effect::Ask(ask)), Some(id)),
+            (None, Some(allow)) => (Some(Effect::Allow), Some(allow.id.clone())),
+            (None, None) => (None, None),
         }
     }
 
@@ -427,18 +472,27 @@ proptest! {
     #[test]
     fn it_decides_as_the_reference_does(call in call(), policy in policy()) {
         let decision = on(&call, |r| decide(r, &policy));
-        let (strict, rule) = reference::says(&call, &policy);
-        prop_assert_eq!(decision.effect.strictness(), strict);
+        let (effect, rule) = reference::says(&call, &policy);
+        let default = if call.risk == Risk::Read { Effect::Allow } else { Effect::Ask(Ask::default()) };
+        prop_assert_eq!(&decision.effect, &effect.unwrap_or(default));
         prop_assert_eq!(&decision.rule_id, &rule);
         let level = rule.as_ref().and_then(|id| policy.place(id)).map(|(_, r)| r.level);
         prop_assert_eq!(decision.level, level);
+        let of_set = rule.as_ref().and_then(|id| policy.place(id)).and_then(|(_, r)| r.of_set.clone());
+        prop_assert_eq!(&decision.of_set, &of_set);
         let trace = on(&call, |r| trace(r, &policy));
         prop_assert_eq!(&trace.decision, &decision);
-        for level in Level::ALL {
-            let seen: Vec<_> = trace.looked_at.iter().filter(|l| l.level == level).collect();
+        let mut layers: Vec<_> = policy.rules.iter().map(|r| (r.level, r.assignment_id())).collect();
+        layers.sort();
+        layers.dedup();
+        for layer in layers {
+            let is_its = |l: &&LookedAt| {
+                (l.level, l.of_set.as_ref().map(|s| &s.assignment_id)) == layer
+            };
+            let seen: Vec<_> = trace.looked_at.iter().filter(is_its).collect();
             let matched = seen.iter().position(|l| l.miss.is_none());
             prop_assert!(matched.is_none_or(|at| at + 1 == seen.len()), "it looks no further");
-            let all = policy.rules.iter().filter(|r| r.level == level).count();
+            let all = policy.rules.iter().filter(|r| (r.level, r.assignment_id()) == layer).count();
             prop_assert!(matched.is_some() || seen.len() == all, "it looks at every rule");
         }
     }

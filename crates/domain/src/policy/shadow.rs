@@ -3,7 +3,7 @@
 //! Errs on one side only: a rule that is told to be shadowed never bears on a decision as the rules
 //! are. One that several others cover only together is not found.
 
-use super::{Level, Match, Policy, Rule};
+use super::{Effect, Level, Match, Policy, Rule};
 use crate::{RuleId, Timestamp};
 
 /// Pairs of rules that are compared; beyond, nothing more is told.
@@ -44,10 +44,10 @@ pub fn shadows(policy: &Policy, now: Timestamp) -> Vec<Shadow> {
     found
 }
 
-/// Whether `other`, where both match, leaves nothing to `rule`: it stands before it in its level. Or it
-/// stands on another level, and whatever is heard there up to it drowns out `rule` and, so that `rule`
+/// Whether `other`, where both match, leaves nothing to `rule`: it stands before it in its layer. Or it
+/// stands in another layer, and whatever is heard there up to it drowns out `rule` and, so that `rule`
 /// keeps nothing quiet either, all that comes after `rule`. Of two that are as strict the wider level's
-/// is told.
+/// is told, and a level's own before that of a set; what the rule of a set asks is always asked, too.
 fn speaks_first(
     rules: &[&Rule],
     (at_other, other): (usize, &Rule),
@@ -56,15 +56,21 @@ fn speaks_first(
     if !for_same_person(other, rule) {
         return false;
     }
-    if other.level == rule.level {
+    let layer = |r: &Rule| (r.of_set.is_some(), r.level, r.assignment_id().cloned());
+    let (of_other, of_rule) = (layer(other), layer(rule));
+    if of_other == of_rule {
         return at_other < at;
     }
-    let up_to = rules[..=at_other].iter().filter(|r| r.level == other.level);
+    let up_to = rules[..=at_other].iter().filter(|r| layer(r) == of_other);
     let Some(heard) = up_to.map(|r| r.effect.strictness()).min() else {
         return false;
     };
-    let mut from = rules[at..].iter().filter(|r| r.level == rule.level);
-    from.all(|r| r.effect.strictness() + u8::from(other.level > rule.level) <= heard)
+    let must_be_stricter = |r: &Rule| {
+        let asks_too = r.of_set.is_some() && matches!(r.effect, Effect::Ask(_));
+        of_other > of_rule || asks_too
+    };
+    let mut from = rules[at..].iter().filter(|r| layer(r) == of_rule);
+    from.all(|r| r.effect.strictness() + u8::from(must_be_stricter(r)) <= heard)
 }
 
 /// Whether `other` binds everybody whom `rule` binds.
@@ -129,7 +135,7 @@ fn holds_too(other: &Rule, rule: &Rule) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Ask, Effect, Pattern};
+    use super::super::{Ask, Pattern};
     use super::*;
     use crate::AccountId;
 
@@ -139,6 +145,7 @@ mod tests {
             id: RuleId::from_bits([number; 16]),
             level,
             account_id: (level == Level::Personal).then(|| AccountId::from_bits([9; 16])),
+            of_set: None,
             position: i64::from(number),
             matches: Match {
                 tools: tools.collect(),

@@ -9,6 +9,7 @@ fn rule(n: u8, level: Level, tools: &str, effect: Effect) -> Rule {
         id: RuleId::from_bits([n; 16]),
         level,
         account_id: (level == Level::Personal).then(|| AccountId::from_bits([9; 16])),
+        of_set: None,
         position: i64::from(n),
         matches: Match {
             tools: vec![Pattern::parse(tools).expect("a pattern")],

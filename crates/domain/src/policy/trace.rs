@@ -3,9 +3,9 @@
 //! [`miss`] is the one test of a rule against a call: the decision, the forecast and the explanation
 //! all ask it, so what is told is what was done.
 
-use super::{Decision, Effect, Level, Match, Path, Policy, Request, Rule, decide_watched};
-use crate::RuleId;
+use super::{Decision, Effect, Level, Match, OfSet, Path, Policy, Request, Rule, decide_watched};
 use crate::tool::Risk;
+use crate::{AssignmentId, RuleId};
 
 /// What kept a rule from matching: the first thing that did not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +64,19 @@ pub struct LookedAt {
     pub rule_id: RuleId,
     /// Its level.
     pub level: Level,
+    /// The set it comes of, if it does.
+    pub of_set: Option<OfSet>,
     /// What kept it from matching; none where it matched.
     pub miss: Option<Miss>,
     /// The same in words.
     pub why: String,
+}
+
+impl LookedAt {
+    fn layer(&self) -> (Level, Option<&AssignmentId>) {
+        let of_set = self.of_set.as_ref();
+        (self.level, of_set.map(|set| &set.assignment_id))
+    }
 }
 
 /// A decision with everything that was looked at to make it, in order.
@@ -75,7 +84,7 @@ pub struct LookedAt {
 pub struct Trace {
     /// What was decided.
     pub decision: Decision,
-    /// The rules, up to the one that matched on each level.
+    /// The rules, up to the one that matched in each layer.
     pub looked_at: Vec<LookedAt>,
 }
 
@@ -95,11 +104,12 @@ pub fn trace(request: &Request<'_>, policy: &Policy) -> Trace {
         looked_at.push(LookedAt {
             rule_id: rule.id.clone(),
             level: rule.level,
+            of_set: rule.of_set.clone(),
             miss,
             why,
         });
     });
-    looked_at.sort_by_key(|looked| looked.level);
+    looked_at.sort_by(|a, b| a.layer().cmp(&b.layer()));
     Trace {
         decision,
         looked_at,

@@ -48,8 +48,7 @@ impl Engine {
     ///
     /// # Errors
     /// `forbidden` for another person's client unless by an administrator, to pause unless by whoever
-    /// may make rules of the workspace, and for keys and through MCP; `invalid_client` where nothing says
-    /// which; `invalid_reason`.
+    /// may make rules of the workspace, and for keys and through MCP; `invalid_reason`.
     pub fn stop_client(
         &self,
         caller: &Caller,

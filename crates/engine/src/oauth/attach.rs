@@ -96,7 +96,7 @@ impl Engine {
         let fault = |e: Error| fault(call, &e);
         let found = self.nearest(call).await.map_err(fault)?;
         let Some((credential, secret, now)) = found else {
-            return none_left(call);
+            return without(call).map_or_else(|| Ok(Attached::default()), Err);
         };
         let Some(connection) = &credential.connection else {
             return Ok(Attached::of_value(&credential, secret));
@@ -117,7 +117,9 @@ impl Engine {
         let renewed = self.renew(call.scope, &credential.id, credential.version);
         match renewed.await {
             Ok(()) => {}
-            Err(NotRenewed::Gone) => return none_left(call),
+            Err(NotRenewed::Gone) => {
+                return without(call).map_or_else(|| Ok(Attached::default()), Err);
+            }
             Err(NotRenewed::Over) => {
                 let seen = self.sealed_now(call.scope, &credential.id).await;
                 let seen = seen.map_err(fault)?.map_or(credential, |(c, _, _)| c);
@@ -128,7 +130,7 @@ impl Engine {
         }
         let newer = self.sealed_now(call.scope, &credential.id).await;
         let Some((credential, secret, _)) = newer.map_err(fault)? else {
-            return none_left(call);
+            return without(call).map_or_else(|| Ok(Attached::default()), Err);
         };
         let set = TokenSet::from_secret(&secret).map_err(|e| fault(Error::internal(&e)))?;
         Ok(Attached::of_tokens(&credential, &set))
@@ -389,12 +391,10 @@ impl Engine {
     }
 }
 
-/// What a call carries where no credential is to be had: nothing, unless a person chose one for it.
-/// Then another one, or none, is not what they meant.
-fn none_left(call: For<'_>) -> Result<Attached, ToolError> {
-    let Some(chosen) = call.run_as else {
-        return Ok(Attached::default());
-    };
+/// What is wrong with a call for which no credential is to be had: nothing, unless a person chose one for
+/// it. Then another one, or none, is not what they meant.
+fn without(call: For<'_>) -> Option<ToolError> {
+    let chosen = call.run_as?;
     let text = format!(
         "{}: the call was to be made with the credential {chosen}, which is gone, opens another \
          source than `{}`, or serves its task's person no longer; nothing was sent. Choose another \
@@ -402,7 +402,7 @@ fn none_left(call: For<'_>) -> Result<Attached, ToolError> {
         call.tool, call.source.name
     );
     let error = ToolError::new(ToolErrorCode::CredentialMissing, call.tool, text);
-    Err(error.with_details(json!({ "credential": chosen })))
+    Some(error.with_details(json!({ "credential": chosen })))
 }
 
 /// Why there is no value: a fault of ours, or a store elsewhere that cannot be reached now.

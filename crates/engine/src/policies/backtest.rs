@@ -4,12 +4,14 @@
 //! Every call is decided twice, on the rules as they are and on the rules as they would be, both as
 //! of now. So only the change shows, not what else has changed since the call.
 
-use super::{RuleDraft, added, check, edited, permission};
+use super::assignments::AssignTo;
+use super::sets::SetEdit;
+use super::{RuleDraft, added, check, edited, made_here, permission};
 use crate::gate::{also_of, forecast_of};
 use crate::{Engine, Error, entropy};
 use domain::access::{Caller, Permission, Scope};
-use domain::policy::{Change, Policy};
-use domain::{AccountId, RuleId, Timestamp};
+use domain::policy::{Change, Level, OfSet, Policy};
+use domain::{AccountId, AssignmentId, PolicySetId, RuleId, Timestamp};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use store::recorded::{PersonsAnswer, Recorded, RecordedFilter};
@@ -26,6 +28,19 @@ const EXAMPLES_MAX: usize = 20;
 /// A change that nobody has made yet.
 #[derive(Debug, Clone)]
 pub enum Proposal {
+    /// Of the rules of a level.
+    Rule(RuleEdit),
+    /// Of the rules of a set, wherever it is assigned.
+    OfSet(PolicySetId, SetEdit),
+    /// A set that binds somebody more.
+    Assign(PolicySetId, AssignTo),
+    /// An assignment of a set taken back.
+    Unassign(PolicySetId, AssignmentId),
+}
+
+/// A change of the rules of a level.
+#[derive(Debug, Clone)]
+pub enum RuleEdit {
     /// A rule more.
     Add(RuleDraft),
     /// Another text for a rule.
@@ -34,6 +49,24 @@ pub enum Proposal {
     Move(RuleId, usize),
     /// A rule less.
     Remove(RuleId),
+}
+
+/// What a proposal comes to.
+pub(super) struct Planned {
+    /// The changes of rules, in order, of all that bear on the workspace.
+    pub(super) changes: Vec<Change>,
+    /// Whether there are others, or the same, in other workspaces.
+    pub(super) elsewhere: bool,
+}
+
+impl Planned {
+    /// One change of one rule.
+    pub(super) fn of(change: Change) -> Self {
+        Self {
+            elsewhere: change.rule().level == Level::Organization,
+            changes: vec![change],
+        }
+    }
 }
 
 /// Which calls to try it on.
@@ -62,8 +95,11 @@ impl Default for Sample {
 /// What the change would do.
 #[derive(Debug, Clone)]
 pub struct Backtest {
-    /// The change as it would be made.
-    pub change: Change,
+    /// The changes as they would be made, in order: one, or what a set's rules come to in this
+    /// workspace.
+    pub changes: Vec<Change>,
+    /// Whether the change bears on other workspaces, too, whose calls were not looked at.
+    pub elsewhere: bool,
     /// How many calls were looked at.
     pub looked_at: u32,
     /// The oldest task looked at.
@@ -74,7 +110,7 @@ pub struct Backtest {
     pub own_only: bool,
     /// How many would be decided otherwise, by what they are and what they would be.
     pub otherwise: Vec<(&'static str, &'static str, u32)>,
-    /// How many calls the rule in question would decide, or does if it is removed.
+    /// How many calls the rules in question would decide, or do if they are removed.
     pub matched: u32,
     /// How many of those people said yes to.
     pub approved_by_people: u32,
@@ -95,6 +131,8 @@ pub struct Example {
     pub then: &'static str,
     /// The rule that would decide; none for the default.
     pub rule_id: Option<RuleId>,
+    /// The set that rule would come of, if it would.
+    pub of_set: Option<OfSet>,
 }
 
 impl Backtest {
@@ -119,52 +157,55 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             let scope = caller.scope(Permission::SeeRules)?;
-            let policy = self.policy(&caller).await?;
-            let change = self.proposed(&caller, &policy, proposal)?;
-            self.tried(&caller, &scope, change, sample).await
+            let planned = match proposal {
+                Proposal::Rule(edit) => {
+                    let policy = self.policy(&caller).await?;
+                    Planned::of(self.proposed(&caller, &policy, edit)?)
+                }
+                Proposal::OfSet(set, edit) => self.would_change_set(&caller, &set, edit).await?,
+                Proposal::Assign(set, to) => self.would_assign(&caller, &set, to).await?,
+                Proposal::Unassign(set, id) => self.would_unassign(&caller, &set, &id).await?,
+            };
+            self.tried(&caller, &scope, planned, sample).await
         })
     }
 
     /// The change that a proposal comes to, if the caller may make it.
-    fn proposed(
-        &self,
-        caller: &Caller,
-        policy: &Policy,
-        proposal: Proposal,
-    ) -> Result<Change, Error> {
-        let (id, level) = match &proposal {
-            Proposal::Add(draft) => (RuleId::from_bits(entropy::bits()), draft.level),
-            Proposal::Edit(id, _) | Proposal::Move(id, _) | Proposal::Remove(id) => {
+    fn proposed(&self, caller: &Caller, policy: &Policy, edit: RuleEdit) -> Result<Change, Error> {
+        let (id, level) = match &edit {
+            RuleEdit::Add(draft) => (RuleId::from_bits(entropy::bits()), draft.level),
+            RuleEdit::Edit(id, _) | RuleEdit::Move(id, _) | RuleEdit::Remove(id) => {
                 let (_, rule) = policy
                     .place(id)
                     .ok_or_else(|| Error::not_found("rule", id))?;
+                made_here(rule)?;
                 (id.clone(), rule.level)
             }
         };
         caller.scope(permission(level))?;
         let missing = || Error::not_found("rule", &id);
-        match proposal {
-            Proposal::Add(draft) => {
-                check(&draft)?;
+        match edit {
+            RuleEdit::Add(draft) => {
+                check(&draft.matches, &draft.effect, &draft.note)?;
                 let now = self.inner.clock.now();
                 added(policy, draft.rule(&id, &caller.account_id, now))
             }
-            Proposal::Edit(id, draft) => {
-                check(&draft)?;
+            RuleEdit::Edit(id, draft) => {
+                check(&draft.matches, &draft.effect, &draft.note)?;
                 let (_, old) = policy.place(&id).ok_or_else(missing)?;
                 edited(policy, old, &draft)?.ok_or_else(missing)
             }
-            Proposal::Move(id, place) => Change::move_to(policy, &id, place).ok_or_else(missing),
-            Proposal::Remove(id) => Change::remove(policy, &id).ok_or_else(missing),
+            RuleEdit::Move(id, place) => Change::move_to(policy, &id, place).ok_or_else(missing),
+            RuleEdit::Remove(id) => Change::remove(policy, &id).ok_or_else(missing),
         }
     }
 
-    /// Tries a change that has been checked.
+    /// Tries changes that have been checked.
     pub(super) async fn tried(
         &self,
         caller: &Caller,
         scope: &Scope,
-        change: Change,
+        planned: Planned,
         sample: Sample,
     ) -> Result<Backtest, Error> {
         let own_only = caller.scope(Permission::SeeAllTasks).is_err();
@@ -181,7 +222,8 @@ impl Engine {
             catalog,
             policies: HashMap::new(),
             result: Backtest {
-                change,
+                changes: planned.changes,
+                elsewhere: planned.elsewhere,
                 looked_at: 0,
                 oldest: None,
                 more: false,
@@ -243,7 +285,9 @@ impl Trial {
     fn learn(&mut self, policies: HashMap<AccountId, Policy>) {
         for (person, policy) in policies {
             let mut then = policy.clone();
-            self.result.change.apply(&mut then);
+            for change in &self.result.changes {
+                change.apply(&mut then);
+            }
             self.policies.insert(person, (policy, then));
         }
     }
@@ -262,12 +306,14 @@ impl Trial {
         let review = self.catalog.review_at(&call.tool);
         let now = forecast_of(&call, arguments, (now, review), self.now);
         let then = forecast_of(&call, arguments, (then, review), self.now);
-        let rule = Some(&result.change.rule().id);
-        let deciding = match result.change.after() {
-            Some(_) => then.rule_id.as_ref(),
-            None => now.rule_id.as_ref(),
+        let decides = |change: &Change| {
+            let deciding = match change.after() {
+                Some(_) => then.rule_id.as_ref(),
+                None => now.rule_id.as_ref(),
+            };
+            deciding == Some(&change.rule().id)
         };
-        if deciding == rule {
+        if result.changes.iter().any(decides) {
             result.matched += 1;
             match call.answer {
                 Some(PersonsAnswer::Approved) => result.approved_by_people += 1,
@@ -293,6 +339,7 @@ impl Trial {
                 now: pair.0,
                 then: pair.1,
                 rule_id: then.rule_id,
+                of_set: then.of_set,
             });
         }
     }

@@ -36,7 +36,7 @@ impl Engine {
         let caller = caller.clone();
         Box::pin(async move {
             caller.scope(permission(draft.level))?;
-            check(&draft)?;
+            check(&draft.matches, &draft.effect, &draft.note)?;
             let scope = caller.scope(Permission::SeeRules)?;
             let policy = self.policy(&caller).await?;
             let id = RuleId::from_bits(entropy::bits());

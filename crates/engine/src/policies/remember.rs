@@ -4,7 +4,7 @@
 //! calls. What is stored has been tried on the very call first: a rule that would not decide it as
 //! promised, because a stricter level or a rule above it says otherwise, is refused.
 
-use super::backtest::{Backtest, Sample};
+use super::backtest::{Backtest, Planned, Sample};
 use super::{RuleDraft, added, check, make, permission};
 use crate::gate::{also_of, source_name, would_be};
 use crate::{Engine, Error, entropy};
@@ -98,7 +98,12 @@ impl Engine {
                 // A rule that would not hold for this call is no proposal.
                 if let Ok(change) = tried {
                     let backtest = self
-                        .tried(&caller, &scope, change.clone(), Sample::default())
+                        .tried(
+                            &caller,
+                            &scope,
+                            Planned::of(change.clone()),
+                            Sample::default(),
+                        )
                         .await?;
                     suggestions.push(Suggestion {
                         draft,
@@ -122,7 +127,7 @@ pub(crate) fn keep(
     (catalog, now): (&Catalog, Timestamp),
 ) -> Result<Rule, Error> {
     let scope = caller.scope(permission(draft.level))?;
-    check(draft)?;
+    check(&draft.matches, &draft.effect, &draft.note)?;
     let lasting = match approval.status.as_str() {
         "approved" => "allow",
         "denied" => "deny",

@@ -2,10 +2,11 @@
 
 use crate::settings::sees_all_tasks;
 use crate::{Engine, Error};
-use domain::Timestamp;
 use domain::access::{Caller, Permission};
 use domain::policy::{Shadow, shadows};
+use domain::{PolicySetId, RuleId, SetRuleId, Timestamp};
 use futures_util::future::BoxFuture;
+use std::collections::HashMap;
 pub use store::recorded::RuleUse;
 
 /// How far back is looked: thirty days.
@@ -20,6 +21,8 @@ pub struct RuleUsage {
     pub own_only: bool,
     /// The rules that decided a call of the workspace since.
     pub rules: Vec<RuleUse>,
+    /// Of which set, and which rule of it, those are that a set brought.
+    pub origins: HashMap<RuleId, (PolicySetId, SetRuleId)>,
     /// The rules that never decide while the others stay as they are.
     pub shadows: Vec<Shadow>,
 }
@@ -47,6 +50,7 @@ impl Engine {
                         since,
                         own_only,
                         rules: store::recorded::rule_uses(r, &scope, account, since)?,
+                        origins: store::policies::sets::origins(r, &scope)?,
                     })
                 })
                 .await

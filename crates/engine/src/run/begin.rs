@@ -59,7 +59,8 @@ impl Run<'_> {
         let (session, start) = timed(self.engine, session).await;
         match session {
             Ok(session) => {
-                self.began(start);
+                self.task = with_start(self.task.clone(), start);
+                self.is_start_unwritten = true;
                 self.session = session;
                 self.turns_open = 1;
             }
@@ -67,13 +68,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
 
-    /// A sandbox has the program: noted with what the run writes next.
-    pub(super) fn began(&mut self, start: SandboxStart) {
-        let before = std::mem::take(&mut self.task.sandbox_starts);
-        self.task.sandbox_starts = SandboxStart::kept(before, start);
-        self.is_start_unwritten = true;
-    }
+/// A task with one more start of its sandbox, which is noted with what the run writes next.
+pub(super) fn with_start(mut task: Task, start: SandboxStart) -> Task {
+    task.sandbox_starts = SandboxStart::kept(task.sandbox_starts, start);
+    task
 }
 
 pub(super) fn rebuild_program(

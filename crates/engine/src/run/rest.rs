@@ -100,6 +100,7 @@ pub(super) async fn start_again(
 impl Run<'_> {
     /// Takes up a program that rests where the journal ends.
     pub(super) fn go_on_from(&mut self, rest: &Rest) {
+        self.restoring = true;
         self.journal.skip_to_end();
         self.clock = rest.clock();
         self.logs.lines = rest.log_lines;

@@ -1,10 +1,11 @@
 //! `executor policies`: the ordered rules that decide about calls.
 //!
 //! How a rule is written on the command line is in `rule.rs`; what was, is and would be decided is
-//! shown by `look.rs`.
+//! shown by `look.rs`; lists of rules that are assigned are in `sets.rs`.
 
 mod look;
 mod rule;
+mod sets;
 pub(crate) mod shown;
 
 use crate::commands::{json_object, removed};
@@ -21,7 +22,7 @@ use shown::{about, listed};
 /// The ordered rules that allow, ask about or deny calls
 #[derive(clap::Args)]
 #[command(
-    after_help = "Within a level the first match decides; across levels the strictest wins. Where no rule\nmatches, reading is allowed and everything else asks.\n\nExamples:\n  executor policies add allow 'github.issues.*' --except github.issues.delete\n  executor policies test ledger.payments.create '{\"amount\": 9000}'\n  executor policies backtest deny 'ledger.**' --when 'amount > 5000' --since 7d"
+    after_help = "The rules of a level are a layer, and so is each set that is assigned there. Within a layer\nthe first match decides; across layers the strictest wins. Where no rule matches, reading is\nallowed and everything else asks.\n\nExamples:\n  executor policies add allow 'github.issues.*' --except github.issues.delete\n  executor policies test ledger.payments.create '{\"amount\": 9000}'\n  executor policies backtest deny 'ledger.**' --when 'amount > 5000' --since 7d"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -116,9 +117,11 @@ enum Command {
     },
     /// Tries a change of the rules on recorded calls; changes nothing
     #[command(
-        after_help = "Every call is decided twice, by the rules as they are and as they would be.\n\nExamples:\n  executor policies backtest deny 'ledger.**' --when 'amount > 5000' --since 7d\n  executor policies backtest --remove rule_…\n  executor policies backtest --move rule_… --to 1"
+        after_help = "Every call is decided twice, by the rules as they are and as they would be.\n\nExamples:\n  executor policies backtest deny 'ledger.**' --when 'amount > 5000' --since 7d\n  executor policies backtest --remove rule_…\n  executor policies backtest --move rule_… --to 1\n  executor policies backtest --set Production --assign workspace"
     )]
     Backtest(Box<Backtest>),
+    /// Named lists of rules that are assigned
+    Sets(Box<sets::Arguments>),
 }
 
 #[derive(clap::Args)]
@@ -147,6 +150,23 @@ struct Backtest {
     /// The new place of the rule that is moved, from 1
     #[arg(long, value_name = "PLACE", requires = "move_rule")]
     to: Option<usize>,
+    /// Try a change of this policy set, by name or id; rules are then those of the set
+    #[arg(long, value_name = "SET")]
+    set: Option<String>,
+    /// Assign the set: organization, workspace, or a person in this workspace
+    #[arg(
+        long,
+        value_name = "WHOM",
+        conflicts_with_all = ["effect", "edit", "remove", "move_rule", "unassign"]
+    )]
+    assign: Option<String>,
+    /// Take this assignment of the set back
+    #[arg(
+        long,
+        value_name = "ASSIGNMENT",
+        conflicts_with_all = ["effect", "edit", "remove", "move_rule"]
+    )]
+    unassign: Option<String>,
     /// Only calls of tasks submitted since: 7d, or an RFC 3339 time
     #[arg(long, value_parser = parse_since)]
     since: Option<String>,
@@ -210,6 +230,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         Command::Usage => look::usage(context).await?,
         Command::History { version, limit } => look::history(context, version, limit).await?,
         Command::Backtest(backtest) => look::backtest(context, *backtest).await?,
+        Command::Sets(arguments) => return sets::run(context, *arguments).await,
     }
     Ok(Exit::Done)
 }

@@ -5,18 +5,21 @@ use super::instant;
 use crate::error::Failure;
 use api::policies as wire;
 use domain::access::Channel;
-use domain::policy::{Ask, Condition, Effect, Level, Match, Pattern, Policy, Rule};
+use domain::policy::{Ask, Condition, Effect, Level, Match, OfSet, Pattern, Policy, Rule};
 use domain::tenancy::Role;
 use domain::tool::Risk;
 use domain::{AccountId, RuleId};
 use engine::RuleDraft;
 
-/// All rules, numbered within their levels.
+/// All rules, numbered within their layers: on each level those that were made there, then each set.
 pub(crate) fn policy(policy: &Policy) -> wire::Policy {
     let mut rules = Vec::with_capacity(policy.rules.len());
     for level in Level::ALL {
-        let of_level = policy.rules.iter().filter(|r| r.level == level);
-        rules.extend(of_level.enumerate().map(|(at, r)| rule(r, at + 1)));
+        let of_level: Vec<&Rule> = policy.rules.iter().filter(|r| r.level == level).collect();
+        // A policy has the rules of each layer one after the other.
+        for layer in of_level.chunk_by(|a, b| a.assignment_id() == b.assignment_id()) {
+            rules.extend(layer.iter().enumerate().map(|(at, r)| rule(r, at + 1)));
+        }
     }
     wire::Policy {
         version: policy.version,
@@ -26,10 +29,15 @@ pub(crate) fn policy(policy: &Policy) -> wire::Policy {
 
 /// How often rules decided.
 pub(crate) fn usage(usage: &engine::RuleUsage) -> wire::RuleUsage {
-    let of_rule = |used: &engine::RuleUse| wire::RuleUse {
-        rule: used.rule_id.to_string(),
-        calls: used.calls,
-        last_at: used.last_at.to_rfc3339(),
+    let of_rule = |used: &engine::RuleUse| {
+        let origin = usage.origins.get(&used.rule_id);
+        wire::RuleUse {
+            rule: used.rule_id.to_string(),
+            set: origin.map(|(set, _)| set.to_string()),
+            set_rule: origin.map(|(_, rule)| rule.to_string()),
+            calls: used.calls,
+            last_at: used.last_at.to_rfc3339(),
+        }
     };
     wire::RuleUsage {
         since: usage.since.to_rfc3339(),
@@ -60,6 +68,7 @@ pub(crate) fn rule(r: &Rule, position: usize) -> wire::Rule {
         id: r.id.to_string(),
         level: r.level.as_str().to_owned(),
         position,
+        set: r.of_set.as_ref().map(set),
         effect: r.effect.as_str().to_owned(),
         matches: shown_match(&r.matches),
         ask: shown_ask(&r.effect),
@@ -69,11 +78,21 @@ pub(crate) fn rule(r: &Rule, position: usize) -> wire::Rule {
     }
 }
 
+/// What a rule comes of.
+pub(super) fn set(of: &OfSet) -> wire::RuleSet {
+    wire::RuleSet {
+        id: of.set_id.to_string(),
+        name: of.set_name.clone(),
+        assignment: of.assignment_id.to_string(),
+        rule: of.set_rule_id.to_string(),
+    }
+}
+
 fn texts<T: ToString>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
-fn shown_ask(effect: &Effect) -> Option<wire::RuleAsk> {
+pub(super) fn shown_ask(effect: &Effect) -> Option<wire::RuleAsk> {
     match effect {
         Effect::Ask(ask) => Some(wire::RuleAsk {
             approvers: texts(&ask.approvers),
@@ -86,7 +105,7 @@ fn shown_ask(effect: &Effect) -> Option<wire::RuleAsk> {
     }
 }
 
-fn shown_match(m: &Match) -> wire::RuleMatch {
+pub(super) fn shown_match(m: &Match) -> wire::RuleMatch {
     wire::RuleMatch {
         tools: m.tools.iter().map(|p| p.as_str().to_owned()).collect(),
         except: m.except.iter().map(|p| p.as_str().to_owned()).collect(),

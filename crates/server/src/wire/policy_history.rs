@@ -2,19 +2,22 @@
 //! are asked with back. Decides nothing.
 
 use super::instant;
-use super::policy::{draft, new_rule, one, rule};
+use super::policy::{draft, new_rule, one, rule, set};
+use super::policy_sets::{assign_to, set_rule};
 use crate::error::Failure;
 use api::policies as rules;
 use api::policy_history as wire;
 use domain::access::Channel;
 use domain::policy::{Change, LookedAt, Rule, Version};
 use domain::tenancy::Role;
-use domain::{AccountId, KeyId, RuleId};
-use engine::{Backtest, Explanation, Instead, PolicyVersion, Proposal, Sample, Tested, Why};
+use domain::{AccountId, AssignmentId, KeyId, PolicySetId, RuleId, SetRuleId};
+use engine::{
+    Backtest, Explanation, Instead, PolicyVersion, Proposal, RuleEdit, Sample, SetEdit, Tested, Why,
+};
 use serde_json::Value;
 
 /// Fields of a rule that say which it is rather than what it says.
-const NO_TEXT: [&str; 3] = ["id", "level", "createdAt"];
+const NO_TEXT: [&str; 4] = ["id", "level", "set", "createdAt"];
 
 /// One change.
 pub(crate) fn version(v: &Version) -> wire::PolicyVersion {
@@ -121,6 +124,7 @@ pub(crate) fn verdict(tested: &Tested) -> rules::Verdict {
         decision: decision.effect.as_str().to_owned(),
         rule: decision.rule_id.as_ref().map(ToString::to_string),
         level: decision.level.map(|l| l.as_str().to_owned()),
+        set: decision.of_set.as_ref().map(set),
         policy_version: decision.policy_version,
         explanation: decision.explain(tested.risk),
         problem: tested.wrong.clone(),
@@ -212,30 +216,83 @@ pub(crate) fn explanation(found: &Explanation) -> wire::Explanation {
 
 /// Reads a change to try, and what to try it on.
 pub(crate) fn proposal(new: wire::NewBacktest) -> Result<(Proposal, Sample), Failure> {
+    let proposal = match (new.change.as_str(), &new.set) {
+        ("add" | "edit" | "move" | "remove", None) => Proposal::Rule(rule_edit(&new)?),
+        ("add" | "edit" | "move" | "remove", Some(set)) => {
+            Proposal::OfSet(policy_set(set)?, set_edit(&new)?)
+        }
+        ("assign", set) => {
+            let missing = || Failure::invalid("to", "this change needs whom to assign the set to");
+            let to = new.to.clone().ok_or_else(missing)?;
+            let set = policy_set(set.as_deref().unwrap_or_default())?;
+            Proposal::Assign(set, assign_to("to.", &to)?)
+        }
+        ("unassign", set) => {
+            let set = policy_set(set.as_deref().unwrap_or_default())?;
+            let id = new.assignment.as_deref().unwrap_or_default();
+            let expected = "an assignment such as asgn_…, which this change needs";
+            let read = |t: &str| AssignmentId::parse(t).ok();
+            Proposal::Unassign(set, one("assignment", id, read, expected)?)
+        }
+        (other, _) => {
+            let why = format!("'{other}' is none of add, edit, move, remove, assign, unassign");
+            return Err(Failure::invalid("change", why));
+        }
+    };
+    Ok((proposal, sample(&new)?))
+}
+
+fn policy_set(id: &str) -> Result<PolicySetId, Failure> {
+    let expected = "a policy set such as set_…, which this change needs";
+    one("set", id, |t| PolicySetId::parse(t).ok(), expected)
+}
+
+/// The text of a rule that a change needs.
+fn text(new: &wire::NewBacktest) -> Result<rules::NewRule, Failure> {
+    let missing = || Failure::invalid("rule", "this change needs the text of a rule");
+    new.rule.clone().ok_or_else(missing)
+}
+
+/// The new place of a rule that a change needs.
+fn position(new: &wire::NewBacktest) -> Result<usize, Failure> {
+    match new.position {
+        Some(position @ 1..) => Ok(position),
+        Some(0) | None => Err(Failure::invalid("position", "places are counted from 1")),
+    }
+}
+
+/// A change of the rules of a level, one of add, edit, move and remove.
+fn rule_edit(new: &wire::NewBacktest) -> Result<RuleEdit, Failure> {
     let rule_id = || -> Result<RuleId, Failure> {
         let id = new.id.as_deref().unwrap_or_default();
         let expected = "a rule such as rule_…, which this change needs";
         one("id", id, |t| RuleId::parse(t).ok(), expected)
     };
-    let text = || {
-        let missing = || Failure::invalid("rule", "this change needs the text of a rule");
-        draft(new.rule.clone().ok_or_else(missing)?)
+    Ok(match new.change.as_str() {
+        "add" => RuleEdit::Add(draft(text(new)?)?),
+        "edit" => RuleEdit::Edit(rule_id()?, draft(text(new)?)?),
+        "move" => RuleEdit::Move(rule_id()?, position(new)?),
+        _ => RuleEdit::Remove(rule_id()?),
+    })
+}
+
+/// The same of the rules of a set.
+fn set_edit(new: &wire::NewBacktest) -> Result<SetEdit, Failure> {
+    let rule_id = || -> Result<SetRuleId, Failure> {
+        let id = new.id.as_deref().unwrap_or_default();
+        let expected = "a rule of the set such as srule_…, which this change needs";
+        one("id", id, |t| SetRuleId::parse(t).ok(), expected)
     };
-    let proposal = match new.change.as_str() {
-        "add" => Proposal::Add(text()?),
-        "edit" => Proposal::Edit(rule_id()?, text()?),
-        "move" => match new.position {
-            Some(position @ 1..) => Proposal::Move(rule_id()?, position),
-            Some(0) | None => {
-                return Err(Failure::invalid("position", "places are counted from 1"));
-            }
-        },
-        "remove" => Proposal::Remove(rule_id()?),
-        other => {
-            let why = format!("'{other}' is none of add, edit, move, remove");
-            return Err(Failure::invalid("change", why));
-        }
-    };
+    Ok(match new.change.as_str() {
+        "add" => SetEdit::Add(set_rule(text(new)?)?),
+        "edit" => SetEdit::Edit(rule_id()?, set_rule(text(new)?)?),
+        "move" => SetEdit::Move(rule_id()?, position(new)?),
+        _ => SetEdit::Remove(rule_id()?),
+    })
+}
+
+/// What to try a change on.
+fn sample(new: &wire::NewBacktest) -> Result<Sample, Failure> {
     let mut sample = Sample::default();
     if let Some(since) = &new.since {
         sample.since = Some(one(
@@ -252,7 +309,7 @@ pub(crate) fn proposal(new: wire::NewBacktest) -> Result<(Proposal, Sample), Fai
         }
         sample.limit = limit;
     }
-    Ok((proposal, sample))
+    Ok(sample)
 }
 
 /// What a change would do.
@@ -270,9 +327,15 @@ pub(crate) fn backtest(found: &Backtest) -> wire::Backtest {
         from: e.now.to_owned(),
         to: e.then.to_owned(),
         rule: e.rule_id.as_ref().map(ToString::to_string),
+        set: e.of_set.as_ref().map(set),
+    };
+    let alone = match found.changes.as_slice() {
+        [change] => change.after(),
+        _ => None,
     };
     wire::Backtest {
-        rule: found.change.after().map(placed),
+        rule: alone.map(placed),
+        rules_changed: found.changes.len(),
         looked_at: found.looked_at,
         otherwise: found.count(),
         changes: found
@@ -323,7 +386,7 @@ fn not_looked_at(found: &Backtest, oldest: Option<&str>) -> Vec<String> {
     if found.own_only {
         out.push("calls of other people's tasks, which you may not see".to_owned());
     }
-    if found.change.rule().level == domain::policy::Level::Organization {
+    if found.elsewhere {
         out.push("calls in other workspaces of the organization".to_owned());
     }
     out

@@ -5,8 +5,8 @@ use super::policy;
 use crate::db::{Row, Select, json, params};
 use crate::{Error, Reader};
 use domain::access::{Channel, Scope};
-use domain::policy::{Change, Effect, Level, Match, Policy, Rule, Version};
-use domain::{AccountId, RuleId, Timestamp};
+use domain::policy::{Change, Effect, Level, Match, OfSet, Policy, Rule, Version};
+use domain::{AccountId, AssignmentId, PolicySetId, RuleId, SetRuleId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Versions that are read at once while going back.
@@ -21,6 +21,41 @@ struct Text {
     until: Option<i64>,
     note: String,
     created_at: i64,
+    /// Left out of a rule that was made on its level, so that a server of the version before can read
+    /// the row while both run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of_set: Option<SetText>,
+}
+
+/// What a version keeps of the set that a rule comes of: what it was called then, too.
+#[derive(Serialize, Deserialize)]
+struct SetText {
+    assignment: AssignmentId,
+    set: PolicySetId,
+    name: String,
+    rule: SetRuleId,
+}
+
+impl From<&OfSet> for SetText {
+    fn from(of: &OfSet) -> Self {
+        Self {
+            assignment: of.assignment_id.clone(),
+            set: of.set_id.clone(),
+            name: of.set_name.clone(),
+            rule: of.set_rule_id.clone(),
+        }
+    }
+}
+
+impl From<SetText> for OfSet {
+    fn from(text: SetText) -> Self {
+        Self {
+            assignment_id: text.assignment,
+            set_id: text.set,
+            set_name: text.name,
+            set_rule_id: text.rule,
+        }
+    }
 }
 
 /// The text of a rule, as a version keeps it.
@@ -32,6 +67,7 @@ pub(super) fn text(rule: &Rule) -> Result<String, Error> {
         until: rule.until.map(|t| t.0),
         note: rule.note.clone(),
         created_at: rule.created_at.0,
+        of_set: rule.of_set.as_ref().map(SetText::from),
     })
 }
 
@@ -52,6 +88,7 @@ fn read(r: &mut Row<'_>) -> Result<Version, Error> {
             id: id.clone(),
             level,
             account_id: account_id.clone(),
+            of_set: text.of_set.map(OfSet::from),
             position: text.position,
             matches: text.matches,
             effect: text.effect,

@@ -38,6 +38,7 @@ mod listings;
 mod opening;
 mod people;
 mod policies;
+mod policy_sets;
 mod purge;
 mod push;
 mod retention;

@@ -200,6 +200,7 @@ pub(crate) fn rule(level: Level, position: i64) -> Rule {
         id: RuleId::from_bits(bits()),
         level,
         account_id: (level == Level::Personal).then(account_id),
+        of_set: None,
         position,
         matches: Match {
             sources: vec!["github".into()],

@@ -128,6 +128,7 @@ fn admission(tool: &Tool) -> Admission {
         effect: Effect::Allow,
         rule_id: None,
         level: None,
+        of_set: None,
         policy_version: 1,
         unreviewed: false,
     };

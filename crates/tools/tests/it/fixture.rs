@@ -87,6 +87,7 @@ pub(crate) fn admission(tool: &Tool) -> Admission {
         effect: Effect::Allow,
         rule_id: None,
         level: None,
+        of_set: None,
         policy_version: 1,
         unreviewed: false,
     };

@@ -91,6 +91,7 @@ mod pages;
 mod people;
 mod persons;
 mod policies;
+mod policy_sets;
 mod programs;
 mod providers;
 mod proxied;

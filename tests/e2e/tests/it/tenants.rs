@@ -59,6 +59,8 @@ impl Tenant {
         let large = server.post(&at("/tasks"), large).await;
         let rule = json!({ "effect": "ask", "match": { "tools": ["nothing.**"] } });
         let rule = server.post(&at("/policies"), rule).await;
+        let set = json!({ "name": "equal" });
+        let set = server.post(&at("/policies/sets"), set).await;
         let hook = json!({ "url": "https://example.com/hook" });
         let hook = server.post(&at("/webhooks"), hook).await;
         let invite = json!({ "note": "equal" });
@@ -69,6 +71,7 @@ impl Tenant {
             ("approvals", approval),
             ("results", text(&large["result"]["$handle"])),
             ("policies", text(&rule["id"])),
+            ("policies/sets", text(&set["id"])),
             ("keys", member.2.clone()),
             ("webhooks", text(&hook["webhook"]["id"])),
             ("credentials", text(&credential["id"])),
@@ -157,6 +160,8 @@ async fn is_not_there(
         let (start, end) = (start.expect("a brace"), end.expect("a brace"));
         let path = format!("{}{id}{}", &path[..start], &path[end + 1..])
             .replace("{sequence}", "1")
+            .replace("{rule}", &format!("srule_{}", "0".repeat(26)))
+            .replace("{assignment}", &format!("asgn_{}", "0".repeat(26)))
             .replace("{id}", &b.member.0);
         let body = &body;
         async move {

@@ -145,7 +145,7 @@ async fn a_no_ends_the_task_in_the_same_step(database: Database) {
         .await;
     assert_eq!(
         (refused.status, &refused.body["code"]),
-        (422, &json!("invalid_stop"))
+        (422, &json!("invalid_value"))
     );
     assert_eq!(shown(&server, &asked).await["status"], "pending");
 }

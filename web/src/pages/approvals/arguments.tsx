@@ -120,38 +120,40 @@ export function Form({ of, before, folded, schema }: { of: Fields; before: Field
   const removed = before ? Object.keys(before).filter((name) => !(name in of)) : [];
   if (names.length === 0) return <p className="text-ink2">No arguments.</p>;
   return (
-    <dl className="flex flex-col gap-1.5">
-      {names.map((name) => {
-        const isNew = before !== null && !(name in before);
-        const isChanged = before !== null && !isNew && !same(before[name], of[name]);
-        return (
-          <div key={name} className="grid grid-cols-1 gap-x-4 md:grid-cols-[minmax(120px,max-content)_1fr]">
-            <dt className="text-ink2">
-              <span className="font-mono">
-                <Seen text={name} />
-              </span>
-              {known && <Described of={known.get(name)} />}
-            </dt>
-            <dd className="min-w-0">
-              <Value of={of[name]} folded={folded} />
-              {isChanged && (
-                <span className="mt-0.5 block text-meta text-wait">
-                  changed from <span className="font-mono break-all">{<Seen text={compact(before[name]).slice(0, 200)} />}</span>
+    <>
+      <dl className="flex flex-col gap-1.5">
+        {names.map((name) => {
+          const isNew = before !== null && !(name in before);
+          const isChanged = before !== null && !isNew && !same(before[name], of[name]);
+          return (
+            <div key={name} className="grid grid-cols-1 gap-x-4 md:grid-cols-[minmax(120px,max-content)_1fr]">
+              <dt className="text-ink2">
+                <span className="font-mono">
+                  <Seen text={name} />
                 </span>
-              )}
-              {isNew && <span className="ml-2 text-meta text-wait">not in the call before</span>}
-            </dd>
-          </div>
-        );
-      })}
+                {known && <Described of={known.get(name)} />}
+              </dt>
+              <dd className="min-w-0">
+                <Value of={of[name]} folded={folded} />
+                {isChanged && (
+                  <span className="mt-0.5 block text-meta text-wait">
+                    changed from <span className="font-mono break-all">{<Seen text={compact(before[name]).slice(0, 200)} />}</span>
+                  </span>
+                )}
+                {isNew && <span className="mt-0.5 block text-meta text-wait">not in the call before</span>}
+              </dd>
+            </div>
+          );
+        })}
+      </dl>
       {left.length > 0 && (
-        <p className="text-meta text-ink3">
+        <p className="mt-1.5 text-meta text-ink3">
           Not given: <Seen text={left.slice(0, 40).join(", ")} />
           {left.length > 40 && ` and ${left.length - 40} more`}
         </p>
       )}
-      {removed.length > 0 && <p className="text-meta text-wait">In the call before, but not here: <Seen text={removed.join(", ")} /></p>}
-    </dl>
+      {removed.length > 0 && <p className="mt-1.5 text-meta text-wait">In the call before, but not here: <Seen text={removed.join(", ")} /></p>}
+    </>
   );
 }
 
@@ -175,19 +177,21 @@ function Value({ of, folded }: { of: unknown; folded: boolean }): ReactNode {
   if (entries.length === 0) return <code>{Array.isArray(of) ? "[]" : "{}"}</code>;
   const shown = folded ? entries.slice(0, 60) : entries;
   return (
-    <dl className="flex flex-col gap-1 border-l-2 border-line pl-3">
-      {shown.map(([name, each]) => (
-        <div key={name} className="flex flex-wrap gap-x-3">
-          <dt className="font-mono text-ink3">
-            <Seen text={name} />
-          </dt>
-          <dd className="min-w-0 flex-1 basis-40">
-            <Value of={each} folded={folded} />
-          </dd>
-        </div>
-      ))}
+    <>
+      <dl className="flex flex-col gap-1 border-l-2 border-line pl-3">
+        {shown.map(([name, each]) => (
+          <div key={name} className="flex flex-wrap gap-x-3">
+            <dt className="font-mono text-ink3">
+              <Seen text={name} />
+            </dt>
+            <dd className="min-w-0 flex-1 basis-40">
+              <Value of={each} folded={folded} />
+            </dd>
+          </div>
+        ))}
+      </dl>
       {shown.length < entries.length && <p className="text-ink2">and {entries.length - shown.length} more</p>}
-    </dl>
+    </>
   );
 }
 
@@ -230,9 +234,9 @@ export function Request({ of, folded }: { of: unknown; folded: boolean }) {
               Operation <code><Seen text={compact(document.operationName)} /></code>
             </p>
           )}
-          <h4 className="text-ink2">As it is sent</h4>
         </div>
       )}
+      {document && <h4 className="text-ink2">As it is sent</h4>}
       <Text text={[`${method} ${url}`, ...lines].join("\n") + (text ? `\n\n${text}` : "")} folded={folded} limit={FOLD * 2} />
       {Object.keys(more).length > 0 && <Text text={pretty(more)} folded={folded} limit={FOLD * 2} />}
       <p className="mt-2 text-meta text-ink3">The credential is added when it is sent; it is never shown.</p>

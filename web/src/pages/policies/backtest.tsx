@@ -46,10 +46,10 @@ export function BacktestView({ of }: { of: Backtest }) {
       </p>
       {(of.matched ?? 0) > 0 && (
         <p>
-          The rule is about {count(of.matched ?? 0, "of them", "of them")}
+          {of.rulesChanged === 1 ? "The rule is" : "The rules are"} about {count(of.matched ?? 0, "of them", "of them")}
           {(of.approvedByPeople ?? 0) + (of.deniedByPeople ?? 0) > 0
             ? `; people approved ${(of.approvedByPeople ?? 0).toLocaleString("en")} and denied ${(of.deniedByPeople ?? 0).toLocaleString("en")} of those when they were asked.`
-            : "; nobody was asked about those."}
+            : "; no person has answered any of those."}
         </p>
       )}
       {of.changes.length > 0 && (

@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import type { NewRule, Rule } from "~/api/client";
+import type { NewBacktest, NewRule, Rule, SetRule } from "~/api/client";
 import { members as allMembers, tool as oneTool, useApi, useMay, useSession } from "~/api/queries";
 import { Button, buttonClass, Field, Skeleton } from "~/ui/basics";
 import { Problem } from "~/ui/state";
@@ -32,11 +32,11 @@ type Draft = {
   mayEdit: boolean;
 };
 
-function drafted(rule: Rule | null, isAdmin: boolean): Draft {
+function drafted(rule: Rule | SetRule | null, isAdmin: boolean): Draft {
   const m = rule?.match;
   return {
     effect: rule?.effect ?? "ask",
-    level: rule?.level ?? (isAdmin ? "workspace" : "personal"),
+    level: rule && "level" in rule ? rule.level : (isAdmin ? "workspace" : "personal"),
     tools: m?.tools?.join(", ") ?? "",
     except: m?.except?.join(", ") ?? "",
     sources: m?.sources?.join(", ") ?? "",
@@ -63,10 +63,10 @@ const list = (text: string) => text.split(/[,\s]+/).filter(Boolean);
 const names = (text: string) => text.split(",").map((each) => each.trim()).filter(Boolean);
 
 /** The rule that a draft stands for. What the form does not show stays as it was. */
-function ruleOf(draft: Draft, before: Rule | null): NewRule {
+function ruleOf(draft: Draft, before: Rule | SetRule | null, level: string | null): NewRule {
   return {
     effect: draft.effect,
-    level: draft.level,
+    ...(level === null ? {} : { level }),
     match: {
       ...before?.match,
       tools: list(draft.tools),
@@ -158,7 +158,11 @@ function HowConditions() {
   );
 }
 
-export function RuleEditor({ rule }: { rule: Rule | null }) {
+/** A set whose rule it is, and why the person may not change it. */
+type InSet = { id: string; blocked: string | undefined };
+
+/** The editor of a rule of a level or, with a set, of a rule of that. */
+export function RuleEditor({ rule, inSet }: { rule: Rule | SetRule | null; inSet?: InSet }) {
   const { slug } = useSession();
   const api = useApi();
   const client = useQueryClient();
@@ -171,7 +175,7 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const set = (change: Partial<Draft>) => setDraft((now) => ({ ...now, ...change }));
-  const next = ruleOf(draft, rule);
+  const next = ruleOf(draft, rule, inSet ? null : draft.level);
   const key = JSON.stringify([next, days]);
   const about = useQuery({
     queryKey: [api.workspace, "policy", "preview", JSON.stringify(next)],
@@ -186,7 +190,13 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
     retry: false,
     queryFn: () =>
       api.post("/api/v1/policies/backtest", {
-        body: { change: rule ? "edit" : "add", ...(rule ? { id: rule.id } : {}), rule: next, ...(since ? { since: new Date(Date.now() - since * 86_400_000).toISOString() } : {}) } as never,
+        body: {
+          change: rule ? "edit" : "add",
+          ...(inSet ? { set: inSet.id } : {}),
+          ...(rule ? { id: rule.id } : {}),
+          rule: next,
+          ...(since ? { since: new Date(Date.now() - since * 86_400_000).toISOString() } : {}),
+        } as NewBacktest,
       }),
   });
   const isTried = tried?.key === key && backtest.data !== undefined;
@@ -194,19 +204,26 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
     setBusy(true);
     setError(null);
     try {
-      const saved = rule
+      const set = inSet?.id ?? "";
+      const saved = inSet
+        ? rule
+          ? await api.put("/api/v1/policies/sets/{id}/rules/{rule}", { path: { id: set, rule: rule.id }, body: next as never })
+          : await api.post("/api/v1/policies/sets/{id}/rules", { path: { id: set }, body: next as never })
+        : rule
         ? await api.put("/api/v1/policies/{id}", { path: { id: rule.id }, body: next as never })
         : await api.post("/api/v1/policies", { body: next as never });
       await client.invalidateQueries({ queryKey: [api.workspace, "policy"] });
       toast(`Saved the rule ${saved.note || saved.id}`);
-      await navigate({ to: "/w/$slug/policies/$id", params: { slug, id: saved.id } });
+      if (inSet) await navigate({ to: "/w/$slug/policies/sets/$set", params: { slug, set }, search: { rule: saved.id } });
+      else await navigate({ to: "/w/$slug/policies/$id", params: { slug, id: saved.id } });
     } catch (failure) {
       setError(failure);
     } finally {
       setBusy(false);
     }
   };
-  const isMine = draft.level === "personal" || (draft.level === "workspace" ? isAdmin : isOwner);
+  const blocked = inSet ? inSet.blocked : "Your role may not change rules of this level";
+  const isMine = inSet ? inSet.blocked === undefined : draft.level === "personal" || (draft.level === "workspace" ? isAdmin : isOwner);
   return (
     <form
       aria-label={rule ? "Rule" : "New rule"}
@@ -226,14 +243,14 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
             </label>
           ))}
         </fieldset>
-        <label className="flex items-center gap-2">
+        {!inSet && <label className="flex items-center gap-2">
           <span className="text-ink2">in</span>
           <select className="field" value={draft.level} disabled={rule !== null} onChange={(event) => set({ level: event.target.value })}>
             <option value="organization">the organization</option>
             <option value="workspace">this workspace</option>
             <option value="personal">my own tasks</option>
           </select>
-        </label>
+        </label>}
       </div>
       <Field label="When the tool is" hint="Patterns: * stands for one part, ** for any number. Empty: every tool.">
         <input className="field font-mono" placeholder="github.repos.*" value={draft.tools} onChange={(event) => set({ tools: event.target.value })} />
@@ -314,7 +331,7 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
         <details>
           <summary>
             It is about <strong>{about.data.total.toLocaleString("en")}</strong> {about.data.total === 1 ? "tool" : "tools"}
-            {!rule && `, and would stand at place ${about.data.position} of its level`}.
+            {!rule && !inSet && `, and would stand at place ${about.data.position} of its level`}.
           </summary>
           <ul className="mt-1 max-h-48 overflow-auto" tabIndex={0} aria-label="Tools it is about">
             {about.data.tools.map((each) => (
@@ -344,12 +361,18 @@ export function RuleEditor({ rule }: { rule: Rule | null }) {
         <Button type="submit" look={isTried ? "plain" : "main"} disabled={isTried}>
           See what it would do
         </Button>
-        <Button look={isTried ? "main" : "plain"} disabled={busy} blocked={isMine ? (isTried ? undefined : "See what it would do first") : "Your role may not change rules of this level"} onClick={() => void save()}>
+        <Button look={isTried ? "main" : "plain"} disabled={busy} blocked={isMine ? (isTried ? undefined : "See what it would do first") : blocked} onClick={() => void save()}>
           {busy ? "Saving…" : "Save"}
         </Button>
-        <Link to="/w/$slug/policies" params={{ slug }} className={buttonClass("quiet")}>
-          Close
-        </Link>
+        {inSet ? (
+          <Link to="/w/$slug/policies/sets/$set" params={{ slug, set: inSet.id }} className={buttonClass("quiet")}>
+            Close
+          </Link>
+        ) : (
+          <Link to="/w/$slug/policies" params={{ slug }} className={buttonClass("quiet")}>
+            Close
+          </Link>
+        )}
       </div>
     </form>
   );

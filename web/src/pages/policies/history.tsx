@@ -41,7 +41,15 @@ export function PolicyHistoryPage() {
                     <Link to="/w/$slug/policies/history" params={{ slug }} search={{ version: String(each.version) }} className="block px-3 py-1.5">
                       <span className="flex flex-wrap items-baseline gap-x-3">
                         <span className="w-10 font-mono text-ink3">{each.version}</span>
-                        <span>{each.change}</span>
+                        <span>
+                          {each.change}
+                          {(each.after ?? each.before)?.set && (
+                            <>
+                              {" "}
+                              by the set <Seen text={(each.after ?? each.before)?.set?.name ?? ""} />
+                            </>
+                          )}
+                        </span>
                         <span className="min-w-0 flex-1 truncate font-mono text-ink2">
                           <Seen text={aboutOf((each.after ?? each.before)?.match)} />
                         </span>
@@ -63,11 +71,13 @@ export function PolicyHistoryPage() {
 }
 
 function Version({ at }: { at: number }) {
+  const { slug } = useSession();
   const api = useApi();
   const query = useQuery({
     queryKey: [api.workspace, "policy", "version", at],
     queryFn: () => api.get("/api/v1/policies/versions/{version}", { path: { version: at } }),
   });
+  const of = (query.data?.after ?? query.data?.before)?.set;
   return (
     <Loaded query={query}>
       {(version) => (
@@ -99,8 +109,8 @@ function Version({ at }: { at: number }) {
           <ol>
             {version.rules.map((each) => (
               <li key={each.id} className="flex gap-3">
-                <span className="w-24 shrink-0 text-ink3">
-                  {each.level} {each.position}
+                <span className="w-24 shrink-0 text-ink3 wrap-anywhere">
+                  {each.level} {each.set && <Seen text={each.set.name} />} {each.position}
                 </span>
                 <span className="w-10 shrink-0">{each.effect}</span>
                 <code className="min-w-0 break-words">
@@ -109,7 +119,16 @@ function Version({ at }: { at: number }) {
               </li>
             ))}
           </ol>
-          <Revert version={version} />
+          {of ? (
+            <p>
+              The set <Seen text={of.name} /> made this change where it is assigned.{" "}
+              <Link to="/w/$slug/policies/sets/$set" params={{ slug, set: of.id }} className="text-accent underline">
+                Change the set, or take its assignment back
+              </Link>
+            </p>
+          ) : (
+            <Revert version={version} />
+          )}
         </section>
       )}
     </Loaded>

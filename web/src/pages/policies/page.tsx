@@ -5,14 +5,16 @@ import { useRef, useState } from "react";
 import type { Rule, Schemas } from "~/api/client";
 import { policy, ruleUsage, useApi, useMay, useSession } from "~/api/queries";
 import { count } from "~/lib/time";
-import { Ago, Button, buttonClass, cx, Decision, Hourglass, Page, When } from "~/ui/basics";
+import { Button, buttonClass, cx, Decision, Page } from "~/ui/basics";
 import { Confirm } from "~/ui/dialog";
 import { explain, Loaded } from "~/ui/state";
 import { Seen } from "~/ui/text";
 import { toast } from "~/ui/toast";
 import { RuleEditor } from "./editor";
 import { ChangeBacktest, useBacktest } from "./backtest";
-import { aboutOf, isExpired } from "./words";
+import { RuleText } from "./row";
+import { PolicyTabs } from "./tabs";
+import { aboutOf } from "./words";
 
 const LEVELS = ["organization", "workspace", "personal"];
 
@@ -39,15 +41,21 @@ export function PoliciesPage() {
         </>
       }
     >
+      <PolicyTabs at="rules" />
       <p className="mb-4 max-w-[90ch] text-ink2">
-        Within a level the first rule that matches decides. Across levels the strictest wins: deny, then ask, then allow. Where no rule matches, reads are allowed and everything else asks.
+        The rules of a level are a layer, and so is each set that is assigned there. Within a layer the first rule that matches decides. Across layers the strictest wins: deny, then ask, then allow. Where no rule matches, reads are allowed and everything else asks.
       </p>
       <Loaded query={query}>
         {(data) => (
           <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
             <div className={cx(id && "hidden lg:block")}>
               {LEVELS.map((level) => (
-                <Level key={level} level={level} rules={data.rules.filter((each) => each.level === level)} all={data.rules} at={id} />
+                <div key={level}>
+                  <Level level={level} rules={data.rules.filter((each) => each.level === level && !each.set)} all={data.rules} at={id} />
+                  {setsOf(data.rules, level).map((layer) => (
+                    <SetLayer key={layer[0]?.set?.assignment} rules={layer} all={data.rules} />
+                  ))}
+                </div>
               ))}
               <p className="text-meta text-ink3">Version {data.version}</p>
             </div>
@@ -55,7 +63,9 @@ export function PoliciesPage() {
               {id === "new" ? (
                 <RuleEditor key="new" rule={null} />
               ) : id ? (
-                data.rules.some((each) => each.id === id) ? (
+                data.rules.some((each) => each.id === id && each.set) ? (
+                  <OfSet rule={data.rules.find((each) => each.id === id) as Rule} />
+                ) : data.rules.some((each) => each.id === id) ? (
                   <RuleEditor key={id} rule={data.rules.find((each) => each.id === id) ?? null} />
                 ) : (
                   <p className="rounded-md border border-line p-4">
@@ -76,6 +86,67 @@ export function PoliciesPage() {
   );
 }
 
+/** The rules of a level that sets brought, one list for each assignment. */
+function setsOf(rules: Rule[], level: string): Rule[][] {
+  const layers = new Map<string, Rule[]>();
+  for (const rule of rules) if (rule.level === level && rule.set) layers.set(rule.set.assignment, [...(layers.get(rule.set.assignment) ?? []), rule]);
+  return [...layers.values()];
+}
+
+/** A layer that a set brought: it is changed in the set. */
+function SetLayer({ rules, all }: { rules: Rule[]; all: Rule[] }) {
+  const { slug } = useSession();
+  const usage = useQuery(ruleUsage(useApi())).data;
+  const first = rules[0];
+  if (!first?.set) return null;
+  const { id, name, assignment } = first.set;
+  return (
+    <section className="mb-4 rounded-md border border-line bg-surface" aria-labelledby={`layer-${assignment}`}>
+      <div className="flex flex-wrap items-baseline gap-x-3 border-b border-line px-3 py-2">
+        <h2 id={`layer-${assignment}`} className="min-w-0 text-body wrap-anywhere">
+          Set <Seen text={name} />, for {first.level === "personal" ? "your own tasks" : `the ${first.level}`}
+        </h2>
+        <Link to="/w/$slug/policies/sets/$set" params={{ slug, set: id }} className="ml-auto text-accent underline">
+          Open the set
+        </Link>
+      </div>
+      <ol>
+        {rules.map((rule) => (
+          <li key={rule.id} className="flex items-start gap-2 border-b border-line px-3 py-1.5 last:border-0">
+            <span className="w-6 pt-0.5 text-right font-mono text-ink3">{rule.position}</span>
+            <Link to="/w/$slug/policies/sets/$set" params={{ slug, set: id }} search={{ rule: rule.set?.rule ?? "" }} className="min-w-0 flex-1">
+              <RuleText rule={rule} usage={usage} used={usage?.rules.find((each) => each.rule === rule.id)} shadow={shadowIn(rule, all, usage)} />
+            </Link>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+/** What stands for the editor of a rule that a set brought. */
+function OfSet({ rule }: { rule: Rule }) {
+  const { slug } = useSession();
+  return (
+    <section aria-label="Rule of a set" className="flex flex-col gap-2 rounded-md border border-line bg-surface p-4">
+      <p>
+        <Decision of={rule.effect} /> <Seen text={aboutOf(rule.match)} />
+      </p>
+      <p>
+        It comes of the set <Seen text={rule.set?.name ?? ""} />, which is assigned here: it is changed there, and wherever else the set is assigned.
+      </p>
+      <Link to="/w/$slug/policies/sets/$set" params={{ slug, set: rule.set?.id ?? "" }} search={{ rule: rule.set?.rule ?? "" }} className="text-accent underline">
+        Open it in the set
+      </Link>
+    </section>
+  );
+}
+
+/** The rule because of which another is never heard, as the server finds it. */
+function shadowIn(rule: Rule, all: Rule[], usage: Schemas["RuleUsage"] | undefined): Rule | null {
+  return all.find((each) => each.id === usage?.shadowed?.find((one) => one.rule === rule.id)?.by) ?? null;
+}
+
 function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: Rule[]; at: string | undefined }) {
   const mayChange = useMay(level === "organization" ? "owner" : level === "workspace" ? "admin" : "member");
   const usage = useQuery(ruleUsage(useApi())).data;
@@ -89,7 +160,7 @@ function Level({ level, rules, all, at }: { level: string; rules: Rule[]; all: R
       ) : (
         <ol>
           {rules.map((rule) => (
-            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={all.find((each) => each.id === usage?.shadowed?.find((one) => one.rule === rule.id)?.by) ?? null} isHere={rule.id === at} mayChange={mayChange} usage={usage} />
+            <RuleRow key={rule.id} rule={rule} isLast={rule.position === rules.length} shadow={shadowIn(rule, all, usage)} isHere={rule.id === at} mayChange={mayChange} usage={usage} />
           ))}
         </ol>
       )}
@@ -159,34 +230,7 @@ function RuleRow({ rule, isLast, shadow, isHere, mayChange, usage }: RowProps) {
     >
       <span className="w-6 pt-0.5 text-right font-mono text-ink3">{rule.position}</span>
       <Link to="/w/$slug/policies/$id" params={{ slug, id: rule.id }} aria-current={isHere ? "true" : undefined} className="min-w-0 flex-1 basis-[calc(100%-2rem)] md:basis-0">
-        <span className="flex flex-wrap items-baseline gap-x-3">
-          <Decision of={rule.effect} />
-          <span className="min-w-0 font-mono break-words">
-            <Seen text={aboutOf(rule.match)} />
-          </span>
-        </span>
-        <span className="flex flex-wrap gap-x-3 text-meta text-ink2">
-          {rule.note && <Seen text={rule.note} />}
-          {rule.until && (
-            <span className={cx(isExpired(rule) && "text-bad")}>
-              {isExpired(rule) ? <><Hourglass /> ended </> : "until "}
-              <When at={rule.until} />
-            </span>
-          )}
-          {usage &&
-            (used ? (
-              <span>
-                {count(used.calls, "call")} in 30 days, last <Ago at={used.lastAt} />
-              </span>
-            ) : (
-              <span>{rule.createdAt < usage.since ? "no call in 30 days" : "no call yet"}</span>
-            ))}
-          {shadow && (
-            <span className="text-bad">
-              ▲ {shadow.level === rule.level ? `never reached: rule ${shadow.position} takes every call before it` : `never heard: ${shadow.level} rule ${shadow.position} says ${shadow.effect} to every such call`}
-            </span>
-          )}
-        </span>
+        <RuleText rule={rule} usage={usage} used={used} shadow={shadow} />
       </Link>
       <span className="ml-auto flex gap-0.5">
         <Button small look="quiet" aria-label={`Move rule ${rule.position} up`} disabled={busy || rule.position === 1} blocked={blocked} onClick={() => void move(-1)}>

@@ -15,7 +15,14 @@ export function LookedAtList({ of }: { of: LookedAt[] }) {
     <ol className="flex flex-col">
       {of.map((each, i) => (
         <li key={i} className={cx("flex flex-wrap gap-x-3 border-t border-line py-1", each.matched && "font-semibold")}>
-          <span className="w-24 text-ink2">{each.level}</span>
+          <span className={each.text?.set ? "text-ink2" : "w-24 text-ink2"}>
+            {each.level}
+            {each.text?.set && (
+              <>
+                , set <Seen text={each.text.set.name} />
+              </>
+            )}
+          </span>
           <Link to="/w/$slug/policies/$id" params={{ slug, id: each.rule }} className="text-accent underline">
             <Seen text={each.text?.note || each.rule} />
           </Link>

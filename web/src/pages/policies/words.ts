@@ -17,6 +17,6 @@ export function aboutOf(match: Rule["match"] | NewRule["match"]): string {
   return parts.join(" ");
 }
 
-export function isExpired(rule: Rule): boolean {
+export function isExpired(rule: Pick<Rule, "until">): boolean {
   return rule.until !== undefined && rule.until !== null && Date.parse(rule.until) < Date.now();
 }

@@ -5,8 +5,8 @@ import { useState } from "react";
 import type { Call, Task } from "~/api/client";
 import { call as oneCall, explanation, useApi, useSession } from "~/api/queries";
 import { LookedAtList } from "~/pages/policies/trace";
-import { compact, handle, isFields, leftOut } from "~/lib/json";
-import { size, span } from "~/lib/time";
+import { isFields } from "~/lib/json";
+import { span } from "~/lib/time";
 import { Button, buttonClass, Decision, Facts, Risk, Status } from "~/ui/basics";
 import { JsonView } from "~/ui/json";
 import { Loaded, Problem } from "~/ui/state";
@@ -47,7 +47,6 @@ export function CallPanel({ task, call, calls }: { task: Task; call: Call; calls
           ["Tool", call.toolChanged && "▲ described otherwise now, or gone"],
           ["Took", took !== null && span(took)],
           ["HTTP status", statusOf(call)],
-          ["Size", whole.data && [`${size(bytesOf(whole.data.arguments))} in`, whole.data.result !== undefined && `${size(bytesOf(whole.data.result))} out`].filter(Boolean).join(", ")],
           ["Credential", call.credential && <Link to="/w/$slug/credentials" params={{ slug }} className="text-accent underline"><Seen text={[call.credential.scope ?? "removed since", call.credential.label].filter(Boolean).join(", ")} /></Link>],
           ["Sent", !isBuiltIn && !call.sentAt && call.finishedAt && "nothing left"],
           ["Approval", approval && <Link to="/w/$slug/approvals/$id" params={{ slug, id: approval.id }} className="text-accent underline">{approval.status}</Link>],
@@ -103,11 +102,6 @@ export function CallPanel({ task, call, calls }: { task: Task; call: Call; calls
       )}
     </div>
   );
-}
-
-/** How many bytes a value is as JSON; of one that is too large to be carried, what is said of it. */
-function bytesOf(value: unknown): number {
-  return leftOut(value)?.bytes ?? handle(value)?.bytes ?? new TextEncoder().encode(compact(value)).length;
 }
 
 /** What the other server answered with, as far as an error carries it. */

@@ -1,8 +1,8 @@
 //! What policy says to a call, said to recorded ones, and would say after a change; and its history.
 
 use super::Backtest;
-use super::rule;
-use super::shown::{line, listed, tried};
+use super::shown::{layer, line, listed, tried};
+use super::{rule, sets};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, plain, table};
@@ -27,7 +27,7 @@ pub(super) async fn usage(context: &Context) -> Result<()> {
     for rule in &policy.rules {
         let used = of(&rule.id);
         rows.push(vec![
-            rule.level.clone(),
+            layer(rule),
             rule.position.to_string(),
             rule.effect.clone(),
             used.map_or(0, |u| u.calls).to_string(),
@@ -232,29 +232,42 @@ pub(super) async fn backtest(context: &Context, wanted: Backtest) -> Result<()> 
         limit: Some(wanted.limit),
         ..NewBacktest::default()
     };
+    if let Some(set) = &wanted.set {
+        new.set = Some(sets::id_of(&client, set).await?);
+    } else if wanted.assign.is_some() || wanted.unassign.is_some() {
+        return Err(sets::needs_a_set());
+    }
     let of = |change: &str, id: Option<String>| (change.to_owned(), id);
-    (new.change, new.id) = match (wanted.edit, wanted.remove, wanted.move_rule) {
-        (Some(id), _, _) => {
-            let (effect, pattern) = (wanted.effect, wanted.pattern);
-            let edited = rule::edited(&client, &id, effect, pattern, wanted.details);
-            new.rule = Some(edited.await?);
-            of("edit", Some(id))
-        }
-        (None, Some(id), _) => of("remove", Some(id)),
-        (None, None, Some(id)) => {
-            new.position = wanted.to;
-            of("move", Some(id))
-        }
-        (None, None, None) => {
-            let (Some(effect), Some(pattern)) = (wanted.effect, wanted.pattern) else {
-                return Err(Failure::usage("there is no change to try").next(
-                    "give EFFECT and PATTERN as for `policies add`, or --edit, --move or --remove \
-                     with a rule's id",
-                ));
-            };
-            new.rule = Some(wanted.details.over(rule::new(effect, pattern))?);
-            of("add", None)
-        }
+    (new.change, new.id) = if let Some(to) = &wanted.assign {
+        new.to = Some(sets::whom(to));
+        of("assign", None)
+    } else if wanted.unassign.is_some() {
+        new.assignment = wanted.unassign;
+        of("unassign", None)
+    } else if let Some(id) = wanted.edit {
+        let given = (wanted.effect, wanted.pattern);
+        new.rule = Some(match &new.set {
+            Some(set) => {
+                let edited = sets::edited(&client, set, &id, given, wanted.details);
+                edited.await?.1
+            }
+            None => rule::edited(&client, &id, given.0, given.1, wanted.details).await?,
+        });
+        of("edit", Some(id))
+    } else if wanted.remove.is_some() {
+        of("remove", wanted.remove)
+    } else if wanted.move_rule.is_some() {
+        new.position = wanted.to;
+        of("move", wanted.move_rule)
+    } else {
+        let (Some(effect), Some(pattern)) = (wanted.effect, wanted.pattern) else {
+            return Err(Failure::usage("there is no change to try").next(
+                "give EFFECT and PATTERN as for `policies add`, --edit, --move or --remove with a \
+                 rule's id, or --set with --assign or --unassign",
+            ));
+        };
+        new.rule = Some(wanted.details.over(rule::new(effect, pattern))?);
+        of("add", None)
     };
     let found: wire::Backtest = client
         .send(Method::POST, &["policies", "backtest"], &new)

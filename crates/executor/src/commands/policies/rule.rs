@@ -106,21 +106,34 @@ pub(super) async fn edited(
     let old = find(&policy.rules, "rule", id, |r| r.id == id)
         .map_err(|failure| failure.next("`executor policies list` shows them"))?
         .clone();
-    let mut new = NewRule {
-        effect: effect.map_or(old.effect, |e| e.name().to_owned()),
+    let old = NewRule {
+        effect: old.effect,
         matches: old.matches,
         ask: old.ask,
         level: Some(old.level),
         until: old.until,
         note: Some(old.note),
     };
+    changed(old, effect, pattern, details)
+}
+
+/// A rule with what was given put over it.
+pub(super) fn changed(
+    mut rule: NewRule,
+    effect: Option<Effect>,
+    pattern: Option<String>,
+    details: Details,
+) -> Result<NewRule> {
+    if let Some(effect) = effect {
+        rule.effect = effect.name().to_owned();
+    }
     if let Some(pattern) = pattern {
-        new.matches.tools = vec![pattern];
+        rule.matches.tools = vec![pattern];
     }
-    if new.effect != Effect::Ask.name() {
-        new.ask = None;
+    if rule.effect != Effect::Ask.name() {
+        rule.ask = None;
     }
-    details.over(new)
+    details.over(rule)
 }
 
 impl Details {

@@ -11,7 +11,7 @@ const PATHS_NAMED: usize = 8;
 pub(crate) fn listed(rules: &[Rule]) -> String {
     let row = |r: &Rule| {
         vec![
-            r.level.clone(),
+            layer(r),
             r.position.to_string(),
             r.effect.clone(),
             applies_to(&r.matches),
@@ -29,11 +29,19 @@ pub(crate) fn listed(rules: &[Rule]) -> String {
     )
 }
 
+/// The layer of a rule: its level, and the set that brought it there.
+pub(crate) fn layer(rule: &Rule) -> String {
+    match &rule.set {
+        None => rule.level.clone(),
+        Some(set) => format!("{}: {}", rule.level, set.name),
+    }
+}
+
 /// A rule in one line.
 pub(crate) fn line(rule: &Rule) -> String {
     plain(&format!(
         "{} {} {}{}",
-        rule.level,
+        layer(rule),
         rule.effect,
         applies_to(&rule.matches),
         until(rule.until.as_deref())

@@ -68,6 +68,7 @@ pub(super) async fn shared_things(
     let credential = credentials.iter().find(|c| c["source"] == *source);
     let rule = json!({ "effect": "ask", "match": { "tools": ["none.**"] } });
     let rule = operator.post(server, "/policies", rule).await;
+    let [set, second_set, third_set] = sets(server, tag).await;
     let hook = receiver.url("/hook");
     let hook = json!({ "url": hook, "allowPrivate": true });
     let hook = operator.post(server, "/webhooks", hook).await;
@@ -91,12 +92,39 @@ pub(super) async fn shared_things(
         ("second", format!("second{tag}")),
         ("slug", format!("of-{tag}")),
         ("shared rule", text(&rule["id"])),
+        ("set", set[0].clone()),
+        ("set rule", set[1].clone()),
+        ("assignment", set[2].clone()),
+        ("set 2", second_set[0].clone()),
+        ("set 3", third_set[0].clone()),
         ("webhook", text(&hook["webhook"]["id"])),
         ("invite", text(&invite["invite"]["id"])),
         ("invite 2", text(&another["invite"]["id"])),
         ("revision", unreviewed["revision"].to_string()),
         ("source", source),
         ("spare", spare),
+    ]
+}
+
+/// Three policy sets, the first with a rule and assigned to the workspace; each with those of its
+/// identifiers that there are.
+async fn sets(server: &Server, tag: &str) -> [Vec<String>; 3] {
+    let operator = Way::Operator;
+    let make = async |n: u8| {
+        let new = json!({ "name": format!("set {n} of {tag}") });
+        text(&operator.post(server, "/policies/sets", new).await["id"])
+    };
+    let set = make(1).await;
+    let rule = json!({ "effect": "ask", "match": { "tools": ["none.**"] } });
+    let path = format!("/policies/sets/{set}/rules");
+    let rule = operator.post(server, &path, rule).await;
+    let path = format!("/policies/sets/{set}/assignments");
+    let to = json!({ "level": "workspace" });
+    let assignment = operator.post(server, &path, to).await;
+    [
+        vec![set, text(&rule["id"]), text(&assignment["id"])],
+        vec![make(2).await],
+        vec![make(3).await],
     ]
 }
 
