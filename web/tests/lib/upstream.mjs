@@ -192,10 +192,6 @@ export async function startUpstream() {
       if (path === "/openapi.json") return send(200, isChanged ? changed(description(address)) : description(address));
       if (path === "/forms.json") return send(200, forms(address));
       if (path === "/large.json") return send(200, large(address, operations));
-      if (path === "/page") {
-        response.writeHead(404, { "content-type": "text/html" });
-        return response.end("<h1>Nothing of that name</h1>");
-      }
       // Nothing is told to whoever does not bring the token.
       if (path === "/mcp/locked" && request.headers.authorization !== `Bearer ${LOCKED_TOKEN}`) return send(401, { error: "who are you?" });
       if (path === "/mcp/asking") {

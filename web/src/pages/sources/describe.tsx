@@ -112,6 +112,14 @@ export function Describe({ draft, onDraft, onPreview }: DescribeProps) {
               <Field label="Name its tools begin with" hint="Made from its title where empty.">
                 <input className="field max-w-60 font-mono" value={draft.name} onChange={(event) => set({ name: event.target.value })} autoComplete="off" />
               </Field>
+              <Field label="What it is" hint="Where it tells nothing without a credential, or is taken for something else.">
+                <select className="field max-w-60" value={draft.kind} onChange={(event) => set({ kind: event.target.value })}>
+                  <option value="">found out</option>
+                  <option value="openapi">OpenAPI</option>
+                  <option value="graphql">GraphQL</option>
+                  <option value="mcp">MCP</option>
+                </select>
+              </Field>
               <Field label="Address to send calls to" hint={hole ? `Put your own in the place of ${hole}.` : "Where the description's own is missing or not wanted."}>
                 <input className="field font-mono" value={draft.baseUrl} onChange={(event) => set({ baseUrl: event.target.value })} />
               </Field>
