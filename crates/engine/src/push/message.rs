@@ -204,8 +204,6 @@ mod tests {
             arguments: format!("{{\"a\":\"{CANARY}\"}}"),
             request: format!("{{\"b\":\"{CANARY}\"}}"),
             risk: Risk::Destructive,
-            reasons: vec![CANARY.into()],
-            previous: None,
             rule_id: None,
             why: CANARY.into(),
             reasons: vec![CANARY.into()],
