@@ -108,7 +108,7 @@ pub(super) async fn shared_things(
 
 /// Three policy sets, the first with a rule and assigned to the workspace; each with those of its
 /// identifiers that there are.
-async fn sets(server: &Server, tag: &str) -> [Vec<String>; 3] {
+async fn sets(server: &Server, tag: char) -> [Vec<String>; 3] {
     let operator = Way::Operator;
     let make = async |n: u8| {
         let new = json!({ "name": format!("set {n} of {tag}") });
