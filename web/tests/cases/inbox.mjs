@@ -303,6 +303,7 @@ export default {
     await dialog.locator("tbody tr").last().scrollIntoViewIfNeeded();
     await dialog.locator("table + div").scrollIntoViewIfNeeded();
     await page.waitForFunction(() => [...document.querySelectorAll("[role=dialog] button")].some((each) => each.textContent === "Approve 12 once" && each.getAttribute("aria-disabled") !== "true"));
+    await guardOver(page);
     await yes.click();
     await until(() => upstream.writes().length === 11, "eleven calls");
     await dialog.getByText("✕").first().waitFor();
