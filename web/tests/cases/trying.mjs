@@ -80,7 +80,7 @@ export default {
     // Defaults and what is required stand there.
     assert.equal(await field("kind").locator("option:checked").innerText(), "small");
     assert.equal(await field("wide").inputValue(), "2.5");
-    await page.getByText("3 to 20 characters").waitFor();
+    await page.getByText("string, required; 3 to 20 characters").waitFor();
     await field("title").fill("ab");
     await page.getByText(/^✕ 2 characters/).waitFor();
     await field("title").fill("A form");
