@@ -110,11 +110,11 @@ export default {
     await field("amount").fill("0");
     await page.getByText(/^✕ more than 0/).waitFor();
     await field("amount").fill("12.5");
-    await page.getByLabel("Kind of pay").selectOption("by bank");
+    await page.getByLabel("Kind of pay").selectOption({ index: 1 });
     // What both alternatives know is kept.
     assert.equal(await field("amount").inputValue(), "12.5");
     await field("iban").fill("DE00");
-    await page.getByLabel("Kind of pay").selectOption("by card");
+    await page.getByLabel("Kind of pay").selectOption({ index: 0 });
     await field("number").fill("12");
     await page.getByText(/^✕ does not match/).waitFor();
     await field("number").fill("1234");
@@ -138,7 +138,7 @@ export default {
     const changed = json.replace('"by": "card"', '"by": "bank"').replace(/"number": "1234"/, '"iban": "NL11"').replace("9007199254740993", "9007199254740991000");
     await page.getByLabel("Arguments as JSON").fill(changed);
     await page.getByRole("button", { name: "Form", exact: true }).click();
-    assert.equal(await page.getByLabel("Kind of pay").locator("option:checked").innerText(), "by bank");
+    assert.equal(await page.getByLabel("Kind of pay").inputValue(), "1");
     assert.equal(await field("iban").inputValue(), "NL11");
     assert.equal(await field("count").inputValue(), "9007199254740991000");
     await field("count").fill("9007199254740993");
