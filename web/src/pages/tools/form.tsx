@@ -56,7 +56,8 @@ function FieldOf({ name, schema, root, depth, isRequired, isGiven, value, onChan
   const s = resolve(schema, root);
   const id = useId();
   const limits = limitsOf(s);
-  const wrong = isGiven ? wrongOf(s, value) : null;
+  // Of what nobody has written yet, the limits are said and nothing is wrong.
+  const wrong = isGiven && value !== "" ? wrongOf(s, value) : null;
   return (
     <div className="flex flex-col gap-1">
       <div className="flex flex-wrap items-baseline gap-x-2">
