@@ -96,7 +96,10 @@ impl Engine {
         let fault = |e: Error| fault(call, &e);
         let found = self.nearest(call).await.map_err(fault)?;
         let Some((credential, secret, now)) = found else {
-            return without(call).map_or_else(|| Ok(Attached::default()), Err);
+            return match without(call) {
+                Some(error) => Err(error),
+                None => Ok(Attached::default()),
+            };
         };
         let Some(connection) = &credential.connection else {
             return Ok(Attached::of_value(&credential, secret));
@@ -118,7 +121,10 @@ impl Engine {
         match renewed.await {
             Ok(()) => {}
             Err(NotRenewed::Gone) => {
-                return without(call).map_or_else(|| Ok(Attached::default()), Err);
+                return match without(call) {
+                    Some(error) => Err(error),
+                    None => Ok(Attached::default()),
+                };
             }
             Err(NotRenewed::Over) => {
                 let seen = self.sealed_now(call.scope, &credential.id).await;
@@ -130,7 +136,10 @@ impl Engine {
         }
         let newer = self.sealed_now(call.scope, &credential.id).await;
         let Some((credential, secret, _)) = newer.map_err(fault)? else {
-            return without(call).map_or_else(|| Ok(Attached::default()), Err);
+            return match without(call) {
+                Some(error) => Err(error),
+                None => Ok(Attached::default()),
+            };
         };
         let set = TokenSet::from_secret(&secret).map_err(|e| fault(Error::internal(&e)))?;
         Ok(Attached::of_tokens(&credential, &set))

@@ -36,7 +36,7 @@ pub enum Why {
     /// There was nothing to decide: the call was answered or refused before it came to that.
     NoDecision,
     /// It was decided so, on these rules, in the order in which they were looked at.
-    Decided(Trace, Vec<Rule>),
+    Decided(Box<Trace>, Vec<Rule>),
     /// The rules of that version are not known any more.
     Forgotten,
 }
@@ -221,7 +221,7 @@ fn why(
     };
     traces.find(as_recorded).map(|trace| {
         let rules = rules_of(&trace, policy);
-        Why::Decided(trace, rules)
+        Why::Decided(Box::new(trace), rules)
     })
 }
 

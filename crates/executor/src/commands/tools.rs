@@ -9,8 +9,8 @@ use crate::follow::Asked;
 use crate::output::{brief, fields, plain, table};
 use api::tasks::Task;
 use api::tools::{
-    Discovery, Namespaces, ToolCall, ToolClient, ToolDescription, ToolEnded, ToolHit, ToolList,
-    ToolUsage,
+    Discovery, Namespace, Namespaces, ToolCall, ToolClient, ToolDescription, ToolEnded, ToolHit,
+    ToolList, ToolUsage,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -115,19 +115,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         } => {
             let query: &[_] = if denied { &[("denied", "only")] } else { &[] };
             let found: Namespaces = client.get(&["tools", "namespaces"], query).await?;
-            context.output.show(&found.namespaces, |namespaces| {
-                let rows: Vec<_> = namespaces
-                    .iter()
-                    .map(|n| {
-                        vec![
-                            n.namespace.clone(),
-                            n.tool_count.to_string(),
-                            n.sample_paths.join(" "),
-                        ]
-                    })
-                    .collect();
-                table(&["NAMESPACE", "TOOLS", "FOR EXAMPLE"], &rows)
-            });
+            let shown = |found: &Vec<_>| in_namespaces(found);
+            context.output.show(&found.namespaces, shown);
         }
         Command::List {
             namespace: Some(namespace),
@@ -168,6 +157,15 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+fn in_namespaces(namespaces: &[Namespace]) -> String {
+    let row = |n: &Namespace| {
+        let (count, samples) = (n.tool_count.to_string(), n.sample_paths.join(" "));
+        vec![n.namespace.clone(), count, samples]
+    };
+    let rows: Vec<_> = namespaces.iter().map(row).collect();
+    table(&["NAMESPACE", "TOOLS", "FOR EXAMPLE"], &rows)
 }
 
 /// Every tool below a path, page by page; which of those that policy denies, `denied` says.

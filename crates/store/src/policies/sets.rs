@@ -395,12 +395,9 @@ pub fn change_copies(
     write(tx, &at, made)?;
     // The row of the rule has its place; others may have another now.
     let mut as_stored = copies.clone();
-    match made.change.after() {
-        Some(after) => {
-            as_stored.rules.retain(|rule| rule.id != after.id);
-            as_stored.rules.push(after.clone());
-        }
-        None => {}
+    if let Some(after) = made.change.after() {
+        as_stored.rules.retain(|rule| rule.id != after.id);
+        as_stored.rules.push(after.clone());
     }
     made.change.apply(copies);
     for rule in &copies.rules {

@@ -480,7 +480,7 @@ async fn the_command_line_does_it_all(database: Database) {
     cli(&["sets", "move", "Night shift", allow, "2"])
         .await
         .exits(0);
-    cli(&["sets", "remove", "Night shift", &allow])
+    cli(&["sets", "remove", "Night shift", allow])
         .await
         .exits(0);
     let trial = ["backtest", "--set", "Night shift", "--assign", "workspace"];

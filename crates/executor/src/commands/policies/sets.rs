@@ -164,13 +164,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             name,
             description,
         } => {
-            let old = read(&client, &set).await?;
-            let new = NewPolicySet {
-                name: name.unwrap_or(old.name),
-                description: Some(description.unwrap_or(old.description)),
-            };
-            let path = ["policies", "sets", &old.id];
-            let found: PolicySet = client.send(Method::PUT, &path, &new).await?;
+            let found = renamed(&client, &set, name, description).await?;
             output.show(&found, in_full);
         }
         Command::Delete { set } => {
@@ -184,10 +178,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             pattern,
             details,
         } => {
-            let id = id_of(&client, &set).await?;
             let new = details.over(rule::new(effect, pattern))?;
-            let path = ["policies", "sets", &id, "rules"];
-            let made: SetRule = client.send(Method::POST, &path, &new).await?;
+            let made = added(&client, &set, &new).await?;
             output.show(&made, |rule| rules(std::slice::from_ref(rule)));
         }
         Command::Edit {
@@ -197,9 +189,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             pattern,
             details,
         } => {
-            let (id, new) = edited(&client, &set, &rule, (effect, pattern), *details).await?;
-            let path = ["policies", "sets", &id, "rules", &rule];
-            let found: SetRule = client.send(Method::PUT, &path, &new).await?;
+            let found = replaced(&client, (&set, &rule), (effect, pattern), *details).await?;
             output.show(&found, |rule| rules(std::slice::from_ref(rule)));
         }
         Command::Move {
@@ -207,10 +197,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
             rule,
             position,
         } => {
-            let id = id_of(&client, &set).await?;
-            let path = ["policies", "sets", &id, "rules", &rule, "move"];
-            let to = RuleMove { position };
-            let found: PolicySet = client.send(Method::POST, &path, &to).await?;
+            let found = moved(&client, &set, &rule, position).await?;
             output.show(&found, in_full);
         }
         Command::Remove { set, rule } => {
@@ -233,6 +220,50 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+/// Gives a set another name or description; what is not given stays.
+async fn renamed(
+    client: &Client,
+    set: &str,
+    name: Option<String>,
+    description: Option<String>,
+) -> Result<PolicySet> {
+    let old = read(client, set).await?;
+    let new = NewPolicySet {
+        name: name.unwrap_or(old.name),
+        description: Some(description.unwrap_or(old.description)),
+    };
+    let path = ["policies", "sets", &old.id];
+    client.send(Method::PUT, &path, &new).await
+}
+
+/// Adds a rule to a set.
+async fn added(client: &Client, set: &str, new: &NewRule) -> Result<SetRule> {
+    let id = id_of(client, set).await?;
+    let path = ["policies", "sets", &id, "rules"];
+    client.send(Method::POST, &path, new).await
+}
+
+/// Gives a rule of a set another text; what is not given stays.
+async fn replaced(
+    client: &Client,
+    (set, rule): (&str, &str),
+    over: (Option<Effect>, Option<String>),
+    details: Details,
+) -> Result<SetRule> {
+    let (id, new) = edited(client, set, rule, over, details).await?;
+    let path = ["policies", "sets", &id, "rules", rule];
+    client.send(Method::PUT, &path, &new).await
+}
+
+/// Moves a rule to another place of its set.
+async fn moved(client: &Client, set: &str, rule: &str, position: usize) -> Result<PolicySet> {
+    let id = id_of(client, set).await?;
+    let path = ["policies", "sets", &id, "rules", rule, "move"];
+    client
+        .send(Method::POST, &path, &RuleMove { position })
+        .await
 }
 
 const SETS: [&str; 2] = ["policies", "sets"];
