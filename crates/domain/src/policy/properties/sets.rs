@@ -9,13 +9,26 @@ proptest! {
     #[test]
     fn a_set_more_never_weakens(
         call in call(),
-        policy in policy(),
+        (policy, last) in (policy(), effects()),
         set in prop::collection::vec(rule(), 1..5),
         (level, mine) in (prop::sample::select(Level::ALL.to_vec()), 1u8..3),
     ) {
+        // What no rule says anything to, a set may open as any rule may: here one has the last word.
+        let mut policy = policy;
+        policy.rules.push(Rule {
+            id: RuleId::from_bits([99; 16]),
+            level: Level::Organization,
+            account_id: None,
+            position: 99,
+            matches: Match::default(),
+            effect: last,
+            of_set: None,
+            until: None,
+            note: String::new(),
+            created_at: Timestamp(0),
+        });
         let before = on(&call, |r| decide(r, &policy));
-        // What no rule says anything to, a set may open as any rule may.
-        prop_assume!(before.rule_id.is_some());
+        prop_assert!(before.rule_id.is_some());
         let mut more = policy.clone();
         for (n, rule) in (1u8..).zip(set) {
             more.rules.push(Rule {
