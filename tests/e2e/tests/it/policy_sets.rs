@@ -2,11 +2,15 @@
 //! then, what was decided is explained as it was, and nobody reaches by a set what they could not reach
 //! by a rule.
 
+mod reach;
+
 use crate::api::items;
+use crate::binary::Ran;
 use crate::database::Database;
-use crate::people::{Person, text};
+use crate::people::text;
 use crate::server::Server;
 use crate::upstream::Upstream;
+use reach::a_set_reaches_no_further_than_who_assigns_it;
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -83,6 +87,27 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
     }
 
     // What the trial says, of the same calls, is what happens then.
+    the_trial_of_an_assignment_tells(&server, &set).await;
+    let assignment = assigned(&server, &set, json!({ "level": "workspace" })).await;
+    let mut during = Vec::new();
+    for (amount, expected) in [(5, "completed"), (50, "waiting"), (500, "denied")] {
+        let (then, task) = becomes(&server, amount).await;
+        assert_eq!(then, expected, "{amount}");
+        during.push(task);
+    }
+    let test = json!({ "tool": CREATE, "arguments": { "name": "x", "amount": 500 } });
+    the_verdict_names_the_set(&server, &test, &set, &assignment).await;
+
+    // Taken back, it opens again; and each call is explained by the rules of its own time.
+    let after = it_opens_again(&server, test, &set, &assignment).await;
+    before.push(after);
+    by_the_rule_alone(&server, &before, &allow).await;
+    by_the_set(&server, &during, &assignment).await;
+    what_was_done_is_kept(&server, &set).await;
+}
+
+/// A trial of the assignment counts what would be otherwise, names the set, and changes nothing.
+async fn the_trial_of_an_assignment_tells(server: &Server, set: &str) {
     let trial = json!({ "change": "assign", "set": set, "to": { "level": "workspace" } });
     let version = server.get("/policies").await["version"].clone();
     let found = server.post("/policies/backtest", trial).await;
@@ -102,21 +127,17 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
         version,
         "nothing is changed"
     );
-    let assignment = assigned(&server, &set, json!({ "level": "workspace" })).await;
-    let mut during = Vec::new();
-    for (amount, expected) in [(5, "completed"), (50, "waiting"), (500, "denied")] {
-        let (then, task) = becomes(&server, amount).await;
-        assert_eq!(then, expected, "{amount}");
-        during.push(task);
-    }
-    let test = json!({ "tool": CREATE, "arguments": { "name": "x", "amount": 500 } });
+}
+
+/// While a set is assigned, a verdict says by which set, and how it came to bind.
+async fn the_verdict_names_the_set(server: &Server, test: &Value, set: &str, assignment: &str) {
     let verdict = server.post("/policies/test", test.clone()).await;
     assert_eq!(verdict["decision"], "deny", "{verdict:#}");
     assert_eq!(verdict["set"]["id"], json!(set));
     assert_eq!(verdict["set"]["assignment"], json!(assignment));
     let told = text(&verdict["explanation"]);
     assert!(told.contains("of the set 'Production'"), "{told}");
-    assert!(told.contains(&assignment), "{told}");
+    assert!(told.contains(assignment), "{told}");
     let layers: Vec<_> = items(&json!({ "items": verdict["lookedAt"] }))
         .iter()
         .map(|l| (l["text"]["set"]["name"].clone(), l["matched"].clone()))
@@ -129,25 +150,32 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
         ],
         "the first that matches in each layer"
     );
+}
 
-    // Taken back, it opens again; and each call is explained by the rules of its own time.
+/// The set is taken back, as a trial says it would be; gives back a call that was made after it.
+async fn it_opens_again(server: &Server, test: Value, set: &str, assignment: &str) -> String {
     let trial = json!({ "change": "unassign", "set": set, "assignment": assignment });
     let found = server.post("/policies/backtest", trial).await;
     assert_eq!(found["otherwise"], 4, "both rounds: {found:#}");
     gone(
-        &server,
+        server,
         &format!("/policies/sets/{set}/assignments/{assignment}"),
     )
     .await;
-    let (then, after) = becomes(&server, 500).await;
+    let (then, after) = becomes(server, 500).await;
     assert_eq!(then, "completed");
     let verdict = server.post("/policies/test", test).await;
     assert_eq!(
         (&verdict["decision"], verdict.get("set")),
         (&json!("allow"), None)
     );
-    for task in before.iter().chain([&after]) {
-        let told = why(&server, task).await;
+    after
+}
+
+/// These calls are explained by the rule of the workspace, and no other was looked at.
+async fn by_the_rule_alone(server: &Server, tasks: &[String], allow: &Value) {
+    for task in tasks {
+        let told = why(server, task).await;
         assert_eq!(
             (&told["known"], &told["rule"]),
             (&json!(true), &allow["id"]),
@@ -159,8 +187,12 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
             "{told:#}"
         );
     }
-    for (task, decision) in during.iter().zip(["allow", "ask", "deny"]) {
-        let told = why(&server, task).await;
+}
+
+/// These calls, of which each became something else, are explained by the set that bound them.
+async fn by_the_set(server: &Server, tasks: &[String], assignment: &str) {
+    for (task, decision) in tasks.iter().zip(["allow", "ask", "deny"]) {
+        let told = why(server, task).await;
         assert_eq!(told["known"], true, "{told:#}");
         assert_eq!(told["decision"], decision, "{told:#}");
         let seen = told["lookedAt"].as_array().expect("rules");
@@ -174,6 +206,10 @@ async fn a_set_decides_while_it_is_assigned(database: Database) {
             assert!(said.contains("of the set 'Production'"), "{said}");
         }
     }
+}
+
+/// The versions of the rules and the audit log tell what was done with the set.
+async fn what_was_done_is_kept(server: &Server, set: &str) {
     let history = items(&server.get("/policies/versions").await);
     let by_set: Vec<_> = history
         .iter()
@@ -208,8 +244,14 @@ async fn a_change_of_a_set_is_tried_and_bears_wherever_it_is_assigned(database: 
     for (amount, expected) in [(50, "completed"), (500, "denied")] {
         assert_eq!(becomes(&server, amount).await.0, expected);
     }
+    let set_rule = a_copy_is_not_changed_by_itself(&server, &set).await;
+    a_change_is_tried_and_bears_here_and_there(&server, &set, &set_rule).await;
+    what_binds_is_not_deleted(&server, &set).await;
+    assert_eq!(becomes(&server, 500).await.0, "completed");
+}
 
-    // A copy is not changed by itself: the error names the set.
+/// A copy is not changed by itself: the error names the set. Gives back the rule that it is a copy of.
+async fn a_copy_is_not_changed_by_itself(server: &Server, set: &str) -> String {
     let rules = items(&json!({ "items": server.get("/policies").await["rules"] }));
     let copy = rules
         .iter()
@@ -237,11 +279,13 @@ async fn a_change_of_a_set_is_tried_and_bears_wherever_it_is_assigned(database: 
             (409, &json!("rule_of_set"))
         );
         let told = refused.body.to_string();
-        assert!(told.contains("Large") && told.contains(&set), "{told}");
+        assert!(told.contains("Large") && told.contains(set), "{told}");
     }
+    text(&copy["set"]["rule"])
+}
 
-    // Tried first; then it is so here and there.
-    let set_rule = text(&copy["set"]["rule"]);
+/// A change is tried first; then it is so here and there.
+async fn a_change_is_tried_and_bears_here_and_there(server: &Server, set: &str, set_rule: &str) {
     let rule = json!({
         "effect": "ask", "match": { "tools": [CREATE], "conditions": ["amount > 10"] },
     });
@@ -262,13 +306,15 @@ async fn a_change_of_a_set_is_tried_and_bears_wherever_it_is_assigned(database: 
     let edited = server.send("PUT", &path, Some(&rule)).await;
     assert_eq!(edited.status, 200, "{edited:#?}");
     for amount in [50, 500] {
-        assert_eq!(becomes(&server, amount).await.0, "waiting");
+        assert_eq!(becomes(server, amount).await.0, "waiting");
     }
     let there = server.get("/policies?workspace=other").await;
     assert_eq!(there["rules"][0]["effect"], "ask", "{there:#}");
     assert_eq!(there["rules"].as_array().map(Vec::len), Some(1));
+}
 
-    // It is deleted only when it binds nobody, and the refusal says whom it binds.
+/// A set is deleted only when it binds nobody, and the refusal says whom it binds.
+async fn what_binds_is_not_deleted(server: &Server, set: &str) {
     let path = format!("/policies/sets/{set}");
     let refused = server.send("DELETE", &path, None).await;
     assert_eq!(
@@ -282,155 +328,33 @@ async fn a_change_of_a_set_is_tried_and_bears_wherever_it_is_assigned(database: 
     );
     let view = server.get(&path).await;
     for one in view["assignments"].as_array().expect("assignments") {
-        gone(&server, &format!("{path}/assignments/{}", text(&one["id"]))).await;
+        gone(server, &format!("{path}/assignments/{}", text(&one["id"]))).await;
     }
-    gone(&server, &path).await;
+    gone(server, &path).await;
     for workspace in ["local", "other"] {
         let left = server
             .get(&format!("/policies?workspace={workspace}"))
             .await;
-        assert!(!left.to_string().contains(&set), "{left:#}");
+        assert!(!left.to_string().contains(set), "{left:#}");
     }
-    assert_eq!(becomes(&server, 500).await.0, "completed");
-}
-
-async fn a_set_reaches_no_further_than_who_assigns_it(database: Database) {
-    let (server, _upstream) = Upstream::connected(database).await;
-    server.post("/workspaces", json!({ "slug": "other" })).await;
-    let admin = Person::add(&server, "Ann", "admin").await;
-    let member = Person::add(&server, "Mel", "member").await;
-    let set = made(&server, "Careful", &[("deny", 10)]).await;
-    let path = format!("/policies/sets/{set}");
-    let to = format!("{path}/assignments");
-    let rules = format!("{path}/rules");
-    let deny = json!({ "effect": "deny", "match": { "tools": ["none.**"] } });
-
-    // What binds nobody is not a member's to see; to be bound is to see it.
-    let as_member = async |method: &str, path: &str, body: Option<&Value>| {
-        server.send_as(Some(&member.key), method, path, body).await
-    };
-    let as_admin = async |method: &str, path: &str, body: Option<&Value>| {
-        server.send_as(Some(&admin.key), method, path, body).await
-    };
-    assert_eq!(as_member("GET", &path, None).await.status, 404);
-    let mine = json!({ "level": "personal", "person": member.id });
-    assert_eq!(as_member("POST", &to, Some(&mine)).await.status, 403);
-    let personal = as_admin("POST", &to, Some(&mine)).await;
-    assert_eq!(personal.status, 201, "{personal:#?}");
-    assert_eq!(as_member("GET", &path, None).await.status, 200);
-    let sets = as_member("GET", "/policies/sets", None).await.body;
-    assert_eq!(sets["items"].as_array().map(Vec::len), Some(1), "{sets:#}");
-    let again = as_admin("POST", &to, Some(&mine)).await;
-    assert_eq!(
-        (again.status, &again.body["code"]),
-        (409, &json!("already_assigned"))
-    );
-    let test = json!({ "tool": CREATE, "arguments": { "name": "x", "amount": 50 } });
-    let verdict = |of: &Value| of["decision"].clone();
-    let hers = as_member("POST", "/policies/test", Some(&test)).await.body;
-    assert_eq!(verdict(&hers), "deny", "{hers:#}");
-    let his = as_admin("POST", "/policies/test", Some(&test)).await.body;
-    assert_eq!(
-        verdict(&his),
-        "ask",
-        "a set for one person binds nobody else: {his:#}"
-    );
-    // Nor may she take back what an administrator bound her with, by the set or by the rule.
-    let bound = text(&personal.body["id"]);
-    let unassign = format!("{to}/{bound}");
-    assert_eq!(as_member("DELETE", &unassign, None).await.status, 403);
-    let copy = as_member("GET", "/policies", None).await.body;
-    let copy = format!("/policies/{}", text(&copy["rules"][0]["id"]));
-    assert_eq!(as_member("DELETE", &copy, None).await.status, 409);
-
-    // Rules of the organization are an owner's, also through a set: to assign, to change, to take back.
-    let everywhere = json!({ "level": "organization" });
-    assert_eq!(as_admin("POST", &to, Some(&everywhere)).await.status, 403);
-    assert_eq!(as_admin("POST", &rules, Some(&deny)).await.status, 201);
-    let whole = assigned(&server, &set, everywhere.clone()).await;
-    assert_eq!(as_admin("POST", &rules, Some(&deny)).await.status, 403);
-    let trial = json!({ "change": "add", "set": set, "rule": deny });
-    assert_eq!(
-        as_admin("POST", "/policies/backtest", Some(&trial))
-            .await
-            .status,
-        403
-    );
-    assert_eq!(
-        as_admin("DELETE", &format!("{to}/{whole}"), None)
-            .await
-            .status,
-        403
-    );
-    gone(&server, &format!("{to}/{whole}")).await;
-    assert_eq!(as_admin("POST", &rules, Some(&deny)).await.status, 201);
-
-    // A key is bound to its workspace: it neither sees nor changes what a set does in another.
-    let there = format!("{to}?workspace=other");
-    let there = server.post(&there, json!({ "level": "workspace" })).await;
-    let seen = as_admin("GET", &path, None).await.body;
-    assert!(!seen.to_string().contains(&text(&there["id"])), "{seen:#}");
-    assert_eq!(as_admin("POST", &rules, Some(&deny)).await.status, 403);
-    let reply = as_admin("DELETE", &format!("{to}/{}", text(&there["id"])), None).await;
-    assert_eq!(reply.status, 403);
-    gone(&server, &format!("{to}/{}", text(&there["id"]))).await;
-    assert_eq!(as_admin("POST", &rules, Some(&deny)).await.status, 201);
-
-    // What does not fit is told.
-    for (path, body, status, code) in [
-        (
-            "/policies/sets",
-            json!({ "name": " CAREFUL " }),
-            409,
-            "name_taken",
-        ),
-        ("/policies/sets", json!({ "name": " " }), 422, "invalid_set"),
-        (
-            "/policies/sets",
-            json!({ "name": "set_x" }),
-            422,
-            "invalid_set",
-        ),
-        (
-            rules.as_str(),
-            json!({ "effect": "deny", "level": "workspace" }),
-            422,
-            "invalid_value",
-        ),
-        (
-            to.as_str(),
-            json!({ "level": "personal" }),
-            422,
-            "invalid_value",
-        ),
-        (
-            to.as_str(),
-            json!({ "level": "personal", "person": format!("acct_{}", "0".repeat(26)) }),
-            404,
-            "not_found",
-        ),
-    ] {
-        let refused = server.send("POST", path, Some(&body)).await;
-        assert_eq!(
-            (refused.status, refused.body["code"].as_str()),
-            (status, Some(code)),
-            "{refused:#?}"
-        );
-    }
-    let admin_unassigns = as_admin("DELETE", &unassign, None).await;
-    assert_eq!(admin_unassigns.status, 204, "{admin_unassigns:#?}");
-    let hers = as_member("POST", "/policies/test", Some(&test)).await.body;
-    assert_eq!(verdict(&hers), "ask");
-    assert_eq!(as_member("GET", &path, None).await.status, 404);
 }
 
 async fn the_command_line_does_it_all(database: Database) {
     let (server, _upstream) = Upstream::connected(database).await;
     server.value("return tools.ledger.items.listItems()").await;
-    let cli = async |line: &[&str]| {
-        let line = [&["policies"][..], line].concat();
-        server.cli(&line).await
-    };
+    a_set_is_written_there(&server).await;
+    let assignment = it_is_tried_and_assigned_there(&server).await;
+    it_is_taken_back_and_deleted_there(&server, &assignment).await;
+}
+
+/// A line about policies.
+async fn cli(server: &Server, line: &[&str]) -> Ran {
+    let line = [&["policies"][..], line].concat();
+    server.cli(&line).await
+}
+
+/// A set is made, and its rules are added, edited, moved and removed.
+async fn a_set_is_written_there(server: &Server) {
     let new = [
         "sets",
         "create",
@@ -438,7 +362,7 @@ async fn the_command_line_does_it_all(database: Database) {
         "--description",
         "nothing at night",
     ];
-    cli(&new)
+    cli(server, &new)
         .await
         .exits(0)
         .says(&["Night shift", "binds nobody"]);
@@ -451,7 +375,7 @@ async fn the_command_line_does_it_all(database: Database) {
         "--note",
         "asleep",
     ];
-    cli(&add)
+    cli(server, &add)
         .await
         .exits(0)
         .says(&["deny", "ledger.**", "srule_"]);
@@ -463,7 +387,7 @@ async fn the_command_line_does_it_all(database: Database) {
         "ledger.items.listItems",
         "--json",
     ];
-    let allow = text(&cli(&add).await.exits(0).json()["id"]);
+    let allow = text(&cli(server, &add).await.exits(0).json()["id"]);
     let allow = allow.as_str();
     let levels = [
         "sets",
@@ -474,61 +398,78 @@ async fn the_command_line_does_it_all(database: Database) {
         "--level",
         "personal",
     ];
-    cli(&levels).await.exits(1).says(&["level"]);
+    cli(server, &levels).await.exits(1).says(&["level"]);
     let edit = ["sets", "edit", "Night shift", allow, "--effect", "ask"];
-    cli(&edit).await.exits(0).says(&["ask"]);
-    cli(&["sets", "move", "Night shift", allow, "2"])
+    cli(server, &edit).await.exits(0).says(&["ask"]);
+    cli(server, &["sets", "move", "Night shift", allow, "2"])
         .await
         .exits(0);
-    cli(&["sets", "remove", "Night shift", allow])
+    cli(server, &["sets", "remove", "Night shift", allow])
         .await
         .exits(0);
+}
+
+/// The set is tried, assigned and shown, and is not deleted while it is assigned; gives back the
+/// assignment.
+async fn it_is_tried_and_assigned_there(server: &Server) -> String {
     let trial = ["backtest", "--set", "Night shift", "--assign", "workspace"];
-    cli(&trial).await.exits(0).says(&["1 from allow to deny"]);
-    cli(&["backtest", "--assign", "workspace"])
+    cli(server, &trial)
+        .await
+        .exits(0)
+        .says(&["1 from allow to deny"]);
+    cli(server, &["backtest", "--assign", "workspace"])
         .await
         .exits(2)
         .says(&["--set"]);
     let assign = ["sets", "assign", "Night shift", "--json"];
-    let made = cli(&assign).await.exits(0).json();
+    let made = cli(server, &assign).await.exits(0).json();
     let assignment = text(&made["id"]);
-    let assignment = assignment.as_str();
-    cli(&["list"])
+    cli(server, &["list"])
         .await
         .exits(0)
         .says(&["workspace: Night shift"]);
     let test = ["test", "ledger.items.listItems"];
-    cli(&test)
+    cli(server, &test)
         .await
         .exits(0)
         .says(&["deny", "of the set 'Night shift'"]);
-    cli(&["sets", "show", "Night shift"]).await.exits(0).says(&[
-        "nothing at night",
-        "the workspace local",
-        assignment,
-    ]);
-    cli(&["sets", "delete", "Night shift"])
+    cli(server, &["sets", "show", "Night shift"])
+        .await
+        .exits(0)
+        .says(&["nothing at night", "the workspace local", &assignment]);
+    cli(server, &["sets", "delete", "Night shift"])
         .await
         .exits(1)
         .says(&["the workspace local"]);
+    assignment
+}
+
+/// The set gets another name, is taken back by it, and then is deleted.
+async fn it_is_taken_back_and_deleted_there(server: &Server, assignment: &str) {
     let rename = ["sets", "describe", "Night shift", "--name", "Nights"];
-    cli(&rename)
+    cli(server, &rename)
         .await
         .exits(0)
         .says(&["Nights", "nothing at night"]);
     let trial = ["backtest", "--set", "Nights", "--unassign", assignment];
-    cli(&trial).await.exits(0).says(&["1 from deny to allow"]);
-    cli(&["sets", "unassign", "Nights", assignment])
+    cli(server, &trial)
+        .await
+        .exits(0)
+        .says(&["1 from deny to allow"]);
+    cli(server, &["sets", "unassign", "Nights", assignment])
         .await
         .exits(0);
-    let listed = cli(&["sets", "list", "--json"]).await.exits(0).json();
+    let listed = cli(server, &["sets", "list", "--json"])
+        .await
+        .exits(0)
+        .json();
     assert_eq!(listed[0]["name"], "Nights", "{listed:#}");
-    cli(&["sets", "delete", "Nights"]).await.exits(0);
-    cli(&["sets", "list"])
+    cli(server, &["sets", "delete", "Nights"]).await.exits(0);
+    cli(server, &["sets", "list"])
         .await
         .exits(0)
         .says(&["no policy sets"]);
-    cli(&["sets", "show", "Nights"])
+    cli(server, &["sets", "show", "Nights"])
         .await
         .exits(1)
         .says(&["sets list"]);

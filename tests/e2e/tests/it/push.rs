@@ -130,61 +130,11 @@ async fn a_question_is_told_to_a_closed_browser(database: Database) {
     let asked = server.pending(1).await.remove(0);
     let path = "/push/a-secret-of-the-browser";
     let told = receiver.told_times(&server, path, 1).await;
-    let header = |name: &str| {
-        told[0].headers[name]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    assert_eq!(header("content-encoding"), "aes128gcm");
-    assert_eq!(header("urgency"), "high");
-    let ttl: u64 = header("ttl").parse().expect("seconds");
-    assert!((1..=1_800).contains(&ttl), "as long as it waits: {ttl}");
-    let topic = header("topic");
-    let is_base64url = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    assert!(
-        topic.len() <= 32 && topic.chars().all(is_base64url),
-        "{topic}"
-    );
-    assert!(
-        !topic.is_empty() && !topic.contains(&text(&asked["id"])[5..]),
-        "{topic}"
-    );
-
+    the_push_service_learns_little(&told[0], &asked);
     let opened = browsers.open(&server, 0, &told).await.remove(0);
-    let known = server.get("/push/key").await;
-    assert_eq!(
-        (&opened["isSigned"], &opened["key"]),
-        (&json!(true), &known["publicKey"])
-    );
-    assert_eq!(opened["header"], json!({ "typ": "JWT", "alg": "ES256" }));
-    let claims = &opened["claims"];
-    assert_eq!(claims["aud"], receiver.url(""));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = i64::try_from(now.expect("a clock").as_secs()).expect("it fits");
-    let left = claims["exp"].as_i64().expect("seconds") - now;
-    assert!(
-        (1..=86_400).contains(&left),
-        "RFC 8292 allows a day: {left}"
-    );
-    assert!(
-        claims["sub"]
-            .as_str()
-            .is_some_and(|sub| sub.starts_with("mailto:"))
-    );
+    it_is_signed_for_the_push_service(&server, &receiver, &opened).await;
     let says = &opened["told"];
-    assert_eq!(
-        says["title"],
-        "ledger.items.createItem waits for a decision"
-    );
-    let body = text(&says["body"]);
-    assert!(body.starts_with("WRITE, asked by "), "{body}");
-    assert_eq!(says["url"], format!("/a/{}", text(&asked["id"])));
-    assert_eq!(
-        (&says["ids"], &says["over"]),
-        (&json!([asked["id"]]), &json!([]))
-    );
-    assert!(!says.to_string().contains(CANARY), "{says:#}");
+    it_says_what_waits(says, &asked);
     // The other browser is told as well, and opens nothing that is not for it.
     let others = receiver.told_times(&server, "/push/other", 1).await;
     assert_eq!(
@@ -220,6 +170,67 @@ async fn a_question_is_told_to_a_closed_browser(database: Database) {
         audit.contains("push.added") && !audit.contains("a-secret-of"),
         "{audit}"
     );
+}
+
+/// What the push service itself is told is how urgent a message is, for how long it is wanted, and a
+/// topic that says nothing.
+fn the_push_service_learns_little(told: &Told, asked: &Value) {
+    let header = |name: &str| told.headers[name].as_str().unwrap_or_default().to_owned();
+    assert_eq!(header("content-encoding"), "aes128gcm");
+    assert_eq!(header("urgency"), "high");
+    let ttl: u64 = header("ttl").parse().expect("seconds");
+    assert!((1..=1_800).contains(&ttl), "as long as it waits: {ttl}");
+    let topic = header("topic");
+    let is_base64url = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    assert!(
+        topic.len() <= 32 && topic.chars().all(is_base64url),
+        "{topic}"
+    );
+    assert!(
+        !topic.is_empty() && !topic.contains(&text(&asked["id"])[5..]),
+        "{topic}"
+    );
+}
+
+/// A message is signed with the key that browsers are given, for this push service, and for a day at
+/// most.
+async fn it_is_signed_for_the_push_service(server: &Server, receiver: &Receiver, opened: &Value) {
+    let known = server.get("/push/key").await;
+    assert_eq!(
+        (&opened["isSigned"], &opened["key"]),
+        (&json!(true), &known["publicKey"])
+    );
+    assert_eq!(opened["header"], json!({ "typ": "JWT", "alg": "ES256" }));
+    let claims = &opened["claims"];
+    assert_eq!(claims["aud"], receiver.url(""));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = i64::try_from(now.expect("a clock").as_secs()).expect("it fits");
+    let left = claims["exp"].as_i64().expect("seconds") - now;
+    assert!(
+        (1..=86_400).contains(&left),
+        "RFC 8292 allows a day: {left}"
+    );
+    assert!(
+        claims["sub"]
+            .as_str()
+            .is_some_and(|sub| sub.starts_with("mailto:"))
+    );
+}
+
+/// What the person reads says what waits and where to decide it, and no argument of the call.
+fn it_says_what_waits(says: &Value, asked: &Value) {
+    assert_eq!(
+        says["title"],
+        "ledger.items.createItem waits for a decision"
+    );
+    let body = text(&says["body"]);
+    assert!(body.starts_with("WRITE, asked by "), "{body}");
+    assert_eq!(says["url"], format!("/a/{}", text(&asked["id"])));
+    assert_eq!(
+        (&says["ids"], &says["over"]),
+        (&json!([asked["id"]]), &json!([]))
+    );
+    assert!(!says.to_string().contains(CANARY), "{says:#}");
 }
 
 async fn a_browser_that_is_gone_is_removed(database: Database) {
