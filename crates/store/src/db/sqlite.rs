@@ -197,6 +197,12 @@ fn constraint(text: &str) -> String {
         ("UNIQUE", "sources.workspace_id, sources.name") => "sources_name".to_owned(),
         ("UNIQUE", "workspaces.organization_id, workspaces.slug") => "workspaces_slug".to_owned(),
         ("UNIQUE", "calls.task_id, calls.delivery_order") => "calls_delivery".to_owned(),
+        ("UNIQUE", "policy_sets.organization_id, policy_sets.name_folded") => {
+            "policy_sets_name".to_owned()
+        }
+        ("UNIQUE", "policy_assignments.set_id, policy_assignments.target") => {
+            "policy_assignments_target".to_owned()
+        }
         (
             "UNIQUE",
             "credentials.source_id, credentials.scope, credentials.person, credentials.scheme, \
