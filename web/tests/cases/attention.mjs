@@ -19,7 +19,7 @@ async function background(browser, server) {
         window.note = this;
       }
       close() {
-        window.closed = true;
+        window.noteClosed = true;
       }
     };
     Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
@@ -154,7 +154,7 @@ export default {
     // What comes now is told as ever.
     await server.submit(create(3));
     await page.waitForFunction(() => window.said.length === 2);
-    assert.equal((await said(page))[1].body, "shop.items.createItem waits for a decision (write)");
+    assert.equal((await said(page))[1].body, "shop.items.createItem of node waits for a decision (write)");
     assert.deepEqual(page.faults, []);
   },
 
@@ -194,7 +194,7 @@ export default {
     const [asked] = await server.pending();
     await page.evaluate(() => window.note.onclick());
     await page.waitForURL(`**/w/local/approvals/${asked.id}`);
-    assert.equal(await page.evaluate(() => window.closed), true);
+    assert.equal(await page.evaluate(() => window.noteClosed), true);
     assert.equal(upstream.writes().length, 0, "a click decides nothing");
     await known(page, "/w/local/settings/notifications");
     await page.getByLabel(/Show the beginning of a call's arguments/).check();

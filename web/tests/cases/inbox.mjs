@@ -324,6 +324,7 @@ export default {
     await page.getByRole("button", { name: "Stop this agent" }).click();
     const dialog = page.getByRole("alertdialog");
     await dialog.getByLabel(/Reason/).fill("It went astray");
+    await guardOver(page);
     await dialog.getByRole("button", { name: "Deny 1 and cancel 1 task" }).click();
     const ended = await server.settled(agent.id);
     assert.ok(["denied", "canceled", "failed"].includes(ended.status), ended.status);
@@ -362,7 +363,7 @@ export default {
     for (const reason of ["POST method", "goes to 127.0.0.1", "a wildcard in tags", "amount is 9", "opened by a credential that the whole workspace shares"]) await card.getByText(reason).waitFor();
     await card.getByText("Rules that were looked at").click();
     const rules = card.getByRole("listitem");
-    await rules.filter({ hasText: "Small ones" }).filter({ hasText: "○" }).waitFor();
+    await rules.filter({ hasText: "Small ones" }).filter({ hasText: "◐ nearly" }).waitFor();
     await rules.filter({ hasText: "Writes to the shop" }).filter({ hasText: "● matches" }).waitFor();
     assert.equal(approval.rule, asks.id);
     await card.getByText("approval_denied: a reviewer denied the call to shop.items.createItem").waitFor();

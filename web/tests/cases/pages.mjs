@@ -41,6 +41,8 @@ export default {
     await page.getByRole("link", { name: "Add a source" }).click();
     const where = page.getByLabel(/Address of a description/);
     await where.fill(`${upstream.address}/nothing-here`);
+    await page.getByText("More", { exact: true }).click();
+    await page.getByLabel("Its host may be on a private network").check();
     await page.getByRole("button", { name: "Look at it" }).click();
     await page.getByRole("alert").waitFor();
     const said = await page.getByRole("alert").innerText();

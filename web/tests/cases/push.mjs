@@ -24,10 +24,10 @@ export default {
     try {
       const page = await openPage(browser, server, { permissions: ["notifications"] });
       await playSubscribing(page, service);
-      await page.goto("/settings/notifications");
+      await page.goto("/w/local/settings/notifications");
       await page.getByText("No browser is notified while it is closed.").waitFor();
       assert.equal(await toggle(page).isChecked(), false);
-      await toggle(page).check();
+      await toggle(page).click();
       const row = page.getByRole("region", { name: "Your notified browsers" }).getByRole("listitem");
       await row.getByText("(this one)").waitFor();
       await until(() => toggle(page).isChecked(), "the box to be ticked");
@@ -68,7 +68,7 @@ export default {
       await page.reload();
       await row.getByText("(this one)").waitFor();
       assert.equal(await toggle(page).isChecked(), true);
-      await toggle(page).uncheck();
+      await toggle(page).click();
       await page.getByText("No browser is notified while it is closed.").waitFor();
       assert.equal((await server.get("/push/subscriptions")).items.length, 0);
       assert.equal(await page.evaluate(() => localStorage.getItem("test.subscribed")), null);
@@ -85,12 +85,12 @@ export default {
     assert.match(answer.headers.get("content-security-policy"), /default-src 'self'/);
     const denied = await openPage(browser, server);
     await denied.addInitScript(() => Object.defineProperty(Notification, "permission", { get: () => "denied" }));
-    await denied.goto("/settings/notifications");
+    await denied.goto("/w/local/settings/notifications");
     await denied.getByText("This browser blocks notifications of this page.").waitFor();
     assert.equal(await toggle(denied).isDisabled(), true);
     const plain = await openPage(browser, server);
     await plain.addInitScript(() => Object.defineProperty(window, "isSecureContext", { get: () => false }));
-    await plain.goto("/settings/notifications");
+    await plain.goto("/w/local/settings/notifications");
     await plain.getByText("Browsers allow it only at an https address").waitFor();
     assert.equal(await toggle(plain).isDisabled(), true);
     assert.deepEqual(await violations(plain), []);

@@ -66,7 +66,7 @@ export default {
     await page.getByRole("link", { name: /Change the set/ }).click();
 
     await page.getByRole("heading", { name: "Night shift" }).waitFor();
-    await page.getByRole("button", { name: /Take it back from the workspace local/ }).click();
+    await page.getByRole("button", { name: /Take back from the workspace local/ }).click();
     const taking = page.getByRole("alertdialog");
     await taking.getByText("3 calls would be decided otherwise").waitFor();
     assert.deepEqual(await violations(page), []);

@@ -129,7 +129,7 @@ const TABLE: &[(&str, May, &str, &str)] = &[
     ("moveSetRule", Any(Admin), "/policies/sets/{set}/rules/{set rule}/move", r#"{"position":1}"#),
     ("assignPolicySet", Any(Admin), "/policies/sets/{set}/assignments", r#"{"level":"personal","person":"{bystander}"}"#),
     ("assignPolicySet", Any(Owner), "/policies/sets/{set 2}/assignments", r#"{"level":"organization"}"#),
-    ("addSetRule", Any(Owner), "/policies/sets/{set 2}/rules", r#"{"effect":"ask","match":{"tools":["none.**"]}}"#),
+    ("addSetRule", Any(Owner), "/policies/sets/{everybody's set}/rules", r#"{"effect":"ask","match":{"tools":["none.**"]}}"#),
     ("unassignPolicySet", Any(Admin), "/policies/sets/{set}/assignments/{assignment}", ""),
     ("removeSetRule", Any(Admin), "/policies/sets/{set}/rules/{set rule}", ""),
     ("deletePolicySet", Any(Admin), "/policies/sets/{set 3}", ""),

@@ -240,7 +240,7 @@ function Whole({ set }: { set: PolicySet }) {
                         since <Ago at={each.createdAt} />
                       </span>
                     </span>
-                    <Button small aria-label={`Take it back from ${whom(each)}`} blocked={needsAdmin ?? (each.level === "organization" && !isOwner ? "Needs the role owner" : undefined)} onClick={() => setGone(each)}>
+                    <Button small aria-label={`Take back from ${whom(each)}`} blocked={needsAdmin ?? (each.level === "organization" && !isOwner ? "Needs the role owner" : undefined)} onClick={() => setGone(each)}>
                       Take back
                     </Button>
                   </li>

@@ -68,7 +68,7 @@ pub(super) async fn shared_things(
     let credential = credentials.iter().find(|c| c["source"] == *source);
     let rule = json!({ "effect": "ask", "match": { "tools": ["none.**"] } });
     let rule = operator.post(server, "/policies", rule).await;
-    let [set, second_set, third_set] = sets(server, tag).await;
+    let [set, second_set, third_set, everybodys] = sets(server, tag).await;
     let hook = receiver.url("/hook");
     let hook = json!({ "url": hook, "allowPrivate": true });
     let hook = operator.post(server, "/webhooks", hook).await;
@@ -97,6 +97,7 @@ pub(super) async fn shared_things(
         ("assignment", set[2].clone()),
         ("set 2", second_set[0].clone()),
         ("set 3", third_set[0].clone()),
+        ("everybody's set", everybodys[0].clone()),
         ("webhook", text(&hook["webhook"]["id"])),
         ("invite", text(&invite["invite"]["id"])),
         ("invite 2", text(&another["invite"]["id"])),
@@ -106,9 +107,9 @@ pub(super) async fn shared_things(
     ]
 }
 
-/// Three policy sets, the first with a rule and assigned to the workspace; each with those of its
-/// identifiers that there are.
-async fn sets(server: &Server, tag: char) -> [Vec<String>; 3] {
+/// Four policy sets, the first with a rule and assigned to the workspace, the last assigned to the
+/// organization; each with those of its identifiers that there are.
+async fn sets(server: &Server, tag: char) -> [Vec<String>; 4] {
     let operator = Way::Operator;
     let make = async |n: u8| {
         let new = json!({ "name": format!("set {n} of {tag}") });
@@ -121,10 +122,15 @@ async fn sets(server: &Server, tag: char) -> [Vec<String>; 3] {
     let path = format!("/policies/sets/{set}/assignments");
     let to = json!({ "level": "workspace" });
     let assignment = operator.post(server, &path, to).await;
+    let everybodys = make(4).await;
+    let path = format!("/policies/sets/{everybodys}/assignments");
+    let to = json!({ "level": "organization" });
+    operator.post(server, &path, to).await;
     [
         vec![set, text(&rule["id"]), text(&assignment["id"])],
         vec![make(2).await],
         vec![make(3).await],
+        vec![everybodys],
     ]
 }
 
