@@ -141,10 +141,16 @@ impl People {
     pub(crate) async fn answer(&self, id: &ApprovalId, by: Reviewer, verdict: Verdict) {
         let reason = "because".to_owned();
         let reviewer = self.reviewer(by);
-        let answered = self
-            .engine
-            .answer_approval(&reviewer, id, verdict.clone(), reason, None)
-            .await;
+        // They answer what they see, which somebody may change in the same instant.
+        let answered = match self.engine.approval(&reviewer, id).await {
+            Ok(seen) => {
+                let digest = Some(engine::approval_digest(&seen));
+                self.engine
+                    .answer_approval(&reviewer, id, verdict.clone(), reason, digest)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
         match answered {
             Ok(approval) => {
                 let acknowledged = Acknowledged {
