@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import type { Approval, Task } from "~/api/client";
+import type { Approval, Rule, Task } from "~/api/client";
 import { calls as allCalls, explanation, keys as allKeys, policy, task as oneTask, tool as oneTool, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { clock, span } from "~/lib/time";
@@ -23,6 +23,10 @@ import { RiskReasons } from "./risk";
 const Question = lazy(() => import("./question"));
 
 type Props = { approval: Approval; onward: (id: string) => void; onStop: () => void; back: () => void };
+
+/** What the rule says, without what stands beside it: which rule, and by which assignment of its set. */
+const whyOf = (approval: Approval, rule: Rule): string =>
+  approval.why.replace(`rule ${rule.id} of the ${rule.level} `, "").replace(`rule ${rule.id} of the set`, "of the set").replace(/, which asgn_\w+ assigns to [^,]*,/, "");
 
 export function Item({ approval, onward, onStop, back }: Props) {
   const { slug } = useSession();
@@ -84,7 +88,7 @@ export function Item({ approval, onward, onStop, back }: Props) {
                         {rule && ` (${rule.level}, place ${rule.position}): `}
                       </>
                     )}
-                    <Seen text={rule ? approval.why.replace(`rule ${rule.id} of the ${rule.level} `, "") : approval.why} />
+                    <Seen text={rule ? whyOf(approval, rule) : approval.why} />
                   </>,
                 ],
                 ["Risk", <RiskReasons of={approval} />],
