@@ -294,6 +294,19 @@ pub struct Decision {
     pub unreviewed: bool,
 }
 
+fn by_default(risk: Risk, verb: &str, policy_version: i64) -> String {
+    format!(
+        "no rule matches; the default for {} tools {verb} (policy version {policy_version})",
+        risk.as_str()
+    )
+}
+
+/// What [`Decision::explain`] says where a person is asked because no rule matches.
+#[must_use]
+pub fn asked_by_default(risk: Risk, policy_version: i64) -> String {
+    by_default(risk, "asks a person", policy_version)
+}
+
 impl Decision {
     /// One sentence that says why.
     #[must_use]
@@ -317,11 +330,7 @@ impl Decision {
                 level.as_str(),
                 self.policy_version
             ),
-            (_, _, _) => format!(
-                "no rule matches; the default for {} tools {verb} (policy version {})",
-                risk.as_str(),
-                self.policy_version
-            ),
+            (_, _, _) => by_default(risk, verb, self.policy_version),
         };
         if self.unreviewed {
             format!(

@@ -11,6 +11,7 @@ mod expiry;
 #[cfg(test)]
 mod tests;
 mod whole;
+mod words;
 mod yeses;
 
 pub use attention::{assign, extend};
@@ -72,7 +73,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             &*request,
             approval.risk.as_str(),
             approval.rule_id.as_ref(),
-            &approval.why,
+            words::pack_why(approval),
             json(&approval.ask)?,
             &approval.requested_by,
             approval.status.as_str(),
@@ -86,7 +87,7 @@ pub fn insert(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<(),
             edited.map(|e| &e.by),
             edited.map(|e| e.channel.as_str()),
             edited.map(|e| e.at),
-            json(&approval.reasons)?,
+            json(&words::pack_reasons(&approval.reasons))?,
             approval.previous.as_ref().map(|p| &p.task_id),
             approval.previous.as_ref().map(|p| p.sequence),
         ],
@@ -113,12 +114,13 @@ const COLUMNS: &str = "id, call_id, task_id, sequence, tool, definition_digest, 
      assigned_to, assigned_by, assigned_at, reasons, previous_task, previous_sequence";
 
 fn read(r: &mut Row<'_>) -> Result<Approval, Error> {
-    let approval = read_question(r)?;
+    let question = read_question(r)?;
     Ok(Approval {
+        why: words::unpack_why(question.why, question.risk, question.binding.policy_version),
         // What was asked before this was kept has none.
-        reasons: r.opt_json()?.unwrap_or_default(),
+        reasons: words::unpack_reasons(r.opt_json()?.unwrap_or_default()),
         previous: read_previous(r)?,
-        ..approval
+        ..question
     })
 }
 
@@ -443,10 +445,10 @@ pub fn edit(tx: &mut Tx<'_>, scope: &Scope, approval: &Approval) -> Result<bool,
             edited.map(|e| e.at),
             approval.binding.policy_version,
             approval.rule_id.as_ref(),
-            &approval.why,
+            words::pack_why(approval),
             json(&approval.ask)?,
             approval.risk.as_str(),
-            json(&approval.reasons)?,
+            json(&words::pack_reasons(&approval.reasons))?,
         ],
     )?;
     Ok(changed == 1)

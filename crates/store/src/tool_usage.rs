@@ -133,7 +133,7 @@ pub fn cut_at(
 }
 
 /// Calls of a tool that are looked through for one that was sent before.
-const BEFORE_MAX: u32 = 2_000;
+const BEFORE_MAX: u32 = 200;
 
 /// What is known of a tool's use before a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +144,7 @@ pub struct Before {
     pub by_anybody: bool,
 }
 
-/// Which call of the tool the client of a task last sent for the same person, among the latest 2,000 of
+/// Which call of the tool the client of a task last sent for the same person, among the latest 200 of
 /// the workspace that have ended, and whether any was sent at all. A key says for certain who comes with
 /// it; without one, a client is what it calls itself.
 ///

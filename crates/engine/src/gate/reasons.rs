@@ -10,6 +10,7 @@ use domain::source::{Review, SourceKind};
 use domain::task::Task;
 use domain::tool::Risk;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use store::Reader;
 
 /// What is said of a question, and the call that it is compared with.
@@ -34,7 +35,12 @@ pub(super) fn weigh(
     if target.source.source.review_of(&target.tool.path) == Review::Unreviewed {
         reasons.push("nobody has looked at this tool since it came or changed".to_owned());
     }
-    let members = store::identities::addresses(conn, scope)?;
+    // Who is known matters to calls with addresses alone.
+    let members = if arguments.to_string().contains('@') {
+        store::identities::addresses(conn, scope)?
+    } else {
+        BTreeSet::new()
+    };
     reasons.extend(of_arguments(arguments, &members));
     reasons.extend(of_credential(conn, scope, task, target)?);
     let used = store::tool_usage::before(conn, scope, &target.tool.path, task)?;
