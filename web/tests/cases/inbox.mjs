@@ -415,6 +415,8 @@ export default {
     const second = await server.submit("return await tools.asking.book();");
     const again = await until(async () => (await server.get("/approvals?status=pending")).items.find((each) => each.taskId === second.id), "the second question");
     await page.goto(`/approvals/${again.id}`);
+    await page.getByRole("button", { name: "Decline" }).waitFor();
+    await guardOver(page);
     await page.getByRole("button", { name: "Decline" }).click();
     const declined = await server.settled(second.id);
     assert.equal(declined.result.answers.who.action, "decline");

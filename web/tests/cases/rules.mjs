@@ -157,7 +157,7 @@ export default {
     await server.post("/policies", { effect: "deny", level: "organization", match: { tools: ["shop.**"] }, note: "closed" });
     await page.reload();
     await page.getByText(/never heard: organization rule 1 says deny to every such call/).first().waitFor();
-    assert.equal(await page.getByText(/never heard/).count(), 2);
+    await until(async () => (await page.getByText(/never heard/).count()) === 2, "both to be told");
     assert.deepEqual(await violations(page), []);
     assert.deepEqual(page.faults, []);
   },
