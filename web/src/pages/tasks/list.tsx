@@ -8,6 +8,7 @@ import type { Task } from "~/api/client";
 import { clientNames, toolSearch, useApi, useNames, useSession } from "~/api/queries";
 import { useKeys } from "~/lib/keys";
 import { useWide } from "~/lib/media";
+import { useSettled } from "~/lib/settled";
 import { clock, count, span } from "~/lib/time";
 import { useLiveEvents } from "~/live/context";
 import { Ago, Button, buttonClass, cx, Empty, SearchField, Skeleton, Status, useNow } from "~/ui/basics";
@@ -47,8 +48,8 @@ export function TasksPage() {
   const filters = useSearch({ strict: false }) as Filters;
   const set = (change: Partial<Filters>) =>
     void navigate({ to: ".", search: (before: Filters) => prune({ ...before, ...change }), replace: true } as never);
-  const words = useSettled(filters.q ?? "");
-  const tool = useSettled(filters.tool ?? "");
+  const words = useSettled(filters.q ?? "", TYPING_MS);
+  const tool = useSettled(filters.tool ?? "", TYPING_MS);
   const back = TIMES[filters.time ?? ""]?.[1];
   const server = { status: filters.status, mine: filters.mine === "1" ? true : undefined, client: filters.client, tool: tool || undefined, q: words || undefined };
   const since = () => (back ? new Date(Date.now() - back).toISOString() : undefined);
@@ -322,7 +323,7 @@ function prune(filters: Filters): Filters {
 
 /** Paths that begin as what was typed, to choose from. */
 function Paths({ of }: { of: string }) {
-  const found = useQuery({ ...toolSearch(useApi(), useSettled(of.trim()), 20), enabled: of.trim().length > 1 }).data;
+  const found = useQuery({ ...toolSearch(useApi(), useSettled(of.trim(), TYPING_MS), 20), enabled: of.trim().length > 1 }).data;
   return (
     <datalist id="task-tools">
       {(found?.results ?? []).map((each) => (
@@ -337,16 +338,6 @@ function has(task: Task, words: string | undefined): boolean {
   if (!words) return true;
   const text = `${task.id} ${task.client} ${task.code} ${JSON.stringify(task.error ?? "")} ${JSON.stringify(task.result ?? "")} ${JSON.stringify(task.metadata)}`.toLowerCase();
   return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
-}
-
-/** What was typed, once the typing pauses. */
-function useSettled(text: string): string {
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = window.setTimeout(() => setSettled(text), TYPING_MS);
-    return () => window.clearTimeout(timer);
-  }, [text]);
-  return settled;
 }
 
 /** What was read page by page, brought up to date, and what is newer than its first. */
